@@ -1,0 +1,305 @@
+"""Every setting of the monitor, in one table: name, type, default, limits and documentation.
+
+The table is the `Settings` class: each field carries its parser and its one-line description, and
+from it come validation, the command line's listing, the status page and `docs/settings.md`.
+Values are taken, first found first, from keywords, a TOML file, `INAPP_MONITOR_*` variables and the
+defaults. No I/O but reading that file; nothing here knows what a setting is used for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inapp_monitor.exceptions import ConfigError
+
+ENVIRONMENT_PREFIX = "INAPP_MONITOR_"
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*", re.IGNORECASE | re.ASCII)
+_SIZE_FACTORS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?\s*", re.ASCII)
+_DURATION_FACTORS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+def parse_size(value: object) -> int:
+    """Bytes from a number or from text such as `256MB` (powers of 1,024)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a size such as 256MB")
+    return int(float(match[1]) * _SIZE_FACTORS[match[2][:1].lower().replace("b", "")])
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from a number or from text such as `500ms`, `10s`, `5m`, `2h`, `1d`."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a duration such as 500ms, 10s or 2h")
+    return float(match[1]) * _DURATION_FACTORS[match[2]]
+
+
+def parse_bool(value: object) -> bool:
+    """True or false, also from the usual words."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise ValueError("true or false")
+
+
+def parse_int(value: object) -> int:
+    """A whole number."""
+    try:
+        if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+            raise ValueError
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError):
+        raise ValueError("a whole number") from None
+
+
+def parse_text(value: object) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise ValueError("a string")
+    return value
+
+
+def parse_path(value: object) -> Path:
+    """A file system path; `~` is the home directory."""
+    if not isinstance(value, (str, os.PathLike)) or not str(value) or "\0" in str(value):
+        raise ValueError("a path")
+    return Path(value).expanduser()
+
+
+def parse_texts(value: object) -> tuple[str, ...]:
+    """Strings, from a list or from text with commas."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise ValueError("a list of strings")
+
+
+def parse_mount(value: object) -> str:
+    """A URL path that starts with a slash and does not end with one."""
+    if not isinstance(value, str) or not re.fullmatch(r"(/[\w.~-]+)+", value, re.ASCII):
+        raise ValueError("a path such as /_metrics")
+    return value
+
+
+def _setting(
+    default: Any,
+    parse: Callable[[object], Any],
+    doc: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    secret: bool = False,
+) -> Any:
+    metadata = {
+        "parse": parse,
+        "doc": doc,
+        "at_least": at_least,
+        "at_most": at_most,
+        "secret": secret,
+    }
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, parsed and checked. Build one with `load`."""
+
+    # -- what and where
+    data_dir: Path = _setting(
+        Path(".inapp_monitor"), parse_path, "Directory of all files; made on first need, mode 0700."
+    )
+    mount: str = _setting("/_metrics", parse_mount, "URL path of the dashboard in the wrapped app.")
+    app_name: str = _setting("", parse_text, "Name shown on the dashboard; default: the directory.")
+    enabled: bool = _setting(True, parse_bool, "False hands every request straight to the app.")
+
+    # -- access
+    token: str | None = _setting(
+        None,
+        parse_text,
+        "Opens the dashboard; default: made at first start.",
+        secret=True,
+    )
+    dev_access: bool = _setting(
+        True, parse_bool, "Open without a token on a local development server."
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        (), parse_texts, "Host names the dashboard answers to; empty: any."
+    )
+
+    # -- recording
+    flush_interval_s: float = _setting(
+        1.0, parse_duration, "Time between two flushes of a worker.", at_least=0.05, at_most=60
+    )
+    max_routes: int = _setting(
+        500, parse_int, "Route names kept; further ones are counted as (other).", at_least=1
+    )
+    max_series: int = _setting(
+        5_000, parse_int, "Series that one worker may record under names of its own.", at_least=1
+    )
+    max_pending: int = _setting(
+        200_000, parse_int, "Requests or calls that wait for the next fold.", at_least=1_000
+    )
+    max_not_found: int = _setting(
+        200, parse_int, "404 paths kept, the most frequent ones.", at_least=1, at_most=10_000
+    )
+    strict: bool = _setting(
+        False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
+    )
+
+    # -- store
+    disk_budget: int = _setting(
+        256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=2**20
+    )
+    buffer_size: int = _setting(
+        16 * 2**20, parse_size, "Bytes of points kept while the disk refuses them.", at_least=2**16
+    )
+    sync_interval_s: float = _setting(
+        10.0, parse_duration, "Time between two fdatasync of a file; 0: at each flush.", at_least=0
+    )
+    retention: str = _setting(
+        "10s:6h,1m:3d,10m:30d,2h:2y",
+        parse_text,
+        "Archives of a series, finest first: step:length.",
+    )
+    distribution_retention: str = _setting(
+        "10s:1h,1m:1d,10m:14d,2h:1y", parse_text, "Archives of a distribution."
+    )
+
+
+class Loaded(NamedTuple):
+    """Settings, and where each came from: `keyword`, `file`, `environment` or `default`."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+class Row(NamedTuple):
+    """One setting for people: what the documentation, the CLI and the status page show."""
+
+    name: str
+    value: str
+    default: str
+    source: str
+    doc: str
+
+
+def load(
+    keywords: Mapping[str, object] | None = None,
+    config_file: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Put the settings together.
+
+    Args:
+        keywords: Highest priority; None values count as not given.
+        config_file: A TOML file: settings at its top level or in an `[inapp_monitor]` table;
+            default: what `INAPP_MONITOR_CONFIG` names.
+        environ: The environment; default `os.environ`. Unknown `INAPP_MONITOR_*` names raise.
+
+    Raises:
+        ConfigError: an unknown name (with the nearest match), a bad value, an unreadable file.
+    """
+    environ = os.environ if environ is None else environ
+    if config_file is None:
+        config_file = environ.get(f"{ENVIRONMENT_PREFIX}CONFIG")
+    table = {entry.name: entry for entry in fields(Settings)}
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(table, "default")
+    for source, given in (
+        ("environment", _from_environment(environ)),
+        ("file", _from_file(config_file)),
+        ("keyword", {k: v for k, v in (keywords or {}).items() if v is not None}),
+    ):
+        for name, value in given.items():
+            if name not in table:
+                raise ConfigError(_unknown(name, table, source))
+            values[name] = _parse(table[name], value, source)
+            sources[name] = source
+    return Loaded(Settings(**values), sources)
+
+
+def rows(loaded: Loaded) -> list[Row]:
+    """The whole table for people, secrets hidden."""
+    result = []
+    for entry in fields(Settings):
+        value = getattr(loaded.settings, entry.name)
+        shown = "(hidden)" if entry.metadata["secret"] and value else show(value)
+        default = "" if entry.default is MISSING else show(entry.default)
+        source = loaded.sources[entry.name]
+        result.append(Row(entry.name, shown, default, source, entry.metadata["doc"]))
+    return result
+
+
+def show(value: object) -> str:
+    """A setting's value as text; nothing (None, empty) is an empty string."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _parse(entry: Field[Any], value: object, source: str) -> Any:
+    where = f"setting {entry.name!r} (from {source})"
+    try:
+        parsed = entry.metadata["parse"](value)
+    except ValueError as error:
+        raise ConfigError(f"{where} must be {error}, got {value!r}") from None
+    at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
+    if at_least is not None and parsed < at_least:
+        raise ConfigError(f"{where} must be at least {show(at_least)}, got {value!r}")
+    if at_most is not None and parsed > at_most:
+        raise ConfigError(f"{where} must be at most {show(at_most)}, got {value!r}")
+    return parsed
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    length = len(ENVIRONMENT_PREFIX)
+    return {
+        name[length:].lower(): value
+        for name, value in environ.items()
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and name != f"{ENVIRONMENT_PREFIX}CONFIG"  # names the file, see `load`
+    }
+
+
+def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, object]:
+    if config_file is None:
+        return {}
+    import tomllib
+
+    try:
+        document = tomllib.loads(Path(config_file).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"config file {str(config_file)!r}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {str(config_file)!r} is not TOML: {error}") from None
+    section = document.get("inapp_monitor", document)
+    if not isinstance(section, dict):
+        raise ConfigError(f"config file {str(config_file)!r}: inapp_monitor must be a table")
+    return section
+
+
+def _unknown(name: str, table: Mapping[str, object], source: str) -> str:
+    nearest = difflib.get_close_matches(name, table, 1, 0.5)
+    hint = f", did you mean {nearest[0]!r}?" if nearest else ""
+    return f"unknown setting {name!r} (from {source}){hint}"

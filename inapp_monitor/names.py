@@ -1,0 +1,56 @@
+"""Series names: what is legal, and how routes and foreign names become legal ones. Pure.
+
+A path is nodes joined by dots, such as `requests.time`. It never becomes a file name, so that the
+only reasons to refuse one are size and characters that the query language or a terminal would
+trip over.
+"""
+
+from __future__ import annotations
+
+import re
+
+from inapp_monitor.exceptions import SeriesNameError
+
+#: Longest path, in characters.
+MAX_PATH_LENGTH = 200
+_PATH = re.compile(r"[\w\-:#%+@~=;/]+(?:\.[\w\-:#%+@~=;/]+)*")
+_ILLEGAL = re.compile(r"[^A-Za-z0-9_\-:#%+@~=]+")
+_SLUG_BREAKS = re.compile(r"[^A-Za-z0-9_]+")
+
+
+def check_path(path: object) -> str:
+    """Return `path` when it is a legal series name.
+
+    Raises:
+        SeriesNameError: not a string, empty, too long, an empty or `..` node, white space, control
+            characters, or a character with a meaning in the query language.
+    """
+    if not isinstance(path, str):
+        raise SeriesNameError(f"series name must be a string, got {type(path).__name__}")
+    if not path:
+        raise SeriesNameError("series name is empty")
+    if len(path) > MAX_PATH_LENGTH:
+        raise SeriesNameError(
+            f"series name has {len(path)} characters, at most {MAX_PATH_LENGTH} are allowed: "
+            f"{path[:40]!r}..."
+        )
+    if _PATH.fullmatch(path) is None:
+        raise SeriesNameError(
+            f"series name {path!r} must be nodes of letters, digits and _-:#%+@~=;/ joined by dots"
+        )
+    return path
+
+
+def clean_node(text: str) -> str:
+    """One legal node made of any text; `_` stands for each run of illegal characters."""
+    return _ILLEGAL.sub("_", text)[:80].strip("_") or "_"
+
+
+def route_slug(route: str) -> str:
+    """A readable node for a route: `/users/<int:id>/edit` is `users-id-edit`, `/` is `root`.
+
+    Different routes can share a slug; the recorder tells them apart with a suffix.
+    """
+    without_converters = re.sub(r"<(?:[^<>:]*:)?([^<>]*)>", r"\1", route)
+    slug = _SLUG_BREAKS.sub("-", without_converters).strip("-").lower()[:80].strip("-")
+    return slug or ("root" if set(route) <= {"/"} else "route")
