@@ -1,6 +1,6 @@
 """Kettle & Leaf, a tea shop: a Flask app over SQLite, in one blueprint a module.
 
-It is an ordinary app with ordinary flaws (a link that went stale, a report without an index, a
+It is an ordinary app with ordinary flaws (a link that went stale, a report with a poor query, a
 voucher that breaks on some carts), so that there is something to see. No module here may import
 the monitor.
 """

@@ -16,7 +16,7 @@ from flask import current_app, g
 from demo_app.shop.goods import CATEGORIES, GOODS, VOUCHERS
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_HISTORY_DAYS = 60
+_HISTORY_DAYS = 90
 _ORDERS_A_DAY = 40
 
 

@@ -1,4 +1,4 @@
-"""Reports for the shopkeeper: sales by day, slow for want of an index, and the lines as CSV."""
+"""Reports for the shopkeeper: sales by day, slow for a join that no index serves, and the lines as CSV."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ blueprint = Blueprint("reports", __name__, url_prefix="/reports")
 
 _CHUNK_ROWS = 500
 
-# `line` has no index on its purchase: each order reads the whole table.
+# The join goes through an expression, which no index can serve: each order reads all lines.
 _SALES = """
-SELECT purchase.day AS day,
+WITH recent AS (SELECT * FROM purchase ORDER BY id DESC LIMIT 2000),
+     sold AS (SELECT * FROM line ORDER BY id DESC LIMIT 6000)
+SELECT day,
        count(*) AS orders,
-       sum((SELECT sum(line.quantity) FROM line WHERE line.purchase = purchase.id)) AS items,
-       sum(purchase.total) AS total
-FROM purchase GROUP BY purchase.day ORDER BY purchase.day DESC LIMIT 30
+       sum((SELECT sum(quantity) FROM sold WHERE sold.purchase + 0 = recent.id)) AS items,
+       sum(total) AS total
+FROM recent GROUP BY day ORDER BY day DESC LIMIT 30
 """
 
 

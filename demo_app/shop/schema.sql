@@ -17,7 +17,7 @@ CREATE TABLE purchase (
     country TEXT NOT NULL,
     total INTEGER NOT NULL           -- euro cents
 );
-CREATE TABLE line (                  -- no index on purchase or product: the sales report suffers
+CREATE TABLE line (
     id INTEGER PRIMARY KEY,
     purchase INTEGER NOT NULL REFERENCES purchase (id),
     product INTEGER NOT NULL REFERENCES product (id),
