@@ -1,4 +1,4 @@
-"""Reports for the shopkeeper: sales by day, slow for a join that no index serves, and the lines as CSV."""
+"""For the shopkeeper: sales by day, slow for a join that no index serves, and all lines as CSV."""
 
 from __future__ import annotations
 
