@@ -89,7 +89,7 @@ def prometheus(app: App) -> App:
         def catch(line: str, headers: Any, exc_info: Any = None) -> Any:
             nonlocal status
             status = line[:3]
-            return start_response(line, headers, *(exc_info and [exc_info] or []))
+            return start_response(line, headers, exc_info)
 
         start = perf_counter()
         body = app(environ, catch)

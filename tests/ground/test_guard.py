@@ -7,7 +7,7 @@ import pytest
 from inapp_monitor.guard import FAILURES_ALLOWED, Guard, describe
 
 
-class Hostile(Exception):
+class HostileError(Exception):
     """An exception that cannot be printed."""
 
     def __str__(self) -> str:
@@ -42,8 +42,8 @@ def test_a_part_that_keeps_failing_is_switched_off_alone() -> None:
 def test_an_exception_that_cannot_be_printed_is_described() -> None:
     """By its type and place."""
     try:
-        raise Hostile
-    except Hostile as error:
+        raise HostileError
+    except HostileError as error:
         text = describe(error)
-    assert text.startswith("Hostile (at ")
+    assert text.startswith("HostileError (at ")
     assert "test_guard.py" in text
