@@ -98,7 +98,7 @@ def test_files_keep_their_size_while_points_arrive(journey: Callable[..., Any]) 
 
 
 def test_what_was_recorded_is_there_after_a_restart(journey: Callable[..., Any]) -> None:
-    """A second monitor over the same directory shows the first one's requests, routes and issues."""
+    """A second monitor over the same directory shows the first one's requests and issues."""
     first = journey()
     use(first)
     first.monitor.close()

@@ -55,6 +55,11 @@ def titled_blocks() -> dict[str, str]:
     return {match["title"]: match["code"] for match in TITLED_BLOCK.finditer(README.read_text())}
 
 
+def other_blocks() -> list[str]:
+    titled = set(titled_blocks().values())
+    return [code for code in BLOCK.findall(README.read_text()) if code not in titled]
+
+
 def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
     file = directory / "recipe.py"
     file.write_text(code, "utf-8")
@@ -92,10 +97,7 @@ def test_a_recipe_makes_an_app_that_is_watched(title: str, tmp_path: Path) -> No
     assert sum(value or 0 for value, _ in points) == 2
 
 
-@pytest.mark.parametrize(
-    "code",
-    [code for code in BLOCK.findall(README.read_text()) if code not in titled_blocks().values()],
-)
+@pytest.mark.parametrize("code", other_blocks())
 def test_the_other_blocks_run(code: str, tmp_path: Path) -> None:
     """Without an error and without a warning of ours."""
     result = run(code, tmp_path)
