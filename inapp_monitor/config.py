@@ -8,7 +8,6 @@ defaults. No I/O but reading that file; nothing here knows what a setting is use
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -300,6 +299,8 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, object]:
 
 
 def _unknown(name: str, table: Mapping[str, object], source: str) -> str:
+    import difflib  # rarely needed, and not cheap to load
+
     nearest = difflib.get_close_matches(name, table, 1, 0.5)
     hint = f", did you mean {nearest[0]!r}?" if nearest else ""
     return f"unknown setting {name!r} (from {source}){hint}"
