@@ -180,6 +180,12 @@ class Settings:
     distribution_retention: str = _setting(
         "10s:1h,1m:1d,10m:14d,2h:1y", parse_text, "Archives of a distribution."
     )
+    storage_schemas: Path | None = _setting(
+        None, parse_path, "A storage-schemas.conf: retention of new series by name."
+    )
+    storage_aggregation: Path | None = _setting(
+        None, parse_path, "A storage-aggregation.conf: rollup of new series by name."
+    )
 
 
 class Loaded(NamedTuple):
