@@ -50,9 +50,10 @@ bench: ## what a request, a flush and a chart cost: make bench [ARGS=--quick]
 	$(need) bench
 	@for file in bench/*.py; do echo "== $$file"; $(run) "bench.$$(basename "$$file" .py)" $(ARGS) || exit 1; done
 
-docs: ## write the generated pages of docs/ anew
+docs: ## write the generated page docs/settings.md anew
 	$(need) test
-	@$(run) tests.rules.pages
+	@$(run) inapp_monitor settings --markdown >docs/settings.md.new
+	@mv docs/settings.md.new docs/settings.md
 
 clean: ## remove .venv, caches and the demo's data
 	rm -rf .venv build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
