@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from inapp_monitor.clock import Clock
 from inapp_monitor.config import load
 from inapp_monitor.database import MAX_QUEUE_BYTES, Connection, Database
