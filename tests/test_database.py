@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from inapp_monitor.clock import Clock
 from inapp_monitor.config import load
 from inapp_monitor.database import MAX_QUEUE_BYTES, Connection, Database
@@ -49,7 +50,8 @@ def make(tmp_path: Path, clock: SteppedClock) -> MakeDatabase:
 def increment(name: str = "a") -> Callable[[Connection], None]:
     def change(connection: Connection) -> None:
         connection.execute(
-            "insert into things (name, count) values (?, 1) on conflict (name) do update set count = count + 1",
+            "insert into things (name, count) values (?, 1)"
+            " on conflict (name) do update set count = count + 1",
             (name,),
         )
 

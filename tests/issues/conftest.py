@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from inapp_monitor.clock import Clock
 from inapp_monitor.config import Settings, load
 from inapp_monitor.database import Database
