@@ -50,7 +50,8 @@ def make(tmp_path: Path, clock: SteppedClock) -> MakeDatabase:
 def increment(name: str = "a") -> Callable[[Connection], None]:
     def change(connection: Connection) -> None:
         connection.execute(
-            "insert into things (name, count) values (?, 1) on conflict (name) do update set count = count + 1",
+            "insert into things (name, count) values (?, 1)"
+            " on conflict (name) do update set count = count + 1",
             (name,),
         )
 

@@ -43,6 +43,7 @@ Event = dict[str, Any]
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_PLAIN_TYPES = (str, int, float, bool, bytes, type(None))
 _slow_types: set[str] = set()
 
 
@@ -267,12 +268,10 @@ class EventBuilder:
                 del pairs
 
     def _locals(self, frame: FrameType, renderer: Renderer, room: int) -> dict[str, str]:
-        names = frame.f_locals
-        if type(names) is not dict:
-            return {}
-        at_module_level = names is frame.f_globals
+        names = stack.local_variables(frame)
+        at_module_level = not frame.f_code.co_flags & stack.OPTIMIZED
         found: dict[str, str] = {}
-        for name, value in list(names.items()):
+        for name, value in names.items():
             if type(name) is not str or name.startswith("__"):
                 continue
             if at_module_level and _is_definition(value):
@@ -307,7 +306,7 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
                 renderer.cuts.add("the message is cut")
             return text[:MAX_MESSAGE_CHARS]
     arguments = chain.arguments_of(exception)
-    if all(type(item) in (str, int, float, bool, bytes, type(None)) for item in arguments):
+    if chain.is_group(exception) or all(map(_is_plain, arguments)):
         # Only builtin code runs: each builtin exception class has its own way to print itself.
         try:
             text = _builtin_str(cls)(exception)
@@ -318,6 +317,12 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
                 renderer.cuts.add("the message is cut")
             return text[:MAX_MESSAGE_CHARS]
     return ", ".join(renderer.render(item) for item in arguments[:10])
+
+
+def _is_plain(argument: object) -> bool:
+    if type(argument) is tuple:  # a SyntaxError's place
+        return all(type(item) in _PLAIN_TYPES for item in argument)
+    return type(argument) in _PLAIN_TYPES
 
 
 def _builtin_str(cls: type) -> Callable[[BaseException], str]:
@@ -381,7 +386,7 @@ def _syntax(exception: BaseException, renderer: Renderer) -> Event:
         "file": renderer.render(attribute("filename")),
         "line": attribute("lineno") if type(attribute("lineno")) is int else None,
         "column": attribute("offset") if type(attribute("offset")) is int else None,
-        "text": text[:MAX_SOURCE_LINE] if type(text) is str else "",
+        "text": text.rstrip()[:MAX_SOURCE_LINE] if type(text) is str else "",
     }
 
 

@@ -21,6 +21,10 @@ from typing import NamedTuple
 MAX_FRAMES = 100
 #: Source files above this are not read.
 MAX_SOURCE_BYTES = 2 * 2**20
+#: Flag of the code of functions, whose variables are not in a dictionary.
+OPTIMIZED = 0x1
+#: The frame's, ours and the argument's of `getrefcount`.
+_OWN_REFERENCES = 3
 _OWN_DIRECTORY = str(Path(__file__).resolve().parent.parent) + os.sep
 
 
@@ -107,8 +111,25 @@ def is_hidden(frame: FrameType) -> bool:
     """Whether the code asks to be left out of tracebacks (`__tracebackhide__ = True`)."""
     if not {"__tracebackhide__", "__traceback_hide__"}.intersection(frame.f_code.co_varnames):
         return False
-    names = frame.f_locals
+    names = local_variables(frame)
     return names.get("__tracebackhide__") is True or names.get("__traceback_hide__") is True
+
+
+def local_variables(frame: FrameType) -> dict[str, object]:
+    """A copy of a frame's variables that leaves nothing behind.
+
+    Until Python 3.12 `f_locals` of a function is a dictionary that the frame keeps. In a frame
+    that goes on running, such as a worker's loop, it would keep the exception it has just handled,
+    and with it everything that failed, alive for as long as the loop is idle. So it is emptied,
+    unless the application holds it too (it called `locals()`).
+    """
+    names = frame.f_locals
+    if not frame.f_code.co_flags & OPTIMIZED:  # a module or class body: the real names
+        return dict(names) if type(names) is dict else {}
+    copy = dict(names)
+    if type(names) is dict and sys.getrefcount(names) <= _OWN_REFERENCES:
+        names.clear()
+    return copy
 
 
 def steps(traceback: TracebackType | None) -> tuple[list[Step], int]:

@@ -529,12 +529,16 @@ def _is_error(exception: BaseException) -> bool:
     return True
 
 
-def _request_identity(environ: Mapping[str, Any] | None) -> int | None:
-    """What tells two requests apart; the middleware's record of the request, when it is there."""
+def _request_identity(environ: Mapping[str, Any] | None) -> object:
+    """What tells two requests apart, None without a request.
+
+    The middleware's record of the request, which copies of the environ share; its start time is
+    part of it, because the next record may well get the same address.
+    """
     if environ is None:
         return None
     record = environ.get(REQUEST_KEY)
-    return id(environ) if record is None else id(record)
+    return id(environ) if record is None else (id(record), getattr(record, "start", None))
 
 
 def _identity(
