@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -65,15 +65,25 @@ class NameConverter(BaseConverter):
 class WebApp:
     """The dashboard as a WSGI app: SCRIPT_NAME ends with the mount, PATH_INFO is below it.
 
+    Args:
+        backend: Where all data comes from.
+        authorizer: Called with the environ; when given, it alone decides who may see anything.
+        further: Routes beside ours; the first one for a URL wins, so they can replace pages.
+
     *Threads:* one instance serves all threads of a process.
     """
 
-    def __init__(self, backend: Backend, authorizer: auth.Authorizer | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        authorizer: auth.Authorizer | None = None,
+        further: Sequence[Route] = (),
+    ) -> None:
         self._backend = backend
         settings = backend.loaded.settings
         token = login_token.obtain(settings, backend.guard)
         self.gate = auth.Gate(settings, backend.clock, token.value, authorizer)
-        self._routes = collect_routes()
+        self._routes = [*further, *collect_routes()]
         self._map = Map(
             [
                 Rule(route.rule, endpoint=number, methods=route.methods)

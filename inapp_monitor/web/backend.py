@@ -17,7 +17,7 @@ from inapp_monitor.histogram import Histogram
 from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
-    from inapp_monitor.query import Source
+    from inapp_monitor.query import Source  # type: ignore[import-not-found,unused-ignore]
 
 
 class DistributionSlots(Protocol):

@@ -51,13 +51,29 @@ class DistributionRange(NamedTuple):
 
 
 @dataclass
+class FileStatus:
+    name: str = "s1.group"
+    size: int = 60 * 2**20
+    used: int = 40 * 2**20
+    series: int = 61
+    room: int = 195
+    retention: str = "10s:6h,1m:3d,10m:30d,2h:2y"
+
+
+@dataclass
 class StoreStatus:
-    files: int = 3
-    size_bytes: int = 61 * 2**20
-    budget_bytes: int = 256 * 2**20
-    buffered: int = 0
+    files: list[FileStatus] = field(default_factory=lambda: [FileStatus()])
+    size: int = 90 * 2**20
+    used: int = 61 * 2**20
+    budget: int = 256 * 2**20
+    buffered: int = 4_096
+    buffer_size: int = 16 * 2**20
     drops: dict[str, int] = field(default_factory=dict)
     last_flush: float = NOW - 1
+    flush_s: float = 0.000_21
+    fault: str = ""
+    retry_in_s: float = 0.0
+    damaged: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -203,6 +219,31 @@ class SampleIssue:
     release: str = ""
     fingerprint: str = ""
     route: str = ""
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+def sample_event() -> dict[str, Any]:
+    """An event as the tracker keeps it: a chained exception with source and locals."""
+    frame = {
+        "function": "pay", "module": "shop.checkout", "file": "shop/checkout.py", "line": 88,
+        "in_app": True, "repeated": 0,
+        "source": {"first": 86, "lines": ["def pay(cart):", "    try:", "        charge(cart)"]},
+        "locals": {"cart": "<Cart 3 items>", "card": "(hidden)"},
+    }  # fmt: skip
+    library = {**frame, "function": "send", "file": "requests/api.py", "in_app": False}
+    return {
+        "id": "e1", "time": NOW - 20, "route": "/checkout", "thread": "worker-1", "worker": 4711,
+        "cuts": [], "request": {
+            "method": "POST", "path": "/checkout", "query": "step=2",
+            "headers": [["Host", "shop.example"]],
+        },
+        "exceptions": [
+            {"type": "PaymentError", "message": "card declined upstream", "relation": "raised",
+             "frames": [library, frame], "left_out": 0},
+            {"type": "KeyError", "message": "'token'", "relation": "cause",
+             "frames": [frame], "left_out": 2},
+        ],
+    }  # fmt: skip
 
 
 class SampleTracker:
@@ -211,8 +252,9 @@ class SampleTracker:
     def __init__(self) -> None:
         self.issues = [
             SampleIssue(
-                "a1b2c3", "PaymentError", "card declined upstream", "checkout.pay:88",
-                214, NOW - 900, NOW - 20, users=31, release="2.4.1", route="/checkout",
+                "a1b2c3", "PaymentError", "PaymentError: card declined upstream", "checkout.pay:88",
+                214, NOW - 900, NOW - 20,
+                users=31, release="2.4.1", route="/checkout", events=[sample_event()],
             ),
             SampleIssue(
                 "d4e5f6", "KeyError", "'voucher'", "cart.total:41", 3, NOW - 6e5, NOW - 5e5

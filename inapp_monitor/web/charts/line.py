@@ -68,7 +68,7 @@ class LineGraph(TimeGraph):
         high = max((float(array.max()) for array in known if array.size), default=1.0)
         low = min(low, 0.0) * _HEADROOM if options.y_min is None else options.y_min
         high = max(high, 0.0) * _HEADROOM if options.y_max is None else options.y_max
-        if not high > low:
+        if not high - low > abs(low) * 1e-9:
             high = low + (abs(low) or 1.0)
         return start, end, low, high
 

@@ -23,8 +23,8 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SPACE = re.compile(r"\s+")
 
 Floats = NDArray[np.float64]
-#: Values beyond this are treated as missing: their differences would overflow.
-_HUGE = 1e300
+#: Values beyond this are treated as missing, below the other as 0: scales would overflow.
+_HUGE, _TINY = 1e300, 1e-280
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class ChartSeries:
         values = np.array(self.values, dtype=np.float64)  # a copy, None becomes NaN
         with np.errstate(invalid="ignore"):
             values[~(np.abs(values) < _HUGE)] = np.nan
+            values[np.abs(values) < _TINY] = 0.0
         return values
 
 

@@ -33,7 +33,8 @@ def time_ticks(
     span = end - start
     if not span > 0 or at_most < 1:
         return []
-    step = next((s for s in _SECONDS if span / s <= at_most), _SECONDS[-1] * math.ceil(span / 3e8))
+    longest = _SECONDS[-1] * math.ceil(span / at_most / _SECONDS[-1])
+    step = next((s for s in _SECONDS if span / s <= at_most), longest)
     offset = _local(start, zone).utcoffset()
     shift = offset.total_seconds() if offset else 0.0
     first = math.ceil((start + shift) / step)
@@ -44,8 +45,8 @@ def time_ticks(
 
 def _round_step(least: float, base: float) -> float:
     """The smallest of 1, 2, 5 (1, 2, 4... for bytes) times a power of the base that is >= least."""
-    power: float = base ** math.floor(math.log(least, base) + 1e-12)
-    factors = (1, 2, 5, 10) if base == 10 else tuple(2**i for i in range(11))
+    power = float(base ** math.floor(math.log(least, base) + 1e-12))
+    factors = (1.0, 2.0, 5.0, 10.0) if base == 10 else tuple(2.0**i for i in range(11))
     return power * next((f for f in factors if power * f >= least * (1 - 1e-9)), factors[-1])
 
 

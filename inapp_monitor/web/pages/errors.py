@@ -28,7 +28,8 @@ def gather_one(visit: Visit, issue_id: str) -> dict[str, Any]:
     found = backend.tracker.get_issue(issue_id)
     if found is None:
         raise NotFound("there is no such issue; it may have been dropped as the oldest one")
-    return {"issue": as_dict(found)}
+    issue = as_dict(found)
+    return {"issue": {**issue, "message": issue_list.message(issue)}}
 
 
 ROUTES = [

@@ -15,5 +15,13 @@ def newest(backend: Backend, limit: int) -> list[dict[str, Any]]:
     except Exception as error:  # noqa: BLE001  # other parts of the page are still worth showing
         backend.guard.failed("issue list", error)
         return []
+    for issue in issues:
+        issue["message"] = message(issue)
     issues.sort(key=lambda issue: -(issue.get("last_seen") or 0))
     return issues
+
+
+def message(issue: dict[str, Any]) -> str:
+    """An issue's title without the type in front of it, which pages show by itself."""
+    title, prefix = str(issue.get("title") or ""), f"{issue.get('type')}: "
+    return title.removeprefix(prefix)

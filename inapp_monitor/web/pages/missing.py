@@ -37,8 +37,6 @@ def _guess(row: dict[str, Any]) -> str:
 
 def _referer(entry: Any) -> str:
     """A referer's text, whether it comes alone or with its count."""
-    if isinstance(entry, dict):
-        return str(entry.get("referer") or entry.get("name") or "")
     return str(entry[0]) if isinstance(entry, (list, tuple)) and entry else str(entry or "")
 
 

@@ -27,7 +27,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         description=f"Requests answered 404: {total:,.0f} in this period",
     )  # fmt: skip
     return {
-        "rows": missing.most_frequent(backend, request.host, _MOST),
+        "not_found": missing.most_frequent(backend, request.host, _MOST),
         "most": backend.loaded.settings.max_not_found,
         "total": total,
         "chart": chart,

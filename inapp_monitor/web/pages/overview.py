@@ -34,12 +34,13 @@ def gather(visit: Visit) -> dict[str, Any]:
     not_found = missing.most_frequent(backend, request.host, 50)
     counts = readings.sums(backend, ["requests.not_found"], view.start, view.end, 60)
     marks = deploys.between(backend, view.start, view.end)
+    own = own_health.summary(backend)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     return {
         "empty": not backend.store.leaves(),
         "window": {"from": view.start, "until": view.end},
         "verdicts": verdicts.collect(
-            backend, current, rows, issues, not_found, counts.get("requests.not_found")
+            backend, current, rows, issues, not_found, counts.get("requests.not_found"), own
         ),
         "totals": current.totals(target_ms),
         "charts": traffic.charts(current, before, marks),
@@ -48,7 +49,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "issues": issues[:_ISSUES],
         "issue_count": len(issues),
         "not_found": not_found[:_MISSING],
-        "own": own_health.summary(backend),
+        "own": own,
     }
 
 

@@ -10,13 +10,15 @@ from typing import Any
 
 
 def as_dict(record: Any) -> dict[str, Any]:
-    """The fields of a mapping, dataclass, named tuple or object with slots."""
+    """The fields of a mapping, dataclass or named tuple; what has `as_json` knows better."""
+    if hasattr(record, "as_json"):
+        record = record.as_json()
     if isinstance(record, Mapping):
         return {str(key): as_plain(value) for key, value in record.items()}
     if dataclasses.is_dataclass(record):
         names = [entry.name for entry in dataclasses.fields(record)]
     else:
-        names = list(getattr(record, "_fields", ()) or getattr(type(record), "__slots__", ()))
+        names = list(getattr(record, "_fields", ()))
     return {name: as_plain(getattr(record, name)) for name in names if name[:1] != "_"}
 
 

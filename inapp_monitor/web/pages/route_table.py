@@ -42,17 +42,17 @@ def names(backend: Backend) -> dict[str, list[str]]:
     return found
 
 
-def template(backend: Backend, slug: str) -> str:
-    """A route as its framework writes it, or its slug where nothing better is known."""
+def templates(backend: Backend) -> dict[str, str]:
+    """Routes by slug as their framework writes them, as far as they are known."""
     routes = backend.facts().get("routes") or {}
-    known = routes.get(slug) or {}
-    return str(known.get("route") or slug)
+    return {slug: str(entry.get("route") or slug) for slug, entry in routes.items()}
 
 
 def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     pairs = [(slug, method) for slug, methods in names(backend).items() for method in methods]
     paths = [f"routes.{slug}.{method}.errors" for slug, method in pairs]
     errors = readings.sums(backend, paths, view.start, view.end, _PARTS)
+    known = templates(backend)
     made = []
     for slug, method in pairs:
         path = f"routes.{slug}.{method}"
@@ -60,7 +60,7 @@ def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
         if found is None or not found.whole.count:
             continue
         row = _row(backend, view, found, errors.get(f"{path}.errors"))
-        made.append({"slug": slug, "method": method, "route": template(backend, slug), **row})
+        made.append({"slug": slug, "method": method, "route": known.get(slug, slug), **row})
     everything = math.fsum(row["total_ms"] for row in made) or 1.0
     for row in made:
         row["share"] = 100 * row["total_ms"] / everything

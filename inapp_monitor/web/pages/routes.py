@@ -68,7 +68,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
     current = traffic.read(backend, view, scope)
     earlier = comparison.view_before(backend, view)
     before = traffic.read(backend, earlier, scope) if earlier else None
-    route = route_table.template(backend, slug)
+    route = route_table.templates(backend).get(slug, slug)
     issues = [entry for entry in issue_list.newest(backend, 200) if entry.get("route") == route]
     marks = deploys.between(backend, view.start, view.end)
     return {

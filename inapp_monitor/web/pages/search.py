@@ -17,8 +17,9 @@ def gather(visit: Visit) -> dict[str, Any]:
     word = text.lower()
     if not word:
         return {"text": "", "routes": [], "issues": [], "not_found": [], "series": []}
+    known = route_table.templates(backend)
     routes: list[dict[str, Any]] = [
-        {"slug": slug, "route": route_table.template(backend, slug), "methods": methods}
+        {"slug": slug, "route": known.get(slug, slug), "methods": methods}
         for slug, methods in route_table.names(backend).items()
     ]
     issues = issue_list.newest(backend, 200)

@@ -6,7 +6,7 @@ from typing import Any
 
 from inapp_monitor import config
 from inapp_monitor.web.pages import own_health, templating
-from inapp_monitor.web.pages.records import as_dict
+from inapp_monitor.web.pages.records import as_dict, as_plain
 from inapp_monitor.web.pages.visit import Visit
 from inapp_monitor.web.request import MonitorRequest
 
@@ -14,10 +14,12 @@ from inapp_monitor.web.request import MonitorRequest
 def gather(visit: Visit) -> dict[str, Any]:
     """Everything about the monitor itself."""
     backend, request, _ = visit
+    facts = backend.facts()
     faults = [as_dict(fault) for fault in backend.guard.faults.values()]
     return {
         "own": own_health.summary(backend),
         "store": own_health.store_status(backend),
+        "facts": {name: as_plain(value) for name, value in facts.items() if name != "routes"},
         "series_count": len(backend.store.leaves()),
         "faults": faults,
         "settings": [row._asdict() for row in config.rows(backend.loaded)],

@@ -86,7 +86,8 @@ def html_answer(
         "arguments": request.args,
     }
     text = environment().get_template(template).render(context)
-    return Response(text, status=status, mimetype="text/html")
+    # A lone surrogate in recorded data must not cost the page.
+    return Response(text.encode("utf-8", "replace"), status=status, mimetype="text/html")
 
 
 def json_answer(data: Mapping[str, Any], status: int = 200) -> Response:

@@ -37,6 +37,7 @@ def collect(
     issues: Sequence[dict[str, Any]],
     not_found: Sequence[dict[str, Any]],
     not_found_counts: Any,
+    own: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """All verdicts of a window, the worst first."""
     made = [
@@ -44,8 +45,8 @@ def collect(
         _errors(traffic, rows),
         _new_issues(traffic, issues),
         _not_found(not_found, not_found_counts),
-        own_health.disk(backend),
-        own_health.monitor(backend),
+        own_health.disk(own),
+        own_health.monitor(backend, own),
     ]
     return sorted(made, key=lambda entry: _ORDER[entry["state"]])
 
@@ -138,7 +139,7 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     count = worst.get("count") or 0
     title = "1 new issue" if len(new) == 1 else f"{len(new)} new issues"
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
-    detail = f"{worst.get('type', '')}: {human.shorten(str(worst.get('title') or ''), 80)}{where}"
+    detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
     state = "crit" if count >= 10 else "warn"
     path = f"/errors/{worst['id']}"
     return verdict(state, f"{title}, {human.count(count)} times", detail, path, "open issue")

@@ -24,8 +24,13 @@ DEFAULT_RANGE = "-1h"
 COMPARISONS = {"day": (86_400, "yesterday"), "week": (7 * 86_400, "last week")}
 _RELATIVE = re.compile(r"-(\d{1,6})(s|min|h|d|w|mon|y)", re.ASCII)
 _SECONDS = {
-    "s": 1, "min": 60, "h": 3_600, "d": 86_400,
-    "w": 604_800, "mon": 2_592_000, "y": 31_536_000,
+    "s": 1,
+    "min": 60,
+    "h": 3_600,
+    "d": 86_400,
+    "w": 604_800,
+    "mon": 2_592_000,
+    "y": 31_536_000,
 }
 _LONGEST = 3 * 366 * 86_400
 _SHORTEST = 60
