@@ -18,8 +18,8 @@ _SECONDS = (
 def value_ticks(low: float, high: float, at_most: int, unit: Unit = "") -> list[float]:
     """Round values within low..high, 0 among them where it lies inside; bytes in powers of two."""
     span = high - low
-    if not (math.isfinite(span) and span > 0) or at_most < 1:
-        return []
+    if not (math.isfinite(span) and span > 1e-9 * max(abs(low), abs(high))) or at_most < 1:
+        return []  # nothing, or less than floats can tell apart
     step = _round_step(span / at_most, 1024.0 if unit == "bytes" and high >= 1024 else 10.0)
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
