@@ -8,7 +8,6 @@ defaults. No I/O but reading that file; nothing here knows what a setting is use
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -171,6 +170,38 @@ class Settings:
         False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
     )
 
+    # -- errors
+    environment: str = _setting(
+        "production", parse_text, "Name of this installation, shown with every error."
+    )
+    release: str = _setting(
+        "", parse_text, "Version of the app; default: the checked-out git revision."
+    )
+    max_issues: int = _setting(
+        1_000, parse_int, "Error issues kept; then the ones not seen longest go.", at_least=10
+    )
+    error_locals: bool = _setting(True, parse_bool, "Keep local variables with errors.")
+    error_remote_address: bool = _setting(
+        False, parse_bool, "Keep the client's address with errors."
+    )
+    log_errors: bool = _setting(
+        True,
+        parse_bool,
+        "Log records of level ERROR and above are errors, without a traceback too.",
+    )
+    scrub_names: tuple[str, ...] = _setting(
+        (), parse_texts, "Further names whose values are hidden, by substring."
+    )
+    scrub_patterns: tuple[str, ...] = _setting(
+        (), parse_texts, "Further regular expressions of texts that are hidden."
+    )
+    in_app_include: tuple[str, ...] = _setting(
+        (), parse_texts, "Installed modules that count as the app's own code in errors."
+    )
+    in_app_exclude: tuple[str, ...] = _setting(
+        (), parse_texts, "Modules that do not count as the app's own code in errors."
+    )
+
     # -- store
     disk_budget: int = _setting(
         256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=2**20
@@ -188,6 +219,12 @@ class Settings:
     )
     distribution_retention: str = _setting(
         "10s:1h,1m:1d,10m:14d,2h:1y", parse_text, "Archives of a distribution."
+    )
+    storage_schemas: Path | None = _setting(
+        None, parse_path, "A storage-schemas.conf: retention of new series by name."
+    )
+    storage_aggregation: Path | None = _setting(
+        None, parse_path, "A storage-aggregation.conf: rollup of new series by name."
     )
 
 
@@ -255,6 +292,41 @@ def rows(loaded: Loaded) -> list[Row]:
     return result
 
 
+def settings_markdown() -> str:
+    """The reference page of all settings, as `docs/settings.md` holds it."""
+    lines = [
+        "# Settings",
+        "",
+        "Written by `make docs` from `inapp_monitor/config.py`; edit that, not this page.",
+        "",
+        "A setting is taken, first found first, from a keyword (`Monitor(app, NAME=...)`), a TOML",
+        "file (`Monitor(app, config=FILE)` or `INAPP_MONITOR_CONFIG`; its top level or a table",
+        f"`[inapp_monitor]`), a variable (`{ENVIRONMENT_PREFIX}` and the name in capitals) and the",
+        "default. An unknown name or a bad value raises `ConfigError` when the monitor is made.",
+        "`inapp-monitor settings` prints what is in force, and where each value comes from.",
+        "",
+        "| setting | default | takes | what it is |",
+        "|---|---|---|---|",
+    ]
+    for entry in fields(Settings):
+        default = show(entry.default)
+        if entry.metadata["parse"] is parse_size:
+            default = f"{entry.default // 2**20}MB"
+        shown = f"`{default}`" if default else ""
+        takes = (entry.metadata["parse"].__doc__ or "").rstrip(".") + _limits(entry)
+        lines.append(f"| `{entry.name}` | {shown} | {takes} | {entry.metadata['doc']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _limits(entry: Field[Any]) -> str:
+    at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
+    return "".join(
+        f", {words} {show(limit)}"
+        for words, limit in (("at least", at_least), ("at most", at_most))
+        if limit is not None
+    )
+
+
 def show(value: object) -> str:
     """A setting's value as text; nothing (None, empty) is an empty string."""
     if value is None:
@@ -308,6 +380,8 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, object]:
 
 
 def _unknown(name: str, table: Mapping[str, object], source: str) -> str:
+    import difflib  # rarely needed, and not cheap to load
+
     nearest = difflib.get_close_matches(name, table, 1, 0.5)
     hint = f", did you mean {nearest[0]!r}?" if nearest else ""
     return f"unknown setting {name!r} (from {source}){hint}"
