@@ -332,9 +332,8 @@ def settings_markdown() -> str:
         "|---|---|---|---|",
     ]
     for entry in fields(Settings):
-        default = show(entry.default)
-        if entry.metadata["parse"] is parse_size:
-            default = f"{entry.default // 2**20}MB"
+        value: Any = entry.default
+        default = f"{value // 2**20}MB" if entry.metadata["parse"] is parse_size else show(value)
         shown = f"`{default}`" if default else ""
         takes = (entry.metadata["parse"].__doc__ or "").rstrip(".") + _limits(entry)
         lines.append(f"| `{entry.name}` | {shown} | {takes} | {entry.metadata['doc']} |")
