@@ -293,7 +293,7 @@ class Monitor:
         try:
             self._attach_if_needed()
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
-                self.recorder.fold(slices=1)
+                self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
                 self.tick()
         except Exception as error:  # noqa: BLE001  # ours
