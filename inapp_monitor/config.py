@@ -162,6 +162,38 @@ class Settings:
         False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
     )
 
+    # -- errors
+    environment: str = _setting(
+        "production", parse_text, "Name of this installation, shown with every error."
+    )
+    release: str = _setting(
+        "", parse_text, "Version of the app; default: the checked-out git revision."
+    )
+    max_issues: int = _setting(
+        1_000, parse_int, "Error issues kept; then the ones not seen longest go.", at_least=10
+    )
+    error_locals: bool = _setting(True, parse_bool, "Keep local variables with errors.")
+    error_remote_address: bool = _setting(
+        False, parse_bool, "Keep the client's address with errors."
+    )
+    log_errors: bool = _setting(
+        True,
+        parse_bool,
+        "Log records of level ERROR and above are errors, without a traceback too.",
+    )
+    scrub_names: tuple[str, ...] = _setting(
+        (), parse_texts, "Further names whose values are hidden, by substring."
+    )
+    scrub_patterns: tuple[str, ...] = _setting(
+        (), parse_texts, "Further regular expressions of texts that are hidden."
+    )
+    in_app_include: tuple[str, ...] = _setting(
+        (), parse_texts, "Installed modules that count as the app's own code in errors."
+    )
+    in_app_exclude: tuple[str, ...] = _setting(
+        (), parse_texts, "Modules that do not count as the app's own code in errors."
+    )
+
     # -- store
     disk_budget: int = _setting(
         256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=2**20
@@ -179,6 +211,12 @@ class Settings:
     )
     distribution_retention: str = _setting(
         "10s:1h,1m:1d,10m:14d,2h:1y", parse_text, "Archives of a distribution."
+    )
+    storage_schemas: Path | None = _setting(
+        None, parse_path, "A storage-schemas.conf: retention of new series by name."
+    )
+    storage_aggregation: Path | None = _setting(
+        None, parse_path, "A storage-aggregation.conf: rollup of new series by name."
     )
 
 

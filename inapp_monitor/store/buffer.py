@@ -1,0 +1,292 @@
+"""The write buffer: what was added and is not on disk, bounded, and visible to queries at once.
+
+No I/O here. Each series has a place, on disk or (a *newcomer*) not yet; its points wait beside
+that place, combined by interval, until the writer takes them. When the bound is reached because the
+disk refuses, the oldest intervals go first, counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.store.catalog import Catalog
+from inapp_monitor.store.distributions import DistributionFile
+from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.retention import Retention
+from inapp_monitor.store.schemas import Schemas
+
+#: Memory that one buffered value takes, measured: a dict entry, a float, its share of the dict.
+CELL_BYTES: Final = 100
+#: Names refused for want of room are remembered, so many of them, for so long.
+_REFUSED_LIMIT: Final = 10_000
+_REFUSED_S: Final = 60.0
+
+Rings = Group | DistributionFile
+
+
+class Buffer:
+    """Points on their way to the disk.
+
+    Attributes:
+        lock: Guards everything here; held for microseconds, never during I/O.
+        series: All known scalars, also newcomers.
+        distributions: All known distributions, also newcomers.
+        drops: Dropped points by reason.
+        version: Grows when a newcomer appears or goes.
+
+    *Threads:* `add` takes the lock; other methods say when they need it.
+    """
+
+    def __init__(self, schemas: Schemas, distribution_retention: Retention, size: int) -> None:
+        self.lock = threading.Lock()
+        self.series: dict[str, Series] = {}
+        self.distributions: dict[str, DistributionFile] = {}
+        self.drops: Counter[str] = Counter()
+        self.version = 0
+        self._newcomers: dict[Retention, Group] = {}
+        self._schemas = schemas
+        self._distribution_retention = distribution_retention
+        self._limit = max(size // CELL_BYTES, 1)
+        self._cells = 0
+        self._refused: dict[str, float] = {}
+
+    @property
+    def bytes(self) -> int:
+        """Memory that waiting points take, about."""
+        return self._cells * CELL_BYTES
+
+    def add(self, batch: Batch, now: float) -> None:
+        """Combine points into what waits already."""
+        with self.lock:
+            self._add_scalars(batch.scalars, now)
+            for point in batch.distributions:
+                self._add_distribution(point, now)
+            if self._cells > self._limit:
+                self._make_room()
+
+    # -- for the writer; all need the lock
+
+    def newcomers(self) -> list[list[Series]]:
+        """Scalars without a place on disk, by retention."""
+        result: dict[int, list[Series]] = {}
+        if self._newcomers:
+            for series in self.series.values():
+                if series.group.file is None:
+                    result.setdefault(id(series.group), []).append(series)
+        return list(result.values())
+
+    def new_distributions(self) -> list[DistributionFile]:
+        """Distributions without a file."""
+        return [d for d in self.distributions.values() if d.file is None]
+
+    def adopt(self, catalog: Catalog) -> None:
+        """Take over where the catalog has put each series; waiting points move along."""
+        for path, series in list(self.series.items()):
+            target = catalog.series.get(path)
+            if target is series or (target is None and series.group.file is None):
+                continue
+            if target is None:
+                target = self._newcomer(path, series.method, series.entry.x_files_factor, series)
+            _move(series, target)
+            self.series[path] = target
+        self.series.update(catalog.series)
+        for path, distribution in list(self.distributions.items()):
+            here = catalog.distributions.get(path)
+            if here is distribution or (here is None and distribution.file is None):
+                continue
+            if here is None:
+                here = DistributionFile(path, distribution.retention, None, None)
+            for timestamp, delta in distribution.unwritten().items():
+                older = here.pending.get(timestamp)
+                here.pending[timestamp] = delta if older is None else here.joined(older, delta)
+            self.distributions[path] = here
+        self.distributions.update(catalog.distributions)
+        used = {id(series.group) for series in self.series.values()}
+        self._newcomers = {r: g for r, g in self._newcomers.items() if id(g) in used}
+        self.version += 1
+
+    def refuse(self, path: str, reason: str, now: float) -> None:
+        """Give a newcomer up, and its points with it."""
+        series = self.series.pop(path, None)
+        if series is not None:
+            lost = _remove(series)
+        else:
+            distribution = self.distributions.pop(path, None)
+            lost = 0 if distribution is None else len(distribution.unwritten())
+        self.drops[reason] += lost
+        if len(self._refused) >= _REFUSED_LIMIT:
+            self._refused.pop(next(iter(self._refused)))
+        self._refused[path] = now + _REFUSED_S
+        self.version += 1
+
+    def take(self, places: Iterable[Rings]) -> list[Rings]:
+        """Set apart what waits in some places; returns those that have something to write."""
+        taken = []
+        for rings in places:
+            if rings.pending or rings.writing:
+                rings.take()
+                taken.append(rings)
+            elif rings.unfinished:
+                taken.append(rings)
+        self._cells = 0
+        return taken
+
+    def recount(self) -> None:
+        """Count exactly what waits."""
+        places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}
+        places.update((id(d), d) for d in self.distributions.values())
+        total = 0
+        for rings in places.values():
+            for deltas in (rings.pending, rings.writing):
+                for delta in deltas.values():
+                    total += rings.weigh(delta)  # type: ignore[arg-type]
+        self._cells = total
+
+    # -- adding
+
+    def _add_scalars(self, scalars: list[Scalar], now: float) -> None:
+        known = self.series
+        fresh = 0
+        for path, timestamp, value, method in scalars:
+            series = known.get(path)
+            if series is None:
+                series = self._meet(path, method, now)
+                if series is None:
+                    continue
+            if value - value != 0.0:
+                self.drops["not_finite"] += 1
+                continue
+            group = series.group
+            start = timestamp - timestamp % group.step
+            cells = group.pending.get(start)
+            if cells is None:
+                if not self._in_time(group, start, now):
+                    continue
+                cells = group.pending[start] = {}
+            column = series.column
+            if column in cells:
+                cells[column] = series.combine(cells[column], value)
+                if series.paired:
+                    cells[column + 1] += 1.0
+            else:
+                cells[column] = value
+                fresh += 1
+                if series.paired:
+                    cells[column + 1] = 1.0
+                    fresh += 1
+        self._cells += fresh
+
+    def _add_distribution(self, point: Distribution, now: float) -> None:
+        path, timestamp, histogram = point
+        if not histogram.count:
+            return
+        distribution = self.distributions.get(path)
+        if distribution is None:
+            if self._is_refused(path, now):
+                return
+            distribution = DistributionFile(path, self._distribution_retention, None, None)
+            self.distributions[path] = distribution
+            self.version += 1
+        start = timestamp - timestamp % distribution.step
+        waiting = distribution.pending.get(start)
+        if waiting is not None:
+            before = len(waiting.buckets)
+            waiting.merge(histogram)
+            self._cells += len(waiting.buckets) - before
+        elif self._in_time(distribution, start, now):
+            distribution.pending[start] = histogram.copy()
+            self._cells += distribution.weigh(histogram)
+
+    def _meet(self, path: str, method: Method, now: float) -> Series | None:
+        """A series that was not known: it becomes a newcomer."""
+        if self._is_refused(path, now):
+            return None
+        method, x_files_factor = self._schemas.rollup_for(path, method)
+        series = self._newcomer(path, method, x_files_factor, None)
+        self.series[path] = series
+        self.version += 1
+        return series
+
+    def _newcomer(
+        self, path: str, method: Method, x_files_factor: float, former: Series | None
+    ) -> Series:
+        retention = self._schemas.retention_for(path) if former is None else former.group.retention
+        group = self._newcomers.get(retention)
+        if group is None:
+            group = self._newcomers[retention] = Group(retention, None, None)
+        return group.append(path, method, x_files_factor)
+
+    def _is_refused(self, path: str, now: float) -> bool:
+        until = self._refused.get(path)
+        if until is None:
+            return False
+        if now < until and until - now <= _REFUSED_S:
+            self.drops["no_room"] += 1
+            return True
+        del self._refused[path]
+        return False
+
+    def _in_time(self, rings: Rings, start: int, now: float) -> bool:
+        if start > now + rings.step:
+            self.drops["future"] += 1
+            return False
+        if start < 0 or start <= now - rings.retention.longest:
+            self.drops["too_old"] += 1
+            return False
+        return True
+
+    def _make_room(self) -> None:
+        """Drop the oldest intervals until a tenth of the bound is free."""
+        self.recount()
+        places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}
+        places.update((id(d), d) for d in self.distributions.values())
+        while self._cells > self._limit * 0.9:
+            waiting = [rings for rings in places.values() if rings.pending]
+            if not waiting:
+                return
+            oldest = min(min(rings.pending) for rings in waiting)
+            for rings in waiting:
+                delta = rings.pending.pop(oldest, None)
+                if delta is not None:
+                    weight = rings.weigh(delta)  # type: ignore[arg-type]
+                    self._cells -= weight
+                    self.drops["buffer_full"] += weight if isinstance(rings, Group) else 1
+
+
+def _move(series: Series, target: Series) -> None:
+    """Waiting values of a series go to its new place."""
+    source, group = series.group, target.group
+    for deltas in (source.writing, source.pending):
+        for timestamp, cells in list(deltas.items()):
+            moved = {
+                target.column + at: cells.pop(series.column + at)
+                for at in range(series.entry.columns)
+                if series.column + at in cells
+            }
+            if not cells:
+                del deltas[timestamp]
+            if not moved or target.method is not series.method:
+                continue  # made with another method by another process: cannot be combined
+            timestamp -= timestamp % group.step
+            there = group.pending.setdefault(timestamp, {})
+            for column, value in moved.items():
+                there[column] = series.combine(there[column], value) if column in there else value
+    if source.file is None:
+        source.entries.pop(series.column, None)
+
+
+def _remove(series: Series) -> int:
+    """Drop the waiting values of a series; returns how many intervals had one."""
+    group, lost = series.group, 0
+    for deltas in (group.writing, group.pending):
+        for timestamp, cells in list(deltas.items()):
+            lost += cells.pop(series.column, None) is not None
+            cells.pop(series.column + 1, None) if series.paired else None
+            if not cells:
+                del deltas[timestamp]
+    group.entries.pop(series.column, None)
+    return lost

@@ -1,0 +1,297 @@
+"""Which series there are, and where: name to group and column, name to distribution.
+
+The directory itself is the catalog: each file says what it holds. A generation number beside the
+lock tells every process that another one has added something. Assigning needs the store's lock;
+reading does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from inapp_monitor.exceptions import BudgetError, FormatError
+from inapp_monitor.store import distribution_format, files, group_format
+from inapp_monitor.store.distributions import DistributionFile
+from inapp_monitor.store.files import Descriptors, DiskFile
+from inapp_monitor.store.group_format import Entry, Geometry, State
+from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.lock import StoreLock
+from inapp_monitor.store.retention import Retention
+
+DIRECTORY = "store"
+LOCK_NAME = "lock"
+_NAME = re.compile(r"(group|dist)-(\d{6,})", re.ASCII)
+#: Width of the first, second... group of a retention, unless more columns are wanted at once.
+_GROWTH = (62, 126, 254)
+#: Called with (path of the file, what is wrong) when a file has been moved aside.
+Damaged = Callable[[Path, str], None]
+
+
+class Catalog:
+    """All series of a store.
+
+    Attributes:
+        directory: Where its files are.
+        series: Scalars on disk, by path.
+        distributions: Distributions on disk, by path.
+        groups: Group files by file name.
+        generation: As read when the directory was scanned last; -1 before.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        descriptors: Descriptors,
+        budget: int,
+        damaged: Damaged,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.directory = data_dir / DIRECTORY
+        self.series: dict[str, Series] = {}
+        self.distributions: dict[str, DistributionFile] = {}
+        self.groups: dict[str, Group] = {}
+        self.generation = -1
+        self.budget = budget
+        self._names: dict[str, str] = {}  # distribution file name -> path
+        self._ceilings: dict[str, int] = {}  # file name -> full size
+        self._descriptors = descriptors
+        self._damaged = damaged
+        self._read_only = read_only
+        self._highest = 0
+
+    @property
+    def ceiling(self) -> int:
+        """Bytes that all files together can ever take."""
+        return sum(self._ceilings.values())
+
+    def refresh(self, lock: StoreLock, now: float, *, repair: bool) -> bool:
+        """Take in what other processes have added; True when anything was looked at.
+
+        Args:
+            lock: Knows the generation.
+            now: For the names of files that are set aside.
+            repair: Whether damaged files may be moved aside (needs the lock).
+        """
+        generation = lock.generation()
+        if generation == self.generation:
+            return False
+        self._scan(now, repair)
+        self.generation = generation
+        return True
+
+    def forget(self) -> None:
+        """Know nothing, so that the next refresh scans everything."""
+        for file in self._files():
+            file.close()
+        self.series, self.distributions, self.groups = {}, {}, {}
+        self._names, self._ceilings = {}, {}
+        self.generation = -1
+
+    def changed(self, lock: StoreLock) -> None:
+        """Tell all processes that something was added. Needs the lock."""
+        generation = lock.generation() + 1
+        lock.set_generation(generation)
+        self.generation = generation
+
+    # -- assigning
+
+    def assign(self, newcomers: list[Series], now: int) -> list[Series]:
+        """Give columns to series of one retention. Needs the lock, and a fresh catalog.
+
+        Returns:
+            The same series as they are on disk; fewer when the budget has no room for the rest.
+
+        Raises:
+            OSError: the disk refused; what was assigned before is kept and found by a retry.
+        """
+        result: list[Series] = []
+        waiting = [s for s in newcomers if s.path not in self.series]
+        retention = newcomers[0].group.retention if newcomers else None
+        while waiting and retention is not None:
+            place = self._place(retention, waiting, now)
+            if place is None:
+                break
+            group, added = place
+            group.store_entries(added)
+            for entry in added:
+                self.series[entry.path] = Series(entry, group)
+            waiting = waiting[len(added) :]
+        for newcomer in newcomers:
+            known = self.series.get(newcomer.path)
+            if known is not None:
+                result.append(known)
+        return result
+
+    def create_distribution(self, path: str, retention: Retention, now: int) -> DistributionFile:
+        """Make the file of a new distribution. Needs the lock.
+
+        Raises:
+            BudgetError: no room.
+            OSError: the disk refused.
+        """
+        geometry = distribution_format.DistributionGeometry.of(retention)
+        if self.ceiling + geometry.size > self.budget:
+            raise BudgetError(f"no room for distribution {path!r} in {self.budget} bytes")
+        name = self._new_name("dist")
+        header = distribution_format.pack_header(geometry, path)
+        self._create(name, geometry.size, header, retention, now)
+        return self._add_distribution(name, path, geometry)
+
+    def _place(
+        self, retention: Retention, waiting: list[Series], now: int
+    ) -> tuple[Group, list[Entry]] | None:
+        """A group with room, and entries for as many series as fit, in order."""
+        for group in self.groups.values():
+            if group.retention == retention and group.free_count():
+                entries = _fit(group, waiting)
+                if entries:
+                    return group, entries
+        made = self._create_group(retention, sum(s.entry.columns for s in waiting), now)
+        return None if made is None else (made, _fit(made, waiting))
+
+    def _create_group(self, retention: Retention, wanted: int, now: int) -> Group | None:
+        """A new group file, narrower when the budget asks for it; None when there is no room."""
+        siblings = sum(group.retention == retention for group in self.groups.values())
+        usual = _GROWTH[min(siblings, len(_GROWTH) - 1)]
+        widths = [w for w in group_format.WIDTHS if w <= max(usual, _ceil_width(wanted))]
+        room = self.budget - self.ceiling
+        for width in reversed(widths):
+            geometry = Geometry.of(width, retention)
+            if geometry.size <= room:
+                name = self._new_name("group")
+                self._create(
+                    name, geometry.size, group_format.pack_header(geometry), retention, now
+                )
+                return self._add_group(name, geometry)
+        return None
+
+    def _create(self, name: str, size: int, header: bytes, retention: Retention, now: int) -> None:
+        marks = (0, *(archive.floor(now) for archive in retention.archives[1:]))
+        state = group_format.pack_state(State(1, marks))
+        files.create(self.directory / name, size, [(0, header), (group_format.STATE_OFFSET, state)])
+
+    def _new_name(self, kind: str) -> str:
+        self._highest += 1
+        return f"{kind}-{self._highest:06d}"
+
+    # -- scanning
+
+    def _scan(self, now: float, repair: bool) -> None:
+        """Compare the directory with what is known: open new files, drop what is gone."""
+        try:
+            names = sorted(entry.name for entry in self.directory.iterdir())
+        except FileNotFoundError:
+            names = []
+        present = set()
+        for name in names:
+            match = _NAME.fullmatch(name)
+            if match is None:
+                continue
+            self._highest = max(self._highest, int(match[2]))
+            try:
+                self._open(name, match[1])
+            except (FormatError, IsADirectoryError) as error:
+                if repair:
+                    self._set_aside(name, now, error)
+                continue
+            present.add(name)
+        for name in [n for n in self._ceilings if n not in present]:
+            self.drop(name)
+        self._index()
+
+    def _open(self, name: str, kind: str) -> None:
+        if name in self.groups:
+            self.groups[name].load_table()
+            return
+        if name in self._names:
+            return
+        file = DiskFile(self.directory / name, self._descriptors, read_only=self._read_only)
+        page = file.read(group_format.PAGE, 0)
+        if kind == "group":
+            geometry = group_format.unpack_header(page)
+            self._add_group(name, geometry, file).load_table()
+        else:
+            dist_geometry, path = distribution_format.unpack_header(page)
+            self._add_distribution(name, path, dist_geometry, file)
+
+    def _add_group(self, name: str, geometry: Geometry, file: DiskFile | None = None) -> Group:
+        file = file or DiskFile(self.directory / name, self._descriptors)
+        file.size = self._ceilings[name] = geometry.size
+        group = self.groups[name] = Group(geometry.retention, file, geometry)
+        return group
+
+    def _add_distribution(
+        self,
+        name: str,
+        path: str,
+        geometry: distribution_format.DistributionGeometry,
+        file: DiskFile | None = None,
+    ) -> DistributionFile:
+        file = file or DiskFile(self.directory / name, self._descriptors)
+        file.size = self._ceilings[name] = geometry.size
+        self._names[name] = path
+        distribution = DistributionFile(path, geometry.retention, file, geometry)
+        self.distributions[path] = distribution
+        return distribution
+
+    def _index(self) -> None:
+        """The series of all groups, by path; a series keeps its object while it keeps its place."""
+        old, self.series = self.series, {}
+        for group in self.groups.values():
+            for entry in group.entries.values():
+                known = old.get(entry.path)
+                if known is None or known.group is not group or known.entry != entry:
+                    known = Series(entry, group)
+                self.series.setdefault(entry.path, known)
+
+    def drop(self, name: str) -> None:
+        """Forget a file that is gone."""
+        self._ceilings.pop(name, None)
+        group = self.groups.pop(name, None)
+        if group is not None and group.file is not None:
+            group.file.close()
+        path = self._names.pop(name, None)
+        if path is not None:
+            distribution = self.distributions.pop(path)
+            if distribution.file is not None:
+                distribution.file.close()
+
+    def _set_aside(self, name: str, now: float, error: Exception) -> None:
+        target = files.set_aside(self.directory / name, now)
+        if target is not None:
+            self._damaged(self.directory / name, f"{error}; moved to {target.name}")
+
+    def _files(self) -> Iterable[DiskFile]:
+        for rings in (*self.groups.values(), *self.distributions.values()):
+            if rings.file is not None:
+                yield rings.file
+
+    def all_rings(self) -> list[tuple[str, Group | DistributionFile]]:
+        """Every file with its name."""
+        by_path = {path: name for name, path in self._names.items()}
+        result: list[tuple[str, Group | DistributionFile]] = list(self.groups.items())
+        result += [(by_path[path], d) for path, d in self.distributions.items()]
+        return result
+
+
+def _ceil_width(wanted: int) -> int:
+    return next((w for w in group_format.WIDTHS if w >= wanted), group_format.MAX_WIDTH)
+
+
+def _fit(group: Group, waiting: list[Series]) -> list[Entry]:
+    """Entries for the first of some series, as many as the group has columns for."""
+    taken = group.taken()
+    entries: list[Entry] = []
+    at = 0
+    for series in waiting:
+        count = series.entry.columns
+        while at + count <= len(taken) and any(taken[at : at + count]):
+            at += 1
+        if at + count > len(taken):
+            break
+        entries.append(series.entry._replace(column=at))
+        at += count
+    return entries

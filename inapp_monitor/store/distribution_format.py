@@ -1,0 +1,219 @@
+"""The bytes of a distribution file, format 1: rings of histograms in slots of fixed size. Pure.
+
+    0       header      as in a group file, magic `IAMDIST\\n`, and the name      (4,096 bytes)
+    4096    state       rollup marks, as in a group file                          (4,096 bytes)
+    8192    archives    rings of slots; so many slots a page, none straddles one
+
+A slot is `crc32, shift, 0, first bucket, time, total, minimum, maximum` and the bucket counts as a
+stream of variable-length numbers: each the difference to the count before it (zigzag, plus one), 0
+announcing a run of empty buckets whose length follows. Neighbouring counts are alike, so most take
+one byte. When they do not fit, neighbouring buckets are merged (`shift` + 1) until they do.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from inapp_monitor.exceptions import FormatError
+from inapp_monitor.histogram import MAX_SHIFT, Histogram
+from inapp_monitor.store.group_format import (
+    PAGE,
+    pack_header_of,
+    unpack_rings,
+)
+from inapp_monitor.store.retention import Archive, Retention
+
+MAGIC: Final = b"IAMDIST\n"
+DATA_OFFSET: Final = 2 * PAGE
+#: Slots a page, finest archive first, the last for all further ones. Few values in a short
+#: interval need room for gaps; long intervals are many, and two years of them must stay small.
+SLOTS_PER_PAGE: Final = (9, 15, 16, 18)
+_NAME_OFFSET = 1024
+_NAME = struct.Struct("<IH")  # crc32, length
+_SLOT = struct.Struct("<IBBHQddd")  # crc32, shift, flags, first bucket, time, total, min, max
+SLOT_HEAD: Final = _SLOT.size
+_U32 = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionGeometry:
+    """Where everything is in a distribution file.
+
+    Attributes:
+        retention: Archives, finest first.
+        per_page: Slots a page, by archive.
+        offsets: Where each archive starts.
+        size: Bytes of the whole file, for ever.
+    """
+
+    retention: Retention
+    per_page: tuple[int, ...]
+    offsets: tuple[int, ...]
+    size: int
+
+    @classmethod
+    def of(cls, retention: Retention) -> DistributionGeometry:
+        """The layout for a retention."""
+        offset, offsets, per_page = DATA_OFFSET, [], []
+        for number, archive in enumerate(retention.archives):
+            slots = SLOTS_PER_PAGE[min(number, len(SLOTS_PER_PAGE) - 1)]
+            per_page.append(slots)
+            offsets.append(offset)
+            offset += -(-archive.points // slots) * PAGE
+        return cls(retention, tuple(per_page), tuple(offsets), offset)
+
+    def slot_size(self, archive: int) -> int:
+        """Bytes of one slot."""
+        return PAGE // self.per_page[archive]
+
+    def slot_offset(self, archive: int, timestamp: int) -> int:
+        """Where the slot of an interval is."""
+        page, number = divmod(
+            self.retention.archives[archive].slot(timestamp), self.per_page[archive]
+        )
+        return self.offsets[archive] + page * PAGE + number * self.slot_size(archive)
+
+
+def pack_header(geometry: DistributionGeometry, path: str) -> bytes:
+    """The first page of a file."""
+    name = path.encode()
+    rings = [
+        (archive.step, archive.points, offset)
+        for archive, offset in zip(geometry.retention.archives, geometry.offsets, strict=True)
+    ]
+    head = pack_header_of(MAGIC, 0, rings, geometry.size)
+    named = _NAME.pack(zlib.crc32(name), len(name)) + name
+    return (head.ljust(_NAME_OFFSET, b"\0") + named).ljust(PAGE, b"\0")
+
+
+def unpack_header(data: bytes) -> tuple[DistributionGeometry, str]:
+    """Geometry and name of the distribution that the first page describes.
+
+    Raises:
+        FormatError: not a distribution file, one of a later version, or a damaged one.
+    """
+    rings, _, size = unpack_rings(data, MAGIC, "distribution")
+    retention = Retention(tuple(Archive(step, points) for step, points, _ in rings))
+    geometry = DistributionGeometry.of(retention)
+    if geometry.offsets != tuple(ring[2] for ring in rings) or geometry.size != size:
+        raise FormatError("distribution file: header does not fit its own numbers")
+    crc, length = _NAME.unpack_from(data, _NAME_OFFSET)
+    start = _NAME_OFFSET + _NAME.size
+    name = data[start : start + length]
+    if not name or zlib.crc32(name) != crc:
+        raise FormatError("distribution file: the checksum of its name does not match")
+    return geometry, name.decode(errors="replace")
+
+
+def pack_slot(timestamp: int, histogram: Histogram, size: int) -> bytes:
+    """A slot of `size` bytes; the histogram in it is coarser when it had to be."""
+    shift, payload, first = histogram.shift, b"", 0
+    while True:
+        first, payload = pack_counts(histogram.buckets)
+        if len(payload) <= size - SLOT_HEAD:
+            break
+        histogram = histogram.copy()
+        if shift < MAX_SHIFT:
+            shift += 1
+            histogram.coarsen(shift)
+        else:
+            _merge_lowest(histogram, size - SLOT_HEAD)
+    body = _SLOT.pack(
+        0, shift, 0, first, timestamp, histogram.total, histogram.minimum, histogram.maximum
+    )[4:]
+    body = (body + payload).ljust(size - 4, b"\0")
+    return _U32.pack(zlib.crc32(body)) + body
+
+
+def unpack_slot(data: bytes | memoryview, timestamp: int) -> Histogram | None:
+    """The histogram of an interval; None when the bytes are another one's, nothing or damaged."""
+    if len(data) < SLOT_HEAD:
+        return None
+    crc, shift, _, first, time, total, minimum, maximum = _SLOT.unpack_from(data)
+    if time != timestamp or crc != zlib.crc32(memoryview(data)[4:]) or shift > MAX_SHIFT:
+        return None
+    buckets = unpack_counts(data[SLOT_HEAD:], first)
+    return Histogram(sum(buckets.values()), total, minimum, maximum, buckets, shift)
+
+
+def slot_is_intact(data: bytes | memoryview) -> bool:
+    """Whether a slot's checksum matches."""
+    return bool(_U32.unpack_from(data)[0] == zlib.crc32(memoryview(data)[4:]))
+
+
+def slot_time(data: bytes | memoryview) -> int:
+    """The time that a slot claims."""
+    return int(_SLOT.unpack_from(data)[4])
+
+
+def pack_counts(buckets: dict[int, int]) -> tuple[int, bytes]:
+    """The first bucket number, and the stream of counts from there on."""
+    if not buckets:
+        return 0, b""
+    out = bytearray()
+    numbers = sorted(buckets)
+    expected, previous = numbers[0], 0
+    for number in numbers:
+        if number != expected:
+            out.append(0)
+            _append(out, number - expected)
+        count = buckets[number]
+        difference = count - previous
+        code = 2 * difference + 1 if difference >= 0 else -2 * difference
+        if code < 128:
+            out.append(code)
+        else:
+            _append(out, code)
+        expected, previous = number + 1, count
+    return numbers[0], bytes(out)
+
+
+def unpack_counts(data: bytes | memoryview, first: int) -> dict[int, int]:
+    """Bucket number to count; the stream ends with the data or where a run of length 0 begins."""
+    buckets: dict[int, int] = {}
+    number, previous, value, bits, skip = first, 0, 0, 0, False
+    for byte in data:
+        value |= (byte & 127) << bits
+        if byte & 128:
+            bits += 7
+            continue
+        if skip:
+            if not value:
+                break
+            number += value
+            skip = False
+        elif value:
+            previous += (value - 1) >> 1 if value & 1 else -(value >> 1)
+            buckets[number] = previous
+            number += 1
+        else:
+            skip = True
+        value = bits = 0
+    return buckets
+
+
+def _append(out: bytearray, value: int) -> None:
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+
+
+def _merge_lowest(histogram: Histogram, room: int) -> None:
+    """The last resort, for values that span more than fifty octaves: the lowest share a bucket."""
+    buckets = histogram.buckets
+    while len(buckets) > 1 and len(pack_counts(buckets)[1]) > room:
+        lowest, second = sorted(buckets)[:2]
+        buckets[second] += buckets.pop(lowest)
+
+
+def is_sane(histogram: Histogram) -> bool:
+    """Whether count, total, extremes and buckets can belong together."""
+    if not histogram.count:
+        return False
+    inside = histogram.minimum <= histogram.maximum and histogram.minimum >= 0
+    return inside and min(histogram.buckets.values()) > 0 and math.isfinite(histogram.total)

@@ -1,0 +1,101 @@
+"""A distribution: one series of histograms, in a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.store import distribution_format
+from inapp_monitor.store.distribution_format import DistributionGeometry
+from inapp_monitor.store.files import DiskFile
+from inapp_monitor.store.retention import Retention
+from inapp_monitor.store.rings import RingFile
+
+
+class DistributionFile(RingFile[Histogram, Histogram]):
+    """The rings of one distribution, with or without a file.
+
+    Attributes:
+        path: Name of the distribution.
+        geometry: Where everything is.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        retention: Retention,
+        file: DiskFile | None,
+        geometry: DistributionGeometry | None,
+    ) -> None:
+        super().__init__(retention, file)
+        self.path = path
+        self.geometry = geometry or DistributionGeometry.of(retention)
+
+    def offset(self, archive: int, timestamp: int) -> int:
+        return self.geometry.slot_offset(archive, timestamp)
+
+    def load(self, archive: int, timestamp: int) -> Histogram | None:
+        if self.file is None:
+            return None
+        data = self.file.read(
+            self.geometry.slot_size(archive), self.geometry.slot_offset(archive, timestamp)
+        )
+        return distribution_format.unpack_slot(data, timestamp)
+
+    def merged(self, row: Histogram | None, delta: Histogram) -> Histogram:
+        result = delta.copy() if row is None else row.copy()
+        if row is not None:
+            result.merge(delta)
+        return result
+
+    def rolled_up(self, rows: Sequence[Histogram | None]) -> Histogram | None:
+        result: Histogram | None = None
+        for row in rows:
+            if row is None:
+                continue
+            if result is None:
+                result = row.copy()
+            else:
+                result.merge(row)
+        return result
+
+    def filled(self, row: Histogram | None, older: Histogram | None) -> Histogram | None:
+        return older if row is None else row
+
+    def sealed(self, archive: int, timestamp: int, row: Histogram, /) -> bytes:
+        return distribution_format.pack_slot(timestamp, row, self.geometry.slot_size(archive))
+
+    def joined(self, older: Histogram, newer: Histogram) -> Histogram:
+        result = older.copy()
+        result.merge(newer)
+        return result
+
+    def detached(self) -> DistributionFile:
+        """What waits, without the file: when the disk refuses."""
+        twin = DistributionFile(self.path, self.retention, None, self.geometry)
+        twin.pending, twin.writing = self.pending, self.writing
+        return twin
+
+    def weigh(self, delta: Histogram) -> int:
+        return 4 + len(delta.buckets)
+
+    def slots_between(self, archive: int, start: int, end: int) -> list[Histogram | None]:
+        """The stored histograms of the intervals from `start` up to `end`, in one or two reads."""
+        ring, geometry = self.retention.archives[archive], self.geometry
+        times = range(start, end, ring.step)
+        if self.file is None:
+            return [None] * len(times)
+        result: list[Histogram | None] = []
+        size = geometry.slot_size(archive)
+        done = 0
+        while done < len(times):
+            first = ring.slot(times[done])
+            count = min(len(times) - done, ring.points - first)
+            lowest = geometry.slot_offset(archive, times[done])
+            highest = geometry.slot_offset(archive, times[done + count - 1]) + size
+            data = memoryview(self.file.read(highest - lowest, lowest))
+            for time in times[done : done + count]:
+                at = geometry.slot_offset(archive, time) - lowest
+                result.append(distribution_format.unpack_slot(data[at : at + size], time))
+            done += count
+        return result

@@ -1,0 +1,197 @@
+"""Files of a fixed size: opened on need, few at a time, read with pread, written with pwrite.
+
+Never mapped into memory: on a full disk or a truncated file a mapping kills the process with SIGBUS
+where pwrite raises OSError and pread returns less. Nothing here knows what the bytes mean.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from pathlib import Path
+from typing import Final
+
+#: Descriptors kept open by one store; far below the usual limit of 1,024 a process.
+MAX_OPEN: Final = 96
+#: Blocks are reserved in pieces of this many bytes, so that a reserved row can always be written.
+RESERVE: Final = 64 * 1024
+_UNSUPPORTED = frozenset((errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
+#: Ours alone, not inherited by programs that the app starts, and never through a link.
+_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class Descriptors:
+    """The open files of one store; past the bound, the one opened first is closed."""
+
+    __slots__ = ("_limit", "_open")
+
+    def __init__(self, limit: int = MAX_OPEN) -> None:
+        self._limit = limit
+        self._open: deque[DiskFile] = deque()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def admit(self, file: DiskFile) -> None:
+        """Note that a file has been opened."""
+        while len(self._open) >= self._limit:
+            self._open[0].close()
+        self._open.append(file)
+
+    def forget(self, file: DiskFile) -> None:
+        """Note that a file has been closed."""
+        self._open.remove(file)
+
+    def close_all(self) -> None:
+        """Close every file; they open again on need."""
+        while self._open:
+            self._open[0].close()
+
+
+class DiskFile:
+    """One file of fixed size.
+
+    Attributes:
+        path: Where it is.
+        size: Bytes it has for ever; 0 as long as unknown.
+        dirty: Whether something was written since the last `sync`.
+    """
+
+    __slots__ = ("_descriptors", "_fd", "_read_only", "_reserved", "dirty", "path", "size")
+
+    def __init__(
+        self, path: Path, descriptors: Descriptors, *, size: int = 0, read_only: bool = False
+    ) -> None:
+        self.path = path
+        self.size = size
+        self.dirty = False
+        self._fd = -1
+        self._descriptors = descriptors
+        self._read_only = read_only
+        self._reserved: set[int] = set()
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Up to `size` bytes; fewer where the file has been cut."""
+        fd = self._fd if self._fd >= 0 else self._open()
+        return os.pread(fd, size, offset)
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill a buffer; returns how many bytes the file had."""
+        fd = self._fd if self._fd >= 0 else self._open()
+        done = 0
+        while done < len(buffer):
+            count = os.preadv(fd, [buffer[done:]], offset + done)
+            if not count:
+                break
+            done += count
+        return done
+
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write all of `data`, on blocks that were reserved before."""
+        fd = self._fd if self._fd >= 0 else self._open()
+        if offset // RESERVE not in self._reserved:
+            self._reserve(fd, offset // RESERVE)
+        elif offset % RESERVE > RESERVE // 2 and offset // RESERVE + 1 not in self._reserved:
+            self._reserve_next(fd, offset // RESERVE + 1)
+        self.dirty = True
+        done = os.pwrite(fd, data, offset)
+        if done != len(data):
+            view = memoryview(data)
+            while done < len(view):
+                done += os.pwrite(fd, view[done:], offset + done)
+
+    def state(self) -> str:
+        """`ok`, `gone` (deleted or replaced under us) or `cut` (not of its size any more)."""
+        try:
+            info = os.fstat(self._fd if self._fd >= 0 else self._open())
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return "gone"
+        if not info.st_nlink:
+            return "gone"
+        return "ok" if info.st_size == self.size else "cut"
+
+    def mend(self) -> None:
+        """Give a cut file its size back; what is missing reads as zeros."""
+        os.ftruncate(self._fd if self._fd >= 0 else self._open(), self.size)
+        self._reserved.clear()
+
+    def sync(self) -> None:
+        """Make what was written safe against a power cut."""
+        self.dirty = False  # after a failure the kernel has dropped the pages: no use to retry
+        os.fdatasync(self._fd if self._fd >= 0 else self._open())
+
+    def close(self) -> None:
+        """Close the descriptor; the next use opens it again."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            self._descriptors.forget(self)
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # the descriptor is gone in any case
+
+    def _open(self) -> int:
+        mode = os.O_RDONLY if self._read_only else os.O_RDWR
+        fd = os.open(self.path, mode | _FLAGS)
+        try:
+            self._descriptors.admit(self)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        return fd
+
+    def _reserve(self, fd: int, piece: int) -> None:
+        start = piece * RESERVE
+        length = min(RESERVE, max(self.size - start, 1)) if self.size else RESERVE
+        try:
+            os.posix_fallocate(fd, start, length)
+        except OSError as error:
+            if error.errno not in _UNSUPPORTED:
+                raise
+        self._reserved.add(piece)
+
+    def _reserve_next(self, fd: int, piece: int) -> None:
+        if piece * RESERVE >= self.size:
+            return
+        try:
+            self._reserve(fd, piece)
+        except OSError:
+            pass  # asked again when it is needed, and then the write says so
+
+
+def create(path: Path, size: int, parts: list[tuple[int, bytes]]) -> None:
+    """Make a file of full size with some first bytes; it appears complete or not at all.
+
+    Raises:
+        OSError: it could not be made; nothing is left behind.
+    """
+    temporary = path.with_name(path.name + ".new")
+    try:
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
+        try:
+            os.ftruncate(fd, size)
+            for offset, data in parts:
+                written = os.pwrite(fd, data, offset)
+                if written != len(data):
+                    raise OSError(errno.ENOSPC, "no space for a new file", str(path))
+        finally:
+            os.close(fd)
+        temporary.rename(path)
+    except OSError:
+        try:
+            temporary.unlink()
+        except OSError:
+            pass
+        raise
+
+
+def set_aside(path: Path, now: float) -> Path | None:
+    """Rename a damaged file to `<name>.bad-<time>`; None when that is not possible either."""
+    target = path.with_name(f"{path.name}.bad-{int(now)}")
+    try:
+        path.rename(target)
+    except OSError:
+        return None
+    return target

@@ -1,0 +1,209 @@
+"""A group: series of one retention that share a file, a column (or two) each.
+
+Knows columns and rows; which series lives in which group is the catalog's business.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from inapp_monitor.points import Method
+from inapp_monitor.store import group_format
+from inapp_monitor.store.files import DiskFile
+from inapp_monitor.store.group_format import Entry, Geometry, State
+from inapp_monitor.store.retention import Archive, Retention
+from inapp_monitor.store.rings import RingFile
+from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
+from inapp_monitor.store.verified import Verified
+
+if TYPE_CHECKING:
+    Row = array[float]
+else:
+    Row = array  # subscripted at run time from Python 3.12 on only
+Cells = dict[int, float]
+
+
+class Series:
+    """Where a series is, and how its values combine.
+
+    Attributes:
+        path: Its name.
+        method: Stored when it was made, whatever later points say.
+        group: The group that it lives in.
+        column: Its (first) column there.
+        combine: How two values of one interval become one.
+        paired: Whether it has a count column as well.
+        entry: As in the column table.
+    """
+
+    __slots__ = ("column", "combine", "entry", "group", "method", "paired", "path")
+
+    def __init__(self, entry: Entry, group: Group) -> None:
+        self.entry = entry
+        self.path = entry.path
+        self.method = entry.method
+        self.column = entry.column
+        self.group = group
+        self.combine: Callable[[float, float], float] = COMBINE[entry.method]
+        self.paired = entry.method in PAIRED
+
+
+class Group(RingFile[Row, Cells]):
+    """The columns of some series, with or without a file.
+
+    Attributes:
+        geometry: Where everything is; None without a file.
+        entries: Columns in use, by column number.
+        table_version: Of the table as it was read last.
+    """
+
+    def __init__(
+        self, retention: Retention, file: DiskFile | None, geometry: Geometry | None
+    ) -> None:
+        super().__init__(retention, file)
+        self.geometry = geometry
+        self.entries: dict[int, Entry] = {}
+        self.table_version = -1
+        self.verified = [Verified(archive.points) for archive in retention.archives]
+        self._width = 0 if geometry is None else geometry.width
+        self._layout: Layout | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """How rows combine; made anew after the columns changed."""
+        if self._layout is None:
+            self._layout = Layout(
+                self._width,
+                [Column(e.column, e.method, e.x_files_factor) for e in self.entries.values()],
+            )
+        return self._layout
+
+    def taken(self) -> bytearray:
+        """One byte a column: 1 when it is in use."""
+        taken = bytearray(self._width)
+        for entry in self.entries.values():
+            for column in range(entry.column, entry.column + entry.columns):
+                taken[column] = 1
+        return taken
+
+    def free_count(self) -> int:
+        """How many columns are free."""
+        return self.taken().count(0)
+
+    def append(self, path: str, method: Method, x_files_factor: float) -> Series:
+        """Give a series the next column of a group without a file, which is as wide as needed."""
+        entry = Entry(self._width, path, method, x_files_factor, 0)
+        self._width += entry.columns
+        return self.put(entry)
+
+    def put(self, entry: Entry) -> Series:
+        """Note that a column is in use."""
+        self.entries[entry.column] = entry
+        self._layout = None
+        return Series(entry, self)
+
+    def store_entries(self, entries: Sequence[Entry]) -> None:
+        """Write table entries and tell other processes. Needs the store's lock."""
+        assert self.file is not None
+        for entry in entries:
+            offset = group_format.TABLE_OFFSET + entry.column * group_format.ENTRY_SIZE
+            self.file.write(group_format.pack_entry(entry), offset)
+        state = self.read_state()
+        marks = (0,) * len(self.retention.archives) if state is None else state.marks
+        version = (self.table_version if state is None else state.table_version) + 1
+        self.write_state(State(version, marks))
+        self.table_version = version
+        for entry in entries:
+            self.put(entry)
+
+    def load_table(self) -> list[int]:
+        """Read the column table when it has changed; returns the numbers of damaged entries."""
+        assert self.file is not None and self.geometry is not None
+        state = self.read_state()
+        if state is not None and state.table_version == self.table_version:
+            return []
+        size = self.geometry.width * group_format.ENTRY_SIZE
+        entries, damaged = group_format.unpack_table(
+            self.file.read(size, group_format.TABLE_OFFSET)
+        )
+        self.entries = {entry.column: entry for entry in entries}
+        self._layout = None
+        self.table_version = -1 if state is None else state.table_version
+        return damaged
+
+    # -- rows
+
+    def offset(self, archive: int, timestamp: int) -> int:
+        assert self.geometry is not None
+        return self.geometry.row_offset(archive, timestamp)
+
+    def load(self, archive: int, timestamp: int) -> array[float] | None:
+        if self.file is None or self.geometry is None:
+            return None
+        data = self.file.read(self.geometry.pitch, self.geometry.row_offset(archive, timestamp))
+        return group_format.open_row(data, timestamp)
+
+    def merged(self, row: array[float] | None, delta: Cells) -> array[float]:
+        return self.layout.merged(row, delta)
+
+    def rolled_up(self, rows: Sequence[array[float] | None]) -> array[float] | None:
+        return self.layout.rolled_up(rows)
+
+    def filled(self, row: array[float] | None, older: array[float] | None) -> array[float] | None:
+        return self.layout.filled(row, older)
+
+    def sealed(self, _archive: int, timestamp: int, row: array[float], /) -> memoryview:
+        return memoryview(group_format.seal_row(row, timestamp)).cast("B")
+
+    def joined(self, older: Cells, newer: Cells) -> Cells:
+        combine = self.layout.combine
+        result = dict(older)
+        for column, value in newer.items():
+            result[column] = combine[column](result[column], value) if column in result else value
+        return result
+
+    def detached(self) -> Group:
+        """The same columns and what waits for them, without the file: when the disk refuses."""
+        twin = Group(self.retention, None, None)
+        twin.entries, twin._width = self.entries, self._width
+        twin.pending, twin.writing = self.pending, self.writing
+        return twin
+
+    def weigh(self, delta: Cells) -> int:
+        return len(delta)
+
+    def columns_between(
+        self, archive: int, start: int, end: int, columns: Sequence[int]
+    ) -> list[array[float]]:
+        """The stored values of some columns, for the intervals from `start` up to `end`.
+
+        *Cost:* reads all columns' rows once, however many are asked for.
+        """
+        ring = self.retention.archives[archive]
+        count = (end - start) // ring.step
+        if self.file is None or self.geometry is None:
+            return [array("d", [NAN]) * count for _ in columns]
+        block = self._read_block(archive, ring, start, count)
+        width = self.geometry.pitch // 8
+        return [block[column + HEAD :: width] for column in columns]
+
+    def _read_block(self, archive: int, ring: Archive, start: int, count: int) -> array[float]:
+        """Rows one after the other; those that are missing or damaged hold NaN only."""
+        assert self.file is not None and self.geometry is not None
+        pitch = self.geometry.pitch
+        block = array("d", bytes(count * pitch))
+        view = memoryview(block).cast("B")
+        first = ring.slot(start)
+        upto = min(count, ring.points - first)
+        base = self.geometry.offsets[archive]
+        self.file.read_into(view[: upto * pitch], base + first * pitch)
+        if upto < count:
+            self.file.read_into(view[upto * pitch :], base)
+        bad = self.verified[archive].bad_rows(view, pitch, ring, start, count)
+        if bad:
+            nothing = memoryview(self.layout.empty()).cast("B")
+            for number in bad:
+                view[number * pitch : (number + 1) * pitch] = nothing
+        return group_format.native(block)

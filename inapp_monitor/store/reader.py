@@ -1,0 +1,128 @@
+"""Reading: stored rows, and laid over them what is buffered and what is not rolled up yet."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.store.answers import DistributionRange, ScalarRange
+from inapp_monitor.store.buffer import Buffer
+from inapp_monitor.store.cascade import Plan
+from inapp_monitor.store.distributions import DistributionFile
+from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.retention import Window
+from inapp_monitor.store.rollup import HEAD, NAN, read_values
+
+
+class Reader:
+    """Answers from the files and the buffer.
+
+    *Threads:* needs the store's I/O lock.
+    """
+
+    def __init__(self, buffer: Buffer) -> None:
+        self._buffer = buffer
+
+    def fetch(
+        self, paths: Sequence[str], start: int, end: int, now: int
+    ) -> tuple[dict[str, ScalarRange], OSError | None]:
+        """The known ones among some series, and what the disk had against it."""
+        with self._buffer.lock:
+            known = [self._buffer.series[p] for p in paths if p in self._buffer.series]
+        by_group: dict[int, list[Series]] = {}
+        for series in known:
+            by_group.setdefault(id(series.group), []).append(series)
+        result: dict[str, ScalarRange] = {}
+        problem: OSError | None = None
+        for members in by_group.values():
+            group = members[0].group
+            window = group.retention.window(start, end, now)
+            if window is None:
+                continue
+            try:
+                result.update(self._fetch_group(group, members, window, now))
+            except OSError as error:
+                problem = error
+                result.update(self._fetch_group(group.detached(), members, window, now))
+        return result, problem
+
+    def fetch_distribution(
+        self, distribution: DistributionFile, start: int, end: int, now: int
+    ) -> tuple[DistributionRange | None, OSError | None]:
+        """One distribution, and what the disk had against it."""
+        window = distribution.retention.window(start, end, now)
+        if window is None:
+            return None, None
+        try:
+            return self._fetch_slots(distribution, window, now), None
+        except OSError as error:
+            return self._fetch_slots(distribution.detached(), window, now), error
+
+    def _fetch_group(
+        self, group: Group, members: list[Series], window: Window, now: int
+    ) -> dict[str, ScalarRange]:
+        columns: list[int] = []
+        for series in members:
+            columns += [series.column, series.column + 1] if series.paired else [series.column]
+        with self._buffer.lock:
+            deltas = {at: dict(cells) for at, cells in group.unwritten().items()}
+        plan = group.plan(deltas, now)
+        values = group.columns_between(window.archive, window.start, window.end, columns)
+        for timestamp, row in overlay(plan, window, now).items():
+            at = (timestamp - window.start) // window.step
+            for column, series_values in zip(columns, values, strict=True):
+                series_values[at] = row[column + HEAD]
+        result, number = {}, 0
+        for series in members:
+            first, second = values[number], values[number + 1] if series.paired else None
+            number += 2 if series.paired else 1
+            series_values = read_values(series.method, first, second)
+            _forget_before(series_values, series.entry.since, window)
+            result[series.path] = ScalarRange(
+                series.path,
+                window.start,
+                window.end,
+                window.step,
+                series_values,
+                series.method,
+                series.entry.x_files_factor,
+            )
+        return result
+
+    def _fetch_slots(
+        self, distribution: DistributionFile, window: Window, now: int
+    ) -> DistributionRange:
+        with self._buffer.lock:
+            deltas = {at: h.copy() for at, h in distribution.unwritten().items()}
+        plan = distribution.plan(deltas, now)
+        slots: list[Histogram | None] = distribution.slots_between(
+            window.archive, window.start, window.end
+        )
+        for timestamp, histogram in overlay(plan, window, now).items():
+            slots[(timestamp - window.start) // window.step] = histogram
+        return DistributionRange(distribution.path, window.start, window.end, window.step, slots)
+
+
+def overlay(plan: Plan[Any, Any], window: Window, now: int) -> dict[int, Any]:
+    """The rows of a window that a plan changes, and those of intervals that are still open."""
+    archive = window.archive
+    result = {
+        at: row
+        for (number, at), row in plan.rows.items()
+        if number == archive and window.start <= at < window.end
+    }
+    if archive:
+        first = max(plan.marks[archive], window.start)
+        for at in range(first, min(window.end, now + 1), window.step):
+            row = plan.current(archive, at)
+            if row is not None:
+                result[at] = row
+    return result
+
+
+def _forget_before(values: array[float], since: int, window: Window) -> None:
+    """A reused column starts empty for its new owner."""
+    for at in range(min((since - window.start) // window.step, len(values))):
+        values[at] = NAN

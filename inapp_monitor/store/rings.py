@@ -1,0 +1,165 @@
+"""What group files and distribution files have in common: pending deltas, a plan, a flush.
+
+A `RingFile` holds what was added and is not on disk yet, and writes it in one go. It has no file at
+all as long as the disk gave it none. What its rows look like is up to its subclasses; who may call
+`flush` and when is up to the writer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+from inapp_monitor.store import group_format
+from inapp_monitor.store.cascade import Plan
+from inapp_monitor.store.files import DiskFile
+from inapp_monitor.store.retention import Retention
+
+Row = TypeVar("Row")
+Delta = TypeVar("Delta")
+
+
+class RingFile(ABC, Generic[Row, Delta]):
+    """A set of rings, and the deltas that wait for being written to it.
+
+    Attributes:
+        retention: Its archives.
+        step: Seconds of the finest interval.
+        file: On disk; None when there is none yet.
+        pending: Deltas by start of their interval. Guarded by the buffer's lock.
+        writing: Deltas that a flush is just writing: still to be seen by readers.
+    """
+
+    def __init__(self, retention: Retention, file: DiskFile | None) -> None:
+        self.retention = retention
+        self.step = retention.step
+        self.file = file
+        self.pending: dict[int, Delta] = {}
+        self.writing: dict[int, Delta] = {}
+        self._again: set[tuple[int, int]] = set()
+
+    @abstractmethod
+    def offset(self, archive: int, timestamp: int) -> int:
+        """Where the row of an interval is."""
+
+    @abstractmethod
+    def load(self, archive: int, timestamp: int) -> Row | None:
+        """The stored row of an interval."""
+
+    @abstractmethod
+    def merged(self, row: Row | None, delta: Delta) -> Row:
+        """A new row: `row` with a delta combined into it."""
+
+    @abstractmethod
+    def rolled_up(self, rows: Sequence[Row | None]) -> Row | None:
+        """The row of a coarser interval."""
+
+    @abstractmethod
+    def filled(self, row: Row | None, older: Row | None) -> Row | None:
+        """`row`, with what only `older` knows."""
+
+    @abstractmethod
+    def sealed(self, archive: int, timestamp: int, row: Row, /) -> bytes | memoryview:
+        """The bytes of a row."""
+
+    @abstractmethod
+    def joined(self, older: Delta, newer: Delta) -> Delta:
+        """Two deltas of one interval as one."""
+
+    @abstractmethod
+    def weigh(self, delta: Delta) -> int:
+        """Cells that a delta takes in memory."""
+
+    def read_state(self) -> group_format.State | None:
+        """Marks and table version as stored; None when damaged or when there is no file."""
+        if self.file is None:
+            return None
+        data = self.file.read(group_format.STATE_SIZE, group_format.STATE_OFFSET)
+        return group_format.unpack_state(data, len(self.retention.archives))
+
+    def unwritten(self) -> dict[int, Delta]:
+        """All deltas that are not on disk. Needs the buffer's lock."""
+        if not self.writing:
+            return dict(self.pending)
+        result = dict(self.writing)
+        for timestamp, delta in self.pending.items():
+            older = result.get(timestamp)
+            result[timestamp] = delta if older is None else self.joined(older, delta)
+        return result
+
+    def take(self) -> None:
+        """Move what is pending to `writing`. Needs the buffer's lock."""
+        self.writing, self.pending = self.unwritten(), {}
+
+    def give_back(self) -> None:
+        """After a failed flush: what was not written is pending again. Needs the buffer's lock."""
+        self.pending, self.writing = self.unwritten(), {}
+
+    def plan(self, deltas: Mapping[int, Delta], now: int) -> Plan[Row, Delta]:
+        """What the rows will be with some deltas added."""
+        return Plan(self, deltas, self._marks(self.read_state(), now), now, sorted(self._again))
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether an earlier flush could not write all rollups."""
+        return bool(self._again)
+
+    def flush(self, now: int) -> list[int]:
+        """Write what `take` set apart. Needs the store's lock.
+
+        Deltas leave `writing` one by one as they are written, so that a retry adds none twice.
+
+        Returns:
+            Times that were too old for every archive.
+
+        Raises:
+            OSError: the disk refused; the rest is still in `writing`.
+        """
+        state = self.read_state()
+        plan = Plan(self, self.writing, self._marks(state, now), now, sorted(self._again))
+        for timestamp in plan.too_old:
+            del self.writing[timestamp]
+        owners: dict[tuple[int, int], list[int]] = {}
+        for timestamp, key in plan.base.items():
+            owners.setdefault(key, []).append(timestamp)
+        for key, row in plan.rows.items():
+            try:
+                self.write_row(*key, row)
+            except OSError:
+                self._remember(plan, key)
+                raise
+            for timestamp in owners.get(key, ()):
+                del self.writing[timestamp]
+        self._again.clear()
+        if state is None or state.marks != tuple(plan.marks):
+            version = 0 if state is None else state.table_version
+            self.write_state(group_format.State(version, tuple(plan.marks)))
+        return plan.too_old
+
+    def _marks(self, state: group_format.State | None, now: int) -> tuple[int, ...]:
+        """As stored; from the beginning when that is lost, so that all rollups are done again."""
+        if state is not None:
+            return state.marks
+        if self.file is None:
+            return tuple(archive.floor(now) for archive in self.retention.archives)
+        return (0,) * len(self.retention.archives)
+
+    def write_row(self, archive: int, timestamp: int, row: Row) -> None:
+        """Store one row."""
+        assert self.file is not None
+        self.file.write(self.sealed(archive, timestamp, row), self.offset(archive, timestamp))
+
+    def write_state(self, state: group_format.State) -> None:
+        """Store marks and table version."""
+        assert self.file is not None
+        self.file.write(group_format.pack_state(state), group_format.STATE_OFFSET)
+
+    def _remember(self, plan: Plan[Row, Delta], failed: tuple[int, int]) -> None:
+        """Rollups that a failed flush leaves behind are done again by the next one."""
+        reached = False
+        for key in plan.rows:
+            reached = reached or key == failed
+            base = [at for at, where in plan.base.items() if where == key]
+            if not reached and base:
+                self._again.add(key)

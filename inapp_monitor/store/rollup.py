@@ -1,0 +1,223 @@
+"""How values combine: within an interval, and from a finer archive into a coarser one. Pure.
+
+A *row* is an `array('d')` that holds one value of each column of a group, NaN where there is none;
+its first `HEAD` items belong to the file format and are left alone here. A series whose method is
+an average owns two columns, a sum and a count, so that several values of an interval, of several
+processes, average correctly, and so that a rollup is the average of all values and not of averages.
+All other methods own one column.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from inapp_monitor.points import Method
+
+#: Items at the start of a row that are not values.
+HEAD: Final = 2
+NAN: Final = math.nan
+#: Methods that own a sum column and, right of it, a count column.
+PAIRED: Final = frozenset((Method.AVERAGE, Method.AVG_ZERO))
+
+
+def _add(old: float, new: float) -> float:
+    return old + new
+
+
+def _replace(_old: float, new: float) -> float:
+    return new
+
+
+def _absolute_max(old: float, new: float) -> float:
+    return max(old, new, key=abs)
+
+
+def _absolute_min(old: float, new: float) -> float:
+    return min(old, new, key=abs)
+
+
+#: How two values of one interval become one; the later one is the second.
+COMBINE: Final[dict[Method, Callable[[float, float], float]]] = {
+    Method.AVERAGE: _add,
+    Method.SUM: _add,
+    Method.LAST: _replace,
+    Method.MAX: max,
+    Method.MIN: min,
+    Method.AVG_ZERO: _add,
+    Method.ABSMAX: _absolute_max,
+    Method.ABSMIN: _absolute_min,
+}
+
+
+def _average(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _last(values: Sequence[float]) -> float:
+    return values[-1]
+
+
+def _abs_max(values: Sequence[float]) -> float:
+    return max(values, key=abs)
+
+
+def _abs_min(values: Sequence[float]) -> float:
+    return min(values, key=abs)
+
+
+#: What known values of finer intervals, oldest first, become; AVG_ZERO needs the unknown ones too.
+_AGGREGATE: Final[dict[Method, Callable[[Sequence[float]], float]]] = {
+    Method.AVERAGE: _average,
+    Method.SUM: sum,
+    Method.LAST: _last,
+    Method.MAX: max,
+    Method.MIN: min,
+    Method.ABSMAX: _abs_max,
+    Method.ABSMIN: _abs_min,
+}
+
+
+def aggregate(method: Method, values: Sequence[float], x_files_factor: float) -> float:
+    """One value made of the values of finer intervals, exactly as Whisper makes it.
+
+    Args:
+        method: How.
+        values: Oldest first, NaN where nothing is known.
+        x_files_factor: Share of them that must be known.
+
+    Returns:
+        NaN when too few are known.
+    """
+    known = [value for value in values if value == value]
+    if not known or len(known) / len(values) < x_files_factor:
+        return NAN
+    if method is Method.AVG_ZERO:
+        return sum(known) / len(values)
+    return _AGGREGATE[method](known)
+
+
+class Column(NamedTuple):
+    """What a row needs to know of one series.
+
+    Attributes:
+        first: Number of its (first) column in the group.
+        method: How it combines.
+        x_files_factor: Share of the finer intervals that must be known for a rollup.
+    """
+
+    first: int
+    method: Method
+    x_files_factor: float
+
+
+class Layout:
+    """The columns of one group, prepared for combining whole rows at a time.
+
+    Attributes:
+        width: Columns of the group, used or not.
+        combine: How two values of a column become one, by column.
+    """
+
+    __slots__ = ("_others", "_paired", "_sums", "combine", "width")
+
+    def __init__(self, width: int, columns: Sequence[Column]) -> None:
+        self.width = width
+        self.combine: list[Callable[[float, float], float]] = [_replace] * width
+        self._sums: dict[int, float] = {}
+        self._paired: list[Column] = []
+        self._others: list[Column] = []
+        for column in columns:
+            for index in range(column.first, column.first + 1 + (column.method in PAIRED)):
+                self.combine[index] = COMBINE[column.method]
+            if column.method is Method.SUM:
+                self._sums[column.first] = column.x_files_factor
+            elif column.method is Method.AVERAGE:
+                self._sums[column.first] = self._sums[column.first + 1] = column.x_files_factor
+            elif column.method is Method.AVG_ZERO:
+                self._paired.append(column)
+            else:
+                self._others.append(column)
+
+    def empty(self) -> array[float]:
+        """A row without any value."""
+        return array("d", [NAN]) * (self.width + HEAD)
+
+    def merged(self, row: array[float] | None, cells: dict[int, float]) -> array[float]:
+        """A new row: `row` with further values (by column) combined into it."""
+        if row is None:
+            row = self.empty()
+            for index, value in cells.items():
+                row[index + HEAD] = value
+            return row
+        row = row[:]
+        combine = self.combine
+        for index, value in cells.items():
+            old = row[index + HEAD]
+            row[index + HEAD] = value if old != old else combine[index](old, value)
+        return row
+
+    def rolled_up(self, rows: Sequence[array[float] | None]) -> array[float] | None:
+        """The row of a coarser interval, made of all its finer rows, oldest first.
+
+        *Cost:* about 0.15 µs a column for sums and averages without gaps.
+        """
+        present = [row for row in rows if row is not None]
+        if not present:
+            return None
+        columns = list(zip(*present, strict=True))
+        # Everything is summed at C speed; a NaN tells where a closer look is needed.
+        result = array("d", map(sum, columns))
+        total = len(rows)
+        complete = len(present) == total
+        for index, x_files_factor in self._sums.items():
+            value = result[index + HEAD]
+            if value != value or (x_files_factor and not complete):
+                result[index + HEAD] = _sum_known(columns[index + HEAD], total, x_files_factor)
+        for column in self._others:
+            values = columns[column.first + HEAD]
+            known = [value for value in values if value == value]
+            enough = known and len(known) / total >= column.x_files_factor
+            result[column.first + HEAD] = _AGGREGATE[column.method](known) if enough else NAN
+        for column in self._paired:
+            self._roll_up_avg_zero(column, columns, total, result)
+        return result
+
+    def _roll_up_avg_zero(
+        self,
+        column: Column,
+        columns: list[tuple[float, ...]],
+        total: int,
+        result: array[float],
+    ) -> None:
+        """Unknown intervals count as zeros: the coarser value is a single one, its average."""
+        at = column.first + HEAD
+        known = [s / n for s, n in zip(columns[at], columns[at + 1], strict=True) if n == n and n]
+        enough = known and len(known) / total >= column.x_files_factor
+        result[at] = sum(known) / total if enough else NAN
+        result[at + 1] = 1.0 if enough else NAN
+
+    def filled(self, row: array[float] | None, older: array[float] | None) -> array[float] | None:
+        """`row` with the values of `older` where it has none: what a rollup cannot know is kept."""
+        if row is None or older is None:
+            return older if row is None else row
+        for index, value in enumerate(row):
+            if value != value and older[index] == older[index]:
+                row[index] = older[index]
+        return row
+
+
+def _sum_known(values: Sequence[float], total: int, x_files_factor: float) -> float:
+    known = [value for value in values if value == value]
+    if not known or len(known) / total < x_files_factor:
+        return NAN
+    return sum(known)
+
+
+def read_values(method: Method, first: array[float], second: array[float] | None) -> array[float]:
+    """The values of a series from its stored column, or its sum and count columns."""
+    if method not in PAIRED or second is None:
+        return first
+    return array("d", [s / n if n else NAN for s, n in zip(first, second, strict=True)])

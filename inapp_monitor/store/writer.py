@@ -1,0 +1,235 @@
+"""From the buffer to the files: one lock, one write a group and archive, retried when refused.
+
+Nothing in here raises for the disk's sake. The order within a flush is what makes a crash harmless:
+finest rows first, then rollups, then the marks that say how far rollups have come.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from pathlib import Path
+from typing import Final
+
+from inapp_monitor import datadir
+from inapp_monitor.clock import Clock
+from inapp_monitor.config import Settings
+from inapp_monitor.exceptions import BudgetError, FormatError
+from inapp_monitor.guard import Guard, describe
+from inapp_monitor.store import distribution_format, files, group_format
+from inapp_monitor.store.buffer import Buffer, Rings
+from inapp_monitor.store.catalog import Catalog
+from inapp_monitor.store.groups import Group
+from inapp_monitor.store.lock import LockBusyError, StoreLock
+
+_FIRST_RETRY_S: Final = 1.0
+_LONGEST_RETRY_S: Final = 60.0
+_PART: Final = "store"
+
+
+class Writer:
+    """Flushes a buffer.
+
+    Attributes:
+        fault: Why the disk refuses; "" when it does not.
+        last_flush: Wall time of the last complete flush.
+        flush_s: How long it took.
+        damaged: What was moved aside or mended, latest last.
+
+    *Threads:* needs the store's I/O lock, so never two at once.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: Settings,
+        clock: Clock,
+        guard: Guard,
+        buffer: Buffer,
+        catalog: Catalog,
+        lock: StoreLock,
+    ) -> None:
+        self.fault = ""
+        self.last_flush = 0.0
+        self.flush_s = 0.0
+        self.damaged: deque[str] = deque(maxlen=20)
+        self._data_dir = data_dir
+        self._sync_interval_s = settings.sync_interval_s
+        self._clock = clock
+        self._guard = guard
+        self._buffer = buffer
+        self._catalog = catalog
+        self._lock = lock
+        self._wait_s = 0.0
+        self._retry_at = 0.0
+        self._synced_at = clock.perf()
+
+    @property
+    def retry_in_s(self) -> float:
+        """Seconds until a refused flush is tried again."""
+        return max(self._retry_at - self._clock.perf(), 0.0) if self.fault else 0.0
+
+    def note_damage(self, path: Path, what: str) -> None:
+        """A file was moved aside or mended."""
+        self.damaged.append(f"{path.name}: {what}")
+        self._guard.failed(f"store file {path.name}", FormatError(what))
+
+    def flush(self, *, force: bool = False) -> None:
+        """Write all that waits, unless the disk refused a moment ago."""
+        started = self._clock.perf()
+        if self.fault and not force and started < self._retry_at <= started + _LONGEST_RETRY_S:
+            return
+        try:
+            self._flush_locked(self._clock.wall())
+        except LockBusyError:
+            with self._buffer.lock:
+                self._buffer.recount()
+        except OSError as error:
+            self._refused(error)
+        else:
+            self._succeeded(started)
+
+    def _flush_locked(self, now: float) -> None:
+        fresh = self._open_lock()
+        try:
+            if fresh:
+                self._catalog.forget()
+            looked = self._catalog.refresh(self._lock, now, repair=True)
+            if self._check_files(now) or looked:
+                with self._buffer.lock:
+                    self._buffer.adopt(self._catalog)
+            problem = self._settle_newcomers(now)
+            problem = self._write(int(now)) or problem
+            self._sync()
+        finally:
+            self._lock.release()
+        if problem is not None:
+            raise problem
+
+    def _open_lock(self) -> bool:
+        try:
+            return self._lock.acquire()
+        except FileNotFoundError:
+            datadir.prepare(self._data_dir)
+            self._catalog.directory.mkdir(mode=0o700, exist_ok=True)
+            return self._lock.acquire()
+
+    def _check_files(self, now: float) -> bool:
+        """Deal with files that were deleted or cut under us; True when one had to go."""
+        lost = []
+        for name, rings in self._catalog.all_rings():
+            if rings.file is None or not (rings.pending or rings.unfinished):
+                continue
+            state = rings.file.state()
+            if state == "gone" or (state == "cut" and not self._mend(rings, now)):
+                lost.append(name)
+        for name in lost:
+            self._catalog.drop(name)
+        if lost:
+            self._catalog.changed(self._lock)
+        return bool(lost)
+
+    def _mend(self, rings: Rings, now: float) -> bool:
+        """Give a cut file its size back when its head is still there, else move it aside."""
+        assert rings.file is not None
+        page = rings.file.read(group_format.PAGE, 0)
+        try:
+            if isinstance(rings, Group):
+                group_format.unpack_header(page)
+            else:
+                distribution_format.unpack_header(page)
+        except FormatError as error:
+            target = files.set_aside(rings.file.path, now)
+            where = "" if target is None else f"; moved to {target.name}"
+            self.note_damage(rings.file.path, f"{error}{where}")
+            return False
+        rings.file.mend()
+        self.note_damage(rings.file.path, "was cut; its size has been restored")
+        return True
+
+    def _settle_newcomers(self, now: float) -> OSError | None:
+        """Find a place on disk for new series; the disk's refusal is returned, not raised."""
+        buffer, catalog = self._buffer, self._catalog
+        with buffer.lock:
+            batches = buffer.newcomers()
+            distributions = buffer.new_distributions()
+        if not batches and not distributions:
+            return None
+        problem: OSError | None = None
+        refused: list[str] = []
+        before = len(catalog.series) + len(catalog.distributions)
+        for batch in batches:
+            try:
+                placed = {series.path for series in catalog.assign(batch, int(now))}
+                refused += [series.path for series in batch if series.path not in placed]
+            except OSError as error:
+                problem = error
+        for distribution in distributions:
+            try:
+                catalog.create_distribution(distribution.path, distribution.retention, int(now))
+            except BudgetError:
+                refused.append(distribution.path)
+            except OSError as error:
+                problem = error
+                break
+        if len(catalog.series) + len(catalog.distributions) != before:
+            catalog.changed(self._lock)
+        with buffer.lock:
+            for path in refused:
+                buffer.refuse(path, "no_room", now)
+            buffer.adopt(catalog)
+        return problem
+
+    def _write(self, now: int) -> OSError | None:
+        buffer = self._buffer
+        with buffer.lock:
+            taken = buffer.take([rings for _, rings in self._catalog.all_rings()])
+        problem: OSError | None = None
+        dropped: Counter[str] = Counter()
+        for rings in taken:
+            try:
+                dropped["too_old"] += len(rings.flush(now))
+            except OSError as error:
+                problem = error
+        with buffer.lock:
+            for rings in taken:
+                rings.give_back()
+            if problem is not None:
+                buffer.recount()
+            buffer.drops.update(+dropped)
+        return problem
+
+    def _sync(self) -> None:
+        """Make written files safe against a power cut, when it is time."""
+        now = self._clock.perf()
+        if 0 <= now - self._synced_at < self._sync_interval_s:
+            return
+        self._synced_at = now
+        for _, rings in self._catalog.all_rings():
+            if rings.file is not None and rings.file.dirty:
+                rings.file.sync()
+
+    def sync_directory(self) -> None:
+        """Make the names of new files safe against a power cut."""
+        fd = os.open(self._catalog.directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _refused(self, error: OSError) -> None:
+        """Keep everything, and wait longer each time."""
+        self._wait_s = min(max(self._wait_s * 2, _FIRST_RETRY_S), _LONGEST_RETRY_S)
+        self._retry_at = self._clock.perf() + self._wait_s
+        if not self.fault:
+            self._guard.failed(_PART, error)
+        self.fault = describe(error)
+        with self._buffer.lock:
+            self._buffer.recount()
+
+    def _succeeded(self, started: float) -> None:
+        if self.fault:
+            self._guard.recovered(_PART)
+        self.fault, self._wait_s = "", 0.0
+        self.last_flush = self._clock.wall()
+        self.flush_s = self._clock.perf() - started
