@@ -30,8 +30,7 @@ def sizes(data_dir: Path) -> dict[str, int]:
     """Bytes of each file that holds series."""
     return {
         str(path.relative_to(data_dir)): path.stat().st_size
-        for path in (data_dir / "monitor").rglob("*")
-        if path.suffix in {".group", ".dist"}
+        for path in (data_dir / "monitor" / "store").glob("*-*")
     }
 
 
