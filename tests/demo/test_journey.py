@@ -152,7 +152,7 @@ def test_two_workers_tell_one_truth(start: Callable[..., Process], tmp_path: Pat
     until(lambda: total(url, "requests.time.count") == answered, "both workers' requests")
     said: dict[int, float] = {}
     for _ in range(100):
-        pid = json.loads(fetch(f"{url}/_metrics/status.json"))["pid"]
+        pid = json.loads(fetch(f"{url}/_metrics/status.json"))["facts"]["pid"]
         said[pid] = total(url, "requests.time.count")
         if len(said) == 2:
             break
