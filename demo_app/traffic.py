@@ -196,7 +196,7 @@ class Visitor:
         if not self._pace.wait_for_turn():
             return None
         headers = {"User-Agent": self._agent, "Accept": "*/*"}
-        if self._page:
+        if self._page and self._agent != _CRAWLER:  # a robot follows no links
             host, port = self._connection.host, self._connection.port
             headers["Referer"] = f"http://{host}:{port}{self._page}"
         if self._cookies:
