@@ -344,7 +344,7 @@ class Tracker:
         found = grouping.group(shapes_of(exception, self._places))
         if given:
             found = grouping.group_by(given, found)
-        known = self._remember(memory, found, chain.class_qualname(type(exception)), "error")
+        known = self._remember(memory, found, chain.class_short_name(type(exception)), "error")
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
         memory.cache[key] = (known, codes)

@@ -24,6 +24,7 @@ from inapp_monitor.issues.chain import (
     class_module,
     class_namespace,
     class_qualname,
+    class_short_name,
 )
 
 MAX_VALUE_CHARS = 1_000
@@ -151,7 +152,7 @@ class Renderer:
         return None
 
     def _compound(self, value: Any, cls: type, depth: int) -> None:
-        name = class_qualname(cls)
+        name = class_short_name(cls)
         if (class_module(cls), name) in _PLAIN:
             self._put(repr(value)[: self._room + 1])
         elif issubclass(cls, _FUNCTIONS + _RUNNING + (io.IOBase, types.ModuleType, type)):
