@@ -443,7 +443,7 @@ def _finish_exception(facts: Event, scrubber: Scrubber) -> Event:
     for frame in facts["frames"]:
         source = frame["source"]
         hidden = {key: scrubber.text(text) for key, text in frame.get("locals", {}).items()}
-        lines = [scrubber.source(line) for line in source["lines"]]
+        lines = scrubber.source(source["lines"])
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
     rest = {key: scrubber.tree(value) for key, value in facts.items() if key != "frames"}
     return {**rest, "frames": frames}

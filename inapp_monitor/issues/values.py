@@ -34,6 +34,8 @@ MAX_DEPTH = 4
 MAX_INT_BITS = 2_000
 HIDDEN = "[scrubbed]"
 
+_HIDDEN_ITEM = object()
+
 #: Standard types whose own repr runs no foreign code; looked up by name, nothing is imported.
 _PLAIN = frozenset(
     {
@@ -136,6 +138,8 @@ class Renderer:
         cls = type(value)
         if value is None or cls is bool or cls is float:
             return self._put(repr(value))
+        if value is _HIDDEN_ITEM:
+            return self._put(HIDDEN)
         if cls is str:
             return self._text(str(value), "")
         if cls is int:
@@ -216,7 +220,10 @@ class Renderer:
             self._put(f"{opening}…{closing}")
         else:
             self._put(opening)
-            self._items(islice(base.__iter__(value), MAX_ITEMS), depth, length)
+            items = list(islice(base.__iter__(value), MAX_ITEMS))
+            if length == 2 and type(items[0]) is str and self._hides(items[0][:100], items[-1]):
+                items[-1] = _HIDDEN_ITEM  # a pair, such as a header
+            self._items(items, depth, length)
             self._put(",)" if cls is tuple and length == 1 else closing)
         if not plain:
             self._put(")")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor.issues import set_tag
 from inapp_monitor.issues.event import MAX_EVENT_BYTES, encode
 
 from .conftest import Monitor, caught, environ
@@ -224,6 +225,18 @@ def test_titles_are_safe_to_print(monitor: Monitor) -> None:
     monitor.tracker.capture(caught(raising(ValueError("\ud800\x00\x1b[31m\u202e"))))
     monitor.tick()
     assert monitor.only_issue().summary.title == r"ValueError: \ud800\x00\x1b[31m\u202e"
+
+
+def test_texts_that_sqlite_refuses(monitor: Monitor) -> None:
+    """Surrogates in tags, routes and methods are made visible, not lost with their count."""
+    set_tag("odd\udc80", "\udc81")
+    error = caught(raising(ValueError("x")))
+    monitor.tracker.capture(error, environ(REQUEST_METHOD="\udc82"), route="/\udc83")
+    monitor.tick()
+    assert monitor.tracker.status().unwritten == 0
+    issue = monitor.only_issue()
+    assert issue.tags[r"odd\udc80"] == [(r"\udc81", 1)]
+    assert issue.summary.route == r"/\udc83"
 
 
 def test_a_very_large_environ(monitor: Monitor) -> None:
