@@ -131,7 +131,7 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
     from inapp_monitor.guard import Guard
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.query import StoreSource
-    from inapp_monitor.recorder.route_names import RouteNames
+    from inapp_monitor.route_names import RouteNames
     from inapp_monitor.store import Store
     from inapp_monitor.web.backend import Backend
 
@@ -139,7 +139,7 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
     guard = Guard()
     parts = (data_dir, loaded.settings, SYSTEM, guard)
     store, database = Store(*parts, read_only=True), Database(*parts)
-    names = RouteNames(database)
+    names = RouteNames(data_dir)
     return Backend(
         loaded=loaded,
         clock=SYSTEM,

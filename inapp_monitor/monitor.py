@@ -31,8 +31,8 @@ from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
-from inapp_monitor.recorder.route_names import RouteNames
 from inapp_monitor.recorder.timers import Timer
+from inapp_monitor.route_names import RouteNames
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
 
@@ -99,7 +99,7 @@ class Monitor:
         self._ticker: Ticker | None = None
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
-        self._login_url = ""
+        self._saved_routes = 0
         self._make_locks()
         self._make_parts()
         self._connect_frameworks(app, route)
@@ -122,7 +122,7 @@ class Monitor:
         self.database = Database(*parts)
         self.tracker = Tracker(settings, clock, self.guard, self.database)
         self.not_found_table = NotFoundTable(settings, clock, self.guard, self.database)
-        self._route_names = RouteNames(self.database)
+        self._route_names = RouteNames(settings.data_dir)
         self.recorder = Recorder(
             clock,
             step_s=parse_retention(settings.distribution_retention)[0].step,
@@ -260,6 +260,7 @@ class Monitor:
                 self._forked()
             self._pid = pid
             self._last_tick = self._clock.perf()
+            self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
             if not _attached:
                 os.register_at_fork(after_in_child=_after_fork)
@@ -272,6 +273,13 @@ class Monitor:
                 self._ticker = None
                 self.guard.failed("background thread (requests do its work)", error)
 
+    def _stored_routes(self) -> dict[str, str]:
+        try:
+            return self._route_names.load()
+        except OSError as error:
+            self.guard.failed("route names", error)
+            return {}
+
     def _forked(self) -> None:
         """In a child process: the parent keeps its threads, locks, files and what was pending."""
         self._make_locks()
@@ -279,7 +287,6 @@ class Monitor:
         self._ticker = None
         self._web = None
         self.recorder.forked()
-        self._route_names.forked()
 
     def _request_tick(self, now: float) -> float:
         """Called by a request once in a while. Returns when to call again."""
@@ -315,9 +322,9 @@ class Monitor:
         for part, work in (
             ("recorder", self._fold),
             ("store", self.store.flush),
+            ("route names", self._save_route_names),
             ("issues", self.tracker.flush),
             ("404 table", self._flush_not_found),
-            ("route names", self._save_route_names),
             ("database", self.database.write_pending),
         ):
             if self.guard.allows(part):
@@ -328,10 +335,6 @@ class Monitor:
         self.recorder.bound_pending()
 
     def _fold(self) -> None:
-        if not self.recorder.total_requests and self.recorder.pending:
-            stored = self._route_names.load()
-            self.recorder.adopt_routes(stored)
-            self._route_names.adopted(stored)
         folded = self.recorder.fold()
         batch = self.recorder.take()
         self.store.add(batch)
@@ -350,7 +353,11 @@ class Monitor:
         self.not_found_table.flush()
 
     def _save_route_names(self) -> None:
-        self._route_names.save_new(self.recorder.routes)
+        """Tell the other workers of new routes; where two slugs met, the first writer's stays."""
+        table = self.recorder.routes
+        if len(table.slugs) != self._saved_routes:
+            self.recorder.adopt_routes(self._route_names.save_new(dict(table.slugs)))
+            self._saved_routes = len(table.slugs)
 
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
@@ -410,7 +417,7 @@ class Monitor:
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
         recorder = self.recorder
-        routes = {**self._route_names.load(), **recorder.routes.slugs}
+        routes = {**self._stored_routes(), **recorder.routes.slugs}
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),

@@ -86,5 +86,8 @@ class RouteTable:
     def adopt(self, slugs: dict[str, str]) -> None:
         """Take over slugs that other workers or earlier runs gave; theirs win."""
         for slug, route in slugs.items():
+            ours = self.slugs.get(slug, route)
+            if ours != route:  # named in two workers at once: ours gets another slug when next seen
+                self._slug_of.pop(ours, None)
             self.slugs[slug] = route
             self._slug_of[route] = slug

@@ -14,7 +14,7 @@ import pytest
     ("query", "named"),
     [
         ("target=noSuchFunction(requests.time.count)", "noSuchFunction"),
-        ("target=sumSeries(requests.time.count", "sumSeries"),
+        ("target=scale(requests.time.count,2", "column 28"),
         ("target=scale(requests.time.count,'x')", "scale"),
         ("target=requests.time.count&from=yesterdoy", "yesterdoy"),
         ("target=requests.time.count&until=99:99", "99:99"),
@@ -54,7 +54,7 @@ def test_a_corrupt_file_is_moved_aside_and_reported(journey: Callable[..., Any])
     first = journey()
     first.get("/")
     first.monitor.close()
-    victim = next(p for p in first.data_dir.rglob("*.group"))
+    victim = next(p for p in first.data_dir.rglob("group-*"))
     victim.write_bytes(os.urandom(4096))
     second = journey()
     second.get("/")
