@@ -265,7 +265,7 @@ class Catalog:
             self._damaged(self.directory / name, f"{error}; moved to {target.name}")
 
     def _files(self) -> Iterable[DiskFile]:
-        for rings in (*self.groups.values(), *self.distributions.values()):
+        for _, rings in self.all_rings():
             if rings.file is not None:
                 yield rings.file
 

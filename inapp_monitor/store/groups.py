@@ -145,6 +145,15 @@ class Group(RingFile[Row, Cells]):
         data = self.file.read(self.geometry.pitch, self.geometry.row_offset(archive, timestamp))
         return group_format.open_row(data, timestamp)
 
+    def times(self, archive: int) -> Sequence[int]:
+        if self.file is None or self.geometry is None:
+            return []
+        pitch = self.geometry.pitch
+        data = self.file.read(
+            self.retention.archives[archive].points * pitch, self.geometry.offsets[archive]
+        )
+        return group_format.row_times(memoryview(data)[: len(data) // pitch * pitch], pitch)
+
     def merged(self, row: array[float] | None, delta: Cells) -> array[float]:
         return self.layout.merged(row, delta)
 
