@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from inapp_monitor.exceptions import FormatError
 from inapp_monitor.points import Method
 from inapp_monitor.store.retention import Archive, Retention
-from inapp_monitor.store.rollup import PAIRED
+from inapp_monitor.store.rollup import HEAD, PAIRED
 
 MAGIC: Final = b"IAMROWS\n"
 VERSION: Final = 1
@@ -40,6 +40,7 @@ _ARCHIVE = struct.Struct("<QQQ")  # step, points, offset
 _STATE = struct.Struct("<IIQ16Q")  # crc32, flags, table version, marks
 _ENTRY = struct.Struct("<IBBHQd")  # crc32, method, flags, name length, since, xFilesFactor
 _ROW = struct.Struct("<IIQ")  # crc32, flags, time
+assert _ROW.size == 8 * HEAD
 #: Bytes of a row before its values.
 ROW_HEAD: Final = _ROW.size
 _U32 = struct.Struct("<I")
@@ -75,6 +76,14 @@ class Geometry:
             offsets.append(offset)
             offset = _page(offset + archive.points * pitch)
         return cls(width, retention, pitch, tuple(offsets), offset)
+
+    def slot_size(self, archive: int) -> int:  # noqa: ARG002  # a distribution's sizes differ
+        """Bytes of one row."""
+        return self.pitch
+
+    def offset_of_slot(self, archive: int, slot: int) -> int:
+        """Where a row is, by the number of its slot."""
+        return self.offsets[archive] + slot * self.pitch
 
     def row_offset(self, archive: int, timestamp: int) -> int:
         """Where the row of an interval is."""

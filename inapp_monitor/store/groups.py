@@ -118,6 +118,12 @@ class Group(RingFile[Row, Cells]):
         for entry in entries:
             self.put(entry)
 
+    def erase_entry(self, column: int) -> None:
+        """Free a column whose entry is damaged. Needs the store's lock."""
+        assert self.file is not None
+        offset = group_format.TABLE_OFFSET + column * group_format.ENTRY_SIZE
+        self.file.write(bytes(group_format.ENTRY_SIZE), offset)
+
     def load_table(self) -> list[int]:
         """Read the column table when it has changed; returns the numbers of damaged entries."""
         assert self.file is not None and self.geometry is not None
