@@ -215,7 +215,7 @@ class _Checker:
         """Closed intervals agree with their finer rows, where these are all still there."""
         coarse, fine = rings.retention.archives[number], rings.retention.archives[number - 1]
         closed = min(coarse.floor(self._now), state.marks[number])
-        held = fine.oldest(max(rings.times(number - 1), default=0))
+        held = fine.oldest(max(self._now, *rings.times(number - 1), 0))
         starts = {coarse.floor(at) for at in rings.times(number - 1)}
         for start in sorted(start for start in starts if held <= start < closed):
             finer: list[Any] = [
