@@ -176,7 +176,9 @@ def flushes(root: Path, count: int, rounds: int) -> None:
         line += f"  {base / mean:.1f} x whisper"
         if name in ours:
             added = statistics.mean(ours[name].added[2:])
-            line += f"; taking the points in {added * 1e3:.3f}, {base / (mean + added):.0f} x in all"
+            line += (
+                f"; taking the points in {added * 1e3:.3f}, {base / (mean + added):.0f} x in all"
+            )
         print(line)
     status = ours["inapp-monitor, sums"].store.status()
     print(
@@ -294,7 +296,8 @@ def opening(root: Path, count: int) -> None:
     second = Ours(root / "opening", names, Method.SUM)
     started = time.perf_counter()
     leaves = second.store.leaves()
-    found = [leaf for leaf in leaves if leaf.path.startswith("open.") and leaf.path[-6:] == ".count"]
+    paths = [leaf.path for leaf in leaves]
+    found = [path for path in paths if path.startswith("open.") and path.endswith(".count")]
     spent_s = time.perf_counter() - started
     assert len(found) == count
     print(f"opening {count} series and finding them: {spent_s * 1e3:.1f} ms")
