@@ -1,0 +1,25 @@
+"""The monitor that lives inside a WSGI app.
+
+from inapp_monitor import Monitor
+application = Monitor(application)          # then open /_metrics
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from inapp_monitor.exceptions import ConfigError, MonitorError, QueryError
+from inapp_monitor.monitor import Monitor
+
+if TYPE_CHECKING:
+    from inapp_monitor import signals as signals
+
+__version__ = "0.1.0"
+
+__all__ = ["ConfigError", "Monitor", "MonitorError", "QueryError", "__version__", "signals"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "signals":  # blinker is loaded by those who use it
+        import importlib
+
+        return importlib.import_module("inapp_monitor.signals")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,6 @@ defaults. No I/O but reading that file; nothing here knows what a setting is use
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -143,6 +142,14 @@ class Settings:
         (), parse_texts, "Host names the dashboard answers to; empty: any."
     )
 
+    # -- dashboard
+    apdex_target_s: float = _setting(
+        0.25,
+        parse_duration,
+        "A request this fast satisfies; up to four times as long is tolerated.",
+        at_least=0.001,
+    )
+
     # -- recording
     flush_interval_s: float = _setting(
         1.0, parse_duration, "Time between two flushes of a worker.", at_least=0.05, at_most=60
@@ -161,6 +168,38 @@ class Settings:
     )
     strict: bool = _setting(
         False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
+    )
+
+    # -- errors
+    environment: str = _setting(
+        "production", parse_text, "Name of this installation, shown with every error."
+    )
+    release: str = _setting(
+        "", parse_text, "Version of the app; default: the checked-out git revision."
+    )
+    max_issues: int = _setting(
+        1_000, parse_int, "Error issues kept; then the ones not seen longest go.", at_least=10
+    )
+    error_locals: bool = _setting(True, parse_bool, "Keep local variables with errors.")
+    error_remote_address: bool = _setting(
+        False, parse_bool, "Keep the client's address with errors."
+    )
+    log_errors: bool = _setting(
+        True,
+        parse_bool,
+        "Log records of level ERROR and above are errors, without a traceback too.",
+    )
+    scrub_names: tuple[str, ...] = _setting(
+        (), parse_texts, "Further names whose values are hidden, by substring."
+    )
+    scrub_patterns: tuple[str, ...] = _setting(
+        (), parse_texts, "Further regular expressions of texts that are hidden."
+    )
+    in_app_include: tuple[str, ...] = _setting(
+        (), parse_texts, "Installed modules that count as the app's own code in errors."
+    )
+    in_app_exclude: tuple[str, ...] = _setting(
+        (), parse_texts, "Modules that do not count as the app's own code in errors."
     )
 
     # -- store
@@ -186,6 +225,29 @@ class Settings:
     )
     storage_aggregation: Path | None = _setting(
         None, parse_path, "A storage-aggregation.conf: rollup of new series by name."
+    )
+
+    # -- queries
+    max_targets: int = _setting(
+        50, parse_int, "Targets of one render request.", at_least=1, at_most=1_000
+    )
+    max_target_length: int = _setting(
+        4_096, parse_int, "Characters of one target.", at_least=64, at_most=65_536
+    )
+    max_target_depth: int = _setting(
+        20, parse_int, "Levels of nested calls in a target.", at_least=1, at_most=50
+    )
+    max_query_series: int = _setting(
+        1_000, parse_int, "Series that one path of a target may match.", at_least=1
+    )
+    max_query_points: int = _setting(
+        2_000_000, parse_int, "Points that one render request may read or make.", at_least=1_000
+    )
+    max_query_time_s: float = _setting(
+        2.0, parse_duration, "Time that one render request may work.", at_least=0.05, at_most=60
+    )
+    max_renders: int = _setting(
+        2, parse_int, "Render requests worked on at once in a process.", at_least=1, at_most=64
     )
 
 
@@ -253,6 +315,40 @@ def rows(loaded: Loaded) -> list[Row]:
     return result
 
 
+def settings_markdown() -> str:
+    """The reference page of all settings, as `docs/settings.md` holds it."""
+    lines = [
+        "# Settings",
+        "",
+        "Written by `make docs` from `inapp_monitor/config.py`; edit that, not this page.",
+        "",
+        "A setting is taken, first found first, from a keyword (`Monitor(app, NAME=...)`), a TOML",
+        "file (`Monitor(app, config=FILE)` or `INAPP_MONITOR_CONFIG`; its top level or a table",
+        f"`[inapp_monitor]`), a variable (`{ENVIRONMENT_PREFIX}` and the name in capitals) and the",
+        "default. An unknown name or a bad value raises `ConfigError` when the monitor is made.",
+        "`inapp-monitor settings` prints what is in force, and where each value comes from.",
+        "",
+        "| setting | default | takes | what it is |",
+        "|---|---|---|---|",
+    ]
+    for entry in fields(Settings):
+        value: Any = entry.default
+        default = f"{value // 2**20}MB" if entry.metadata["parse"] is parse_size else show(value)
+        shown = f"`{default}`" if default else ""
+        takes = (entry.metadata["parse"].__doc__ or "").rstrip(".") + _limits(entry)
+        lines.append(f"| `{entry.name}` | {shown} | {takes} | {entry.metadata['doc']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _limits(entry: Field[Any]) -> str:
+    at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
+    return "".join(
+        f", {words} {show(limit)}"
+        for words, limit in (("at least", at_least), ("at most", at_most))
+        if limit is not None
+    )
+
+
 def show(value: object) -> str:
     """A setting's value as text; nothing (None, empty) is an empty string."""
     if value is None:
@@ -306,6 +402,8 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, object]:
 
 
 def _unknown(name: str, table: Mapping[str, object], source: str) -> str:
+    import difflib  # rarely needed, and not cheap to load
+
     nearest = difflib.get_close_matches(name, table, 1, 0.5)
     hint = f", did you mean {nearest[0]!r}?" if nearest else ""
     return f"unknown setting {name!r} (from {source}){hint}"

@@ -84,8 +84,8 @@ class Histogram:
         """Count a list of values (finite, not negative); an empty list changes nothing."""
         if not values:
             return
-        lowest, highest = min(values), max(values)
-        if not (lowest >= 0.0 and highest <= _FLOAT32_MAX):
+        lowest, highest, total = min(values), max(values), math.fsum(values)
+        if not (lowest >= 0.0 and highest <= _FLOAT32_MAX and total == total):  # NaN hides in min
             raise ValueError(f"histogram values must be finite and >= 0, got {lowest}..{highest}")
         numbers = bucket_numbers(values)
         if self.shift:
@@ -94,7 +94,7 @@ class Histogram:
         for number, n in counts.items():
             self.buckets[number] = self.buckets.get(number, 0) + n
         self.count += len(values)
-        self.total += math.fsum(values)
+        self.total += total
         self.minimum = min(self.minimum, lowest)
         self.maximum = max(self.maximum, highest)
 

@@ -15,6 +15,10 @@ from inapp_monitor.exceptions import SeriesNameError
 MAX_PATH_LENGTH = 200
 _PATH = re.compile(r"[\w\-:#%+@~=;/]+(?:\.[\w\-:#%+@~=;/]+)*")
 _ILLEGAL = re.compile(r"[^A-Za-z0-9_\-:#%+@~=]+")
+#: `(?P<year>[0-9]{4})`: a named group of a regular expression used as a route.
+_REGEX_GROUP = re.compile(r"\(\?P<(\w{1,80})>[^()]{0,200}\)")
+#: `<int:id>`, `<id>`: a placeholder, with or without its converter.
+_CONVERTER = re.compile(r"<(?:[^<>:]{0,200}:)?([^<>]{0,200})>")
 _SLUG_BREAKS = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -51,6 +55,7 @@ def route_slug(route: str) -> str:
 
     Different routes can share a slug; the recorder tells them apart with a suffix.
     """
-    without_converters = re.sub(r"<(?:[^<>:]*:)?([^<>]*)>", r"\1", route)
-    slug = _SLUG_BREAKS.sub("-", without_converters).strip("-").lower()[:80].strip("-")
+    plain = _REGEX_GROUP.sub(r"\1", route)
+    plain = _CONVERTER.sub(r"\1", plain)
+    slug = _SLUG_BREAKS.sub("-", plain).strip("-").lower()[:80].strip("-")
     return slug or ("root" if set(route) <= {"/"} else "route")

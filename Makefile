@@ -1,0 +1,61 @@
+# inapp-monitor: what you can do here. `make` alone lists it.
+#
+# Everything runs from .venv, made on first need with the first Python >= 3.11 that is found
+# (or the one given: make test PYTHON=/path/to/python3.12). Paths are relative throughout, so that
+# a folder with a space in its name works.
+
+PORT ?= 8000
+SECONDS ?=
+ARGS ?=
+PYTHON ?=
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+.PHONY: help demo test lint format compat bench docs clean
+
+run := .venv/bin/python -m
+need := @sh .ci/venv.sh '$(PYTHON)'
+
+help: ## this list
+	@echo 'make TARGET, where TARGET is one of:'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; \
+	do printf '  %-8s %s\n' "$${name#  }" "$$text"; done
+
+demo: ## the demo shop under traffic: make demo [PORT=8765] [SECONDS=20]
+	$(need) demo
+	@exec $(run) demo_app --port '$(PORT)' $(if $(SECONDS),--seconds '$(SECONDS)') $(ARGS)
+
+test: ## the whole suite: make test [ARGS="-k store -x"]
+	$(need) test
+	@$(run) pytest $(ARGS)
+
+lint: ## ruff, mypy, the contract of imports
+	$(need) lint
+	@$(run) ruff check .
+	@$(run) ruff format --check .
+	@$(run) mypy
+	@.venv/bin/python -c 'from importlinter.cli import lint_imports_command as main; main()'
+
+format: ## put the source into shape
+	$(need) lint
+	@$(run) ruff check --fix .
+	@$(run) ruff format .
+
+compat: ## against the real peers: Graphite's answers, whisper, WSGI servers, frameworks
+	$(need) test
+	@$(run) pytest -m compat $(ARGS)
+
+bench: ## what a request, a flush and a chart cost: make bench [ARGS=--quick]
+	$(need) bench
+	@for file in bench/*.py; do echo "== $$file"; $(run) "bench.$$(basename "$$file" .py)" $(ARGS) || exit 1; done
+
+docs: ## write the generated page docs/settings.md anew
+	$(need) test
+	@$(run) inapp_monitor settings --markdown >docs/settings.md.new
+	@mv docs/settings.md.new docs/settings.md
+
+clean: ## remove .venv, caches and the demo's data
+	rm -rf .venv build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+

@@ -1,0 +1,34 @@
+"""The shop with the monitor around it: what a user of inapp-monitor writes into their own app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+
+from demo_app.shop import create_app, events
+from inapp_monitor import Monitor
+
+
+def build(data_dir: Path) -> Flask:
+    """The monitored shop; its database and all recorded data are below `data_dir`."""
+    app = create_app(data_dir / "shop.db")
+    monitor = Monitor(app.wsgi_app, data_dir=data_dir / "monitor", app_name="Kettle & Leaf")
+    app.wsgi_app = monitor  # type: ignore[method-assign]
+    _count_events(app, monitor)
+    return app
+
+
+def _count_events(app: Flask, monitor: Monitor) -> None:
+    """What the shop announces, as series of its own."""
+
+    def registered(_shop: Flask) -> None:
+        monitor.incr("users.registered")
+
+    def ordered(_shop: Flask, total: int, items: int) -> None:
+        monitor.incr("shop.orders")
+        monitor.incr("shop.items", items)
+        monitor.incr("shop.revenue", total / 100)
+
+    events.user_registered.connect(registered, app, weak=False)
+    events.order_placed.connect(ordered, app, weak=False)

@@ -1,0 +1,49 @@
+"""The tick: a daemon thread that calls its owner once in a while. It knows nothing of what for.
+
+Nothing may depend on it: where threads are frozen or cannot start, requests and dashboard reads
+tick instead. It holds its owner weakly, so that a dropped monitor can go away.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+
+class Ticker:
+    """Calls a method of `owner` every `interval_s` in a thread of its own.
+
+    Args:
+        method: A bound method; it must not raise.
+        interval_s: Seconds between the end of a call and the next.
+    """
+
+    def __init__(self, method: Callable[[], Any], interval_s: float) -> None:
+        self._method = weakref.WeakMethod(method)
+        self._interval_s = interval_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="inapp-monitor", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: no thread can be started here.
+        """
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask the thread to end and wait a little."""
+        self._stopping.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._interval_s):
+            method = self._method()
+            if method is None:
+                return
+            method()
+            del method

@@ -1,0 +1,160 @@
+"""The command line: each command joins parts that do the work, and prints. No logic of its own.
+
+Exit status: 0 done, 2 wrong input (one line on stderr that names it).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inapp_monitor import __version__
+from inapp_monitor import config as configuration
+from inapp_monitor.clock import SYSTEM
+from inapp_monitor.exceptions import MonitorError
+
+if TYPE_CHECKING:
+    from inapp_monitor.web.backend import Backend
+
+DATA_DIR = click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+
+class Group(click.Group):
+    """Turns errors about the input into one line and exit status 2."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (MonitorError, OSError) as error:
+            click.echo(f"inapp-monitor: {error}", err=True)
+            context.exit(2)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """The monitor that lives inside a WSGI app: look at its data from outside."""
+
+
+@main.command()
+@DATA_DIR
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8900, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--token", default=None, help="Opens the dashboard from elsewhere.")
+def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
+    """Serve a data directory's dashboard and render API at / until interrupted.
+
+    From this machine it opens without a token. The app that writes the directory may run or not;
+    Graphite's own files below DATA_DIR/whisper/ are served as well.
+    """
+    from werkzeug.serving import make_server
+
+    from inapp_monitor.web.app import WebApp
+    from inapp_monitor.web.login_token import announce, obtain
+
+    backend = stored_backend(data_dir, token=token)
+    try:
+        server = make_server(host, port, WebApp(backend), threaded=True)
+    except (OSError, SystemExit) as error:  # werkzeug exits when the port is taken
+        raise OSError(f"cannot listen on {host}:{port}: {error}") from None
+    address = f"http://{host}:{server.port}/"
+    announce(obtain(backend.loaded.settings, backend.guard), address)
+    click.echo(f"serving {data_dir} at {address}")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("stopped")
+
+
+@main.command()
+@DATA_DIR
+@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.option("--from", "since", default="-1h", show_default=True, help="Such as -1h, 6pm+today.")
+@click.option("--until", default="now", show_default=True)
+@click.option("--format", "form", default="json", show_default=True, help="json, csv, raw, ...")
+def fetch(data_dir: Path, targets: tuple[str, ...], since: str, until: str, form: str) -> None:
+    """Print the series of one or more TARGETs, in any format of the render API."""
+    from werkzeug.test import Client
+
+    from inapp_monitor.web.app import WebApp
+
+    app = WebApp(stored_backend(data_dir), authorizer=_anybody)
+    query = {"target": list(targets), "from": since, "until": until, "format": form}
+    answer = Client(app).get("/render", query_string=query)
+    if answer.status_code != 200:
+        raise MonitorError(answer.get_data(as_text=True).strip())
+    sys.stdout.buffer.write(answer.get_data())
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def info(file: Path) -> None:
+    """Print the header of a Whisper FILE (.wsp)."""
+    from inapp_monitor.store.whisper_format import read_header
+
+    header = read_header(file.read_bytes())
+    click.echo(f"aggregation method: {header.method.name.lower()}")
+    click.echo(f"xFilesFactor: {header.x_files_factor:g}")
+    click.echo(f"max retention: {header.max_retention} s")
+    click.echo(f"size: {file.stat().st_size} bytes")
+    for number, archive in enumerate(header.archives):
+        click.echo(
+            f"archive {number}: {archive.step} s a point, {archive.points} points, "
+            f"{archive.step * archive.points} s, at byte {archive.offset}"
+        )
+
+
+@main.command()
+@click.option("--config", "config_file", default=None, help="A TOML file.")
+@click.option("--markdown", is_flag=True, help="As the documentation page.")
+def settings(config_file: str | None, markdown: bool) -> None:
+    """List every setting: value, source and meaning."""
+    if markdown:
+        click.echo(configuration.settings_markdown(), nl=False)
+        return
+    for row in configuration.rows(configuration.load({}, config_file)):
+        click.echo(f"{row.name} = {row.value or '(none)'}  [{row.source}]\n    {row.doc}")
+
+
+def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
+    """Whoever can run this command can read the files."""
+    return True
+
+
+def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
+    """What the dashboard needs to show a data directory that another process may be writing."""
+    from inapp_monitor.database import Database
+    from inapp_monitor.guard import Guard
+    from inapp_monitor.issues import NotFoundTable, Tracker
+    from inapp_monitor.query import StoreSource
+    from inapp_monitor.route_names import RouteNames
+    from inapp_monitor.store import Store
+    from inapp_monitor.web.backend import Backend
+
+    loaded = configuration.load({"data_dir": data_dir, "token": token})
+    guard = Guard()
+    parts = (data_dir, loaded.settings, SYSTEM, guard)
+    store, database = Store(*parts, read_only=True), Database(*parts)
+    names = RouteNames(data_dir)
+    return Backend(
+        loaded=loaded,
+        clock=SYSTEM,
+        guard=guard,
+        source=StoreSource(store),
+        store=store,
+        tracker=Tracker(loaded.settings, SYSTEM, guard, database),
+        not_found=NotFoundTable(loaded.settings, SYSTEM, guard, database),
+        database=database,
+        refresh=database.write_pending,
+        live=False,
+        facts=lambda: {"routes": {k: {"route": v} for k, v in names.load().items()}},
+    )
+
+
+def _register(commands: list[Callable[..., Any]]) -> None:
+    for command in commands:
+        main.add_command(command)  # type: ignore[arg-type]

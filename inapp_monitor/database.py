@@ -1,0 +1,486 @@
+"""The SQLite file `DATA_DIR/monitor.db`: issues, events, 404s, annotations, alert state.
+
+Changes are queued and written by a background tick, never by a request; reads return lists, never
+an open cursor (an open cursor lets the write-ahead log grow without bound). A disk that is full,
+read-only, locked or broken keeps the queue in memory, is retried with a growing pause and shows in
+`status`. sqlite-utils is loaded when the file is first read or written, and only here.
+
+What must not be here: any table. Each part brings its own with `declare`.
+
+Rules that measurements forced:
+- `BEGIN IMMEDIATE`: the deferred BEGIN of `sqlite_utils.Database.atomic` upgrades a read snapshot,
+  which fails at once, whatever the busy timeout, when another process wrote in between.
+- Connections do not cross a fork: state belongs to a process id, the child starts with none.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from inapp_monitor import datadir
+from inapp_monitor.clock import Clock
+from inapp_monitor.guard import Guard, describe
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+FILE_NAME = "monitor.db"
+#: The file's share of `disk_budget`: one part in so many.
+BUDGET_SHARE = 4
+#: Bytes of changes that wait for the disk, at most.
+MAX_QUEUE_BYTES = 8 * 2**20
+BUSY_TIMEOUT_S = 5.0
+PAGE_BYTES = 4096
+#: Changes of one transaction; the lock is given up in between, for the other processes.
+BATCH = 50
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+#: SQLite's primary error codes that are the disk's fault and may pass: permission, busy, locked,
+#: out of memory, read-only, I/O error, full, cannot open, locking protocol.
+_PASSING = frozenset({3, 5, 6, 7, 8, 10, 13, 14, 15})
+#: Corrupt, and not a database.
+_BROKEN = frozenset({11, 26})
+_FULL = 13
+
+Parameters = Sequence[object] | Mapping[str, object]
+
+
+class Connection(Protocol):
+    """What a change gets: `execute` inside the open transaction. It must not commit."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> sqlite3.Cursor: ...
+
+
+Change = Callable[[Connection], None]
+Done = Callable[[bool], None]
+
+
+class DatabaseSettings(Protocol):
+    """The settings that matter here."""
+
+    @property
+    def disk_budget(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatus:
+    """The file in numbers, for the status page.
+
+        Attributes:
+            path: Of the file.
+            size_bytes: Of the file and its write-ahead log; 0 when there is none yet.
+            budget_bytes: The file's hard cap.
+            pending_changes: Changes that wait for the disk.
+            pending_bytes: Their size.
+            written: Changes written by this process.
+    X
+            fault: Why the disk refuses, or an empty string.
+            moved_aside: Damaged files that this process put aside.
+    """
+
+    path: str
+    size_bytes: int
+    budget_bytes: int
+    pending_changes: int
+    pending_bytes: int
+    written: int
+    dropped: dict[str, int]
+    fault: str
+    moved_aside: list[str]
+
+
+@dataclass(slots=True)
+class _Part:
+    scripts: Sequence[str]
+    make_room: Change | None
+
+
+@dataclass(slots=True)
+class _Queued:
+    change: Change
+    size: int
+    done: Done | None
+
+
+@dataclass(slots=True)
+class _State:
+    """Everything that belongs to one process. Lock order: writing, reading, then queueing."""
+
+    pid: int
+    queueing: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    reading: threading.Lock = field(default_factory=threading.Lock)
+    queue: deque[_Queued] = field(default_factory=deque)
+    queue_bytes: int = 0
+    writer: sqlite_utils.Database | None = None
+    writer_file: tuple[int, int] | None = None
+    reader: sqlite_utils.Database | None = None
+    reader_file: tuple[int, int] | None = None
+    migrated: dict[str, int] = field(default_factory=dict)
+    fault: str = ""
+    pause_s: float = 0.0
+    retry_at: float = 0.0
+    written: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    moved_aside: list[str] = field(default_factory=list)
+
+
+def budget(disk_budget: int) -> int:
+    """Bytes that the file may take of the whole budget."""
+    return disk_budget // BUDGET_SHARE
+
+
+def primary_code(error: BaseException) -> int:
+    """SQLite's primary error code of an exception, 0 when there is none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else 0
+
+
+class Database:
+    """The one SQLite file of a data directory, shared by several processes.
+
+    Construction does no I/O. *Threads:* every method may be called from any thread.
+
+    Args:
+        data_dir: Holds the file; made at the first write.
+        settings: `disk_budget` is looked at.
+        clock: For pauses between attempts and names of files put aside.
+        guard: Told once an incident, and when it is over.
+        read_only: Never write; for showing recorded data.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: DatabaseSettings,
+        clock: Clock,
+        guard: Guard,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.path = Path(data_dir) / FILE_NAME
+        self.read_only = read_only
+        self._budget = budget(settings.disk_budget)
+        self._clock = clock
+        self._guard = guard
+        self._parts: dict[str, _Part] = {}
+        self._states: dict[int, _State] = {}
+
+    # -- what parts bring
+
+    def declare(self, part: str, scripts: Sequence[str], make_room: Change | None = None) -> None:
+        """Name the tables of a part.
+
+        Args:
+            part: Its name.
+            scripts: SQL statements separated by `;`, one script a version. A released script is
+                never changed: append another one.
+            make_room: Deletes what is least worth keeping; called when the file is at its cap.
+        """
+        self._parts[part] = _Part(scripts, make_room)
+
+    # -- writing
+
+    def submit(self, change: Change, size: int, done: Done | None = None) -> bool:
+        """Queue a change. It may run more than once (after a roll-back), and in another thread.
+
+        Args:
+            change: Called with the connection inside `BEGIN IMMEDIATE`.
+            size: Bytes of memory it holds on to, about.
+            done: Called with True after the commit, with False when the change itself failed.
+
+        Returns:
+            False when the queue is full or nothing can ever be written: the change is not taken.
+        """
+        state = self._state()
+        if self.read_only:
+            return False
+        with state.queueing:
+            if state.queue and state.queue_bytes + size > MAX_QUEUE_BYTES:
+                state.dropped["queue full"] = state.dropped.get("queue full", 0) + 1
+                return False
+            state.queue.append(_Queued(change, size, done))
+            state.queue_bytes += size
+        return True
+
+    def write_pending(self) -> None:
+        """Write the queue, unless a pause after a failure lasts. Never raises for the disk's sake.
+
+        *Cost:* may wait for the lock of other processes (up to 5 s): for background threads.
+        """
+        state = self._state()
+        if self.read_only or not state.queue or self._clock.perf() < state.retry_at:
+            return
+        if not state.writing.acquire(blocking=False):
+            return  # another thread of this process is at it
+        try:
+            self._write(state)
+            self._succeeded(state)
+        except (OSError, sqlite3.Error) as error:
+            self._refused(state, error)
+        finally:
+            state.writing.release()
+
+    # -- reading
+
+    def read(self, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
+        """The rows of a query, as dicts.
+
+        Returns:
+            An empty list also when there is no file, no such table yet, or the file is unreadable
+            (which is then in `status().fault`).
+        """
+        state = self._state()
+        with state.reading:
+            try:
+                reader = self._reader(state)
+                return [] if reader is None else list(reader.query(sql, parameters))  # type: ignore[arg-type]
+            except (OSError, sqlite3.Error) as error:
+                self._drop_reader(state)
+                if "no such table" not in str(error) and "no such column" not in str(error):
+                    state.fault = describe(error)
+                return []
+
+    def status(self) -> DatabaseStatus:
+        """The file and the queue in numbers."""
+        state = self._state()
+        size = 0
+        for name in (FILE_NAME, f"{FILE_NAME}-wal"):
+            try:
+                size += (self.path.parent / name).stat().st_size
+            except OSError:
+                pass
+        return DatabaseStatus(
+            path=str(self.path),
+            size_bytes=size,
+            budget_bytes=self._budget,
+            pending_changes=len(state.queue),
+            pending_bytes=state.queue_bytes,
+            written=state.written,
+            dropped=dict(state.dropped),
+            fault=state.fault,
+            moved_aside=list(state.moved_aside),
+        )
+
+    def close(self) -> None:
+        """Close this process's connections. What is queued and unwritten is lost: write first."""
+        state = self._state()
+        with state.writing, state.reading:
+            self._drop_writer(state)
+            self._drop_reader(state)
+
+    # -- inside
+
+    def _state(self) -> _State:
+        """This process's state; a fresh one after a fork, whose queue the parent still has."""
+        pid = os.getpid()
+        state = self._states.get(pid)
+        # The parent's state stays referenced: closing its connections here would not be safe.
+        return state if state is not None else self._states.setdefault(pid, _State(pid))
+
+    def _write(self, state: _State) -> None:
+        while state.queue:
+            with state.queueing:
+                batch = [state.queue[index] for index in range(min(BATCH, len(state.queue)))]
+            connection = self._writer(state)
+            outcome = self._transaction(state, connection, batch)
+            with state.queueing:
+                for queued in batch:
+                    state.queue.popleft()
+                    state.queue_bytes -= queued.size
+            for queued, written in zip(batch, outcome, strict=True):
+                state.written += written
+                if queued.done is not None:
+                    queued.done(written)
+
+    def _transaction(
+        self, state: _State, connection: sqlite_utils.Database, batch: list[_Queued]
+    ) -> list[bool]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._migrate(state, connection)
+            outcome = [self._run(state, connection, queued) for queued in batch]
+            connection.commit()
+            return outcome
+        except BaseException:
+            state.migrated = {}
+            if connection.conn.in_transaction:
+                connection.rollback()
+            raise
+
+    def _run(self, state: _State, connection: sqlite_utils.Database, queued: _Queued) -> bool:
+        """Run one change; False when it is at fault itself, which costs only that change."""
+        connection.execute("SAVEPOINT change")
+        try:
+            queued.change(connection)
+        except Exception as error:
+            if primary_code(error) in _PASSING | _BROKEN:
+                raise
+            connection.execute("ROLLBACK TO change")
+            connection.execute("RELEASE change")
+            state.dropped["failed"] = state.dropped.get("failed", 0) + 1
+            self._guard.failed("database change", error)
+            return False
+        connection.execute("RELEASE change")
+        return True
+
+    def _migrate(self, state: _State, connection: sqlite_utils.Database) -> None:
+        """Bring the tables of every declared part up to date, inside the open transaction."""
+        if all(state.migrated.get(name) == len(p.scripts) for name, p in self._parts.items()):
+            return
+        connection.execute("create table if not exists parts (name text primary key, version int)")
+        have = dict(connection.execute("select name, version from parts").fetchall())
+        for name, part in self._parts.items():
+            for script in part.scripts[have.get(name, 0) :]:
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+            version = max(
+                len(part.scripts), have.get(name, 0)
+            )  # a newer release may have been here
+            connection.execute(
+                "insert into parts values (?, ?) "
+                "on conflict (name) do update set version = excluded.version",
+                (name, version),
+            )
+            state.migrated[name] = len(part.scripts)
+
+    def _succeeded(self, state: _State) -> None:
+        if state.fault:
+            state.fault = ""
+            self._guard.recovered("database")
+        state.pause_s = state.retry_at = 0.0
+
+    def _refused(self, state: _State, error: BaseException) -> None:
+        code = primary_code(error)
+        text = describe(error)
+        if not state.fault:
+            self._guard.failed("database", error)  # once an incident: a full disk is not a bug
+        state.fault = text
+        if code == _FULL and self._make_room(state):
+            state.retry_at = 0.0
+        else:
+            state.pause_s = min(state.pause_s * 2 or FIRST_PAUSE_S, LONGEST_PAUSE_S)
+            state.retry_at = self._clock.perf() + state.pause_s
+        if code in _BROKEN:
+            self._move_aside(state)
+        if code != _FULL:
+            self._drop_writer(state)
+
+    def _make_room(self, state: _State) -> bool:
+        """Ask the parts to delete something when the cap is reached; True when they could."""
+        connection = state.writer
+        askable = [part.make_room for part in self._parts.values() if part.make_room is not None]
+        if connection is None or not askable:
+            return False
+        try:
+            (pages,) = connection.execute("pragma page_count").fetchone()
+            (most,) = connection.execute("pragma max_page_count").fetchone()
+            if pages < most - 16:
+                return False  # it is the disk that is full: deleting here would free nothing
+            connection.execute("BEGIN IMMEDIATE")
+            before = connection.conn.total_changes
+            for make_room in askable:
+                make_room(connection)
+            connection.commit()
+            return connection.conn.total_changes > before
+        except Exception as error:  # noqa: BLE001  # whatever it is, the disk stays full
+            if connection.conn.in_transaction:
+                connection.rollback()
+            state.fault = describe(error)
+            return False
+
+    def _move_aside(self, state: _State) -> None:
+        """Rename a damaged file, unless another process has replaced it in the meantime."""
+        damaged = state.writer_file
+        self._drop_writer(state)
+        with state.reading:
+            self._drop_reader(state)
+        if damaged is None or self._file() != damaged:
+            return
+        stamp = f".bad-{int(self._clock.wall())}"
+        for suffix in ("", "-wal", "-shm"):
+            source = self.path.with_name(FILE_NAME + suffix)
+            try:
+                source.rename(source.with_name(source.name + stamp))
+            except OSError:
+                continue
+            state.moved_aside.append(source.name + stamp)
+        state.retry_at = 0.0
+
+    def _file(self) -> tuple[int, int] | None:
+        """Which file is at the path now, None for none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _writer(self, state: _State) -> sqlite_utils.Database:
+        """The open connection; reopened when the file at the path is another one by now."""
+        if state.writer is not None and state.writer_file == self._file():
+            return state.writer
+        self._drop_writer(state)
+        datadir.prepare(self.path.parent)
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        state.writer_file = self._file()
+        raw = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        try:
+            pages = max(self._budget // PAGE_BYTES, 32)
+            raw.execute("pragma journal_mode = wal")
+            raw.execute("pragma synchronous = normal")
+            raw.execute(f"pragma max_page_count = {pages}")
+            raw.execute(f"pragma wal_autocheckpoint = {max(min(1000, pages // 8), 16)}")
+            raw.execute(
+                f"pragma journal_size_limit = {max(min(1000, pages // 8), 16) * PAGE_BYTES}"
+            )
+        except BaseException:
+            raw.close()
+            raise
+        state.writer = _load(raw)
+        return state.writer
+
+    def _reader(self, state: _State) -> sqlite_utils.Database | None:
+        present = self._file()
+        if present is None:
+            return None
+        if state.reader is not None and state.reader_file == present:
+            return state.reader
+        self._drop_reader(state)
+        uri = self.path.absolute().as_uri()
+        raw = sqlite3.connect(
+            f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+        )
+        try:
+            raw.execute("select 1 from sqlite_master limit 1").fetchall()
+        except sqlite3.OperationalError:
+            raw.close()
+            if os.access(self.path.parent, os.W_OK):
+                raise
+            # A write-ahead log cannot be shared on a read-only file system: read what is folded in.
+            raw = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+        state.reader, state.reader_file = _load(raw), present
+        return state.reader
+
+    def _drop_writer(self, state: _State) -> None:
+        writer, state.writer, state.writer_file = state.writer, None, None
+        state.migrated = {}
+        if writer is not None:
+            writer.conn.close()
+
+    def _drop_reader(self, state: _State) -> None:
+        reader, state.reader, state.reader_file = state.reader, None, None
+        if reader is not None:
+            reader.conn.close()
+
+
+def _load(raw: sqlite3.Connection) -> sqlite_utils.Database:
+    import sqlite_utils
+
+    return sqlite_utils.Database(raw, recursive_triggers=False, execute_plugins=False)

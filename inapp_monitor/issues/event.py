@@ -1,0 +1,522 @@
+"""An exception or a message as an event: plain JSON data, bounded, with nothing of the app alive.
+
+Runs in the failing request's thread, because only there the frames exist; so it is bounded in time
+(`WALL_BUDGET_S`) and size, and runs no code of the application but the `__str__` of an exception
+class that has its own, in a thread that is not waited for. Scrubbing, compression and storage come
+later, in `finish` and the tracker's flush.
+
+The shape of an event is described in `build`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import os
+import re
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType, WrapperDescriptorType
+from typing import Any
+
+from inapp_monitor.clock import Clock
+from inapp_monitor.issues import chain, stack
+from inapp_monitor.issues.scrub import HIDDEN, Scrubber
+from inapp_monitor.issues.values import MAX_VALUE_CHARS, Renderer
+
+WALL_BUDGET_S = 0.05
+#: Longest wait for an exception's own `__str__`.
+STR_BUDGET_S = 0.02
+MAX_EVENT_BYTES = 64 * 2**10
+MAX_LOCALS = 40
+#: Characters of local variables in one event.
+LOCALS_CHARS = 36_000
+MAX_MESSAGE_CHARS = 8_192
+LINES_AROUND, LIBRARY_LINES_AROUND = 5, 2
+MAX_SOURCE_LINE = 300
+MAX_HEADERS, MAX_HEADER_CHARS = 50, 500
+
+Event = dict[str, Any]
+
+#: Control characters, bidirectional overrides and lone surrogates: unsafe in titles and terminals.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_PLAIN_TYPES = (str, int, float, bool, bytes, type(None))
+_slow_types: set[str] = set()
+
+
+def clean_text(text: str) -> str:
+    """Text with control characters, bidirectional overrides and surrogates made visible."""
+    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+class EventBuilder:
+    """Builds the events of one process.
+
+    Args:
+        clock: For the event's time and the wall budget.
+        places: What is in-app.
+        hides: Names of values that are hidden, see `Scrubber.hides`.
+        remote_address: Whether the client's address is kept.
+        with_locals: Whether local variables are kept.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        places: stack.CodePlaces,
+        hides: Callable[[str, object], bool],
+        *,
+        remote_address: bool = False,
+        with_locals: bool = True,
+    ) -> None:
+        self._clock = clock
+        self._places = places
+        self._hides = hides
+        self._remote_address = remote_address
+        self._with_locals = with_locals
+
+    def build(
+        self,
+        exception: BaseException,
+        environ: Mapping[str, Any] | None,
+        *,
+        route: str | None,
+        channel: str,
+    ) -> Event:
+        """The event of an exception.
+
+        Returns:
+            A dict of JSON types: `id`, `time` (s since 1970 UTC), `level`, `channel`, `type`,
+            `message`, `culprit`, `exceptions` (the raised one first; each with `type`, `module`,
+            `message`, `notes`, `relation`, `parent`, `group`, `syntax`, `frames`, `left_out`),
+            `route`, `request`, `thread`, `worker` and `cuts`, which names everything that a limit
+            took away. Frames are outermost first, each with `function`,
+            `module`, `file`, `line`, `end_line`, `column`, `end_column`, `in_app`, `repeated`,
+            `source` (`first` line number and `lines`) and `locals`.
+        """
+        deadline = self._clock.perf() + WALL_BUDGET_S
+        renderer = Renderer(self._hides, lambda: self._clock.perf() > deadline)
+        links, more = chain.walk(exception)
+        exceptions = []
+        try:
+            for link in links:
+                exceptions.append(self._exception(link, renderer))
+            if self._with_locals:
+                self._add_locals(links, exceptions, renderer)
+        finally:
+            del links
+        if more:
+            renderer.cuts.add(f"more than {chain.MAX_EXCEPTIONS} linked exceptions")
+        raised = exceptions[0]
+        return self._event(
+            level="error",
+            channel=channel,
+            type=raised["type"],
+            module=raised["module"],
+            message=raised["message"],
+            culprit=culprit(raised["frames"], route),
+            exceptions=exceptions,
+            route=route,
+            request=None if environ is None else self.request(environ),
+            cuts=sorted(renderer.cuts),
+        )
+
+    def build_message(
+        self,
+        message: str,
+        environ: Mapping[str, Any] | None,
+        *,
+        kind: str,
+        level: str,
+        route: str | None,
+        channel: str,
+        frame: FrameType | None = None,
+    ) -> Event:
+        """The event of a message; `frame` is where it came from, for its stack."""
+        frames = [self._frame(step) for step in stack.calling_steps(frame)]
+        synthetic = {
+            "type": kind,
+            "module": "",
+            "message": message[:MAX_MESSAGE_CHARS],
+            "notes": [],
+            "relation": "raised",
+            "parent": None,
+            "group": False,
+            "frames": frames,
+            "left_out": 0,
+        }
+        return self._event(
+            level=level,
+            channel=channel,
+            type=kind,
+            module="",
+            message=message[:MAX_MESSAGE_CHARS],
+            culprit=culprit(frames, route),
+            exceptions=[synthetic] if frames else [],
+            route=route,
+            request=None if environ is None else self.request(environ),
+            cuts=[] if len(message) <= MAX_MESSAGE_CHARS else ["the message is cut"],
+        )
+
+    def request(self, environ: Mapping[str, Any]) -> Event:
+        """Method, URL, query and headers of a WSGI environ; never the body, never scrubbed yet."""
+        headers: list[list[str]] = []
+        for key, value in environ.items():
+            if type(key) is not str or type(value) is not str or len(headers) >= MAX_HEADERS:
+                continue
+            if key.startswith("HTTP_"):
+                headers.append([key[5:].replace("_", "-").title(), value[:MAX_HEADER_CHARS]])
+            elif key in ("CONTENT_TYPE", "CONTENT_LENGTH") and value:
+                headers.append([key.replace("_", "-").title(), value[:MAX_HEADER_CHARS]])
+        path = _latin(environ, "SCRIPT_NAME") + _latin(environ, "PATH_INFO")
+        facts: Event = {
+            "method": _string(environ, "REQUEST_METHOD"),
+            "scheme": _string(environ, "wsgi.url_scheme"),
+            "host": _string(environ, "HTTP_HOST") or _string(environ, "SERVER_NAME"),
+            "path": path[:2_000],
+            "query": _string(environ, "QUERY_STRING")[:2_000],
+            "headers": headers,
+        }
+        if self._remote_address:
+            facts["remote_address"] = _string(environ, "REMOTE_ADDR")
+        return facts
+
+    # -- inside
+
+    def _event(self, **parts: Any) -> Event:
+        return {
+            "id": uuid.uuid4().hex,
+            "time": self._clock.wall(),
+            **parts,
+            "worker": os.getpid(),
+            "thread": threading.current_thread().name,
+        }
+
+    def _exception(self, link: chain.Link, renderer: Renderer) -> Event:
+        cls = type(link.exception)
+        steps, left_out = stack.steps(chain.traceback_of(link.exception))
+        try:
+            frames = [self._frame(step) for step in steps]
+        finally:
+            del steps
+        if left_out:
+            renderer.cuts.add(f"{left_out} frames left out")
+        facts: Event = {
+            "type": chain.class_short_name(cls),
+            "module": chain.class_module(cls),
+            "message": message_of(link.exception, renderer),
+            "notes": [note[:2_000] for note in chain.notes_of(link.exception)],
+            "relation": link.relation,
+            "parent": link.parent,
+            "group": chain.is_group(link.exception),
+            "frames": frames,
+            "left_out": left_out,
+        }
+        if issubclass(cls, SyntaxError):
+            facts["syntax"] = _syntax(link.exception, renderer)
+        return facts
+
+    def _frame(self, step: stack.Step) -> Event:
+        code = step.frame.f_code
+        module = stack.module_of(step.frame)
+        in_app = self._places.in_app(code.co_filename, module)
+        where = stack.position(code, step.instruction, step.line)
+        lines = stack.source_lines(code.co_filename, step.frame.f_globals)
+        around = LINES_AROUND if in_app else LIBRARY_LINES_AROUND
+        first = max(step.line - 1 - around, 0)
+        return {
+            "function": stack.qualified_name(code),
+            "module": module,
+            "file": code.co_filename,
+            "line": step.line,
+            "end_line": where.end_line,
+            "column": where.column if where.line == step.line else None,
+            "end_column": where.end_column,
+            "in_app": in_app,
+            "repeated": step.repeated,
+            "source": {
+                "first": first + 1,
+                "lines": [
+                    line.rstrip("\r\n")[:MAX_SOURCE_LINE]
+                    for line in lines[first : step.line + around]
+                ],
+            },
+        }
+
+    def _add_locals(
+        self, links: Sequence[chain.Link], exceptions: Sequence[Event], renderer: Renderer
+    ) -> None:
+        """Fill in the local variables, in-app and innermost frames first, while there is room."""
+        room = LOCALS_CHARS
+        for wanted in (True, False):
+            for link, facts in zip(links, exceptions, strict=True):
+                steps, _ = stack.steps(chain.traceback_of(link.exception))
+                pairs = list(zip(steps, facts["frames"], strict=True))
+                del steps
+                for step, frame in reversed(pairs):
+                    if frame["in_app"] is not wanted:
+                        continue
+                    if room <= 0:
+                        renderer.cuts.add("no room for the variables of some frames")
+                        frame["locals"] = {}
+                        continue
+                    frame["locals"] = self._locals(step.frame, renderer, min(room, 8_000))
+                    room -= sum(map(len, frame["locals"].values()))
+                del pairs
+
+    def _locals(self, frame: FrameType, renderer: Renderer, room: int) -> dict[str, str]:
+        names = stack.local_variables(frame)
+        at_module_level = not frame.f_code.co_flags & stack.OPTIMIZED
+        found: dict[str, str] = {}
+        for name, value in names.items():
+            if type(name) is not str or name.startswith("__"):
+                continue
+            if at_module_level and _is_definition(value):
+                continue
+            if len(found) >= MAX_LOCALS or room <= 0:
+                more = len(names) - len(found)
+                renderer.cuts.add(f"variables cut: {more} more in {frame.f_code.co_name}"[:200])
+                break
+            shown = renderer.named(name, value, min(MAX_VALUE_CHARS, room))
+            room -= len(shown)
+            found[name[:100]] = shown
+        return found
+
+
+def culprit(frames: Sequence[Mapping[str, Any]], route: str | None) -> str:
+    """Where it happened: the innermost in-app function, else the route, else the innermost."""
+    for frame in reversed(frames):
+        if frame["in_app"]:
+            return f"{frame['module']}.{frame['function']}"[:200]
+    if route:
+        return route
+    return f"{frames[-1]['module']}.{frames[-1]['function']}"[:200] if frames else ""
+
+
+def message_of(exception: BaseException, renderer: Renderer) -> str:
+    """What `str(exception)` says, without its notes; bounded in time for a class with its own."""
+    cls = type(exception)
+    if _has_own_str(cls):
+        text = _ask(exception, renderer)
+        if text is not None:
+            if len(text) > MAX_MESSAGE_CHARS:
+                renderer.cuts.add("the message is cut")
+            return text[:MAX_MESSAGE_CHARS]
+    arguments = chain.arguments_of(exception)
+    if chain.is_group(exception) or all(map(_is_plain, arguments)):
+        # Only builtin code runs: each builtin exception class has its own way to print itself.
+        try:
+            text = _builtin_str(cls)(exception)
+        except Exception:  # noqa: BLE001  # odd arguments, such as an int too long to print
+            text = None
+        if text is not None:
+            if len(text) > MAX_MESSAGE_CHARS:
+                renderer.cuts.add("the message is cut")
+            return text[:MAX_MESSAGE_CHARS]
+    return ", ".join(renderer.render(item) for item in arguments[:10])
+
+
+def _is_plain(argument: object) -> bool:
+    if type(argument) is tuple:  # a SyntaxError's place
+        return all(type(item) in _PLAIN_TYPES for item in argument)
+    return type(argument) in _PLAIN_TYPES
+
+
+def _builtin_str(cls: type) -> Callable[[BaseException], str]:
+    """The innermost `__str__` of a class that is written in C."""
+    for base in chain.class_lineage(cls):
+        found = chain.class_namespace(base).get("__str__")
+        if type(found) is WrapperDescriptorType:
+            return found
+    return BaseException.__str__
+
+
+def _has_own_str(cls: type) -> bool:
+    """Whether a class prints itself by code written in Python."""
+    for base in chain.class_lineage(cls):
+        found = chain.class_namespace(base).get("__str__")
+        if found is not None:
+            return type(found) is not WrapperDescriptorType
+    return False
+
+
+def _ask(exception: BaseException, renderer: Renderer) -> str | None:
+    """Call the exception's own `__str__` in a thread that is left alone when it takes too long."""
+    cls = type(exception)
+    name = f"{chain.class_module(cls)}.{chain.class_qualname(cls)}"
+    if name in _slow_types:
+        renderer.cuts.add("the message takes too long to make")
+        return None
+    answers: list[str] = []
+    holder: list[BaseException] = [exception]
+
+    def ask() -> None:
+        try:
+            answers.append(str.__str__(str(holder.pop())))
+        except BaseException:  # noqa: BLE001, S110  # hostile or broken: the caller notes it
+            pass
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=context.run, args=(ask,), name="inapp-monitor-str", daemon=True
+    )
+    try:
+        thread.start()
+        thread.join(STR_BUDGET_S)
+    except RuntimeError:  # no more threads
+        return None
+    if thread.is_alive():
+        if len(_slow_types) < 100:
+            _slow_types.add(name)
+        renderer.cuts.add("the message takes too long to make")
+        return None
+    if not answers:
+        renderer.cuts.add("the exception's __str__ failed")
+        return None
+    return answers[0]
+
+
+def _syntax(exception: BaseException, renderer: Renderer) -> Event:
+    def attribute(name: str) -> object:
+        return SyntaxError.__dict__[name].__get__(exception)
+
+    text = attribute("text")
+    return {
+        "file": renderer.render(attribute("filename")),
+        "line": attribute("lineno") if type(attribute("lineno")) is int else None,
+        "column": attribute("offset") if type(attribute("offset")) is int else None,
+        "text": text.rstrip()[:MAX_SOURCE_LINE] if type(text) is str else "",
+    }
+
+
+def _is_definition(value: object) -> bool:
+    kind = type(value)
+    return issubclass(kind, type) or kind.__name__ in (
+        "module",
+        "function",
+        "builtin_function_or_method",
+    )
+
+
+def _string(environ: Mapping[str, Any], key: str) -> str:
+    value = environ.get(key)
+    return value if type(value) is str else ""
+
+
+def _latin(environ: Mapping[str, Any], key: str) -> str:
+    """A WSGI string (bytes as latin-1) as the text it means."""
+    return _string(environ, key).encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+# -- finishing: in the flush, not in the request
+
+
+def finish(event: Event, scrubber: Scrubber) -> Event:
+    """The event as it may be stored and shown: secrets replaced, unsafe characters visible."""
+    done: Event = {}
+    for key, value in event.items():
+        if key == "exceptions":
+            done[key] = [_finish_exception(item, scrubber) for item in value]
+        elif key == "request" and value is not None:
+            done[key] = _finish_request(value, scrubber)
+        else:
+            done[key] = scrubber.tree(value)
+    cleaned: Event = _clean(done)
+    return cleaned
+
+
+def encode(event: Event) -> bytes:
+    """The event as JSON of at most `MAX_EVENT_BYTES`; what had to go is named in `cuts`."""
+    for give_up in _GIVE_UP:
+        text = json.dumps(event, separators=(",", ":"), default=str).encode("ascii")
+        if len(text) <= MAX_EVENT_BYTES:
+            return text
+        event = give_up(event)
+    return json.dumps(event, separators=(",", ":"), default=str).encode("ascii")
+
+
+def _finish_exception(facts: Event, scrubber: Scrubber) -> Event:
+    frames = []
+    for frame in facts["frames"]:
+        source = frame["source"]
+        hidden = {key: scrubber.text(text) for key, text in frame.get("locals", {}).items()}
+        lines = scrubber.source(source["lines"])
+        frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
+    rest = {key: scrubber.tree(value) for key, value in facts.items() if key != "frames"}
+    return {**rest, "frames": frames}
+
+
+def _finish_request(request: Event, scrubber: Scrubber) -> Event:
+    headers = []
+    for name, value in request["headers"]:
+        if scrubber.hides(name, value):
+            headers.append([name, HIDDEN])
+        elif "?" in value and name in ("Referer", "Origin"):
+            place, _, query = value.partition("?")
+            headers.append([name, f"{scrubber.text(place)}?{scrubber.query(query)}"])
+        else:
+            headers.append([name, scrubber.text(value)])
+    return {
+        **{key: scrubber.tree(value) for key, value in request.items() if key != "headers"},
+        "query": scrubber.query(request["query"]),
+        "headers": headers,
+    }
+
+
+def _clean(value: Any) -> Any:
+    if type(value) is str:
+        return clean_text(value)
+    if type(value) is dict:
+        return {clean_text(key): _clean(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_clean(item) for item in value]
+    return value
+
+
+def _without(event: Event, what: str, change: Callable[[Event], Event]) -> Event:
+    exceptions = [
+        {**facts, "frames": [change(frame) for frame in facts["frames"]]}
+        for facts in event["exceptions"]
+    ]
+    cuts = [*event["cuts"], f"event above {MAX_EVENT_BYTES} bytes: {what} left out"]
+    return {**event, "exceptions": exceptions, "cuts": cuts}
+
+
+def _drop_library_locals(event: Event) -> Event:
+    return _without(
+        event,
+        "variables of library frames",
+        lambda frame: frame if frame["in_app"] else {**frame, "locals": {}},
+    )
+
+
+def _drop_locals_and_source(event: Event) -> Event:
+    return _without(
+        event,
+        "all variables and library source",
+        lambda frame: {
+            **frame,
+            "locals": {},
+            **({} if frame["in_app"] else {"source": {"first": frame["line"], "lines": []}}),
+        },
+    )
+
+
+def _drop_breadcrumbs(event: Event) -> Event:
+    cuts = [*event["cuts"], f"event above {MAX_EVENT_BYTES} bytes: breadcrumbs left out"]
+    return {**event, "breadcrumbs": [], "contexts": {}, "cuts": cuts}
+
+
+def _drop_linked(event: Event) -> Event:
+    kept = [
+        {**facts, "message": facts["message"][:1_000], "frames": facts["frames"][-10:]}
+        for facts in event["exceptions"][:5]
+    ]
+    cuts = [*event["cuts"], f"event above {MAX_EVENT_BYTES} bytes: linked exceptions left out"]
+    return {**event, "message": event["message"][:1_000], "exceptions": kept, "cuts": cuts}
+
+
+_GIVE_UP = (_drop_library_locals, _drop_breadcrumbs, _drop_locals_and_source, _drop_linked)

@@ -1,0 +1,179 @@
+"""Issues read back from `monitor.db`: lists, details and events. Nothing is written here."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from inapp_monitor.issues.model import Fingerprint, IssueDetail, IssueSummary, Turn
+
+Row = dict[str, Any]
+#: `Database.read`.
+Read = Callable[..., list[Row]]
+
+SORTS = {
+    "last_seen": "last_seen desc",
+    "first_seen": "first_seen desc",
+    "count": "count desc, last_seen desc",
+    "users": "users desc, last_seen desc",
+}
+_COLUMNS = (
+    "i.id, i.type, i.title, i.culprit, i.status, i.users, i.first_seen, i.last_seen, i.release,"
+    " i.fingerprint, i.level, i.route,"
+    " (select coalesce(sum(f.count), 0) from issue_fingerprints f where f.issue = i.id) as count"
+)
+
+
+class Filter(NamedTuple):
+    """Which issues are wanted; None or empty: all."""
+
+    status: str | None = None
+    release: str | None = None
+    route: str | None = None
+    text: str | None = None
+
+
+def summaries(
+    read: Read, wanted: Filter, *, limit: int, offset: int = 0, sort: str = "last_seen"
+) -> list[IssueSummary]:
+    """Issues that match, without their hours."""
+    conditions, parameters = _conditions(*wanted)
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    rows = read(
+        f"select {_COLUMNS} from issues i {where} order by {SORTS.get(sort, SORTS['last_seen'])}"  # noqa: S608
+        " limit ? offset ?",
+        (*parameters, limit, offset),
+    )
+    return [IssueSummary(**row) for row in rows]
+
+
+def _conditions(
+    status: str | None, release: str | None, route: str | None, text: str | None
+) -> tuple[list[str], list[str]]:
+    conditions: list[str] = []
+    parameters: list[str] = []
+    if status == "unresolved":
+        conditions.append("i.status in ('open', 'regressed')")
+    elif status:
+        conditions.append("i.status = ?")
+        parameters.append(status)
+    if release:
+        conditions.append(
+            "exists (select 1 from issue_releases r join issue_fingerprints f"
+            " on f.fingerprint = r.fingerprint where f.issue = i.id and r.release = ?)"
+        )
+        parameters.append(release)
+    if route:
+        conditions.append("i.route = ?")
+        parameters.append(route)
+    for word in (text or "").lower().split()[:10]:
+        conditions.append("instr(i.search, ?) > 0")
+        parameters.append(word)
+    return conditions, parameters
+
+
+def add_hours(read: Read, issues: Sequence[IssueSummary], since: int) -> None:
+    """Fill in the hourly counts since a time."""
+    by_id = {issue.id: issue for issue in issues}
+    if not by_id:
+        return
+    marks = ", ".join("?" * len(by_id))
+    for row in read(
+        "select f.issue as issue, h.hour as hour, sum(h.count) as count from issue_hours h"  # noqa: S608
+        " join issue_fingerprints f on f.fingerprint = h.fingerprint"
+        f" where h.hour >= ? and f.issue in ({marks}) group by f.issue, h.hour",
+        (since, *by_id),
+    ):
+        by_id[row["issue"]].hours[row["hour"]] = row["count"]
+
+
+def issues_of(read: Read, fingerprints: Sequence[str]) -> dict[str, str]:
+    """Fingerprint to issue, for those that the file knows."""
+    found: dict[str, str] = {}
+    for start in range(0, len(fingerprints), 500):
+        some = fingerprints[start : start + 500]
+        marks = ", ".join("?" * len(some))
+        for row in read(
+            f"select fingerprint, issue from issue_fingerprints where fingerprint in ({marks})",  # noqa: S608
+            tuple(some),
+        ):
+            found[row["fingerprint"]] = row["issue"]
+    return found
+
+
+def detail(read: Read, issue_id: str) -> IssueDetail | None:
+    """Everything stored about one issue."""
+    rows = read(f"select {_COLUMNS} from issues i where i.id = ?", (issue_id,))  # noqa: S608
+    if not rows:
+        return None
+    summary = IssueSummary(**rows[0])
+    add_hours(read, [summary], 0)
+    prints = read("select * from issue_fingerprints where issue = ? order by rowid", (issue_id,))
+    turns = read(
+        "select time, kind, text, by from issue_turns where issue = ? order by number", (issue_id,)
+    )
+    state = read("select * from issues where id = ?", (issue_id,))
+    if not state:
+        return None
+    rate = state[0]["muted_rate_count"], state[0]["muted_rate_s"]
+    return IssueDetail(
+        summary=summary,
+        events=events(read, issue_id),
+        tags=_tags(read, issue_id),
+        fingerprints=[
+            Fingerprint(row["fingerprint"], json.loads(row["reason"]), row["version"], row["count"])
+            for row in prints
+        ],
+        history=[Turn(**row) for row in turns],
+        releases=[
+            row["name"]
+            for row in read(
+                "select distinct r.release as name, n.first_seen from issue_releases r"
+                " join issue_fingerprints f on f.fingerprint = r.fingerprint"
+                " join releases n on n.name = r.release where f.issue = ? order by n.first_seen",
+                (issue_id,),
+            )
+        ],
+        resolved_release=state[0]["resolved_release"],
+        muted_until=state[0]["muted_until"],
+        muted_count=state[0]["muted_count"],
+        muted_rate=None if rate[0] is None else (rate[0], rate[1]),
+    )
+
+
+def events(read: Read, issue_id: str) -> list[dict[str, Any]]:
+    """The stored events of an issue, oldest first; unreadable ones are left out."""
+    rows = read(
+        "select e.body as body from issue_events e join issue_fingerprints f"
+        " on f.fingerprint = e.fingerprint where f.issue = ? order by e.seen, e.number",
+        (issue_id,),
+    )
+    return [event for event in (decode(row["body"]) for row in rows) if event is not None]
+
+
+def decode(body: bytes) -> dict[str, Any] | None:
+    """An event from its stored form; None when it is damaged."""
+    try:
+        event = json.loads(zlib.decompress(body))
+    except (ValueError, zlib.error):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _tags(read: Read, issue_id: str) -> dict[str, list[tuple[str, int]]]:
+    found: dict[str, list[tuple[str, int]]] = {}
+    for row in read(
+        "select t.name as name, t.value as value, sum(t.count) as count from issue_tags t"
+        " join issue_fingerprints f on f.fingerprint = t.fingerprint"
+        " where f.issue = ? group by t.name, t.value order by t.name, 3 desc",
+        (issue_id,),
+    ):
+        found.setdefault(row["name"], []).append((row["value"], row["count"]))
+    return found
+
+
+def releases(read: Read) -> list[str]:
+    """All releases seen, the newest first."""
+    return [row["name"] for row in read("select name from releases order by first_seen desc")]

@@ -1,0 +1,41 @@
+"""The release of the application when no setting says it: the checked-out git revision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def detect_release(directory: Path | None = None) -> str:
+    """The first 12 digits of the revision checked out in a directory or above it, or "".
+
+    Reads `.git` itself: no process is started.
+    """
+    start = directory if directory is not None else Path.cwd()
+    try:
+        for place in (start, *start.parents):
+            git = place / ".git"
+            if git.exists():
+                return _revision(git)[:12]
+    except (OSError, UnicodeDecodeError):
+        pass
+    return ""
+
+
+def _revision(git: Path) -> str:
+    if git.is_file():  # a worktree: the file says where the real one is
+        git = git.parent / git.read_text("utf-8").partition("gitdir:")[2].strip()
+    head = (git / "HEAD").read_text("utf-8").strip()
+    if not head.startswith("ref:"):
+        return head
+    name = head[4:].strip()
+    common = git / "commondir"
+    roots = [git, git / common.read_text("utf-8").strip()] if common.exists() else [git]
+    for root in roots:
+        if (root / name).is_file():
+            return (root / name).read_text("utf-8").strip()
+        packed = root / "packed-refs"
+        if packed.is_file():
+            for line in packed.read_text("utf-8").splitlines():
+                if line.endswith(f" {name}"):
+                    return line.split(" ", 1)[0]
+    return ""

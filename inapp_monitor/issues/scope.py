@@ -1,0 +1,159 @@
+"""What the application says about the current request: user, tags, contexts, breadcrumbs.
+
+Kept in a context variable, so that threads, greenlets and tasks each have their own. Values become
+short plain text at once: no object of the application is kept. No I/O and no storage here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from inapp_monitor.issues.values import Renderer
+
+MAX_BREADCRUMBS = 50
+MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 50, 32, 200
+MAX_CONTEXTS, MAX_CONTEXT_ITEMS, MAX_CONTEXT_VALUE = 20, 50, 1_000
+MAX_USER_ITEMS = 10
+
+
+class Scope:
+    """The facts of one request or block.
+
+    Attributes:
+        user: Such as `{"id": "7", "email": ...}`; `id` counts the users affected.
+        tags: Short labels to filter by.
+        contexts: Named groups of facts.
+        breadcrumbs: What happened before, oldest first: dicts of `time`, `category`, `level`,
+            `message`, `data`.
+        fingerprint: What the user groups by; `{{ default }}` stands for the computed one.
+        environ: WSGI environ of the request, where the middleware gave it.
+    """
+
+    __slots__ = ("breadcrumbs", "contexts", "environ", "fingerprint", "tags", "user")
+
+    def __init__(self, environ: Mapping[str, Any] | None = None) -> None:
+        self.user: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
+        self.contexts: dict[str, dict[str, str]] = {}
+        self.breadcrumbs: deque[dict[str, Any]] = deque(maxlen=MAX_BREADCRUMBS)
+        self.fingerprint: tuple[str, ...] = ()
+        self.environ = environ
+
+    def copy(self) -> Scope:
+        """A scope with the same facts that can be changed alone."""
+        other = Scope(self.environ)
+        other.user = dict(self.user)
+        other.tags = dict(self.tags)
+        other.contexts = dict(self.contexts)
+        other.breadcrumbs = deque(self.breadcrumbs, maxlen=MAX_BREADCRUMBS)
+        other.fingerprint = self.fingerprint
+        return other
+
+
+_current: ContextVar[Scope | None] = ContextVar("inapp_monitor_scope", default=None)
+
+
+def current() -> Scope | None:
+    """The scope, None when nothing was said yet."""
+    return _current.get()
+
+
+def start_request() -> None:
+    """Forget what an earlier request said in this thread. *Cost:* 0.1 µs."""
+    _current.set(None)
+
+
+def enter_request(environ: Mapping[str, Any]) -> None:
+    """Begin a request whose environ goes with every event captured in it."""
+    _current.set(Scope(environ))
+
+
+def _scope() -> Scope:
+    scope = _current.get()
+    if scope is None:
+        scope = Scope()
+        _current.set(scope)
+    return scope
+
+
+@contextmanager
+def new_scope() -> Iterator[Scope]:
+    """A block whose tags, user and breadcrumbs are forgotten at its end."""
+    before = _current.get()
+    scope = before.copy() if before is not None else Scope()
+    token = _current.set(scope)
+    try:
+        yield scope
+    finally:
+        try:
+            _current.reset(token)
+        except ValueError:  # a generator that was closed in another context
+            _current.set(before)
+
+
+def set_user(user: Mapping[str, object] | str | int | None) -> None:
+    """Say who is affected: an id or a mapping with `id`; None forgets."""
+    if user is None:
+        _scope().user = {}
+        return
+    facts = user if isinstance(user, Mapping) else {"id": user}
+    _scope().user = _texts(facts, MAX_USER_ITEMS, MAX_TAG_VALUE)
+
+
+def set_tag(name: str, value: object) -> None:
+    """Label the events of this scope."""
+    tags = _scope().tags
+    if name in tags or len(tags) < MAX_TAGS:
+        tags[str(name)[:MAX_TAG_NAME]] = text_of(value, MAX_TAG_VALUE)
+
+
+def set_context(name: str, facts: Mapping[str, object]) -> None:
+    """Add a named group of facts to the events of this scope."""
+    contexts = _scope().contexts
+    if name in contexts or len(contexts) < MAX_CONTEXTS:
+        contexts[str(name)[:MAX_TAG_NAME]] = _texts(facts, MAX_CONTEXT_ITEMS, MAX_CONTEXT_VALUE)
+
+
+def set_fingerprint(parts: Sequence[str] | None) -> None:
+    """Group the events of this scope by these texts; `{{ default }}` stands for our own rule."""
+    _scope().fingerprint = tuple(str(part)[:200] for part in (parts or ())[:20])
+
+
+def add_breadcrumb(
+    message: str,
+    *,
+    category: str = "app",
+    level: str = "info",
+    data: Mapping[str, object] | None = None,
+    time: float | None = None,
+) -> None:
+    """Note something that happened before a failure; the last 50 of a scope are kept."""
+    crumb: dict[str, Any] = {
+        "time": time,
+        "category": str(category)[:100],
+        "level": str(level)[:20],
+        "message": text_of(message, MAX_CONTEXT_VALUE),
+    }
+    if data:
+        crumb["data"] = _texts(data, MAX_CONTEXT_ITEMS, MAX_TAG_VALUE)
+    _scope().breadcrumbs.append(crumb)
+
+
+def text_of(value: object, limit: int) -> str:
+    """Plain text of a value, strings as they are."""
+    if type(value) is str:
+        return value[:limit]
+    return Renderer().render(value, limit)
+
+
+def _texts(facts: Mapping[str, object], items: int, limit: int) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, value in facts.items():
+        if len(texts) >= items:
+            break
+        texts[str(name)[:MAX_TAG_NAME]] = text_of(value, limit)
+    return texts

@@ -1,0 +1,203 @@
+"""Secrets out of events: by the name a value stands under and by what it looks like. Pure.
+
+Names are compared by substring, as Django and the newer Sentry clients do, because exact names
+(`password`) miss `my_password` and `DB_PASSWD`. Values are searched with one pass of patterns over
+every text: messages, headers, local variables and source lines included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote_plus
+
+from inapp_monitor.exceptions import ConfigError
+
+HIDDEN = "[scrubbed]"
+
+#: Substrings of names (lower case, `_` between words) that hide a value.
+_NAMES = (
+    r"auth(?!ors?(?:_|$)|ority|ored)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
+    r"|session|sessid|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
+    r"|(?:^|_)(?:pass|sid|sso|ssn|pin|otp|mfa|identity|salt)(?:_|$)"
+    r"|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|[a-z0-9]_?keys?$"
+)
+#: Names that end in `key` and are none.
+_HARMLESS = frozenset(
+    [
+        *("primary_key", "foreign_key", "natural_key", "unique_key", "object_key", "partition_key"),
+        *("cache_key", "sort_key", "group_key", "dict_key", "hash_key", "missing_key"),
+        *("primary_keys", "foreign_keys", "cache_keys", "sort_keys", "monkey", "turkey", "hotkey"),
+    ]
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SEPARATORS = re.compile(r"[\W_]+")
+_RANDOM_LOOKING = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{12,}")
+
+_TEXT_NAMES = (
+    r"[\w.-]*(?:passw(?:or)?d|passwd|passphrase|passcode|pwd|secret|token|api[_-]?key|apikey"
+    r"|access[_-]?key|private[_-]?key|credentials?|authorization|csrf|session[_-]?id|sessionid"
+    r"|signature|cvv)[\w.-]*"
+)
+_VALUE = r"""[bfru]{0,2}(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
+#: Tokens by their look; each alternative is a whole secret.
+_TOKENS = re.compile(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
+    r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+    r"|\beyJ[\w-]{8,}(?:\.[\w-]*)*"
+    r"|\b(?:AKIA|ASIA|AGPA|AROA)[0-9A-Z]{12,}\b"
+    r"|\bgh[pousr]_\w{16,}|\bgithub_pat_\w{16,}|\bglpat-[\w-]{16,}|\bnpm_\w{20,}|\bpypi-[\w-]{16,}"
+    r"|\bxox[abeoprs]-[\w-]{10,}|\b[rs]k_(?:live|test)_\w{8,}|\bwhsec_\w{8,}|\bsk-[\w-]{16,}"
+    r"|\bAIza[\w-]{30,}|\bya29\.[\w-]{16,}|\bSG\.[\w-]{8,}\.[\w-]{8,}|\bdop_v1_\w{16,}"
+    r"|\bhf_\w{20,}|\bhvs\.[\w-]{16,}|\bAGE-SECRET-KEY-\w+",
+    re.DOTALL,
+)
+_SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+_URL_PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)")
+_ASSIGNED = re.compile(
+    rf"""((?:["']?){_TEXT_NAMES}(?:["']?)\s*(?:=>|[:=])\s*)(?!\[scrubbed\])({_VALUE}|[^\s,;&)}}\]"'<>]+)""",
+    re.IGNORECASE,
+)
+_ASSIGNED_LITERAL = re.compile(
+    rf"""((?:["']?){_TEXT_NAMES}(?:["']?)[^\S\n]*(?:=>|[:=])[^\S\n]*[bfru]{{0,2}})"""
+    r"""("[^"\n]*"|'[^'\n]*')""",
+    re.IGNORECASE,
+)
+#: A pair of a query string inside a text; its name may be percent-encoded.
+_URL_PAIR = re.compile(r"""((?:^|[?&'"]))([^=&?\s"'#]{1,100})=([^&\s"'#]+)""")
+#: Inside of a key whose first line is not in sight.
+_BASE64_LINE = re.compile(r"^[ \t]*[A-Za-z0-9+/=]{60,}[ \t]*$", re.MULTILINE)
+_CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
+
+
+@lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    return _SEPARATORS.sub("_", _CAMEL.sub("_", name)).strip("_").lower()
+
+
+class Scrubber:
+    """Hides secrets by the built-in rules and the user's own.
+
+    Args:
+        names: Further substrings of names, any case.
+        patterns: Further regular expressions of values.
+
+    Raises:
+        ConfigError: a pattern is no regular expression.
+    """
+
+    def __init__(self, names: Sequence[str] = (), patterns: Sequence[str] = ()) -> None:
+        own = "".join(f"|{re.escape(_plain(name))}" for name in names if _plain(name))
+        self._names = re.compile(_NAMES + own)
+        self._own_names = tuple(_plain(name) for name in names if _plain(name))
+        try:
+            self._patterns = [re.compile(pattern) for pattern in patterns]
+        except re.error as error:
+            raise ConfigError(f"setting 'scrub_patterns': {error}") from None
+        self._hides_name = lru_cache(maxsize=4096)(self._decide)
+
+    def _decide(self, name: str) -> bool:
+        plain = _plain(name)
+        if any(own in plain for own in self._own_names):
+            return True
+        return plain not in _HARMLESS and self._names.search(plain) is not None
+
+    def hides(self, name: str, value: object = None) -> bool:
+        """Whether the value under a name is a secret; booleans never are."""
+        if type(value) is bool:
+            return False
+        if self._hides_name(name):
+            return True
+        # A variable called `key` is most often a dictionary's; one with a random text is not.
+        return (
+            _plain(name) in ("key", "keys", "code", "nonce")
+            and type(value) is str
+            and _RANDOM_LOOKING.match(value) is not None
+        )
+
+    def text(self, text: str) -> str:
+        """A text with every secret in it replaced."""
+        if len(text) < 6:
+            return text
+        text = self._looks(text)
+        if "=" in text or ":" in text:
+            text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
+            if "&" in text or "?" in text:
+                text = _URL_PAIR.sub(self._hide_pair, text)
+        return text
+
+    def source(self, lines: Sequence[str]) -> list[str]:
+        """Lines of source code; only literals are hidden, `token = token` stays readable.
+
+        The number of lines stays the same, also where a secret spans several.
+        """
+        text = self._looks("\n".join(lines))
+        text = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', text)
+        return _BASE64_LINE.sub(HIDDEN, text).split("\n")
+
+    def query(self, query: str) -> str:
+        """A query string or form body: values under secret names, and what looks like one."""
+        if not query:
+            return query
+        pairs = []
+        for pair in query.split("&"):
+            name, equals, value = pair.partition("=")
+            plain = unquote_plus(value)
+            if (
+                equals
+                and value
+                and (self.hides(unquote_plus(name), plain) or self.text(plain) != plain)
+            ):
+                pairs.append(f"{name}={HIDDEN}")
+            else:
+                pairs.append(self._looks(pair))
+        return "&".join(pairs)
+
+    def _hide_pair(self, match: re.Match[str]) -> str:
+        start, name, value = match.groups()
+        if value.startswith(HIDDEN) or not self.hides(unquote_plus(name), unquote_plus(value)):
+            return match[0]
+        return f"{start}{name}={HIDDEN}"
+
+    def tree(self, value: Any, text: Callable[[str], str] | None = None) -> Any:
+        """A copy of JSON-like data with the secrets replaced, at any depth."""
+        text = text or self.text
+        if isinstance(value, str):
+            return text(value)
+        if isinstance(value, dict):
+            return {
+                key: (
+                    HIDDEN
+                    if item and isinstance(key, str) and self.hides(key, item)
+                    else self.tree(item, text)
+                )
+                for key, item in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            if len(value) == 2 and isinstance(value[0], str) and self.hides(value[0], value[1]):
+                return [value[0], HIDDEN]  # a pair, such as a header
+            return [self.tree(item, text) for item in value]
+        return value
+
+    def _looks(self, text: str) -> str:
+        text = _TOKENS.sub(_hide_token, text)
+        text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
+        if "://" in text:
+            text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
+        text = _CARD.sub(_hide_card, text)
+        for pattern in self._patterns:
+            text = pattern.sub(HIDDEN, text)
+        return text
+
+
+def _hide_token(match: re.Match[str]) -> str:
+    return HIDDEN + "\n" * match[0].count("\n")
+
+
+def _hide_card(match: re.Match[str]) -> str:
+    digits = [int(character) for character in match[0] if character.isdigit()]
+    odd, even = digits[-1::-2], digits[-2::-2]
+    total = sum(odd) + sum(sum(divmod(2 * digit, 10)) for digit in even)
+    return HIDDEN if total % 10 == 0 and digits[0] in (2, 3, 4, 5, 6) else match[0]

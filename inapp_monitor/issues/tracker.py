@@ -1,0 +1,616 @@
+"""Captures exceptions and messages, counts them exactly and keeps some as events.
+
+In the failing request: find the fingerprint (cached by the code objects of the traceback), count,
+and, while the fingerprint's token bucket allows, build the event. In the background (`flush`):
+scrub, compress and hand over to the database, which merges the counts of all processes. Counts
+never depend on events, nor on the disk: what is not written yet stays here and is shown.
+
+What must not be here: SQL (`storage`, `reading`), how events look (`event`), what belongs together
+(`grouping`), what people see and do (`board`).
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from inapp_monitor.clock import Clock
+from inapp_monitor.config import Settings
+from inapp_monitor.database import Database, budget
+from inapp_monitor.guard import Guard
+from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
+from inapp_monitor.issues.board import Board, Pending
+from inapp_monitor.issues.event import Event, EventBuilder, clean_text, encode, finish
+from inapp_monitor.issues.lifecycle import Transition
+from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, add_tag
+from inapp_monitor.issues.model import IssueDetail, IssueSummary
+from inapp_monitor.issues.release import detect_release
+from inapp_monitor.issues.scrub import HIDDEN, Scrubber
+from inapp_monitor.issues.signature import key_of, shapes_of
+from inapp_monitor.issues.storage import Delta, Identity, Outcome, StoredEvent
+
+#: Attribute of an exception that was captured: (issue, event id or "", request identity).
+MARK = "__inapp_monitor__"
+#: Key in the WSGI environ under which a request has an identity of its own.
+REQUEST_KEY = "inapp_monitor.request"
+#: Events that wait for the flush: of fingerprints without any yet, and of all others.
+MAX_WAITING_NEW, MAX_WAITING = 500, 100
+MAX_SEARCH_CHARS = 4_000
+PART = "error capture"
+
+#: Sees every scrubbed event before it is kept; returns it, changed or not, or None.
+BeforeSend = Callable[[Event], Event | None]
+#: Told (what happened, issue id) after the database knows it.
+Listener = Callable[[Transition, str], None]
+
+_NOTHING: Mapping[str, str] = {}
+_EMPTY_EVENT: Event = {"user": {}, "tags": {}, "contexts": {}, "breadcrumbs": []}
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerStatus:
+    """The tracker in numbers, for the status page.
+
+    Attributes:
+        fingerprints: Known in this process.
+        waiting_events: Built and not yet scrubbed.
+        unwritten: Occurrences that are not on disk yet.
+        dropped_events: Events that were not kept, by reason; counts are never dropped.
+    """
+
+    fingerprints: int
+    waiting_events: int
+    unwritten: int
+    dropped_events: dict[str, int]
+
+
+class Tracker:
+    """The errors of one monitor.
+
+    *Threads:* every method may be called from any thread; `capture` holds a lock for about a
+    microsecond.
+
+    Args:
+        settings: Those about errors, `disk_budget` and `mount`.
+        clock: Time.
+        guard: Told of our own failures.
+        database: Where issues live.
+
+    Attributes:
+        board: The list of issues, and what people do to them.
+        before_send: See `BeforeSend`.
+        listeners: See `Listener`.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, guard: Guard, database: Database) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._guard = guard
+        self._database = database
+        self._scrubber = Scrubber(settings.scrub_names, settings.scrub_patterns)
+        self._places = stack.CodePlaces(settings.in_app_include, settings.in_app_exclude)
+        self._builder = EventBuilder(
+            clock,
+            self._places,
+            self._scrubber.hides,
+            remote_address=settings.error_remote_address,
+            with_locals=settings.error_locals,
+        )
+        self._limits = storage.Limits(
+            event_bytes=budget(settings.disk_budget) // 2, issues=settings.max_issues
+        )
+        self._memories = Memories()
+        self._busy = threading.local()
+        self._dropped: dict[str, int] = {}
+        self._release: str | None = None
+        self._others = _identity(grouping.group_message("(other)"), "(other)", "error", str)
+        self.before_send: BeforeSend | None = None
+        self.listeners: list[Listener] = []
+        self.board = Board(database, clock, self._pending, self.flush, self._relocate)
+
+    # -- capture
+
+    def capture(
+        self,
+        exception: BaseException,
+        environ: Mapping[str, Any] | None = None,
+        *,
+        route: str | None = None,
+        channel: str = "exception",
+    ) -> str | None:
+        """Note an exception, once per exception object. Never raises.
+
+        Args:
+            exception: With its traceback. Nothing of it is kept.
+            environ: WSGI environ of the request, for its facts.
+            route: Template of the request's route.
+            channel: How it was noticed, shown with the event.
+
+        Returns:
+            The issue's id; None when it is no error (a generator closed, a clean exit), happened
+            below our own mount or inside us.
+
+        *Cost:* 10-20 µs for a known fingerprint, about a millisecond for a new one.
+        """
+        if getattr(self._busy, "on", False):
+            return None
+        self._busy.on = True
+        try:
+            return self._capture(exception, environ, route, channel)
+        except Exception as error:  # noqa: BLE001  # the application must not notice
+            self._guard.failed(PART, error)
+            return None
+        finally:
+            self._busy.on = False
+
+    def capture_message(
+        self,
+        message: str,
+        *,
+        level: str = "error",
+        template: str | None = None,
+        place: str = "",
+        kind: str = "Message",
+        environ: Mapping[str, Any] | None = None,
+        route: str | None = None,
+        channel: str = "message",
+        frame: FrameType | None = None,
+    ) -> str | None:
+        """Note a message. Never raises.
+
+        Args:
+            message: What is shown.
+            level: `debug`, `info`, `warning`, `error` or `critical`.
+            template: What is compared, such as a log record's `msg`; default: the message.
+            place: What else tells messages apart, such as a logger's name.
+            kind: Stands where the class of an exception would.
+            environ, route, channel: As for `capture`.
+            frame: Where it came from, for the stack.
+
+        Returns:
+            The issue's id, None below our own mount.
+        """
+        if getattr(self._busy, "on", False):
+            return None
+        self._busy.on = True
+        try:
+            found = grouping.group_message(message if template is None else template, place=place)
+
+            def build(environ: Mapping[str, Any] | None) -> Event:
+                return self._builder.build_message(
+                    message,
+                    environ,
+                    kind=kind,
+                    level=level,
+                    route=route,
+                    channel=channel,
+                    frame=frame,
+                )
+
+            return self._capture_message(found, kind, level, environ, route, build)
+        except Exception as error:  # noqa: BLE001
+            self._guard.failed(PART, error)
+            return None
+        finally:
+            self._busy.on = False
+
+    def capture_status(
+        self, status: str, environ: Mapping[str, Any], *, route: str | None = None, text: str = ""
+    ) -> str | None:
+        """Note a 5xx answer that came without an exception: one issue a status and route.
+
+        Args:
+            status: The status line, such as `503 Service Unavailable`.
+            environ: WSGI environ of the request.
+            route: Template of its route.
+            text: What the app wrote to `wsgi.errors`, if known.
+        """
+        kind = f"HTTP {status[:3]}"
+        return self.capture_message(
+            f"{status} without an exception" + (f": {text}" if text else ""),
+            template=kind,
+            place=f"{environ.get('REQUEST_METHOD', '')} {route or '(unrouted)'}",
+            kind=kind,
+            environ=environ,
+            route=route,
+            channel="status",
+        )
+
+    # -- handing over
+
+    def flush(self) -> None:
+        """Scrub and compress the waiting events, queue what is new for the database.
+
+        *Cost:* milliseconds a waiting event: for background threads.
+        """
+        memory = self._memories.here()
+        with memory.flushing:
+            self._digest(memory)
+            for known in list(memory.known.values()):
+                if (known.delta.count or known.delta.events) and known.in_flight is None:
+                    self._hand_over(memory, known)
+
+    def take_counts(self) -> dict[str, int]:
+        """Occurrences by issue id since the last call: for series named `errors.<issue>`."""
+        memory = self._memories.here()
+        with memory.lock:
+            counts, memory.counts = memory.counts, {}
+        return counts
+
+    # -- reading
+
+    def list_issues(self, limit: int = 50, **wanted: Any) -> list[IssueSummary]:
+        """See `Board.list_issues`."""
+        return self.board.list_issues(limit, **wanted)
+
+    def get_issue(self, issue_id: str) -> IssueDetail | None:
+        """See `Board.get_issue`."""
+        return self.board.get_issue(issue_id)
+
+    @property
+    def release(self) -> str:
+        """The setting, else the git revision, else an empty string. May read files, once."""
+        if self._release is None:
+            self._release = clean_text(self._settings.release or detect_release())[:200]
+        return self._release
+
+    def status(self) -> TrackerStatus:
+        """The tracker in numbers."""
+        memory = self._memories.here()
+        with memory.lock:
+            return TrackerStatus(
+                fingerprints=len(memory.known),
+                waiting_events=len(memory.waiting),
+                unwritten=sum(known.unwritten() for known in memory.known.values()),
+                dropped_events=dict(self._dropped),
+            )
+
+    # -- inside: capture
+
+    def _capture(
+        self,
+        exception: BaseException,
+        environ: Mapping[str, Any] | None,
+        route: str | None,
+        channel: str,
+    ) -> str | None:
+        if not _is_error(exception):
+            return None
+        said = scope.current()
+        if environ is None and said is not None:
+            environ = said.environ
+        if environ is not None and self._below_mount(environ):
+            return None
+        memory = self._memories.here()
+        attributes = chain.attributes_of(exception)
+        request = _request_identity(environ)
+        mark = dict.get(attributes, MARK)
+        if type(mark) is tuple and (mark[2] is None or request is None or mark[2] == request):
+            dict.__setitem__(attributes, MARK, (mark[0], mark[1], mark[2] or request))
+            self._complete(memory, mark[1], environ, route)
+            return str(mark[0])
+        known = self._known(memory, exception, said)
+        if known is None:
+            return None
+        event_id = ""
+        if self._count(memory, known, environ, route, said):
+            event = self._builder.build(exception, environ, route=route, channel=channel)
+            event_id = self._wait(memory, known, event, said)
+        issue = known.identity.issue
+        dict.__setitem__(attributes, MARK, (issue, event_id, request))
+        return issue
+
+    def _capture_message(
+        self,
+        found: grouping.Grouping,
+        kind: str,
+        level: str,
+        environ: Mapping[str, Any] | None,
+        route: str | None,
+        build: Callable[[Mapping[str, Any] | None], Event],
+    ) -> str | None:
+        said = scope.current()
+        if environ is None and said is not None:
+            environ = said.environ
+        if environ is not None and self._below_mount(environ):
+            return None
+        memory = self._memories.here()
+        if said is not None and said.fingerprint:
+            found = grouping.group_by(said.fingerprint, found)
+        known = self._remember(memory, found, kind, level)
+        if self._count(memory, known, environ, route, said):
+            self._wait(memory, known, build(environ), said)
+        return known.identity.issue
+
+    def _known(
+        self, memory: Memory, exception: BaseException, said: scope.Scope | None
+    ) -> Known | None:
+        """The fingerprint of an exception; None when it happened in our own code."""
+        given = said.fingerprint if said is not None else ()
+        key, codes = key_of(exception)
+        if given:
+            key = (*key, given)
+        cached = memory.cache.get(key)
+        if cached is not None:
+            return cached[0]
+        if codes and stack.is_own(codes[-1].co_filename):
+            return None
+        found = grouping.group(shapes_of(exception, self._places))
+        if given:
+            found = grouping.group_by(given, found)
+        known = self._remember(memory, found, chain.class_short_name(type(exception)), "error")
+        if len(memory.cache) >= MAX_CACHED:
+            memory.cache.clear()
+        memory.cache[key] = (known, codes)
+        return known
+
+    def _remember(self, memory: Memory, found: grouping.Grouping, kind: str, level: str) -> Known:
+        known = memory.known.get(found.fingerprint)
+        if known is not None:
+            return known
+        identity = _identity(found, kind, level, self._scrubber.text)
+        return memory.remember(identity, self._others, self._clock.perf())
+
+    def _count(
+        self,
+        memory: Memory,
+        known: Known,
+        environ: Mapping[str, Any] | None,
+        route: str | None,
+        said: scope.Scope | None,
+    ) -> bool:
+        """Count one occurrence; True when its event is wanted."""
+        tags: dict[str, str] = {}
+        if said is not None and said.tags:
+            tags.update(said.tags)
+        if environ is not None:
+            tags["method"] = str(environ.get("REQUEST_METHOD", ""))[:20]
+        if route is not None:
+            tags["route"] = route
+        user = said.user if said is not None else _NOTHING
+        if not memory.count(known, self._clock.wall(), self._clock.perf(), tags, user):
+            return False
+        if len(memory.waiting) >= (MAX_WAITING if known.titled else MAX_WAITING_NEW):
+            self._drop("too many at once")
+            return False
+        return True
+
+    def _wait(self, memory: Memory, known: Known, event: Event, said: scope.Scope | None) -> str:
+        """Put an event into the line for the flush; returns its id."""
+        if said is not None:
+            event["user"] = dict(said.user)
+            event["tags"] = dict(said.tags)
+            event["contexts"] = dict(said.contexts)
+            event["breadcrumbs"] = list(said.breadcrumbs)
+        event_id = str(event["id"])
+        with memory.lock:
+            memory.waiting[event_id] = (known, event)
+        return event_id
+
+    def _complete(
+        self,
+        memory: Memory,
+        event_id: str,
+        environ: Mapping[str, Any] | None,
+        route: str | None,
+    ) -> None:
+        """Add what a later channel knows about an event that still waits here."""
+        waiting = memory.waiting.get(event_id)
+        if waiting is None:
+            return
+        known, event = waiting
+        if environ is not None and event["request"] is None:
+            event["request"] = self._builder.request(environ)
+        if route is not None and event["route"] is None:
+            event["route"] = route
+            with memory.lock:
+                add_tag(known.delta, "route", route)
+
+    def _below_mount(self, environ: Mapping[str, Any]) -> bool:
+        mount = self._settings.mount
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(mount) and path[len(mount) : len(mount) + 1] in ("", "/"):
+            return True
+        return bool(environ.get("SCRIPT_NAME", "").endswith(mount))
+
+    def _drop(self, reason: str) -> None:
+        self._dropped[reason] = self._dropped.get(reason, 0) + 1
+
+    # -- inside: flush
+
+    def _digest(self, memory: Memory) -> None:
+        """Turn waiting events into scrubbed, compressed ones. The caller holds `flushing`."""
+        while memory.waiting:
+            with memory.lock:
+                event_id = next(iter(memory.waiting))
+                known, event = memory.waiting.pop(event_id)
+            try:
+                self._finish(memory, known, event)
+            except Exception as error:  # noqa: BLE001  # one event is lost, its count is not
+                self._drop("failed")
+                self._guard.failed("error event", error)
+
+    def _finish(self, memory: Memory, known: Known, event: Event) -> None:
+        facts = {
+            "release": self.release,
+            "environment": self._settings.environment,
+            "server": _server_name(),
+            "why": list(known.identity.reason),
+        }
+        done = finish({**_EMPTY_EVENT, **event, **facts}, self._scrubber)
+        if not known.titled:
+            _name(known.identity, done)
+            known.titled = True
+        kept = self._ask_before_send(done)
+        if kept is None:
+            self._drop("before_send")
+            return
+        stored = StoredEvent(float(event["time"]), zlib.compress(encode(kept), 6))
+        with memory.lock:
+            known.delta.add_event(stored)
+
+    def _ask_before_send(self, event: Event) -> Event | None:
+        if self.before_send is None:
+            return event
+        try:
+            answer = self.before_send(event)
+        except Exception as error:  # noqa: BLE001
+            # It may have been there to remove a secret: keep what cannot hold one.
+            self._guard.failed("before_send", error)
+            return _skeleton(event)
+        return answer if isinstance(answer, dict) else None
+
+    def _hand_over(self, memory: Memory, known: Known) -> None:
+        with memory.lock:
+            delta, known.delta = known.delta, Delta()
+            known.in_flight = delta
+        self._clean(delta)
+        outcome = Outcome()
+        identity, release, limits = known.identity, self.release, self._limits
+        taken = self._database.submit(
+            lambda connection: storage.merge(connection, identity, delta, release, limits, outcome),
+            delta.size(),
+            partial(self._written, memory, known, outcome),
+        )
+        if not taken:
+            with memory.lock:
+                delta.absorb(known.delta)
+                known.delta, known.in_flight = delta, None
+
+    def _written(self, memory: Memory, known: Known, outcome: Outcome, written: bool) -> None:
+        with memory.lock:
+            known.in_flight = None
+            if written and outcome.issue:
+                known.identity.issue = outcome.issue
+        if not written:
+            self._drop("not written")
+            return
+        for what, issue in outcome.told:
+            for listener in self.listeners:
+                try:
+                    listener(what, issue)
+                except Exception as error:  # noqa: BLE001
+                    self._guard.failed("error listener", error)
+
+    # -- inside: for the board
+
+    def _pending(self) -> list[Pending]:
+        """What is not written yet, events scrubbed."""
+        memory = self._memories.here()
+        with memory.flushing:
+            self._digest(memory)
+        with memory.lock:
+            totals = [(known, known.total()) for known in memory.known.values()]
+        pending = [
+            Pending(known.identity, total, self.release) for known, total in totals if total.count
+        ]
+        for entry in pending:
+            self._clean(entry.delta)
+        return pending
+
+    def _clean(self, delta: Delta) -> None:
+        """Scrub what was counted as it came, and make it fit for the database."""
+        delta.route = clean_text(delta.route)
+        tags: dict[tuple[str, str], int] = {}
+        for (name, value), count in delta.tags.items():
+            shown = HIDDEN if self._scrubber.hides(name, value) else self._scrubber.text(value)
+            tag = clean_text(name), clean_text(shown)
+            tags[tag] = tags.get(tag, 0) + count
+        delta.tags = tags
+
+    def _relocate(self) -> None:
+        """Learn which issues the fingerprints belong to after a merge or split."""
+        memory = self._memories.here()
+        located = reading.issues_of(self._database.read, list(memory.known))
+        for fingerprint, known in list(memory.known.items()):
+            known.identity.issue = located.get(fingerprint, fingerprint[:12])
+
+
+def _is_error(exception: BaseException) -> bool:
+    """Not when a generator is closed, a process ends as asked, or somebody presses Ctrl-C."""
+    cls = type(exception)
+    if issubclass(cls, (GeneratorExit, KeyboardInterrupt)):
+        return False
+    if issubclass(cls, SystemExit):
+        arguments = chain.arguments_of(exception)
+        return bool(arguments) and arguments[0] is not None and arguments[0] != 0
+    return True
+
+
+def _request_identity(environ: Mapping[str, Any] | None) -> object:
+    """What tells two requests apart, None without a request.
+
+    The middleware's record of the request, which copies of the environ share; its start time is
+    part of it, because the next record may well get the same address.
+    """
+    if environ is None:
+        return None
+    record = environ.get(REQUEST_KEY)
+    return id(environ) if record is None else (id(record), getattr(record, "start", None))
+
+
+def _identity(
+    found: grouping.Grouping, kind: str, level: str, scrub: Callable[[str], str]
+) -> Identity:
+    return Identity(
+        fingerprint=found.fingerprint,
+        issue=found.fingerprint[:12],
+        type=clean_text(kind)[:200],
+        title=clean_text(kind)[:200],
+        culprit="",
+        level=level,
+        reason=tuple(clean_text(scrub(line)) for line in found.reason),
+        version=found.version,
+    )
+
+
+def _name(identity: Identity, event: Event) -> None:
+    """Complete what names an issue from its first event, which is scrubbed by now."""
+    first_line = event["message"].strip().split("\n", 1)[0]
+    identity.title = f"{event['type']}: {first_line}"[:200] if first_line else event["type"]
+    if not event["exceptions"] and first_line:
+        identity.title = first_line[:200]
+    identity.culprit = event["culprit"]
+    words = [identity.title, event["message"], identity.culprit, event["route"] or ""]
+    for facts in event["exceptions"]:
+        words += [facts["module"], facts["type"], facts["message"]]
+        words += [f"{frame['file']} {frame['function']}" for frame in facts["frames"][-20:]]
+    identity.search = "\n".join(dict.fromkeys(words)).lower()[:MAX_SEARCH_CHARS]
+
+
+def _skeleton(event: Event) -> Event:
+    """An event without anything that came from data: types, functions and lines only."""
+    exceptions = [
+        {
+            **facts,
+            "message": "",
+            "notes": [],
+            "frames": [{**frame, "locals": {}} for frame in facts["frames"]],
+        }
+        for facts in event["exceptions"]
+    ]
+    cuts = [*event["cuts"], "before_send failed: only the stack is kept"]
+    kept = {
+        key: event[key] for key in ("id", "time", "level", "type", "module", "culprit", "route")
+    }
+    return {
+        **_EMPTY_EVENT,
+        **kept,
+        "message": "",
+        "request": None,
+        "exceptions": exceptions,
+        "cuts": cuts,
+    }
+
+
+def _server_name() -> str:
+    try:
+        return socket.gethostname()[:100]
+    except OSError:
+        return ""

@@ -1,0 +1,390 @@
+"""Local variables as text, without running any code of the application.
+
+A `__repr__` of the application can raise, hang, run a database query, change something or show what
+it should not. So none is called: builtin and well-known standard types are printed by their own C
+code, everything else is shown by its structure, `Order(id=5, items=[...])`, read from the instance
+dictionary and the slots through C-level descriptors. ORM objects are shown as type and key; lazy
+objects, generators and files as their type. Every limit that cut something is noted in `cuts`.
+
+Nothing is kept: what goes in are objects, what comes out is text.
+"""
+
+from __future__ import annotations
+
+import io
+import types
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from inapp_monitor.issues.chain import (
+    arguments_of,
+    class_lineage,
+    class_module,
+    class_namespace,
+    class_qualname,
+    class_short_name,
+)
+
+MAX_VALUE_CHARS = 1_000
+MAX_ITEMS = 20
+MAX_DEPTH = 4
+#: Integers above this many bits are described: printing them takes quadratic time.
+MAX_INT_BITS = 2_000
+HIDDEN = "[scrubbed]"
+
+_HIDDEN_ITEM = object()
+
+#: Standard types whose own repr runs no foreign code; looked up by name, nothing is imported.
+_PLAIN = frozenset(
+    {
+        ("decimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("uuid", "UUID"),
+        ("datetime", "date"),
+        ("datetime", "timedelta"),
+        ("datetime", "timezone"),
+        ("re", "Pattern"),
+        ("pathlib", "PosixPath"),
+        ("pathlib", "PurePosixPath"),
+        ("pathlib", "WindowsPath"),
+        ("pathlib", "PureWindowsPath"),
+        ("ipaddress", "IPv4Address"),
+        ("ipaddress", "IPv6Address"),
+        ("zoneinfo", "ZoneInfo"),
+        ("builtins", "range"),
+        ("builtins", "complex"),
+        ("builtins", "ellipsis"),
+        ("builtins", "NotImplementedType"),
+    }
+)
+_FUNCTIONS = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+)
+_RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+#: An instance attribute that gives an ORM object away: Django, SQLAlchemy, peewee.
+_ORM_MARKS = ("_state", "_sa_instance_state", "__data__")
+_ORM_KEYS = ("id", "pk", "uuid")
+
+
+class _CutError(Exception):
+    """The text is long enough."""
+
+
+class _LateError(Exception):
+    """The time for this event is over."""
+
+
+class Renderer:
+    """Renders the values of one event.
+
+    Args:
+        hides: Whether the value under a name (and of this kind) is to be hidden.
+        late: Whether the wall time for this event is over.
+    """
+
+    def __init__(
+        self,
+        hides: Callable[[str, object], bool] = lambda _name, _value: False,
+        late: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._hides = hides
+        self._late = late
+        self._pieces: list[str] = []
+        self._room = 0
+        self._open: set[int] = set()
+        self.cuts: set[str] = set()
+
+    def render(self, value: object, limit: int = MAX_VALUE_CHARS) -> str:
+        """One value as text of at most about `limit` characters."""
+        self._pieces = []
+        self._room = limit
+        self._open = set()
+        try:
+            self._write(value, 0)
+        except _CutError:
+            self._pieces.append("…")
+            self.cuts.add(f"values longer than {MAX_VALUE_CHARS} characters are cut")
+        except _LateError:
+            self._pieces.append("…")
+            self.cuts.add("out of time: some values are missing")
+        except RecursionError:
+            self._pieces.append("…")
+            self.cuts.add("values nested too deeply are cut")
+        except RuntimeError:
+            self._pieces.append("… (changed while it was read)")
+            self.cuts.add("a value changed while it was read")
+        return "".join(self._pieces)
+
+    def named(self, name: str, value: object, limit: int = MAX_VALUE_CHARS) -> str:
+        """The value of a variable, hidden when its name says so."""
+        return HIDDEN if self._hides(name, value) else self.render(value, limit)
+
+    # -- inside
+
+    def _put(self, text: str) -> None:
+        self._pieces.append(text)
+        self._room -= len(text)
+        if self._room < 0:
+            self._pieces[-1] = text[: self._room] if -self._room < len(text) else ""
+            raise _CutError
+
+    def _write(self, value: object, depth: int) -> None:
+        cls = type(value)
+        if value is None or cls is bool or cls is float:
+            return self._put(repr(value))
+        if value is _HIDDEN_ITEM:
+            return self._put(HIDDEN)
+        if cls is str:
+            return self._text(str(value), "")
+        if cls is int:
+            return self._integer(value)  # type: ignore[arg-type]
+        if self._late():
+            raise _LateError
+        if id(value) in self._open:
+            return self._put("<cyclic>")
+        self._open.add(id(value))
+        try:
+            self._compound(value, cls, depth)
+        finally:
+            self._open.discard(id(value))
+        return None
+
+    def _compound(self, value: Any, cls: type, depth: int) -> None:
+        name = class_short_name(cls)
+        if (class_module(cls), name) in _PLAIN:
+            self._put(repr(value)[: self._room + 1])
+        elif issubclass(cls, _FUNCTIONS + _RUNNING + (io.IOBase, types.ModuleType, type)):
+            self._put(_special(value, cls))
+        elif issubclass(cls, dict):
+            self._mapping(value, "" if cls is dict else name, depth)
+        elif issubclass(cls, (list, tuple, set, frozenset, deque)):
+            self._sequence(value, cls, name, depth)
+        elif issubclass(cls, str):
+            self._text(str.__str__(value), name)
+        elif issubclass(cls, (bytes, bytearray)):
+            self._bytes(value, cls, name)
+        elif _is_enum(cls):
+            member = _instance_dictionary(value, cls).get("_name_")
+            self._put(f"{name}.{member}" if type(member) is str else f"<{name}>")
+        elif issubclass(cls, int):
+            self._put(f"{name}(")
+            self._integer(int.__int__(value))
+            self._put(")")
+        elif issubclass(cls, float):
+            self._put(f"{name}({float.__repr__(value)})")
+        elif issubclass(cls, BaseException):
+            self._put(f"{name}(")
+            self._items(arguments_of(value), depth)
+            self._put(")")
+        elif (class_module(cls), name) in {("datetime", "datetime"), ("datetime", "time")}:
+            zone = value.tzinfo
+            bare = repr(value.replace(tzinfo=None))
+            self._put(
+                bare if zone is None else f"{bare[:-1]}, tzinfo={class_qualname(type(zone))})"
+            )
+        else:
+            self._object(value, cls, name, depth)
+
+    def _integer(self, value: int) -> None:
+        bits = value.bit_length()
+        self._put(repr(value) if bits <= MAX_INT_BITS else f"<int of {bits} bits>")
+
+    def _text(self, value: str, name: str) -> None:
+        room = max(self._room, 0)
+        shown = repr(value if len(value) <= room else value[:room])
+        self._put(f"{name}({shown})" if name else shown)
+
+    def _bytes(self, value: bytes | bytearray, cls: type, name: str) -> None:
+        base: Any = bytes if issubclass(cls, bytes) else bytearray
+        shown = repr(bytes(base.__getitem__(value, slice(0, max(self._room, 0)))))
+        self._put(shown if cls is bytes else f"{name}({shown})")
+
+    def _sequence(self, value: Any, cls: type, name: str, depth: int) -> None:
+        fields = _named_tuple_fields(cls)
+        if fields:
+            self._pairs(name, zip(fields, tuple.__iter__(value), strict=False), len(fields), depth)
+            return
+        opening, closing, base = _BRACKETS[next(b for b in _BRACKETS if issubclass(cls, b))]
+        length = base.__len__(value)
+        plain = cls in (list, tuple, set)
+        if not plain:
+            self._put(f"{name}(")
+        if depth >= MAX_DEPTH and length:
+            self.cuts.add(f"values deeper than {MAX_DEPTH} levels are cut")
+            self._put(f"{opening}…{closing}")
+        else:
+            self._put(opening)
+            items = list(islice(base.__iter__(value), MAX_ITEMS))
+            if length == 2 and type(items[0]) is str and self._hides(items[0][:100], items[-1]):
+                items[-1] = _HIDDEN_ITEM  # a pair, such as a header
+            self._items(items, depth, length)
+            self._put(",)" if cls is tuple and length == 1 else closing)
+        if not plain:
+            self._put(")")
+
+    def _items(self, items: Iterable[object], depth: int, length: int | None = None) -> None:
+        shown = 0
+        for item in items:
+            if shown:
+                self._put(", ")
+            self._write(item, depth + 1)
+            shown += 1
+        self._more(shown, length)
+
+    def _more(self, shown: int, length: int | None) -> None:
+        if length is not None and length > shown:
+            self.cuts.add(f"collections are cut after {MAX_ITEMS} items")
+            self._put(f", … {length - shown} more")
+
+    def _mapping(self, value: dict[Any, Any], name: str, depth: int) -> None:
+        length = dict.__len__(value)
+        self._put(f"{name}({{" if name else "{")
+        if depth >= MAX_DEPTH and length:
+            self.cuts.add(f"values deeper than {MAX_DEPTH} levels are cut")
+            self._put("…")
+        else:
+            shown = 0
+            for key, item in islice(dict.items(value), MAX_ITEMS):
+                if shown:
+                    self._put(", ")
+                self._write(key, depth + 1)
+                self._put(": ")
+                self._write_named(key, item, depth + 1)
+                shown += 1
+            self._more(shown, length)
+        self._put("})" if name else "}")
+
+    def _write_named(self, key: object, item: object, depth: int) -> None:
+        if type(key) is bytes:
+            key = key[:100].decode("latin-1")
+        if isinstance(key, str) and self._hides(str.__str__(key)[:100], item):
+            self._put(HIDDEN)
+        else:
+            self._write(item, depth)
+
+    def _object(self, value: object, cls: type, name: str, depth: int) -> None:
+        attributes = _instance_dictionary(value, cls)
+        if any(mark in attributes for mark in _ORM_MARKS):
+            data = attributes.get("__data__", attributes)
+            keys = [(key, data[key]) for key in _ORM_KEYS if type(data) is dict and key in data]
+            self._pairs(name, keys, len(keys), depth)
+            return
+        hidden = _fields_without_repr(cls)
+        pairs = [
+            (key, item)
+            for key, item in islice(dict.items(attributes), 10 * MAX_ITEMS)
+            if type(key) is str and not key.startswith("__") and key not in hidden
+        ]
+        pairs.extend(pair for pair in _slots(value, cls) if pair[0] not in hidden)
+        if not pairs:
+            shape = _array_shape(value, cls)
+            self._put(shape or f"<{name} object>")
+        elif depth >= MAX_DEPTH:
+            self.cuts.add(f"values deeper than {MAX_DEPTH} levels are cut")
+            self._put(f"{name}(…)")
+        else:
+            self._pairs(name, islice(pairs, MAX_ITEMS), len(pairs), depth)
+
+    def _pairs(
+        self, name: str, pairs: Iterable[tuple[str, object]], length: int, depth: int
+    ) -> None:
+        self._put(f"{name}(")
+        shown = 0
+        for key, item in pairs:
+            self._put(f", {key}=" if shown else f"{key}=")
+            self._write_named(key, item, depth + 1)
+            shown += 1
+        self._more(shown, length)
+        self._put(")")
+
+
+_module_dictionary: Any = vars(types.ModuleType)["__dict__"].__get__
+_BRACKETS: dict[type, tuple[str, str, Any]] = {
+    list: ("[", "]", list),
+    tuple: ("(", ")", tuple),
+    set: ("{", "}", set),
+    frozenset: ("{", "}", frozenset),
+    deque: ("[", "]", deque),
+}
+
+
+def _special(value: Any, cls: type) -> str:
+    """Functions, classes, modules, generators and files: what they are, not what is in them."""
+    if issubclass(cls, type):
+        return f"<class {class_module(value)}.{class_qualname(value)}>"
+    if issubclass(cls, types.ModuleType):
+        name = _module_dictionary(value).get("__name__")
+        return f"<module {name}>" if type(name) is str else "<module>"
+    kind = class_qualname(cls)
+    if issubclass(cls, types.MethodType):
+        value = value.__func__
+    if type(value) in (types.FunctionType, types.BuiltinFunctionType, *_RUNNING):
+        return f"<{kind} {value.__qualname__}>"
+    return f"<{kind}>"
+
+
+def _is_enum(cls: type) -> bool:
+    return any(
+        class_module(base) == "enum" and class_qualname(base) == "Enum"
+        for base in class_lineage(cls)
+    )
+
+
+def _named_tuple_fields(cls: type) -> tuple[str, ...]:
+    if not issubclass(cls, tuple) or cls is tuple:
+        return ()
+    for base in class_lineage(cls):
+        fields = class_namespace(base).get("_fields")
+        if type(fields) is tuple and all(type(field) is str for field in fields):
+            return fields
+    return ()
+
+
+def _instance_dictionary(value: object, cls: type) -> dict[str, Any]:
+    """The object's `__dict__` through the C-level descriptor, empty when it has none."""
+    for base in class_lineage(cls):
+        descriptor = class_namespace(base).get("__dict__")
+        if descriptor is not None and base is not type:
+            if type(descriptor) is not types.GetSetDescriptorType:
+                return {}
+            found = descriptor.__get__(value)
+            return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _slots(value: object, cls: type) -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for base in class_lineage(cls):
+        for key, descriptor in islice(class_namespace(base).items(), 500):
+            if type(descriptor) is types.MemberDescriptorType and not key.startswith("__"):
+                try:
+                    found.append((key, descriptor.__get__(value)))
+                except AttributeError:
+                    continue  # the slot is empty
+    return found
+
+
+def _fields_without_repr(cls: type) -> frozenset[str]:
+    """Fields of a dataclass or attrs class that its author keeps out of the repr."""
+    for base in class_lineage(cls):
+        fields = class_namespace(base).get("__dataclass_fields__")
+        if type(fields) is dict:
+            return frozenset(
+                name for name, field in fields.items() if getattr(field, "repr", True) is False
+            )
+        attributes = class_namespace(base).get("__attrs_attrs__")
+        if isinstance(attributes, tuple):
+            return frozenset(item.name for item in attributes if item.repr is False)
+    return frozenset()
+
+
+def _array_shape(value: Any, cls: type) -> str:
+    if (class_module(cls), class_qualname(cls)) != ("numpy", "ndarray"):
+        return ""
+    return f"ndarray(shape={value.shape}, dtype={value.dtype.name})"

@@ -1,0 +1,458 @@
+"""`Monitor`: wraps an application, joins the parts and owns their life.
+
+    request ──► middleware ──► recorder ──fold, flush──► store
+       exception └──────────► tracker ──────────────────► database
+    /_metrics ──► web app over all of them (loaded on the first visit)
+
+Nothing starts when a monitor is constructed: no thread, file or socket. The first request, call of
+an instrument or dashboard visit in a process *attaches*: starts the ticker and, by its first tick,
+opens the files. Ticks also come from requests and dashboard reads, so that nothing depends on the
+thread. Every entry from outside is guarded: no exception of ours reaches the application.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from inapp_monitor import config as configuration
+from inapp_monitor import integrations, middleware
+from inapp_monitor.background import Ticker
+from inapp_monitor.clock import SYSTEM, Clock
+from inapp_monitor.database import Database
+from inapp_monitor.guard import Guard
+from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
+from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
+from inapp_monitor.recorder.timers import Timer
+from inapp_monitor.route_names import RouteNames
+from inapp_monitor.store import Store
+from inapp_monitor.store.retention import parse_retention
+
+if TYPE_CHECKING:
+    from inapp_monitor.web.app import WebApp
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_MOUNT = "/_metrics"
+#: Seconds between two looks at the state of things from a request.
+_REQUEST_TICK_S = 0.02
+#: Requests pending after which a request folds a slice itself.
+_PENDING_FOLDED_BY_REQUEST = 2_048
+#: Flush intervals without a tick after which a request ticks itself: the thread does not run.
+_MISSED_TICKS = 3.0
+
+_attached: weakref.WeakSet[Monitor] = weakref.WeakSet()
+
+
+class Monitor:
+    """A WSGI application that behaves as the one it wraps, watches it, and serves `/_metrics`.
+
+    Args:
+        app: The application to wrap: any WSGI callable, also a bound `wsgi_app` of Flask.
+        data_dir: Where everything is kept; default `./.inapp_monitor`, made on first need.
+        mount: URL path of the dashboard.
+        token: Opens the dashboard; made at first start when not given.
+        authorizer: Called with the environ of a dashboard request; a true result lets it in.
+        config: A TOML file with settings.
+        route: Called with the environ while a request is answered; its name for the request
+            (a template such as `/users/<id>`, not a path) or None.
+        clock: Source of time, for tests.
+        **settings: Any name of `config.Settings`.
+
+    Raises:
+        ConfigError: an unknown setting, with the nearest match, or a bad value.
+
+    *Cost:* about 1 us a request. *Threads:* everything may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApp,
+        *,
+        data_dir: str | os.PathLike[str] | None = None,
+        mount: str = DEFAULT_MOUNT,
+        token: str | None = None,
+        authorizer: Callable[[Environ], object] | None = None,
+        config: str | os.PathLike[str] | None = None,
+        route: Callable[[Environ], str | None] | None = None,
+        clock: Clock = SYSTEM,
+        **settings: object,
+    ) -> None:
+        given = {"data_dir": data_dir, "token": token, **settings}
+        if mount != DEFAULT_MOUNT:
+            given["mount"] = mount
+        self._loaded = configuration.load(given, config)
+        self.settings = self._loaded.settings
+        self.guard = Guard()
+        self._clock = clock
+        self._app = app
+        self._authorizer = authorizer
+        self._pid = 0
+        self._ticker: Ticker | None = None
+        self._last_tick = clock.perf()
+        self._web: WebApp | None = None
+        self._saved_routes = 0
+        self._make_locks()
+        self._make_parts()
+        self._connect_frameworks(app, route)
+        self._handle = (
+            middleware.build(
+                app, self, clock.perf, self._request_tick, self.settings.mount, self._serve
+            )
+            if self.settings.enabled
+            else app
+        )
+
+    def _make_locks(self) -> None:
+        self._attach_lock = threading.Lock()
+        self._tick_lock = threading.Lock()
+
+    def _make_parts(self) -> None:
+        settings, clock = self.settings, self._clock
+        parts = (settings.data_dir, settings, clock, self.guard)
+        self.store = Store(*parts)
+        self.database = Database(*parts)
+        self.tracker = Tracker(settings, clock, self.guard, self.database)
+        self.not_found_table = NotFoundTable(settings, clock, self.guard, self.database)
+        self._route_names = RouteNames(settings.data_dir)
+        self.recorder = Recorder(
+            clock,
+            step_s=parse_retention(settings.distribution_retention)[0].step,
+            max_routes=settings.max_routes,
+            max_series=settings.max_series,
+            max_pending=settings.max_pending,
+            strict=settings.strict,
+            first_use=self._attach_if_needed,
+        )
+        self.put = self.recorder.pending.append
+
+    def _connect_frameworks(
+        self, app: object, route: Callable[[Environ], str | None] | None
+    ) -> None:
+        self._connected = integrations.connect(app, self.guard)
+        self.route_askers = self._connected.route_askers
+        self.body_askers = self._connected.body_askers
+        if route is not None:
+            ask = route
+            self.route_askers.insert(0, lambda exchange: ask(exchange.environ or {}))
+
+    # -- WSGI
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return self._handle(environ, start_response)
+
+    def __getattr__(self, name: str) -> Any:
+        """Attributes of the wrapped application, so that the wrapped one can stand for it."""
+        if name.startswith("_") or "_app" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self._app, name)
+
+    # -- hooks of the request path (see middleware.Hooks)
+
+    def not_found(self, exchange: Exchange, /) -> None:
+        """Keep a 404's path and referer."""
+        environ = exchange.environ
+        if environ is not None:
+            path = exchange.script_name + exchange.path
+            self.recorder.note_not_found(path, str(environ.get("HTTP_REFERER", "")))
+
+    def failed(self, exchange: Exchange, error: BaseException, /) -> None:
+        """Capture an exception of the application."""
+        self._attach_if_needed()
+        route = exchange.route
+        name = getattr(route, "rule", route)
+        issue_id = self.tracker.capture(
+            error, exchange.environ, route=name if isinstance(name, str) else None
+        )
+        signals = _loaded_signals()
+        if signals is not None:
+            signals.send_exception(self, error, issue_id, self.guard)
+
+    def broke(self, error: BaseException, /) -> None:
+        """Note a failure of our own on the request path."""
+        self.guard.failed("request path", error)
+
+    # -- what users call
+
+    def incr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
+        """Count: add `value` to a counter. `rate` is accepted for StatsD's sake and changes
+        nothing: in process there is no reason to sample."""
+        self.recorder.instruments.record(COUNTER, name, value)
+
+    def decr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
+        """Count down: subtract `value` from a counter."""
+        try:
+            value = -value
+        except TypeError:
+            pass  # `record` says what is wrong with it
+        self.recorder.instruments.record(COUNTER, name, value)
+
+    def gauge(self, name: str, value: float, rate: float = 1, delta: bool = False) -> None:  # noqa: ARG002
+        """Set a gauge to `value`, or move it by `value` when `delta`."""
+        self.recorder.instruments.record(GAUGE_DELTA if delta else GAUGE, name, value)
+
+    def timing(self, name: str, delta: float | timedelta, rate: float = 1) -> None:  # noqa: ARG002
+        """Record a duration in milliseconds (or a timedelta)."""
+        self.recorder.instruments.record(TIMER, name, delta)
+
+    def set(self, name: str, value: object, rate: float = 1) -> None:  # noqa: ARG002
+        """Count the distinct values of a step, within this process."""
+        self.recorder.instruments.record(SET, name, value)
+
+    def timer(self, name: str, rate: float = 1) -> Timer:  # noqa: ARG002
+        """Time a block (`with monitor.timer("x"):`) or a function (`@monitor.timer("x")`)."""
+        return Timer(name, self._record_timing, self._clock.perf)
+
+    def timed(self, name: str | F | None = None) -> Any:
+        """Decorator that times a function; its name is `module.function` unless given.
+
+        Right for functions, methods, generators, coroutines and async generators.
+        """
+        if name is not None and not isinstance(name, str):
+            return self.timed(None)(name)
+
+        def decorate(function: F) -> F:
+            series = name or _qualified_name(function)
+            return self.timer(series)(function)
+
+        return decorate
+
+    def capture_exception(self, error: BaseException | None = None) -> str | None:
+        """Record a handled exception (default: the one being handled). Returns the issue's id."""
+        error = error or sys.exception()
+        if error is None:
+            return None
+        try:
+            self._attach_if_needed()
+            return self.tracker.capture(error)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.guard.failed("capture_exception", failure)
+            return None
+
+    def _record_timing(self, name: str, milliseconds: float) -> None:
+        try:
+            self.recorder.instruments.record(TIMER, name, milliseconds)
+        except Exception:
+            if self.settings.strict:
+                raise
+
+    # -- life
+
+    def _attach_if_needed(self) -> None:
+        if self._pid != os.getpid():
+            self._attach()
+
+    def _attach(self) -> None:
+        """Begin to live in this process."""
+        with self._attach_lock:
+            pid = os.getpid()
+            if self._pid == pid:
+                return
+            if self._pid:
+                self._forked()
+            self._pid = pid
+            self._last_tick = self._clock.perf()
+            self.recorder.adopt_routes(self._stored_routes())
+            self._connected.refresh(self._app)
+            if not _attached:
+                os.register_at_fork(after_in_child=_after_fork)
+                atexit.register(_at_exit)
+            _attached.add(self)
+            self._ticker = Ticker(self.tick, self.settings.flush_interval_s)
+            try:
+                self._ticker.start()
+            except RuntimeError as error:  # no threads here: requests tick
+                self._ticker = None
+                self.guard.failed("background thread (requests do its work)", error)
+
+    def _stored_routes(self) -> dict[str, str]:
+        try:
+            return self._route_names.load()
+        except OSError as error:
+            self.guard.failed("route names", error)
+            return {}
+
+    def _forked(self) -> None:
+        """In a child process: the parent keeps its threads, locks, files and what was pending."""
+        self._make_locks()
+        self._pid = 0
+        self._ticker = None
+        self._web = None
+        self.recorder.forked()
+
+    def _request_tick(self, now: float) -> float:
+        """Called by a request once in a while. Returns when to call again."""
+        try:
+            self._attach_if_needed()
+            if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
+                self.recorder.fold_slice_if_free()
+            if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
+                self.tick()
+        except Exception as error:  # noqa: BLE001  # ours
+            self.guard.failed("tick by request", error)
+        return now + _REQUEST_TICK_S
+
+    def tick(self) -> None:
+        """Fold, flush and store what is pending. Never raises; one at a time."""
+        if self._tick_lock.acquire(blocking=False):
+            try:
+                self._work()
+            finally:
+                self._tick_lock.release()
+
+    def refresh(self) -> None:
+        """As `tick`, waiting for one that is under way: afterwards every answer is current."""
+        self._attach_if_needed()
+        if self._tick_lock.acquire(timeout=2.0):
+            try:
+                self._work()
+            finally:
+                self._tick_lock.release()
+
+    def _work(self) -> None:
+        self._last_tick = self._clock.perf()
+        for part, work in (
+            ("recorder", self._fold),
+            ("store", self.store.flush),
+            ("route names", self._save_route_names),
+            ("issues", self.tracker.flush),
+            ("404 table", self._flush_not_found),
+            ("database", self.database.write_pending),
+        ):
+            if self.guard.allows(part):
+                try:
+                    work()
+                except Exception as error:  # noqa: BLE001  # ours
+                    self.guard.failed(part, error)
+        self.recorder.bound_pending()
+
+    def _fold(self) -> None:
+        folded = self.recorder.fold()
+        batch = self.recorder.take()
+        self.store.add(batch)
+        signals = _loaded_signals()
+        if signals is not None:
+            signals.send_requests(self, folded, self.guard)
+            signals.send_datapoints(self, batch.scalars, self.guard)
+
+    def _flush_not_found(self) -> None:
+        hits = self.recorder.take_not_found()
+        if hits:
+            self.not_found_table.add(hits)
+            signals = _loaded_signals()
+            if signals is not None:
+                signals.send_not_found(self, hits, self.guard)
+        self.not_found_table.flush()
+
+    def _save_route_names(self) -> None:
+        """Tell the other workers of new routes; where two slugs met, the first writer's stays."""
+        table = self.recorder.routes
+        if len(table.slugs) != self._saved_routes:
+            self.recorder.adopt_routes(self._route_names.save_new(dict(table.slugs)))
+            self._saved_routes = len(table.slugs)
+
+    def close(self) -> None:
+        """Write what is pending and stop: at the end of a test or of a process."""
+        if self._pid != os.getpid():
+            return
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.stop(timeout_s=1.0)
+        self.tick()
+        self.store.close()
+        self.database.close()
+        self._pid = 0
+        _attached.discard(self)
+
+    # -- the dashboard
+
+    def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request below the mount."""
+        try:
+            self._attach_if_needed()
+            if self._web is None:
+                self._web = self._build_web()
+            mount = self.settings.mount
+            inner = dict(environ)
+            inner["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + mount
+            inner["PATH_INFO"] = environ["PATH_INFO"][len(mount) :]
+            return self._web(inner, start_response)
+        except Exception as error:  # noqa: BLE001  # ours
+            self.guard.failed("dashboard", error)
+            body = b"inapp-monitor: the dashboard failed, the application goes on; see its log\n"
+            start_response(
+                "500 Internal Server Error",
+                [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))],
+            )
+            return [body]
+
+    def _build_web(self) -> WebApp:
+        from inapp_monitor.query import StoreSource
+        from inapp_monitor.web.app import WebApp
+        from inapp_monitor.web.backend import Backend
+
+        backend = Backend(
+            loaded=self._loaded,
+            clock=self._clock,
+            guard=self.guard,
+            source=StoreSource(self.store),
+            store=self.store,
+            tracker=self.tracker,
+            not_found=self.not_found_table,
+            database=self.database,
+            refresh=self.refresh,
+            live=True,
+            facts=self.facts,
+        )
+        return WebApp(backend, authorizer=self._authorizer)
+
+    def facts(self) -> dict[str, object]:
+        """What only the running monitor knows, for the dashboard."""
+        recorder = self.recorder
+        routes = {**self._stored_routes(), **recorder.routes.slugs}
+        return {
+            "routes": {slug: {"route": route} for slug, route in routes.items()},
+            "pid": os.getpid(),
+            "requests_seen": recorder.total_requests,
+            "routes_over_the_cap": recorder.routes.overflowed,
+            "dropped": {
+                "requests": recorder.dropped_requests,
+                "not found": recorder.dropped_not_found,
+                **recorder.instruments.refused,
+            },
+            "misuses": [
+                {"place": place, "problem": problem, "count": count}
+                for (place, problem), count in recorder.instruments.misuses.items()
+            ],
+            "ticker": "thread" if self._ticker is not None else "requests",
+        }
+
+
+def _loaded_signals() -> Any:
+    """The signals' module when somebody has imported it: else nobody can have connected."""
+    return sys.modules.get("inapp_monitor.signals")
+
+
+def _qualified_name(function: Any) -> str:
+    function = getattr(function, "__func__", getattr(function, "func", function))
+    module = getattr(function, "__module__", "") or ""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{module}.{name}".replace(".<locals>", "").replace("<lambda>", "lambda").strip(".")
+
+
+def _after_fork() -> None:
+    for monitor in list(_attached):
+        monitor._forked()
+
+
+def _at_exit() -> None:
+    for monitor in list(_attached):
+        monitor.close()

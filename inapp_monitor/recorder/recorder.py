@@ -1,0 +1,190 @@
+"""The recorder: what is pending, folded in slices, handed over as a `Batch`. No I/O.
+
+Requests and instruments append to plain lists from any thread; folding takes the front of a list
+while appends go on behind it, so nothing is locked on their time and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+from inapp_monitor.clock import Clock, sleep
+from inapp_monitor.points import Batch
+from inapp_monitor.recorder.instruments import Instruments
+from inapp_monitor.recorder.requests import Request, RequestCells
+from inapp_monitor.recorder.routes import RouteTable
+
+#: Entries folded at a time: about 0.25 ms.
+SLICE = 500
+#: Not-found hits kept until the next flush.
+MAX_NOT_FOUND_PENDING = 10_000
+#: Characters kept of a path or referer.
+MAX_URL_LENGTH = 500
+
+_end = itemgetter(4)
+
+#: (path, referer, wall time) of a 404.
+NotFoundHit = tuple[str, str, float]
+
+
+class Recorder:
+    """Everything recorded in this process since the last flush.
+
+    Args:
+        clock: Source of wall time and performance counter.
+        step_s: Finest step of the store; requests are counted in the step in which they ended.
+        max_routes, max_series, max_pending, strict: Settings of the same names.
+        first_use: Called when an instrument sees a new name, so that the owner can attach.
+
+    *Threads:* `pending` and `instruments` may be appended to from anywhere; the rest takes `_lock`,
+    which no request ever waits for.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        step_s: int,
+        max_routes: int,
+        max_series: int,
+        max_pending: int,
+        strict: bool,
+        first_use: Callable[[], None],
+    ) -> None:
+        self.pending: list[Request] = []
+        self.not_found: list[NotFoundHit] = []
+        self.dropped_requests = 0
+        self.dropped_not_found = 0
+        self.total_requests = 0
+        self._clock = clock
+        self._step_s = step_s
+        self._max_pending = max_pending
+        self._lock = threading.Lock()
+        self.routes = RouteTable(max_routes)
+        self.instruments = Instruments(max_series, max_pending, strict, first_use)
+        self._steps: dict[int, RequestCells] = {}
+
+    def forked(self) -> None:
+        """In a child process: what is pending belongs to the parent."""
+        self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
+        self.pending.clear()
+        self.not_found.clear()
+        self.instruments.forked()
+        self._steps = {}
+        self.dropped_requests = self.dropped_not_found = self.total_requests = 0
+
+    def adopt_routes(self, slugs: dict[str, str]) -> None:
+        """Use the slugs that other workers or earlier runs gave to routes."""
+        with self._lock:
+            self.routes.adopt(slugs)
+
+    def note_not_found(self, path: str, referer: str) -> None:
+        """Keep a 404 for the table; bounded in number and length, the rest is counted."""
+        if len(self.not_found) < MAX_NOT_FOUND_PENDING:
+            self.not_found.append((_text(path), _text(referer), self._clock.wall()))
+        else:
+            self.dropped_not_found += 1
+
+    def fold(self, slices: int = 1_000) -> list[Request]:
+        """Fold what is pending into cells, some slices of it. Returns the folded requests.
+
+        Between two slices other threads get their turn, so that no request waits for more than one.
+        """
+        folded: list[Request] = []
+        for _ in range(slices):
+            with self._lock:
+                requests = self._fold_slice()
+            if requests is None:
+                break
+            folded += requests
+            sleep(0)
+        return folded
+
+    def fold_slice_if_free(self) -> None:
+        """Fold one slice unless a fold is under way: for a request, which must not wait."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._fold_slice()
+            finally:
+                self._lock.release()
+
+    def _fold_slice(self) -> list[Request] | None:
+        """Fold one slice under the lock. Returns its requests; None when nothing was pending."""
+        calls = _front(self.instruments.pending)
+        requests = _front(self.pending)
+        if not calls and not requests:
+            return None
+        step, step_start = self._current_step()
+        if calls:
+            self.instruments.fold(calls, step)
+        if requests:
+            self._fold_requests(requests, step, step_start)
+            self.total_requests += len(requests)
+        return requests
+
+    def _current_step(self) -> tuple[int, float]:
+        """The step that is now: its label (epoch seconds) and start (performance counter)."""
+        wall, perf = self._clock.wall(), self._clock.perf()
+        step = int(wall // self._step_s) * self._step_s
+        return step, perf - (wall - step)
+
+    def _fold_requests(self, requests: list[Request], step: int, step_start: float) -> None:
+        """Into the cells of the steps in which they ended."""
+        if min(map(_end, requests)) >= step_start:
+            self._cells_of(step).fold(requests)
+            return
+        by_step: dict[int, list[Request]] = {}
+        for request in requests:
+            steps_ago = max(0, -int((request[4] - step_start) // self._step_s))
+            by_step.setdefault(step - steps_ago * self._step_s, []).append(request)
+        for label, ended in by_step.items():
+            self._cells_of(label).fold(ended)
+
+    def _cells_of(self, step: int) -> RequestCells:
+        cells = self._steps.get(step)
+        if cells is None:
+            cells = self._steps[step] = RequestCells(self.routes)
+        return cells
+
+    def bound_pending(self) -> None:
+        """Drop the oldest requests when folding has not kept up; count them."""
+        with self._lock:
+            excess = len(self.pending) - self._max_pending
+            if excess > 0:
+                del self.pending[:excess]
+                self.dropped_requests += excess
+
+    def take(self) -> Batch:
+        """The deltas folded since the last call, labelled with their time."""
+        now = int(self._clock.wall())
+        batch = Batch([], [])
+        with self._lock:
+            steps, self._steps = self._steps, {}
+            for step, cells in steps.items():
+                scalars, distributions = cells.take(min(step + self._step_s - 1, now))
+                batch.scalars.extend(scalars)
+                batch.distributions.extend(distributions)
+            scalars, distributions = self.instruments.take(now)
+            batch.scalars.extend(scalars)
+            batch.distributions.extend(distributions)
+        return batch
+
+    def take_not_found(self) -> list[NotFoundHit]:
+        """The 404s since the last call."""
+        return _front(self.not_found, MAX_NOT_FOUND_PENDING)
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1, browsers send UTF-8."""
+    return wsgi_string[:MAX_URL_LENGTH].encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _front(pending: list[Any], most: int = SLICE) -> list[Any]:
+    """Cut the front off a list that others append to: appends only ever go behind it."""
+    n = min(len(pending), most)
+    front = pending[:n]
+    del pending[:n]
+    return front

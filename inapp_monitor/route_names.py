@@ -1,0 +1,89 @@
+"""Which slug stands for which route, shared by all workers and kept for good.
+
+Two routes can have the same slug; whoever wrote it first keeps it, in every worker and after every
+restart, so that one series never mixes two routes. The file `DATA_DIR/routes` has a line a route,
+`slug<TAB>route`; lines are only ever appended, each by one write, and of two lines with the same
+slug the first one counts. It must not know what a slug is used for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from inapp_monitor import datadir
+
+FILE_NAME = "routes"
+#: The file is not read or grown past this size: some 5,000 routes.
+MAX_SIZE_BYTES = 2**20
+
+
+class RouteNames:
+    """The file of one data directory, read and appended to by any number of processes.
+
+    *Threads:* for one thread at a time.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / FILE_NAME
+        self._known: dict[str, str] = {}
+        self._seen: tuple[int, int] = (0, 0)
+
+    def load(self) -> dict[str, str]:
+        """Slug to route, as all workers have written so far.
+
+        Raises:
+            OSError: the file is there and cannot be read.
+        """
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return {}
+        state = (status.st_mtime_ns, status.st_size)
+        if state != self._seen:
+            with self._path.open("rb") as file:
+                self._known = _parse(file.read(MAX_SIZE_BYTES))
+            self._seen = state
+        return dict(self._known)
+
+    def save_new(self, slugs: Mapping[str, str]) -> dict[str, str]:
+        """Append what is not written yet, and return what all workers agree on.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        known = self.load()
+        lines = b"".join(_line(slug, route) for slug, route in slugs.items() if slug not in known)
+        if lines and self._seen[1] + len(lines) <= MAX_SIZE_BYTES:
+            self._append(lines)
+            known = self.load()
+        return known
+
+    def _append(self, lines: bytes) -> None:
+        datadir.prepare(self._path.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o600)
+        try:
+            os.write(descriptor, lines)
+        finally:
+            os.close(descriptor)
+
+
+def _line(slug: str, route: str) -> bytes:
+    return f"{slug}\t{json.dumps(route)}\n".encode()
+
+
+def _parse(data: bytes) -> dict[str, str]:
+    """A line that is torn or garbled is passed over."""
+    routes: dict[str, str] = {}
+    for line in data.split(b"\n"):
+        slug, _, text = line.partition(b"\t")
+        try:
+            route = json.loads(text)
+            if isinstance(route, str):
+                routes.setdefault(slug.decode("ascii"), route)
+        except ValueError:
+            continue
+    return routes

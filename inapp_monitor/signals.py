@@ -1,0 +1,72 @@
+"""Signals that other code can connect to, by blinker; and the only module that imports it.
+
+They are sent off the request, under the guard: a receiver that fails hurts nobody.
+
+    request_finished      sender: monitor; method, route, status (line or None), duration_ms
+    not_found             sender: monitor; path, referer
+    exception_captured    sender: monitor; exception, issue_id (sent in the request's thread)
+    datapoint             sender: monitor; path, timestamp, value (of each scalar flushed)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from blinker import NamedSignal, Namespace
+
+from inapp_monitor.guard import Guard
+from inapp_monitor.points import Scalar
+
+_namespace = Namespace()
+
+request_finished = _namespace.signal("request-finished")
+not_found = _namespace.signal("not-found")
+exception_captured = _namespace.signal("exception-captured")
+datapoint = _namespace.signal("datapoint")
+
+
+def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guard) -> None:
+    """Send `request_finished` for folded requests: (method, route, status, start, end, failed)."""
+    if request_finished.receivers:
+        for method, route, status, start, end, _failed in requests:
+            _send(
+                request_finished,
+                sender,
+                guard,
+                method=method,
+                route=getattr(route, "rule", route),
+                status=status,
+                duration_ms=(end - start) * 1000.0,
+            )
+
+
+def send_not_found(sender: object, hits: Iterable[tuple[str, str, float]], guard: Guard) -> None:
+    """Send `not_found` for each 404."""
+    if not_found.receivers:
+        for path, referer, _wall in hits:
+            _send(not_found, sender, guard, path=path, referer=referer)
+
+
+def send_exception(
+    sender: object, exception: BaseException, issue_id: str | None, guard: Guard
+) -> None:
+    """Send `exception_captured`."""
+    if exception_captured.receivers:
+        _send(exception_captured, sender, guard, exception=exception, issue_id=issue_id)
+
+
+def send_datapoints(sender: object, scalars: Iterable[Scalar], guard: Guard) -> None:
+    """Send `datapoint` for each scalar of a flush."""
+    if datapoint.receivers:
+        for path, timestamp, value, _method in scalars:
+            _send(datapoint, sender, guard, path=path, timestamp=timestamp, value=value)
+
+
+def _send(signal: NamedSignal, sender: object, guard: Guard, **facts: Any) -> None:
+    part = f"receiver of {signal.name}"
+    if guard.allows(part):
+        try:
+            signal.send(sender, **facts)
+        except Exception as error:  # noqa: BLE001  # somebody else's receiver
+            guard.failed(part, error)

@@ -1,0 +1,117 @@
+"""A tracker over a real database in a temporary directory, and a clock that tests step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inapp_monitor.clock import Clock
+from inapp_monitor.config import Settings, load
+from inapp_monitor.database import Database
+from inapp_monitor.guard import Guard
+from inapp_monitor.issues import IssueDetail, NotFoundTable, Tracker, scope
+
+NOW = 1_800_000_000.0
+
+
+class SteppedClock(Clock):
+    """Stands still until a test moves it."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = NOW
+        super().__init__(lambda: self.now, lambda: self.now)
+
+    def step(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass
+class Monitor:
+    """The parts that errors need, joined as a worker process joins them."""
+
+    settings: Settings
+    clock: SteppedClock
+    guard: Guard
+    database: Database
+    tracker: Tracker
+    not_found: NotFoundTable
+
+    def tick(self) -> None:
+        """What the background does about once a second."""
+        self.tracker.flush()
+        self.not_found.flush()
+        self.database.write_pending()
+
+    def only_issue(self) -> IssueDetail:
+        """The one issue there is."""
+        issues = self.tracker.list_issues()
+        assert len(issues) == 1, [issue.title for issue in issues]
+        detail = self.tracker.get_issue(issues[0].id)
+        assert detail is not None
+        return detail
+
+
+MakeMonitor = Callable[..., Monitor]
+
+
+@pytest.fixture
+def make_monitor(tmp_path: Path) -> MakeMonitor:
+    """Make a monitor over the test's directory; several share it as worker processes would."""
+
+    def make(clock: SteppedClock | None = None, **keywords: Any) -> Monitor:
+        given = {"data_dir": tmp_path / "data", "release": "r1", **keywords}
+        settings = load(given, environ={}).settings
+        clock = clock or SteppedClock()
+        guard = Guard()
+        database = Database(settings.data_dir, settings, clock, guard)
+        return Monitor(
+            settings,
+            clock,
+            guard,
+            database,
+            Tracker(settings, clock, guard, database),
+            NotFoundTable(settings, clock, guard, database),
+        )
+
+    return make
+
+
+@pytest.fixture
+def monitor(make_monitor: MakeMonitor) -> Monitor:
+    return make_monitor()
+
+
+@pytest.fixture(autouse=True)
+def fresh_scope() -> None:
+    scope.start_request()
+
+
+def environ(**more: Any) -> dict[str, Any]:
+    """A WSGI environ of a plain GET request."""
+    return {
+        "REQUEST_METHOD": "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/users/7",
+        "QUERY_STRING": "page=2",
+        "SERVER_NAME": "example.org",
+        "wsgi.url_scheme": "https",
+        "HTTP_HOST": "example.org",
+        "HTTP_USER_AGENT": "test",
+        "REMOTE_ADDR": "192.0.2.1",
+        **more,
+    }
+
+
+def caught(function: Callable[..., object], *arguments: object) -> BaseException:
+    """The exception that a call raises."""
+    try:
+        function(*arguments)
+    except BaseException as error:
+        return error
+    raise AssertionError("did not raise")
