@@ -54,7 +54,12 @@ def monitored(app: App, witness: Witness | None = None, clock: FakeClock | None 
     """`app` behind one request path of ours."""
     clock = clock or FakeClock()
     return middleware.build(
-        app, witness or Witness(), clock.perf, lambda now, environ: now + 1.0, "/_metrics", dashboard
+        app,
+        witness or Witness(),
+        clock.perf,
+        lambda now, environ: now + 1.0,
+        "/_metrics",
+        dashboard,
     )
 
 
