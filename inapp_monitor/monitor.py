@@ -393,8 +393,8 @@ class Monitor:
 
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
-        if self._pid != os.getpid():
-            return
+        if self._pid and self._pid != os.getpid():
+            self._forked()
         if self._unhook is not None:
             self._unhook()
         ticker, self._ticker = self._ticker, None
