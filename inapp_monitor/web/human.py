@@ -27,6 +27,8 @@ def value(number: float | None, unit: Unit = "") -> str:
                     return f"{_digits(number / size)} {name}"
             return f"{_digits(number)} B"
         case "percent":
+            if 0 < number < 0.005:
+                return "< 0.01 %"
             text = _digits(number) if abs(number) >= 10 else f"{number:.2f}"
             return f"{text} %"
         case "rate":
@@ -87,7 +89,7 @@ def change(current: float | None, before: float | None) -> str:
     ratio = current / before
     if ratio >= 3:
         return f"×{_digits(ratio)}"
-    return f"{(ratio - 1) * 100:+.0f} %"
+    return f"{(ratio - 1) * 100:+.0f} %".replace("-0 %", "±0 %").replace("+0 %", "±0 %")
 
 
 def shorten(text: str, length: int) -> str:

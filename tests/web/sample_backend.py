@@ -154,23 +154,22 @@ class SampleStore:
         if any(a <= when < b for a, b in self.gaps):
             return None
         rng = random.Random(f"{path} {when}")
-        values: list[float] = []
-        weights = 1
+        whole = Histogram()
         for route in routes:
             expected = route.rate * step * self._day(when)
             median = route.median_ms
             if route.median_later_ms and when > self.clock.wall() - FAULT_AGE:
                 median = route.median_later_ms
-            n = min(int(expected + rng.random()), 12)
-            weights = max(weights, math.ceil(expected / 12))
-            values += [median * math.exp(rng.gauss(0, 0.45)) for _ in range(n)]
-        if not values:
-            return None
-        slot = Histogram.of(values)
-        slot.count *= weights
-        slot.total *= weights
-        slot.buckets = {number: n * weights for number, n in slot.buckets.items()}
-        return slot
+            n = int(expected + rng.random())
+            drawn = [median * math.exp(rng.gauss(0, 0.45)) for _ in range(min(n, 12))]
+            if not drawn:
+                continue
+            part, weight = Histogram.of(drawn), max(round(n / 12), 1)
+            part.count *= weight
+            part.total *= weight
+            part.buckets = {number: count * weight for number, count in part.buckets.items()}
+            whole.merge(part)
+        return whole if whole.count else None
 
     def _scalar(self, path: str, start: int, end: int, now: int) -> ScalarRange:
         step = step_for(now - start)
