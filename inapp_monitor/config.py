@@ -227,6 +227,29 @@ class Settings:
         None, parse_path, "A storage-aggregation.conf: rollup of new series by name."
     )
 
+    # -- queries
+    max_targets: int = _setting(
+        50, parse_int, "Targets of one render request.", at_least=1, at_most=1_000
+    )
+    max_target_length: int = _setting(
+        4_096, parse_int, "Characters of one target.", at_least=64, at_most=65_536
+    )
+    max_target_depth: int = _setting(
+        20, parse_int, "Levels of nested calls in a target.", at_least=1, at_most=50
+    )
+    max_query_series: int = _setting(
+        1_000, parse_int, "Series that one path of a target may match.", at_least=1
+    )
+    max_query_points: int = _setting(
+        2_000_000, parse_int, "Points that one render request may read or make.", at_least=1_000
+    )
+    max_query_time_s: float = _setting(
+        2.0, parse_duration, "Time that one render request may work.", at_least=0.05, at_most=60
+    )
+    max_renders: int = _setting(
+        2, parse_int, "Render requests worked on at once in a process.", at_least=1, at_most=64
+    )
+
 
 class Loaded(NamedTuple):
     """Settings, and where each came from: `keyword`, `file`, `environment` or `default`."""
@@ -309,9 +332,8 @@ def settings_markdown() -> str:
         "|---|---|---|---|",
     ]
     for entry in fields(Settings):
-        default = show(entry.default)
-        if entry.metadata["parse"] is parse_size:
-            default = f"{entry.default // 2**20}MB"
+        value: Any = entry.default
+        default = f"{value // 2**20}MB" if entry.metadata["parse"] is parse_size else show(value)
         shown = f"`{default}`" if default else ""
         takes = (entry.metadata["parse"].__doc__ or "").rstrip(".") + _limits(entry)
         lines.append(f"| `{entry.name}` | {shown} | {takes} | {entry.metadata['doc']} |")

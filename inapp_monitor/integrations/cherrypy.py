@@ -42,7 +42,7 @@ def route_of_body(exchange: Exchange, body: object) -> object:  # noqa: ARG001
 
 def _template(request: Any) -> str | None:
     """`/users/show/*`: the request's path with a star for each argument of its handler."""
-    handler = getattr(request, "handler", None)
+    handler: Any = getattr(request, "handler", None)
     while hasattr(handler, "oldhandler"):  # tools such as encode wrap the handler
         handler = handler.oldhandler
     if getattr(handler, "callable", None) is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, TypeVar
@@ -75,7 +75,8 @@ class Timer:
         Generators count from the first `next` to their end, coroutines from the first to the last
         step, waiting included.
         """
-        return _wrapper_for(function)(self, function)
+        timed: F = _wrapper_for(function)(self, function)
+        return timed
 
 
 def _is(test: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
@@ -125,7 +126,7 @@ def _wrap_coroutine(timer: Timer, function: Callable[..., Any]) -> Callable[...,
 
 def _wrap_generator(timer: Timer, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def timed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         start = timer._clock()
         try:
             return (yield from function(*args, **kwargs))

@@ -265,7 +265,9 @@ class Catalog:
             self._damaged(self.directory / name, f"{error}; moved to {target.name}")
 
     def _files(self) -> Iterable[DiskFile]:
-        for rings in (*self.groups.values(), *self.distributions.values()):
+        every: list[Group | DistributionFile] = [*self.groups.values()]
+        every += self.distributions.values()
+        for rings in every:
             if rings.file is not None:
                 yield rings.file
 

@@ -17,7 +17,7 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.web import auth, login_token, static
+from inapp_monitor.web import auth, login_token, metrics, render, static
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
     errors,
@@ -291,4 +291,4 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    return [overview, routes, errors, not_found, search, status]
+    return [overview, routes, errors, not_found, search, status, render, metrics]

@@ -1,0 +1,227 @@
+"""Functions that make series coarser (Graphite's group Transform)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inapp_monitor.exceptions import QueryError
+from inapp_monitor.query.aggregation import aggregate_rows, resolve
+from inapp_monitor.query.calendar import floor_to
+from inapp_monitor.query.registry import Param, function, series_list
+from inapp_monitor.query.series import Floats, Series
+from inapp_monitor.query.timespec import parse_offset, unit_name
+
+if TYPE_CHECKING:
+    from inapp_monitor.query.evaluate import Context
+
+_GROUP = "Transform"
+_INTERVAL = Param("intervalString", "interval", required=True, suggestions=("10min", "1h", "1d"))
+_FUNC = Param("func", "aggFunc", default="sum")
+_ALIGN_OPTIONS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds", True, False)
+
+
+def interval_of(text: str) -> int:
+    """Seconds of an interval that has to be longer than nothing."""
+    interval = parse_offset(text)
+    if interval <= 0:
+        raise QueryError(f"parameter 'intervalString' must be greater than zero, got {text!r}")
+    return interval
+
+
+def buckets(
+    context: Context | None, series: Series, func: str, interval: int, start: int, end: int
+) -> Floats:
+    """One value for each `interval` from `start` until `end` is reached."""
+    resolve(func)
+    count = max(0, -(-(end - start) // interval))
+    if context is not None:
+        context.budget.spend(count)
+    result = np.full(count, np.nan)
+    times = series.timestamps()
+    n = len(times)
+    if not n or not count:
+        return result
+    index = (times - start) // interval
+    begin = int(np.searchsorted(index, 0))
+    stop = int(np.searchsorted(index, count))
+    values, index = series.values[begin:stop], index[begin:stop]
+    if not len(values):
+        return result
+    first = np.searchsorted(index, np.arange(count))
+    sizes = np.diff(np.append(first, len(index)))
+    width = int(sizes.max())
+    rows = np.full((width, count), np.nan)
+    position = np.arange(len(index)) - first[index]
+    rows[position, index] = values
+    present = np.arange(width)[:, None] < sizes
+    result = aggregate_rows(func, rows, present)
+    known = (~np.isnan(rows)).sum(axis=0)
+    expected = interval / series.step
+    result[(known == 0) | (known / expected < series.x_files_factor)] = np.nan
+    return result
+
+
+@function(
+    "summarize",
+    _GROUP,
+    series_list(),
+    _INTERVAL,
+    _FUNC,
+    Param("alignToFrom", "boolean", default=False),
+)
+def summarize(
+    context: Context, series: list[Series], text: str, func: str = "sum", align: bool = False
+) -> list[Series]:
+    """Join the values of each interval; intervals start at multiples, or with the series."""
+    interval = interval_of(text)
+    made = []
+    for s in series:
+        if align:
+            start = s.start
+            count = max(0, -(-(s.end - s.start) // interval))
+            end = s.start + count * interval
+        else:
+            start = s.start - s.start % interval
+            end = s.end - s.end % interval + interval
+        suffix = ", true" if align else ""
+        made.append(
+            s.derive(
+                f'summarize({s.name}, "{text}", "{func}"{suffix})',
+                buckets(context, s, func, interval, start, end),
+                start=start,
+                end=end,
+                step=interval,
+                tags={"summarize": text, "summarizeFunction": func},
+            )
+        )
+    return made
+
+
+@function(
+    "smartSummarize",
+    _GROUP,
+    series_list(),
+    _INTERVAL,
+    _FUNC,
+    Param("alignTo", "string", options=(None, *_ALIGN_OPTIONS)),
+)
+def smart_summarize(
+    context: Context,
+    series: list[Series],
+    text: str,
+    func: str = "sum",
+    align: str | None = None,
+) -> list[Series]:
+    """Join the values of each interval, the first one starting at the window or a calendar unit."""
+    interval = interval_of(text)
+    if align is not None and align not in ("True", "False"):
+        day = int(align[-1]) if unit_name(align) == "weeks" and align[-1].isdecimal() else 1
+        request = context.request
+        start = floor_to(unit_name(align), request.start, request.tz, day)
+        series = context.again(start=start)
+    made = []
+    for s in series:
+        values = buckets(context, s, func, interval, s.start, s.end)
+        made.append(
+            s.derive(
+                f'smartSummarize({s.name}, "{text}", "{func}")',
+                values,
+                end=s.start + len(values) * interval,
+                step=interval,
+                tags={"smartSummarize": text, "smartSummarizeFunction": func},
+            )
+        )
+    return made
+
+
+@function(
+    "hitcount", _GROUP, series_list(), _INTERVAL, Param("alignToInterval", "boolean", default=False)
+)
+def hitcount(
+    context: Context, series: list[Series], text: str, align: bool = False
+) -> list[Series]:
+    """Take values as rates per second and count the hits of each interval."""
+    interval = interval_of(text)
+    if align:
+        request = context.request
+        unit = next((u for u, s in (("days", 86_400), ("hours", 3600), ("minutes", 60))
+                     if interval >= s), None)  # fmt: skip
+        start = floor_to(unit, request.start, request.tz) if unit else request.start
+        series = [
+            s.derive(end=s.start + (s.end - s.start) // interval * interval + interval)
+            for s in context.again(start=start)
+        ]
+    made = []
+    for s in series:
+        count = max(0, -(-(s.end - s.start) // interval))
+        context.budget.spend(count)
+        start = s.end - count * interval
+        suffix = ", true" if align else ""
+        made.append(
+            s.derive(
+                f'hitcount({s.name}, "{text}"{suffix})',
+                _hits(s, interval, start, count),
+                start=start,
+                step=interval,
+                tags={"hitcount": text},
+            )
+        )
+    return made
+
+
+def _hits(series: Series, interval: int, start: int, count: int) -> Floats:
+    """Value times seconds, each point's seconds divided among the buckets they lie in."""
+    step = int(series.step)
+    known = np.flatnonzero(~np.isnan(series.values))
+    values = series.values[known]
+    begin = series.start - start + known * step
+    first, first_offset = begin // interval, begin % interval
+    last, last_offset = (begin + step) // interval, (begin + step) % interval
+    beyond = last >= count
+    last = np.where(beyond, count - 1, last)
+    last_offset = np.where(beyond, interval, last_offset)
+    total, hit = np.zeros(count), np.zeros(count, dtype=bool)
+    if not count:
+        return total
+
+    def put(where: np.ndarray, bucket: np.ndarray, amount: np.ndarray) -> None:
+        np.add.at(total, bucket[where], amount[where])
+        hit[bucket[where]] = True
+
+    with np.errstate(all="ignore"):
+        same = first == last
+        put(same & (first >= 0), first, values * (last_offset - first_offset))
+        put(~same & (first >= 0), first, values * (interval - first_offset))
+        if step > interval:
+            for i in np.flatnonzero(last - first > 1):
+                between = slice(max(0, first[i] + 1), last[i])
+                total[between] += values[i] * interval
+                hit[between] = True
+        put(~same & (last_offset > 0) & (last >= 0), last, values * last_offset)
+    return np.where(hit, total, np.nan)
+
+
+@function("compressPeriodicGaps", _GROUP, series_list())
+def compress_periodic_gaps(series: list[Series]) -> list[Series]:
+    """Give a series that has a value only every so many points the step it really has."""
+    return [_compressed(s.derive(f"compressPeriodicGaps({s.name})")) for s in series]
+
+
+def _compressed(series: Series) -> Series:
+    known = ~np.isnan(series.values)
+    seen = np.flatnonzero(known)
+    if len(seen) < 2:
+        return series
+    first, distance = int(seen[0]), int(seen[1] - seen[0])
+    third = int(seen[1]) + distance
+    if distance < 2 or third > len(series) - 2:
+        return series
+    if not known[third] or known[third - 1] or known[third + 1]:
+        return series
+    interval = distance * int(series.step)
+    start = series.start + first * int(series.step)
+    values = buckets(None, series, "last", interval, start, series.end)
+    end = start + interval * (len(values) - 1)
+    return series.derive(values=values, start=start, end=end, step=interval)

@@ -1,0 +1,134 @@
+"""Glob patterns over series names, matched node by node. Pure.
+
+A pattern is nodes joined by dots; a node may hold `*`, `?`, `[a-z]`, `[!x]` and (nested) braces;
+`**` crosses any number of nodes. Nodes are matched with `fnmatch`, which cannot backtrack, and
+brace expansion is capped, so that no pattern is more than a walk of the tree.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from inapp_monitor.exceptions import QueryError
+
+#: Most texts that the braces of one node may stand for.
+MAX_EXPANSIONS = 1_000
+#: Most nodes of a pattern.
+MAX_NODES = 64
+_WILDCARD = re.compile(r"[*?\[]")
+_INNERMOST = re.compile(r"\{([^{}]*)\}")
+
+
+def split_nodes(pattern: str) -> list[str]:
+    """The nodes of a pattern; dots inside braces do not split.
+
+    Raises:
+        QueryError: too many nodes.
+    """
+    nodes, depth, begin = [], 0, 0
+    for i, character in enumerate(pattern):
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth = max(0, depth - 1)
+        elif character == "." and not depth:
+            nodes.append(pattern[begin:i])
+            begin = i + 1
+    nodes.append(pattern[begin:])
+    nodes = [n for i, n in enumerate(nodes) if not (n == "**" and i and nodes[i - 1] == "**")]
+    if len(nodes) > MAX_NODES:
+        raise QueryError(f"pattern has {len(nodes)} nodes, at most {MAX_NODES} are allowed")
+    return nodes
+
+
+def expand_braces(node: str) -> list[str]:
+    """`web{1,2}` is `web1` and `web2`; nested braces too; each text once.
+
+    Raises:
+        QueryError: more than `MAX_EXPANSIONS` texts.
+    """
+    pending, done = [node], dict[str, None]()
+    while pending:
+        text = pending.pop()
+        match = _INNERMOST.search(text)
+        if match is None:
+            done[text] = None
+        else:
+            head, tail = text[: match.start()], text[match.end() :]
+            pending += [head + part + tail for part in match[1].split(",")]
+        if len(pending) + len(done) > MAX_EXPANSIONS:
+            raise QueryError(f"braces expand to more than {MAX_EXPANSIONS} names: {node[:60]!r}")
+    return list(done)
+
+
+def has_wildcard(text: str) -> bool:
+    """Whether a node (without braces) has to be matched rather than looked up."""
+    return _WILDCARD.search(text) is not None
+
+
+@lru_cache(maxsize=512)
+def node_matcher(text: str) -> Callable[[str], object]:
+    """A function that tells whether a name is matched by one node without braces."""
+    return re.compile(fnmatch.translate(text)).match
+
+
+class Tree:
+    """An index of series names for globbing.
+
+    A node can be a branch and a leaf at the same time.
+    """
+
+    __slots__ = ("children", "is_leaf")
+
+    def __init__(self) -> None:
+        self.children: dict[str, Tree] = {}
+        self.is_leaf = False
+
+    def add(self, path: str) -> Tree:
+        """The node at `path`, made when missing; the caller marks it as a leaf."""
+        node = self
+        for name in path.split("."):
+            child = node.children.get(name)
+            if child is None:
+                child = node.children[name] = Tree()
+            node = child
+        return node
+
+    def find(self, pattern: str) -> list[tuple[str, Tree]]:
+        """All (path, node) that the pattern matches, each once, sorted by path."""
+        found: dict[str, Tree] = {}
+        nodes = split_nodes(pattern)
+        for path, node in self._walk(nodes, 0, ""):
+            found[path] = node
+        return sorted(found.items(), key=lambda item: item[0])
+
+    def _walk(self, nodes: list[str], index: int, prefix: str) -> Iterator[tuple[str, Tree]]:
+        last = index == len(nodes) - 1
+        for text in expand_braces(nodes[index]):
+            if text == "**":
+                rest = ["*"] if last else nodes[index + 1 :]
+                for path, branch in self._branches(prefix):
+                    yield from branch._walk(rest, 0, path)
+                continue
+            for name, child in self._matching(text):
+                path = f"{prefix}.{name}" if prefix else name
+                if last:
+                    yield path, child
+                else:
+                    yield from child._walk(nodes, index + 1, path)
+
+    def _matching(self, text: str) -> list[tuple[str, Tree]]:
+        if not has_wildcard(text):
+            child = self.children.get(text)
+            return [] if child is None else [(text, child)]
+        matches = node_matcher(text)
+        return [(name, child) for name, child in self.children.items() if matches(name)]
+
+    def _branches(self, prefix: str) -> Iterator[tuple[str, Tree]]:
+        yield prefix, self
+        for name, child in self.children.items():
+            if child.children:
+                yield from child._branches(f"{prefix}.{name}" if prefix else name)

@@ -1,0 +1,70 @@
+"""How an answer is to be written: the options of a render request besides its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+
+from inapp_monitor.exceptions import QueryError
+
+#: Largest picture, in pixels a side.
+MAX_PIXELS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of the writers.
+
+    Attributes:
+        start, end: The window, epoch seconds.
+        tz: Zone of printed times.
+        pretty: Indented JSON.
+        skip_nulls: Leave out null points, and series without any point.
+        picture: The request's own parameters, for pictures.
+    """
+
+    start: int = 0
+    end: int = 0
+    tz: tzinfo = UTC
+    pretty: bool = False
+    skip_nulls: bool = False
+    picture: Mapping[str, str] = field(default_factory=dict)
+
+    def text(self, name: str, default: str = "") -> str:
+        """A picture option as it was given."""
+        return self.picture.get(name, default)
+
+    def flag(self, name: str) -> bool:
+        """A picture option that is `true` (or 1)."""
+        return self.picture.get(name, "").lower() in ("true", "1", "yes", "on")
+
+    def number(self, name: str) -> float | None:
+        """A picture option that is a number; None when missing.
+
+        Raises:
+            QueryError: it is something else.
+        """
+        given = self.picture.get(name, "")
+        if given in ("", "default"):
+            return None
+        try:
+            value = float(given)
+        except ValueError:
+            raise QueryError(f"{name} must be a number, got {given[:40]!r}") from None
+        if value - value != 0.0:
+            raise QueryError(f"{name} must be a finite number, got {given[:40]!r}")
+        return value
+
+    def pixels(self, name: str, default: int) -> int:
+        """Width or height.
+
+        Raises:
+            QueryError: not a number, or out of bounds.
+        """
+        value = self.number(name)
+        if value is None:
+            return default
+        if not 1 <= value <= MAX_PIXELS:
+            raise QueryError(f"{name} must be 1 to {MAX_PIXELS} pixels, got {value:g}")
+        return int(value)

@@ -1,0 +1,66 @@
+"""Virtual leaves of distributions: found, fetched, and merged before anything is computed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from inapp_monitor.exceptions import QueryError
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
+
+
+def source() -> MemorySource:
+    """Ten slots of 10 s: even ones hold 1..100, odd ones a single 1000; the last is empty."""
+    slots: list[Histogram | None] = [
+        Histogram.of(range(1, 101)) if i % 2 == 0 else Histogram.of([1000.0]) for i in range(9)
+    ]
+    return MemorySource(distributions={"x.time": Slots(1000, 1100, 10, [*slots, None])})
+
+
+def request(**more: object) -> RenderRequest:
+    return RenderRequest(start=990, end=1099, now=2000, **more)  # type: ignore[arg-type]
+
+
+def test_leaves_are_listed_below_the_path() -> None:
+    """The path is a branch, its statistics are leaves, and any percentile can be asked for."""
+    nodes = source().find("x.time.*")
+    assert {"x.time.p95", "x.time.rate", "x.time.stddev"} <= {n.path for n in nodes if n.is_leaf}
+    assert [n.is_leaf for n in source().find("x.time")] == [False]
+    assert [n.path for n in source().find("x.time.p42")] == ["x.time.p42"]
+
+
+def test_rate_is_per_second() -> None:
+    """A slot of 10 s with 100 observations has a rate of 10."""
+    (series,) = evaluate(["x.time.rate"], request(), source())
+    assert series.values[0] == 10.0
+    assert math.isnan(series.values[-1])
+
+
+def test_percentiles_are_merged_not_averaged() -> None:
+    """Over two slots the median is that of all 101 values, far from the average of medians."""
+    (series,) = evaluate(["x.time.p50"], request(max_points=5), source())
+    assert (series.start, series.step) == (1000, 20)
+    assert series.values[0] == pytest.approx(51, rel=0.01)
+    (fine,) = evaluate(["x.time.p50"], request(), source())
+    assert fine.values[1] == pytest.approx(1000, rel=0.01)
+
+
+def test_a_function_sees_the_merged_values() -> None:
+    """Inside an expression percentiles are merged at the step that is drawn as well."""
+    (series,) = evaluate(["scale(x.time.max,2)"], request(max_points=5), source())
+    assert series.values[0] == 2000
+    assert series.step == 20
+
+
+def test_unknown_leaf_is_no_series() -> None:
+    """A statistic that does not exist is not found."""
+    assert evaluate(["x.time.bogus"], request(), source()) == []
+
+
+def test_too_many_series_are_refused() -> None:
+    """A pattern that matches more series than allowed is an error that says so."""
+    many = MemorySource([(f"a.n{i}", 1000, 10, [1.0]) for i in range(1_001)])
+    with pytest.raises(QueryError, match="matches 1001 series"):
+        evaluate(["a.*"], request(), many)
