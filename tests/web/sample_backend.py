@@ -19,6 +19,7 @@ from inapp_monitor.clock import Clock
 from inapp_monitor.guard import Guard
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Method
+from inapp_monitor.query import StoreSource
 from inapp_monitor.web.backend import Backend
 
 #: A Monday, 15:00 UTC.
@@ -313,6 +314,7 @@ def sample_backend(
         "deploys": [{"timestamp": NOW - FAULT_AGE - 20, "label": "2.4.1"}],
         "cost_us": 1.4,
     }
+    store = SampleStore(chosen, clock)
     tracker, not_found = SampleTracker(), SampleNotFound()
     if empty:
         tracker.issues, not_found.rows, known = [], [], {}
@@ -321,8 +323,8 @@ def sample_backend(
         loaded=config.load(given, environ={}),
         clock=clock,
         guard=Guard(),
-        source=None,  # type: ignore[arg-type]  # pages read the store, the render API has its own
-        store=SampleStore(chosen, clock),
+        source=StoreSource(store),
+        store=store,
         tracker=tracker,
         not_found=not_found,
         facts=lambda: {**known, **(facts or {})},

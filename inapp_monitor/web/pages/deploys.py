@@ -12,7 +12,7 @@ _MOST = 12
 def between(backend: Backend, start: float, end: float) -> list[dict[str, Any]]:
     """Deploys of a window, oldest first: `timestamp` and `label`; the latest ones when many."""
     found: list[dict[str, Any]] = []
-    for entry in backend.facts().get("deploys") or ():
+    for entry in backend.known().get("deploys") or ():
         timestamp, label = float(entry["timestamp"]), str(entry["label"])
         if start <= timestamp <= end:
             found.append({"timestamp": timestamp, "label": label})
