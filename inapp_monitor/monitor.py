@@ -260,7 +260,7 @@ class Monitor:
                 self._forked()
             self._pid = pid
             self._last_tick = self._clock.perf()
-            self._adopt_stored_routes()
+            self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
             if not _attached:
                 os.register_at_fork(after_in_child=_after_fork)
@@ -273,11 +273,12 @@ class Monitor:
                 self._ticker = None
                 self.guard.failed("background thread (requests do its work)", error)
 
-    def _adopt_stored_routes(self) -> None:
+    def _stored_routes(self) -> dict[str, str]:
         try:
-            self.recorder.adopt_routes(self._route_names.load())
+            return self._route_names.load()
         except OSError as error:
             self.guard.failed("route names", error)
+            return {}
 
     def _forked(self) -> None:
         """In a child process: the parent keeps its threads, locks, files and what was pending."""
@@ -292,7 +293,7 @@ class Monitor:
         try:
             self._attach_if_needed()
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
-                self.recorder.fold(slices=1)
+                self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
                 self.tick()
         except Exception as error:  # noqa: BLE001  # ours
@@ -416,7 +417,7 @@ class Monitor:
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
         recorder = self.recorder
-        routes = {**self._route_names.load(), **recorder.routes.slugs}
+        routes = {**self._stored_routes(), **recorder.routes.slugs}
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
