@@ -77,6 +77,16 @@ def moment(timestamp: float, zone: tzinfo = UTC) -> str:
     return _at(timestamp, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def period(start: float, end: float, zone: tzinfo = UTC) -> str:
+    """A window: `23 Nov 01:59 – 02:17`, with what both ends share said once."""
+    first, last = _at(start, zone), _at(end, zone)
+    form = "%H:%M:%S" if end - start < 3_600 else "%H:%M"
+    day, other = f"{first.day} {first:%b}", f"{last.day} {last:%b}"
+    if first.year != last.year:
+        day, other = f"{day} {first.year}", f"{other} {last.year}"
+    return f"{day} {first:{form}} – {'' if day == other else other + ' '}{last:{form}}"
+
+
 def iso(timestamp: float) -> str:
     """A point in time for machines, UTC."""
     return _at(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -56,6 +56,16 @@ class Traffic:
         """Requests that raised or answered 5xx."""
         return self.errors.total if self.errors else 0.0
 
+    def watched_s(self) -> float:
+        """Seconds of the window since the first request that is known: of a young installation
+        only these count for a rate."""
+        found = self.durations
+        known = [i for i, slot in enumerate(found.slots) if slot is not None] if found else []
+        if found is None or not known:
+            return float(self.view.span)
+        first = found.start + known[0] * found.step if known[0] else self.view.start
+        return max(self.view.end - max(first, self.view.start), 1.0)
+
     def filled(self, found: readings.Sums, values: Floats) -> Floats:
         """Values with zeros where other requests, or later none, show that it was watched."""
         every = [*self.classes.values(), *([self.errors] if self.errors else [])]
@@ -76,7 +86,7 @@ class Traffic:
         whole = self.durations.whole if self.durations and self.count else None
         return {
             "requests": self.count,
-            "rate": self.count / self.view.span,
+            "rate": self.count / self.watched_s(),
             "errors": self.error_count,
             "error_rate": 100 * min(self.error_count / self.count, 1.0) if self.count else None,
             "p50": whole.quantile(0.5) if whole else None,
@@ -146,7 +156,7 @@ def _throughput(
     total = traffic.count
     return drawing.chart(
         "Throughput", "rate", view.start, view.end, series, markers,
-        summary=human.value(total / view.span, "rate") if total else "",
+        summary=human.value(total / traffic.watched_s(), "rate") if total else "",
         description=f"Requests a second by status class, {human.count(total)} in all",
         change=_change(total, before.count if before else None, ghost, "requests", False),
     )  # fmt: skip
