@@ -281,6 +281,8 @@ class Monitor:
             self._last_tick = self._clock.perf()
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
+            if self._unhook is not None:  # a parent's process installed them, and we are its child
+                self._unhook()
             self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
             if environ is not None:
                 self._root_url = login_token.root_url(environ, self.settings.mount)
