@@ -95,7 +95,7 @@ class Answer:
         return b"".join(self.written) + b"".join(self.chunks)
 
 
-class ClientLeft(OSError):
+class ClientLeftError(OSError):
     """What the server's own socket raises."""
 
 
@@ -157,7 +157,7 @@ def serve(
             answer.length = len(body) if hasattr(body, "__len__") else None
             for chunk in body:
                 if leave_after == len(answer.chunks):
-                    raise ClientLeft("broken pipe")
+                    raise ClientLeftError("broken pipe")
                 answer.chunks.append(chunk)
         finally:
             if close and hasattr(body, "close"):

@@ -442,7 +442,7 @@ def test_client_gone(wrap: Any, chunks_sent: int) -> None:
     """Whenever the client leaves, the body is closed once and nothing else happens."""
     body = Body(b"a", b"b", b"c")
     answer = serve(wrap(returns(body)), leave_after=chunks_sent)
-    assert type(answer.error).__name__ == "ClientLeft"
+    assert type(answer.error).__name__ == "ClientLeftError"
     assert body.closed == 1
 
 
