@@ -188,12 +188,12 @@ def partial(bench: Bench) -> Callable[[], Any]:
 
 
 def callable_object(bench: Bench) -> Callable[[], Any]:
-    class Callable_:
+    class Doer:
         def __call__(self) -> int:
             bench.work()
             return 7
 
-    return bench.timer()(Callable_())
+    return bench.timer()(Doer())
 
 
 def builtin(bench: Bench) -> Callable[[], Any]:
@@ -357,14 +357,14 @@ def test_coroutine_that_is_cancelled(bench: Bench) -> None:
 def test_asynchronous_callables_in_disguise(bench: Bench, wrapped: str) -> None:
     """An object with an async call, and a partial of a coroutine, are timed as coroutines."""
 
-    class Callable_:
+    class Doer:
         async def __call__(self) -> int:
             bench.work(10)
             await asyncio.sleep(0)
             bench.work(10)
             return 7
 
-    function: Any = Callable_() if wrapped == "object" else functools.partial(Callable_().__call__)
+    function: Any = Doer() if wrapped == "object" else functools.partial(Doer().__call__)
     assert asyncio.run(bench.timer()(function)()) == 7
     assert bench.times == [20]
 
