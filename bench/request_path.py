@@ -54,7 +54,7 @@ def hello(environ: dict[str, Any], start_response: App) -> list[bytes]:
 
 def flask_hello() -> App:
     """The smallest Flask application."""
-    app = Flask("bench")
+    app = Flask(__name__)
 
     @app.route("/hello")
     def view() -> str:

@@ -80,6 +80,9 @@ class Hooks(Protocol):
     def not_found(self, exchange: Exchange, /) -> None:
         """Note a 404."""
 
+    def answered_5xx(self, exchange: Exchange, /) -> None:
+        """Note a 5xx for which no exception has been seen."""
+
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
 
@@ -142,8 +145,11 @@ class Exchange:
                     self.route = ask(self)
                     if self.route is not None:
                         break
-            if status.startswith("404"):
-                self.hooks.not_found(self)
+            if status >= "4":
+                if status.startswith("404"):
+                    self.hooks.not_found(self)
+                elif status.startswith("5") and exc_info is None and self.error is None:
+                    self.hooks.answered_5xx(self)
         except Exception as error:  # noqa: BLE001  # ours: the application must not see it
             if isinstance(status, str):
                 self.hooks.broke(error)
@@ -354,7 +360,7 @@ def build(
     app: WSGIApp,
     hooks: Hooks,
     clock: Callable[[], float],
-    tick: Callable[[float], float],
+    tick: Callable[[float, Environ], float],
     mount: str,
     serve: WSGIApp,
 ) -> WSGIApp:
@@ -364,8 +370,8 @@ def build(
         app: The application.
         hooks: Where everything seen goes.
         clock: Performance counter, seconds.
-        tick: Called with the time when due; returns when it wants to be called next. It must not
-            raise.
+        tick: Called with the time and the environ when due; returns when it wants to be called
+            next. It must not raise.
         mount: Path whose requests go to `serve` and are not recorded.
         serve: The dashboard.
 
@@ -396,7 +402,7 @@ def build(
             else:
                 start = clock()
                 if start > due:
-                    due = tick(start)
+                    due = tick(start, environ)
                 exchange = exchange_type()
                 exchange._start_response = start_response
                 exchange.environ = environ

@@ -27,14 +27,17 @@ from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
+from inapp_monitor.integrations import logging as error_channels
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
+from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
 from inapp_monitor.recorder.timers import Timer
 from inapp_monitor.route_names import RouteNames
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
+from inapp_monitor.web import login_token
 
 if TYPE_CHECKING:
     from inapp_monitor.web.app import WebApp
@@ -100,6 +103,8 @@ class Monitor:
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
+        self._root_url = ""
+        self._unhook: Callable[[], None] | None = None
         self._make_locks()
         self._make_parts()
         self._connect_frameworks(app, route)
@@ -133,6 +138,7 @@ class Monitor:
             first_use=self._attach_if_needed,
         )
         self.put = self.recorder.pending.append
+        self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
 
     def _connect_frameworks(
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
@@ -166,14 +172,18 @@ class Monitor:
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
         self._attach_if_needed()
-        route = exchange.route
-        name = getattr(route, "rule", route)
-        issue_id = self.tracker.capture(
-            error, exchange.environ, route=name if isinstance(name, str) else None
-        )
+        issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
+
+    def answered_5xx(self, exchange: Exchange, /) -> None:
+        """Capture a 5xx that came without an exception: an event of its own."""
+        self._attach_if_needed()
+        if exchange.environ is not None:
+            self.tracker.capture_status(
+                exchange.status or "", exchange.environ, route=_template(exchange)
+            )
 
     def broke(self, error: BaseException, /) -> None:
         """Note a failure of our own on the request path."""
@@ -236,6 +246,15 @@ class Monitor:
             self.guard.failed("capture_exception", failure)
             return None
 
+    def capture_message(self, message: str, level: str = "error") -> str | None:
+        """Record a message as an event of its own. Returns the issue's id."""
+        try:
+            self._attach_if_needed()
+            return self.tracker.capture_message(message, level=level)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.guard.failed("capture_message", failure)
+            return None
+
     def _record_timing(self, name: str, milliseconds: float) -> None:
         try:
             self.recorder.instruments.record(TIMER, name, milliseconds)
@@ -249,8 +268,8 @@ class Monitor:
         if self._pid != os.getpid():
             self._attach()
 
-    def _attach(self) -> None:
-        """Begin to live in this process."""
+    def _attach(self, environ: Environ | None = None) -> None:
+        """Begin to live in this process; `environ` tells the server's address."""
         with self._attach_lock:
             pid = os.getpid()
             if self._pid == pid:
@@ -259,8 +278,11 @@ class Monitor:
                 self._forked()
             self._pid = pid
             self._last_tick = self._clock.perf()
-            self._adopt_stored_routes()
+            self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
+            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
+            if environ is not None:
+                self._root_url = login_token.root_url(environ, self.settings.mount)
             if not _attached:
                 os.register_at_fork(after_in_child=_after_fork)
                 atexit.register(_at_exit)
@@ -272,11 +294,12 @@ class Monitor:
                 self._ticker = None
                 self.guard.failed("background thread (requests do its work)", error)
 
-    def _adopt_stored_routes(self) -> None:
+    def _stored_routes(self) -> dict[str, str]:
         try:
-            self.recorder.adopt_routes(self._route_names.load())
+            return self._route_names.load()
         except OSError as error:
             self.guard.failed("route names", error)
+            return {}
 
     def _forked(self) -> None:
         """In a child process: the parent keeps its threads, locks, files and what was pending."""
@@ -286,10 +309,11 @@ class Monitor:
         self._web = None
         self.recorder.forked()
 
-    def _request_tick(self, now: float) -> float:
+    def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
         try:
-            self._attach_if_needed()
+            if self._pid != os.getpid():
+                self._attach(environ)
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
                 self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
@@ -316,8 +340,9 @@ class Monitor:
                 self._tick_lock.release()
 
     def _work(self) -> None:
-        self._last_tick = self._clock.perf()
+        begin = self._last_tick = self._clock.perf()
         for part, work in (
+            ("login token", self._announce),
             ("recorder", self._fold),
             ("store", self.store.flush),
             ("route names", self._save_route_names),
@@ -331,10 +356,18 @@ class Monitor:
                 except Exception as error:  # noqa: BLE001  # ours
                     self.guard.failed(part, error)
         self.recorder.bound_pending()
+        self._own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+
+    def _announce(self) -> None:
+        """Tell the people at the terminal where the dashboard is, when its token is new."""
+        url, self._root_url = self._root_url, ""
+        if url and self._authorizer is None:
+            login_token.announce(login_token.obtain(self.settings, self.guard), url)
 
     def _fold(self) -> None:
         folded = self.recorder.fold()
         batch = self.recorder.take()
+        batch.scalars.extend(self._own_numbers.take(int(self._clock.wall())))
         self.store.add(batch)
         signals = _loaded_signals()
         if signals is not None:
@@ -361,6 +394,8 @@ class Monitor:
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid != os.getpid():
             return
+        if self._unhook is not None:
+            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
@@ -375,7 +410,8 @@ class Monitor:
     def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request below the mount."""
         try:
-            self._attach_if_needed()
+            if self._pid != os.getpid():
+                self._attach(environ)
             if self._web is None:
                 self._web = self._build_web()
             mount = self.settings.mount
@@ -415,23 +451,25 @@ class Monitor:
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
         recorder = self.recorder
-        routes = {**self._route_names.load(), **recorder.routes.slugs}
+        routes = {**self._stored_routes(), **recorder.routes.slugs}
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
-            "dropped": {
-                "requests": recorder.dropped_requests,
-                "not found": recorder.dropped_not_found,
-                **recorder.instruments.refused,
-            },
+            "release": self.tracker.release,
+            "dropped": self._own_numbers.drops(),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
             ],
             "ticker": "thread" if self._ticker is not None else "requests",
         }
+
+
+def _template(exchange: Exchange) -> str | None:
+    route = getattr(exchange.route, "rule", exchange.route)
+    return route if isinstance(route, str) else None
 
 
 def _loaded_signals() -> Any:

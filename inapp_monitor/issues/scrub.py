@@ -19,8 +19,8 @@ HIDDEN = "[scrubbed]"
 
 #: Substrings of names (lower case, `_` between words) that hide a value.
 _NAMES = (
-    r"auth(?!or)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
-    r"|session|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
+    r"auth(?!ors?(?:_|$)|ority|ored)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
+    r"|session|sessid|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
     r"|(?:^|_)(?:pass|sid|sso|ssn|pin|otp|mfa|identity|salt)(?:_|$)"
     r"|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|[a-z0-9]_?keys?$"
 )
@@ -61,10 +61,15 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNED_LITERAL = re.compile(
-    rf"""((?:["']?){_TEXT_NAMES}(?:["']?)\s*(?:=>|[:=])\s*[bfru]{{0,2}})("[^"]*"|'[^']*')""",
+    rf"""((?:["']?){_TEXT_NAMES}(?:["']?)[^\S\n]*(?:=>|[:=])[^\S\n]*[bfru]{{0,2}})"""
+    r"""("[^"\n]*"|'[^'\n]*')""",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
+#: A pair of a query string inside a text; its name may be percent-encoded.
+_URL_PAIR = re.compile(r"""((?:^|[?&'"]))([^=&?\s"'#]{1,100})=([^&\s"'#]+)""")
+#: Inside of a key whose first line is not in sight.
+_BASE64_LINE = re.compile(r"^[ \t]*[A-Za-z0-9+/=]{60,}[ \t]*$", re.MULTILINE)
+_CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
 
 
 @lru_cache(maxsize=4096)
@@ -119,14 +124,18 @@ class Scrubber:
         text = self._looks(text)
         if "=" in text or ":" in text:
             text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
+            if "&" in text or "?" in text:
+                text = _URL_PAIR.sub(self._hide_pair, text)
         return text
 
-    def source(self, line: str) -> str:
-        """A line of source code; only literals are hidden, `token = token` stays readable."""
-        line = self._looks(line)
-        if "=" in line or ":" in line:
-            line = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', line)
-        return line
+    def source(self, lines: Sequence[str]) -> list[str]:
+        """Lines of source code; only literals are hidden, `token = token` stays readable.
+
+        The number of lines stays the same, also where a secret spans several.
+        """
+        text = self._looks("\n".join(lines))
+        text = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', text)
+        return _BASE64_LINE.sub(HIDDEN, text).split("\n")
 
     def query(self, query: str) -> str:
         """A query string or form body: values under secret names, and what looks like one."""
@@ -145,6 +154,12 @@ class Scrubber:
             else:
                 pairs.append(self._looks(pair))
         return "&".join(pairs)
+
+    def _hide_pair(self, match: re.Match[str]) -> str:
+        start, name, value = match.groups()
+        if value.startswith(HIDDEN) or not self.hides(unquote_plus(name), unquote_plus(value)):
+            return match[0]
+        return f"{start}{name}={HIDDEN}"
 
     def tree(self, value: Any, text: Callable[[str], str] | None = None) -> Any:
         """A copy of JSON-like data with the secrets replaced, at any depth."""
@@ -167,7 +182,7 @@ class Scrubber:
         return value
 
     def _looks(self, text: str) -> str:
-        text = _TOKENS.sub(HIDDEN, text)
+        text = _TOKENS.sub(_hide_token, text)
         text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
         if "://" in text:
             text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
@@ -175,6 +190,10 @@ class Scrubber:
         for pattern in self._patterns:
             text = pattern.sub(HIDDEN, text)
         return text
+
+
+def _hide_token(match: re.Match[str]) -> str:
+    return HIDDEN + "\n" * match[0].count("\n")
 
 
 def _hide_card(match: re.Match[str]) -> str:

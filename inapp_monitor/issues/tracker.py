@@ -31,7 +31,7 @@ from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, add_tag
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.release import detect_release
-from inapp_monitor.issues.scrub import Scrubber
+from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 from inapp_monitor.issues.signature import key_of, shapes_of
 from inapp_monitor.issues.storage import Delta, Identity, Outcome, StoredEvent
 
@@ -344,7 +344,7 @@ class Tracker:
         found = grouping.group(shapes_of(exception, self._places))
         if given:
             found = grouping.group_by(given, found)
-        known = self._remember(memory, found, chain.class_qualname(type(exception)), "error")
+        known = self._remember(memory, found, chain.class_short_name(type(exception)), "error")
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
         memory.cache[key] = (known, codes)
@@ -470,6 +470,7 @@ class Tracker:
         with memory.lock:
             delta, known.delta = known.delta, Delta()
             known.in_flight = delta
+        self._clean(delta)
         outcome = Outcome()
         identity, release, limits = known.identity, self.release, self._limits
         taken = self._database.submit(
@@ -506,9 +507,22 @@ class Tracker:
             self._digest(memory)
         with memory.lock:
             totals = [(known, known.total()) for known in memory.known.values()]
-        return [
+        pending = [
             Pending(known.identity, total, self.release) for known, total in totals if total.count
         ]
+        for entry in pending:
+            self._clean(entry.delta)
+        return pending
+
+    def _clean(self, delta: Delta) -> None:
+        """Scrub what was counted as it came, and make it fit for the database."""
+        delta.route = clean_text(delta.route)
+        tags: dict[tuple[str, str], int] = {}
+        for (name, value), count in delta.tags.items():
+            shown = HIDDEN if self._scrubber.hides(name, value) else self._scrubber.text(value)
+            tag = clean_text(name), clean_text(shown)
+            tags[tag] = tags.get(tag, 0) + count
+        delta.tags = tags
 
     def _relocate(self) -> None:
         """Learn which issues the fingerprints belong to after a merge or split."""

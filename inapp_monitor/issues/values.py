@@ -24,6 +24,7 @@ from inapp_monitor.issues.chain import (
     class_module,
     class_namespace,
     class_qualname,
+    class_short_name,
 )
 
 MAX_VALUE_CHARS = 1_000
@@ -32,6 +33,8 @@ MAX_DEPTH = 4
 #: Integers above this many bits are described: printing them takes quadratic time.
 MAX_INT_BITS = 2_000
 HIDDEN = "[scrubbed]"
+
+_HIDDEN_ITEM = object()
 
 #: Standard types whose own repr runs no foreign code; looked up by name, nothing is imported.
 _PLAIN = frozenset(
@@ -135,6 +138,8 @@ class Renderer:
         cls = type(value)
         if value is None or cls is bool or cls is float:
             return self._put(repr(value))
+        if value is _HIDDEN_ITEM:
+            return self._put(HIDDEN)
         if cls is str:
             return self._text(str(value), "")
         if cls is int:
@@ -151,7 +156,7 @@ class Renderer:
         return None
 
     def _compound(self, value: Any, cls: type, depth: int) -> None:
-        name = class_qualname(cls)
+        name = class_short_name(cls)
         if (class_module(cls), name) in _PLAIN:
             self._put(repr(value)[: self._room + 1])
         elif issubclass(cls, _FUNCTIONS + _RUNNING + (io.IOBase, types.ModuleType, type)):
@@ -215,7 +220,10 @@ class Renderer:
             self._put(f"{opening}…{closing}")
         else:
             self._put(opening)
-            self._items(islice(base.__iter__(value), MAX_ITEMS), depth, length)
+            items = list(islice(base.__iter__(value), MAX_ITEMS))
+            if length == 2 and type(items[0]) is str and self._hides(items[0][:100], items[-1]):
+                items[-1] = _HIDDEN_ITEM  # a pair, such as a header
+            self._items(items, depth, length)
             self._put(",)" if cls is tuple and length == 1 else closing)
         if not plain:
             self._put(")")
