@@ -72,9 +72,11 @@ class DistributionGeometry:
 
     def slot_offset(self, archive: int, timestamp: int) -> int:
         """Where the slot of an interval is."""
-        page, number = divmod(
-            self.retention.archives[archive].slot(timestamp), self.per_page[archive]
-        )
+        return self.offset_of_slot(archive, self.retention.archives[archive].slot(timestamp))
+
+    def offset_of_slot(self, archive: int, slot: int) -> int:
+        """Where a slot is, by its number."""
+        page, number = divmod(slot, self.per_page[archive])
         return self.offsets[archive] + page * PAGE + number * self.slot_size(archive)
 
 

@@ -42,6 +42,21 @@ class DistributionFile(RingFile[Histogram, Histogram]):
         )
         return distribution_format.unpack_slot(data, timestamp)
 
+    def times(self, archive: int) -> Sequence[int]:
+        if self.file is None:
+            return []
+        geometry = self.geometry
+        start, end = (*geometry.offsets, geometry.size)[archive : archive + 2]
+        data = memoryview(self.file.read(end - start, start))
+        size = geometry.slot_size(archive)
+        slots = range(geometry.retention.archives[archive].points)
+        offsets = (geometry.offset_of_slot(archive, slot) - start for slot in slots)
+        return [
+            distribution_format.slot_time(data[at : at + size])
+            for at in offsets
+            if at + size <= len(data)
+        ]
+
     def merged(self, row: Histogram | None, delta: Histogram) -> Histogram:
         result = delta.copy() if row is None else row.copy()
         if row is not None:

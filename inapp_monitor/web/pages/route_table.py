@@ -44,7 +44,7 @@ def names(backend: Backend) -> dict[str, list[str]]:
 
 def templates(backend: Backend) -> dict[str, str]:
     """Routes by slug as their framework writes them, as far as they are known."""
-    routes = backend.facts().get("routes") or {}
+    routes = backend.known().get("routes") or {}
     return {slug: str(entry.get("route") or slug) for slug, entry in routes.items()}
 
 
