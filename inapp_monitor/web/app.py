@@ -17,7 +17,17 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.web import auth, login_token, metrics, render, static
+from inapp_monitor.web import (
+    auth,
+    events,
+    functions,
+    login_token,
+    metrics,
+    render,
+    static,
+    tags,
+    version,
+)
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
     errors,
@@ -291,4 +301,5 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    return [overview, routes, errors, not_found, search, status, render, metrics]
+    pages = [overview, routes, errors, not_found, search, status]
+    return [*pages, render, metrics, functions, events, tags, version]
