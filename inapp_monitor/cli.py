@@ -6,13 +6,12 @@ Exit status: 0 done, 2 wrong input (one line on stderr that names it).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from inapp_monitor import __version__
+from inapp_monitor import __version__, cli_store
 from inapp_monitor import config as configuration
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.exceptions import MonitorError
@@ -169,6 +168,5 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
     )
 
 
-def _register(commands: list[Callable[..., Any]]) -> None:
-    for command in commands:
-        main.add_command(command)  # type: ignore[arg-type]
+for command in cli_store.COMMANDS:
+    main.add_command(command)

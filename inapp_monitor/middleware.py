@@ -230,7 +230,8 @@ class Exchange:
         moved = self.environ.get("SCRIPT_NAME", "") if self.environ is not None else ""
         if moved == self.script_name:
             return template
-        return f"{moved.removeprefix(self.script_name)}{template}"
+        prefix = moved.removeprefix(self.script_name).rstrip("/")
+        return f"{prefix}{template}"
 
     # -- the iterable that the server sees
 

@@ -85,7 +85,7 @@ class Monitor:
         token: str | None = None,
         authorizer: Callable[[Environ], object] | None = None,
         config: str | os.PathLike[str] | None = None,
-        route: Callable[[Environ], str | None] | None = None,
+        route: Callable[[Environ], str | None] | Iterable[str] | None = None,
         clock: Clock = SYSTEM,
         **settings: object,
     ) -> None:
@@ -141,14 +141,13 @@ class Monitor:
         self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
 
     def _connect_frameworks(
-        self, app: object, route: Callable[[Environ], str | None] | None
+        self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
         self._connected = integrations.connect(app, self.guard)
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
         if route is not None:
-            ask = route
-            self.route_askers.insert(0, lambda exchange: ask(exchange.environ or {}))
+            self.route_askers.insert(0, integrations.asker(route))
 
     # -- WSGI
 
@@ -281,6 +280,8 @@ class Monitor:
             self._last_tick = self._clock.perf()
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
+            if self._unhook is not None:  # a parent's process installed them, and we are its child
+                self._unhook()
             self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
             if environ is not None:
                 self._root_url = login_token.root_url(environ, self.settings.mount)
