@@ -13,13 +13,13 @@ thread. Every entry from outside is guarded: no exception of ours reaches the ap
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor import config as configuration
 from inapp_monitor import integrations, middleware
@@ -29,12 +29,12 @@ from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.integrations import logging as error_channels
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.issues.tracker import BeforeSend
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
-from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
+from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
-from inapp_monitor.recorder.timers import Timer
 from inapp_monitor.route_names import RouteNames
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
@@ -42,8 +42,6 @@ from inapp_monitor.web import login_token
 
 if TYPE_CHECKING:
     from inapp_monitor.web.app import WebApp
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
@@ -56,7 +54,7 @@ _MISSED_TICKS = 3.0
 _attached: weakref.WeakSet[Monitor] = weakref.WeakSet()
 
 
-class Monitor:
+class Monitor(Calls):
     """A WSGI application that behaves as the one it wraps, watches it, and serves `/_metrics`.
 
     Args:
@@ -68,6 +66,8 @@ class Monitor:
         config: A TOML file with settings.
         route: Called with the environ while a request is answered; its name for the request
             (a template such as `/users/<id>`, not a path) or None.
+        before_send: Called with each event about to be stored; returns it, changed or not, or None
+            to keep only its count.
         clock: Source of time, for tests.
         **settings: Any name of `config.Settings`.
 
@@ -87,6 +87,7 @@ class Monitor:
         authorizer: Callable[[Environ], object] | None = None,
         config: str | os.PathLike[str] | None = None,
         route: Callable[[Environ], str | None] | Iterable[str] | None = None,
+        before_send: BeforeSend | None = None,
         clock: Clock = SYSTEM,
         **settings: object,
     ) -> None:
@@ -104,11 +105,12 @@ class Monitor:
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
-        self._root_url = ""
+        self._root_url: str | None = None
         self._unhook: Callable[[], None] | None = None
         self._live: set[Exchange] = set()
         self._make_locks()
         self._make_parts()
+        self.tracker.before_send = before_send
         self._connect_frameworks(app, route)
         self._handle = (
             middleware.build(
@@ -141,6 +143,8 @@ class Monitor:
             first_use=self._attach_if_needed,
         )
         self.put = self.recorder.pending.append
+        record = self.recorder.instruments.record if settings.enabled else record_nothing
+        super().__init__(record, clock.perf)
         self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
 
     def _connect_frameworks(
@@ -202,49 +206,6 @@ class Monitor:
 
     # -- what users call
 
-    def incr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
-        """Count: add `value` to a counter. `rate` is accepted for StatsD's sake and changes
-        nothing: in process there is no reason to sample."""
-        self.recorder.instruments.record(COUNTER, name, value)
-
-    def decr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
-        """Count down: subtract `value` from a counter."""
-        try:
-            value = -value
-        except TypeError:
-            pass  # `record` says what is wrong with it
-        self.recorder.instruments.record(COUNTER, name, value)
-
-    def gauge(self, name: str, value: float, rate: float = 1, delta: bool = False) -> None:  # noqa: ARG002
-        """Set a gauge to `value`, or move it by `value` when `delta`."""
-        self.recorder.instruments.record(GAUGE_DELTA if delta else GAUGE, name, value)
-
-    def timing(self, name: str, delta: float | timedelta, rate: float = 1) -> None:  # noqa: ARG002
-        """Record a duration in milliseconds (or a timedelta)."""
-        self.recorder.instruments.record(TIMER, name, delta)
-
-    def set(self, name: str, value: object, rate: float = 1) -> None:  # noqa: ARG002
-        """Count the distinct values of a step, within this process."""
-        self.recorder.instruments.record(SET, name, value)
-
-    def timer(self, name: str, rate: float = 1) -> Timer:  # noqa: ARG002
-        """Time a block (`with monitor.timer("x"):`) or a function (`@monitor.timer("x")`)."""
-        return Timer(name, self._record_timing, self._clock.perf)
-
-    def timed(self, name: str | F | None = None) -> Any:
-        """Decorator that times a function; its name is `module.function` unless given.
-
-        Right for functions, methods, generators, coroutines and async generators.
-        """
-        if name is not None and not isinstance(name, str):
-            return self.timed(None)(name)
-
-        def decorate(function: F) -> F:
-            series = name or _qualified_name(function)
-            return self.timer(series)(function)
-
-        return decorate
-
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""
         error = error or sys.exception()
@@ -266,21 +227,14 @@ class Monitor:
             self.guard.failed("capture_message", failure)
             return None
 
-    def _record_timing(self, name: str, milliseconds: float) -> None:
-        try:
-            self.recorder.instruments.record(TIMER, name, milliseconds)
-        except Exception:
-            if self.settings.strict:
-                raise
-
     # -- life
 
     def _attach_if_needed(self) -> None:
         if self._pid != os.getpid():
             self._attach()
 
-    def _attach(self, environ: Environ | None = None) -> None:
-        """Begin to live in this process; `environ` tells the server's address."""
+    def _attach(self) -> None:
+        """Begin to live in this process."""
         with self._attach_lock:
             pid = os.getpid()
             if self._pid == pid:
@@ -294,11 +248,7 @@ class Monitor:
             if self._unhook is not None:  # a parent's process installed them, and we are its child
                 self._unhook()
             self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
-            if environ is not None:
-                self._root_url = login_token.root_url(environ, self.settings.mount)
-            if not _attached:
-                os.register_at_fork(after_in_child=_after_fork)
-                atexit.register(_at_exit)
+            _watch_process()
             _attached.add(self)
             self._ticker = Ticker(self.tick, self.settings.flush_interval_s)
             try:
@@ -325,8 +275,8 @@ class Monitor:
     def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
         try:
-            if self._pid != os.getpid():
-                self._attach(environ)
+            self._attach_if_needed()
+            self._note_address(environ)
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
                 self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
@@ -371,9 +321,16 @@ class Monitor:
         self.recorder.bound_pending()
         self._own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
 
+    def _note_address(self, environ: Environ) -> None:
+        """Remember, once, what the server calls itself: for the login URL."""
+        if self._root_url is None:
+            self._root_url = login_token.root_url(environ, self.settings.mount)
+
     def _announce(self) -> None:
         """Tell the people at the terminal where the dashboard is, when its token is new."""
-        url, self._root_url = self._root_url, ""
+        url = self._root_url
+        if url:
+            self._root_url = ""
         if url and self._authorizer is None:
             login_token.announce(login_token.obtain(self.settings, self.guard), url)
 
@@ -423,8 +380,8 @@ class Monitor:
     def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request below the mount."""
         try:
-            if self._pid != os.getpid():
-                self._attach(environ)
+            self._attach_if_needed()
+            self._note_address(environ)
             if self._web is None:
                 self._web = self._build_web()
             mount = self.settings.mount
@@ -490,11 +447,11 @@ def _loaded_signals() -> Any:
     return sys.modules.get("inapp_monitor.signals")
 
 
-def _qualified_name(function: Any) -> str:
-    function = getattr(function, "__func__", getattr(function, "func", function))
-    module = getattr(function, "__module__", "") or ""
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return f"{module}.{name}".replace(".<locals>", "").replace("<lambda>", "lambda").strip(".")
+@functools.cache
+def _watch_process() -> None:
+    """Once a process: know of its forks and of its end."""
+    os.register_at_fork(after_in_child=_after_fork)
+    atexit.register(_at_exit)
 
 
 def _after_fork() -> None:
