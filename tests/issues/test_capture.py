@@ -446,6 +446,21 @@ def test_too_many_fingerprints_are_one_issue(
     assert counts == [1, 1, 1, 1, 1, 15]
 
 
+def test_an_issue_gets_its_title_from_a_later_event(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When there was no room for the first events, the name comes with the first one kept."""
+    monkeypatch.setattr("inapp_monitor.issues.tracker.MAX_WAITING_NEW", 0)
+    monitor.tracker.capture(caught(divide, 1, 0))
+    monitor.tick()
+    assert monitor.only_issue().summary.title == "ZeroDivisionError"
+    monkeypatch.undo()
+    monitor.tracker.capture(caught(divide, 1, 0))
+    monitor.tick()
+    assert monitor.only_issue().summary.title == "ZeroDivisionError: division by zero"
+    assert monitor.tracker.status().dropped_events == {"too many at once": 1}
+
+
 def test_counts_for_series(monitor: Monitor) -> None:
     """What was counted since the last call, by issue."""
     issue = monitor.tracker.capture(caught(divide, 1, 0))
