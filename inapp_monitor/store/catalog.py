@@ -267,7 +267,7 @@ class Catalog:
             present.add(name)
         for name in [n for n in self._ceilings if n not in present]:
             self.drop(name)
-        self._index()
+        self.index()
 
     def _open(self, name: str, kind: str) -> None:
         if name in self.groups:
@@ -304,7 +304,7 @@ class Catalog:
         self.distributions[path] = distribution
         return distribution
 
-    def _index(self) -> None:
+    def index(self) -> None:
         """The series of all groups, by path; a series keeps its object while it keeps its place."""
         old, self.series = self.series, {}
         for group in self.groups.values():
