@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import functions, grammar
 from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
 from inapp_monitor.query.registry import FUNCTIONS, Function, Groups, bind
 from inapp_monitor.query.request import Budget, RenderRequest
 from inapp_monitor.query.series import Floats, Normalized, Series
-from inapp_monitor.query.sources import Source, Window
+from inapp_monitor.query.sources import Slots, Source, Window
 from inapp_monitor.query.tagged import select
 
 functions.load()
@@ -50,8 +52,9 @@ def evaluate(targets: Sequence[str], request: RenderRequest, source: Source) -> 
             continue  # somebody is typing it
     context = Context(request, source)
     found: list[Series] = []
-    for tree in trees:
-        found += context.series_of(tree)
+    with np.errstate(all="ignore"):  # what overflows is infinite, what has no value is null
+        for tree in trees:
+            found += context.series_of(tree)
     return found
 
 
@@ -89,6 +92,25 @@ class Context:
             node = grammar.without_pipes(node)
         return self._in_window(start, end)._as_series(node, values)
 
+    def first_path(self) -> str:
+        """The first argument of the running function as the path that it is.
+
+        Raises:
+            QueryError: it is something else.
+        """
+        if self._first is None or not isinstance(self._first[0], Path):
+            raise QueryError("the first argument must be a path")
+        text = self._first[0].text
+        for name, value in self._first[1].items():
+            text = text.replace(f"${name}", str(value))
+        return text
+
+    def distribution(self, path: str) -> Slots | None:
+        """The histograms of a distribution in the present window."""
+        slots = self.source.distribution(path, self._window())
+        self.budget.spend(len(slots.histograms) if slots else 0)
+        return slots
+
     def evaluate_text(self, target: str) -> list[Series]:
         """Another target, over the same window."""
         if len(target) > self.request.limits.target_length:
@@ -119,6 +141,8 @@ class Context:
 
     def _as_series(self, node: Node, values: dict[str, Any]) -> list[Series]:
         result = self._value(node, values)
+        if isinstance(result, Groups) and not result.lists:
+            return []
         if isinstance(result, Groups):
             raise QueryError("mapSeries() can only be an argument of reduceSeries()")
         if not isinstance(result, list):

@@ -33,6 +33,7 @@ EXPECTATIONS = {
     "interval": "an interval such as '5min' in quotes",
     "node": "the number of a node",
     "nodeOrTag": "the number of a node or a tag name in quotes",
+    "path": "the path of a distribution",
     "seriesList": "a series list",
     "seriesLists": "groups of series, as mapSeries() makes them",
     "string": "a text in quotes",
@@ -218,8 +219,10 @@ def convert(f: Function, param: Param, value: Any) -> Any:
     """
     if value is None and param.type == "boolean":
         return False
-    if value is None and param.default is None and not param.required:
+    if value is None and param.default is None and not param.required and not param.multiple:
         return None
+    if isinstance(value, bool) and any(value is option for option in param.options):
+        return value
     try:
         converted = _CONVERTERS[param.type](value, param)
     except (TypeError, ValueError, OverflowError):
@@ -244,7 +247,9 @@ def _shown(value: Any) -> str:
 
 def _to_boolean(value: Any, _param: Param) -> bool:
     if isinstance(value, str):
-        return {"true": True, "false": False}[value.lower()] if value else False
+        if value.lower() not in ("true", "false", ""):
+            raise ValueError
+        return value.lower() == "true"
     if isinstance(value, list):
         raise TypeError
     return bool(value)
@@ -294,9 +299,9 @@ def _to_interval(value: Any, _param: Param) -> str:
 
 
 def _to_text(value: Any, _param: Param) -> str:
-    if isinstance(value, (list, tuple)) or value is None:
+    if not isinstance(value, str):
         raise TypeError
-    return value if isinstance(value, str) else str(value)
+    return value
 
 
 def _to_node(value: Any, _param: Param) -> int | str:
@@ -333,6 +338,13 @@ def _to_groups(value: Any, _param: Param) -> list[list[Series]]:
     raise TypeError
 
 
+def _to_path(value: Any, _param: Param) -> str:
+    """A text; an unquoted path comes as the series that it matches, and is looked up later."""
+    if isinstance(value, list):
+        return ""
+    return _to_text(value, _param)
+
+
 def _to_any(value: Any, param: Param) -> Any:
     if isinstance(value, list):
         return _to_series_list(value, param)
@@ -362,6 +374,7 @@ _CONVERTERS: dict[str, Callable[[Any, Param], Any]] = {
     "node": _to_integer,
     "nodeOrTag": _to_node,
     "seriesList": _to_series_list,
+    "path": _to_path,
     "seriesLists": _to_groups,
     "string": _to_text,
     "tag": _to_text,

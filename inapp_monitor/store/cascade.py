@@ -80,7 +80,7 @@ class Plan(Generic[Row, Delta]):
         self.too_old: list[int] = []
         self.marks = list(marks)
         self._rings = rings
-        self._now = now
+        self._now = max(now, 0)  # before 1970 there is nothing to be late for
         archives = rings.retention.archives
         self._changed: list[set[int]] = [set() for _ in archives]
         for archive, timestamp in again:

@@ -131,6 +131,7 @@ def test_it_stops_when_told_to_and_says_what_was_answered(
     process.line(LINE)
 
 
+@pytest.mark.compat
 def test_two_workers_tell_one_truth(start: Callable[..., Process], tmp_path: Path) -> None:
     """Whichever worker of gunicorn is asked answers for both."""
     port = free_port()

@@ -103,3 +103,24 @@ def test_every_page_loads_over_a_real_store(monitor: Monitor) -> None:
     assert "kettle is empty" in text
     assert "test_live.py" in text
     assert not monitor.guard.faults
+
+
+def test_a_posted_deploy_is_a_line_in_the_charts(monitor: Monitor) -> None:
+    """Marked with its words, and what the page compares with."""
+    client = Client(monitor)
+    event = {"what": "release 7", "tags": ["deploy"]}
+    assert client.post("/_metrics/events/", json=event, headers=HTML).status_code == 200
+    data = client.get("/_metrics/overview.json", headers=HTML).json
+    assert data["charts"]["latency"]["markers"][0]["label"] == "release 7"
+    assert "release 7" in client.get("/_metrics/", headers=HTML).text
+    compared = client.get("/_metrics/?compare=deploy", headers=HTML)
+    assert compared.status_code == 200
+
+
+def test_the_endpoints_of_graphite_are_there(monitor: Monitor) -> None:
+    """Under the same roof, with the same headers."""
+    client = Client(monitor)
+    for path in ("/functions", "/version", "/metrics/index.json", "/tags", "/events/get_data"):
+        answer = client.get(f"/_metrics{path}", headers=HTML)
+        assert answer.status_code == 200, path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"

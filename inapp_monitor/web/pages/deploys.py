@@ -1,7 +1,7 @@
 """When a new release came into use: the vertical lines of charts.
 
-A deploy is what the running monitor tells of, or the first error of a release that had not been
-seen before.
+A deploy is an event posted with the tag `deploy`, what the running monitor tells of, or the first
+error of a release that had not been seen before.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.beside import beside
 
 _MOST = 12
 _LABEL = 12
@@ -17,7 +18,7 @@ _LABEL = 12
 def between(backend: Backend, start: float, end: float) -> list[dict[str, Any]]:
     """Deploys of a window, oldest first: `timestamp` and `label`; the latest ones when many."""
     found: dict[str, dict[str, Any]] = {}
-    for entry in [*_told(backend), *_releases(backend)]:
+    for entry in [*_posted(backend, start, end), *_told(backend), *_releases(backend)]:
         timestamp, label = float(entry["timestamp"]), str(entry["label"])
         if label not in found or timestamp < found[label]["timestamp"]:
             found[label] = {"timestamp": timestamp, "label": label}
@@ -30,6 +31,13 @@ def latest(backend: Backend, before: float) -> dict[str, Any] | None:
     """The latest deploy, if any is known."""
     marks = between(backend, 0, before)
     return marks[-1] if marks else None
+
+
+def _posted(backend: Backend, start: float, end: float) -> list[dict[str, Any]]:
+    if backend.database is None:
+        return []
+    events = beside(backend).events.find(int(start), int(end) + 1, ["deploy"])
+    return [{"timestamp": event.moment, "label": event.what[: _LABEL * 2]} for event in events]
 
 
 def _told(backend: Backend) -> list[dict[str, Any]]:
