@@ -27,14 +27,18 @@ from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
+from inapp_monitor.integrations import logging as error_channels
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
+from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
+from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.timers import Timer
 from inapp_monitor.route_names import RouteNames
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
+from inapp_monitor.web import login_token
 
 if TYPE_CHECKING:
     from inapp_monitor.web.app import WebApp
@@ -82,7 +86,7 @@ class Monitor:
         token: str | None = None,
         authorizer: Callable[[Environ], object] | None = None,
         config: str | os.PathLike[str] | None = None,
-        route: Callable[[Environ], str | None] | None = None,
+        route: Callable[[Environ], str | None] | Iterable[str] | None = None,
         clock: Clock = SYSTEM,
         **settings: object,
     ) -> None:
@@ -100,12 +104,16 @@ class Monitor:
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
+        self._root_url = ""
+        self._unhook: Callable[[], None] | None = None
+        self._live: set[Exchange] = set()
         self._make_locks()
         self._make_parts()
         self._connect_frameworks(app, route)
         self._handle = (
             middleware.build(
-                app, self, clock.perf, self._request_tick, self.settings.mount, self._serve
+                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve),
+                live=self._live,
             )
             if self.settings.enabled
             else app
@@ -133,16 +141,16 @@ class Monitor:
             first_use=self._attach_if_needed,
         )
         self.put = self.recorder.pending.append
+        self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
 
     def _connect_frameworks(
-        self, app: object, route: Callable[[Environ], str | None] | None
+        self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
         self._connected = integrations.connect(app, self.guard)
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
         if route is not None:
-            ask = route
-            self.route_askers.insert(0, lambda exchange: ask(exchange.environ or {}))
+            self.route_askers.insert(0, integrations.asker(route))
 
     # -- WSGI
 
@@ -167,14 +175,26 @@ class Monitor:
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
         self._attach_if_needed()
-        route = exchange.route
-        name = getattr(route, "rule", route)
-        issue_id = self.tracker.capture(
-            error, exchange.environ, route=name if isinstance(name, str) else None
-        )
+        issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
+
+    def answered_5xx(self, exchange: Exchange, /) -> None:
+        """Capture a 5xx that came without an exception: an event of its own."""
+        self._attach_if_needed()
+        if exchange.environ is not None:
+            self.tracker.capture_status(
+                exchange.status or "", exchange.environ, route=_template(exchange)
+            )
+
+    def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
+        """Note the waiting and the CPU time of a request that was looked at closer."""
+        queued = None
+        if exchange.environ is not None:
+            waited = self._clock.perf() - exchange.start
+            queued = queue_ms(exchange.environ, self._clock.wall() - waited)
+        self.recorder.sample(queued, None if cpu_s is None else cpu_s * 1000.0)
 
     def broke(self, error: BaseException, /) -> None:
         """Note a failure of our own on the request path."""
@@ -237,6 +257,15 @@ class Monitor:
             self.guard.failed("capture_exception", failure)
             return None
 
+    def capture_message(self, message: str, level: str = "error") -> str | None:
+        """Record a message as an event of its own. Returns the issue's id."""
+        try:
+            self._attach_if_needed()
+            return self.tracker.capture_message(message, level=level)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.guard.failed("capture_message", failure)
+            return None
+
     def _record_timing(self, name: str, milliseconds: float) -> None:
         try:
             self.recorder.instruments.record(TIMER, name, milliseconds)
@@ -250,8 +279,8 @@ class Monitor:
         if self._pid != os.getpid():
             self._attach()
 
-    def _attach(self) -> None:
-        """Begin to live in this process."""
+    def _attach(self, environ: Environ | None = None) -> None:
+        """Begin to live in this process; `environ` tells the server's address."""
         with self._attach_lock:
             pid = os.getpid()
             if self._pid == pid:
@@ -262,6 +291,11 @@ class Monitor:
             self._last_tick = self._clock.perf()
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
+            if self._unhook is not None:  # a parent's process installed them, and we are its child
+                self._unhook()
+            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
+            if environ is not None:
+                self._root_url = login_token.root_url(environ, self.settings.mount)
             if not _attached:
                 os.register_at_fork(after_in_child=_after_fork)
                 atexit.register(_at_exit)
@@ -288,10 +322,11 @@ class Monitor:
         self._web = None
         self.recorder.forked()
 
-    def _request_tick(self, now: float) -> float:
+    def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
         try:
-            self._attach_if_needed()
+            if self._pid != os.getpid():
+                self._attach(environ)
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
                 self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
@@ -318,8 +353,9 @@ class Monitor:
                 self._tick_lock.release()
 
     def _work(self) -> None:
-        self._last_tick = self._clock.perf()
+        begin = self._last_tick = self._clock.perf()
         for part, work in (
+            ("login token", self._announce),
             ("recorder", self._fold),
             ("store", self.store.flush),
             ("route names", self._save_route_names),
@@ -333,10 +369,18 @@ class Monitor:
                 except Exception as error:  # noqa: BLE001  # ours
                     self.guard.failed(part, error)
         self.recorder.bound_pending()
+        self._own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+
+    def _announce(self) -> None:
+        """Tell the people at the terminal where the dashboard is, when its token is new."""
+        url, self._root_url = self._root_url, ""
+        if url and self._authorizer is None:
+            login_token.announce(login_token.obtain(self.settings, self.guard), url)
 
     def _fold(self) -> None:
         folded = self.recorder.fold()
         batch = self.recorder.take()
+        batch.scalars.extend(self._own_numbers.take(int(self._clock.wall())))
         self.store.add(batch)
         signals = _loaded_signals()
         if signals is not None:
@@ -361,8 +405,10 @@ class Monitor:
 
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
-        if self._pid != os.getpid():
-            return
+        if self._pid and self._pid != os.getpid():
+            self._forked()
+        if self._unhook is not None:
+            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
@@ -377,7 +423,8 @@ class Monitor:
     def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request below the mount."""
         try:
-            self._attach_if_needed()
+            if self._pid != os.getpid():
+                self._attach(environ)
             if self._web is None:
                 self._web = self._build_web()
             mount = self.settings.mount
@@ -423,17 +470,19 @@ class Monitor:
             "pid": os.getpid(),
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
-            "dropped": {
-                "requests": recorder.dropped_requests,
-                "not found": recorder.dropped_not_found,
-                **recorder.instruments.refused,
-            },
+            "release": self.tracker.release,
+            "dropped": self._own_numbers.drops(),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
             ],
             "ticker": "thread" if self._ticker is not None else "requests",
         }
+
+
+def _template(exchange: Exchange) -> str | None:
+    route = getattr(exchange.route, "rule", exchange.route)
+    return route if isinstance(route, str) else None
 
 
 def _loaded_signals() -> Any:

@@ -3,6 +3,7 @@ environ. It is there only while the request's context is alive, hence asked in s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from inapp_monitor.middleware import Exchange
@@ -18,3 +19,18 @@ def route_of(exchange: Exchange) -> object:
     if environ.get("SCRIPT_NAME", "") == exchange.script_name:
         return rule
     return exchange.below_prefix(rule)
+
+
+def rules(url_map: Any) -> Callable[[dict[str, Any]], str | None]:
+    """For `Monitor(app, route=rules(url_map))`: an application of plain werkzeug, matched again."""
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.routing import RequestRedirect
+
+    def route(environ: dict[str, Any]) -> str | None:
+        try:
+            rule, _ = url_map.bind_to_environ(environ).match(return_rule=True)
+        except (HTTPException, RequestRedirect):  # nothing there, or not for this method
+            return None
+        return str(rule.rule)
+
+    return route

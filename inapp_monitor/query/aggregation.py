@@ -205,10 +205,13 @@ def percentile_rows(rows: Floats, n: float, *, interpolate: bool = False) -> Flo
     if not interpolate:
         rank = rank + np.ceil(fraction).astype(np.int64)
     some = counts > 0
-    if n < 0 or (some & (rank > counts + (0 if interpolate else 1))).any():
+    beyond = (rank > counts + (0 if interpolate else 1)) | (rank < 1 - counts)
+    if (some & beyond).any():
         raise QueryError(f"percentile {n:g} is out of range")
     columns = np.arange(rows.shape[1])
-    index = np.clip(np.where(rank - 1 == counts, counts - 1, rank - 1), 0, len(rows) - 1)
+    index = np.where(rank - 1 == counts, counts - 1, rank - 1)
+    index = np.where(rank == 0, 0, np.where(rank < 0, counts + rank - 1, index))
+    index = np.clip(index, 0, len(rows) - 1)
     result: Floats = ordered[index, columns]
     if interpolate:
         following = ordered[np.clip(rank, 0, len(rows) - 1), columns]

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import functions, grammar
 from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
@@ -50,8 +52,9 @@ def evaluate(targets: Sequence[str], request: RenderRequest, source: Source) -> 
             continue  # somebody is typing it
     context = Context(request, source)
     found: list[Series] = []
-    for tree in trees:
-        found += context.series_of(tree)
+    with np.errstate(all="ignore"):  # what overflows is infinite, what has no value is null
+        for tree in trees:
+            found += context.series_of(tree)
     return found
 
 
@@ -119,6 +122,8 @@ class Context:
 
     def _as_series(self, node: Node, values: dict[str, Any]) -> list[Series]:
         result = self._value(node, values)
+        if isinstance(result, Groups) and not result.lists:
+            return []
         if isinstance(result, Groups):
             raise QueryError("mapSeries() can only be an argument of reduceSeries()")
         if not isinstance(result, list):

@@ -218,7 +218,7 @@ def convert(f: Function, param: Param, value: Any) -> Any:
     """
     if value is None and param.type == "boolean":
         return False
-    if value is None and param.default is None and not param.required:
+    if value is None and param.default is None and not param.required and not param.multiple:
         return None
     try:
         converted = _CONVERTERS[param.type](value, param)
@@ -244,7 +244,9 @@ def _shown(value: Any) -> str:
 
 def _to_boolean(value: Any, _param: Param) -> bool:
     if isinstance(value, str):
-        return {"true": True, "false": False}[value.lower()] if value else False
+        if value.lower() not in ("true", "false", ""):
+            raise ValueError
+        return value.lower() == "true"
     if isinstance(value, list):
         raise TypeError
     return bool(value)
@@ -294,9 +296,9 @@ def _to_interval(value: Any, _param: Param) -> str:
 
 
 def _to_text(value: Any, _param: Param) -> str:
-    if isinstance(value, (list, tuple)) or value is None:
+    if not isinstance(value, str):
         raise TypeError
-    return value if isinstance(value, str) else str(value)
+    return value
 
 
 def _to_node(value: Any, _param: Param) -> int | str:

@@ -166,6 +166,10 @@ class StoreSource:
         self._tree = Tree()
         self._kinds: dict[str, str] = {}
 
+    def use_names(self, registered: Callable[[], Iterable[str]]) -> None:
+        """Take the tagged names from somewhere else."""
+        self._registered = registered
+
     def find(self, pattern: str) -> list[Node]:
         """One level of the tree; a node that is both branch and leaf is listed twice."""
         self._refresh()

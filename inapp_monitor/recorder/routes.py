@@ -33,9 +33,8 @@ def method_name(method: object) -> str:
 
 def status_class(status: object) -> str:
     """`2xx` for "200 OK"; an empty string when there is no valid status."""
-    if isinstance(status, str) and status[:1] in "12345" and status[:3].isdigit():
-        return f"{status[0]}xx"
-    return ""
+    code = status[:3] if isinstance(status, str) else ""
+    return f"{code[0]}xx" if len(code) == 3 and code.isdigit() and code[0] in "12345" else ""
 
 
 def route_name(route: object, status: object) -> str:

@@ -67,6 +67,7 @@ class Catalog:
         self._read_only = read_only
         self._highest = 0
         self._looked_for_idle = 0
+        self._unrepaired = False  # a reader saw damage: the next writer sets it aside
 
     @property
     def ceiling(self) -> int:
@@ -82,8 +83,9 @@ class Catalog:
             repair: Whether damaged files may be moved aside (needs the lock).
         """
         generation = lock.generation()
-        if generation == self.generation:
+        if generation == self.generation and not (repair and self._unrepaired):
             return False
+        self._unrepaired = False
         self._scan(now, repair)
         self.generation = generation
         return True
@@ -259,9 +261,11 @@ class Catalog:
             try:
                 self._open(name, match[1])
             except FormatError as error:
+                self._unrepaired = not repair
                 if repair:
                     self._set_aside(name, now, error)
             except IsADirectoryError as error:
+                self._unrepaired = not repair
                 if repair:
                     self._rename(name, now, error)
             else:

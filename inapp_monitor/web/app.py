@@ -17,7 +17,17 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.web import auth, login_token, metrics, render, static
+from inapp_monitor.web import (
+    auth,
+    events,
+    functions,
+    login_token,
+    metrics,
+    render,
+    static,
+    tags,
+    version,
+)
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
     errors,
@@ -209,6 +219,7 @@ class WebApp:
         if request.method == "OPTIONS":
             return self._method_not_allowed(request, set(adapter.allowed_methods()))
         if route.changes_state and request.method not in ("GET", "HEAD"):
+            request.get_data(cache=True)  # before the form is parsed: the handler may want the body
             csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
             if not self.gate.may_change(request.environ, request.access, csrf):
                 message = "this action must come from a page of this dashboard; load it again"
@@ -291,4 +302,5 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    return [overview, routes, errors, not_found, search, status, render, metrics]
+    pages = [overview, routes, errors, not_found, search, status]
+    return [*pages, render, metrics, functions, events, tags, version]

@@ -17,7 +17,7 @@ from inapp_monitor.histogram import Histogram
 from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
-    from inapp_monitor.query import Source  # type: ignore[import-not-found,unused-ignore]
+    from inapp_monitor.query import Source
 
 
 class DistributionSlots(Protocol):
@@ -90,6 +90,14 @@ class Backend:
 
     def __post_init__(self) -> None:
         self.cache = Cache(self.clock)
+
+    def known(self) -> Mapping[str, Any]:
+        """The facts; empty when the monitor cannot tell them."""
+        try:
+            return self.facts()
+        except Exception as error:  # noqa: BLE001  # pages are worth showing without them
+            self.guard.failed("facts", error)
+            return {}
 
     def now(self) -> int:
         """The present in whole seconds since the epoch."""

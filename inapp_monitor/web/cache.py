@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 from inapp_monitor.clock import Clock
 
 T = TypeVar("T")
-#: An answer is kept for this many times as long as it took: at most one part in 20 of a core.
-_KEPT_FACTOR = 20
-_LONGEST_S = 60.0
+#: An answer is kept for this many times as long as it took: at most one part in 100 of a core.
+_KEPT_FACTOR = 100
 _MOST = 64
 
 
@@ -24,8 +23,8 @@ class Cache:
         self._clock = clock
         self._entries: dict[Hashable, tuple[float, Any]] = {}
 
-    def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The kept value, or a new one from `make`."""
+    def get(self, key: Hashable, make: Callable[[], T], longest_s: float = 60.0) -> T:
+        """The kept value, or a new one from `make` that is kept for at most `longest_s`."""
         begin = self._clock.perf()
         found = self._entries.get(key)
         if found is not None and begin < found[0]:
@@ -35,5 +34,5 @@ class Cache:
         end = self._clock.perf()
         if len(self._entries) >= _MOST:
             self._entries.clear()
-        self._entries[key] = (end + min((end - begin) * _KEPT_FACTOR, _LONGEST_S), value)
+        self._entries[key] = (end + min((end - begin) * _KEPT_FACTOR, longest_s), value)
         return value

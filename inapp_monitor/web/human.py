@@ -27,6 +27,8 @@ def value(number: float | None, unit: Unit = "") -> str:
                     return f"{_digits(number / size)} {name}"
             return f"{_digits(number)} B"
         case "percent":
+            if 0 < number < 0.005:
+                return "< 0.01 %"
             text = _digits(number) if abs(number) >= 10 else f"{number:.2f}"
             return f"{text} %"
         case "rate":
@@ -75,6 +77,16 @@ def moment(timestamp: float, zone: tzinfo = UTC) -> str:
     return _at(timestamp, zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def period(start: float, end: float, zone: tzinfo = UTC) -> str:
+    """A window: `23 Nov 01:59 – 02:17`, with what both ends share said once."""
+    first, last = _at(start, zone), _at(end, zone)
+    form = "%H:%M:%S" if end - start < 3_600 else "%H:%M"
+    day, other = f"{first.day} {first:%b}", f"{last.day} {last:%b}"
+    if first.year != last.year:
+        day, other = f"{day} {first.year}", f"{other} {last.year}"
+    return f"{day} {first:{form}} – {'' if day == other else other + ' '}{last:{form}}"
+
+
 def iso(timestamp: float) -> str:
     """A point in time for machines, UTC."""
     return _at(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -87,7 +99,7 @@ def change(current: float | None, before: float | None) -> str:
     ratio = current / before
     if ratio >= 3:
         return f"×{_digits(ratio)}"
-    return f"{(ratio - 1) * 100:+.0f} %"
+    return f"{(ratio - 1) * 100:+.0f} %".replace("-0 %", "±0 %").replace("+0 %", "±0 %")
 
 
 def shorten(text: str, length: int) -> str:

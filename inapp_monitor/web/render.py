@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import Limits, RenderRequest, evaluate
 from inapp_monitor.query.fit import fit
+from inapp_monitor.web.beside import beside
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 from inapp_monitor.web.parameters import Parameters
@@ -28,9 +27,6 @@ _RETRY_AFTER_S = 1
 #: Default width of a picture, in pixels.
 _WIDTH = 800
 
-_places: WeakKeyDictionary[Any, threading.BoundedSemaphore] = WeakKeyDictionary()
-_places_lock = threading.Lock()
-
 
 def render(backend: Any, request: Request) -> Response:
     """Answer a render request.
@@ -39,7 +35,7 @@ def render(backend: Any, request: Request) -> Response:
         QueryError: whatever is wrong with it, in one line.
     """
     parameters = Parameters(request)
-    place = _place(backend)
+    place = beside(backend).places
     if not place.acquire(blocking=False):
         response = Response("too many render requests at once\n", 503, mimetype="text/plain")
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
@@ -48,16 +44,6 @@ def render(backend: Any, request: Request) -> Response:
         return _answer(backend, parameters)
     finally:
         place.release()
-
-
-def _place(backend: Any) -> threading.BoundedSemaphore:
-    """The places of one backend's settings."""
-    settings = backend.loaded.settings
-    with _places_lock:
-        place = _places.get(backend.guard)
-        if place is None:
-            place = _places[backend.guard] = threading.BoundedSemaphore(settings.max_renders)
-        return place
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -147,7 +133,7 @@ def _request(backend: Any, parameters: Parameters, name: str) -> RenderRequest:
         max_points=_max_points(parameters, name),
         own_consolidation=_own_consolidation(parameters),
         limits=limits_of(backend.loaded.settings),
-        events=getattr(backend, "events", None),
+        events=beside(backend).events,
         elapsed=lambda: clock.perf() - begin,
     )
 

@@ -58,8 +58,10 @@ class MonitorRequest(Request):
     def problem(self) -> tuple[int, str] | None:
         """A status and one line when the request's size alone forbids an answer."""
         query = self.query_string
-        if len(query) > MAX_QUERY_LENGTH or len(self.path) > MAX_PATH_LENGTH:
-            return 414, f"the address is too long, at most {MAX_QUERY_LENGTH} bytes are read"
+        if len(self.path) > MAX_PATH_LENGTH:
+            return 414, f"the path is too long, at most {MAX_PATH_LENGTH} characters are read"
+        if len(query) > MAX_QUERY_LENGTH:
+            return 400, f"the query is too long, at most {MAX_QUERY_LENGTH} bytes are read"
         if query.count(b"&") >= MAX_QUERY_FIELDS:
             return 400, f"too many parameters, at most {MAX_QUERY_FIELDS} are read"
         if self.mimetype == "multipart/form-data":

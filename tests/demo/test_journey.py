@@ -63,6 +63,7 @@ def test_the_dashboard_counts_exactly_what_was_answered(demo: Demo) -> None:
     assert total(demo.url, "requests.time.count") == demo.answers[0]
     for number, answered in zip((2, 3, 4, 5), demo.answers[1:], strict=True):
         assert total(demo.url, f"requests.status.{number}xx") == answered
+    assert total(demo.url, "requests.errors") == demo.answers[4]
 
 
 def test_the_files_keep_their_size(demo: Demo) -> None:
@@ -86,7 +87,8 @@ def test_the_stale_link_is_listed_with_the_page_that_has_it(demo: Demo) -> None:
     rows = json.loads(fetch(f"{demo.url}/_metrics/not-found.json"))["not_found"]
     by_path = {row["path"]: row for row in rows}
     assert "/static/badges/organic-2023.png" in by_path or "/help/delivery-times" in by_path
-    assert sum(row["count"] for row in rows) <= demo.answers[3]
+    assert sum(row["count"] for row in rows) == total(demo.url, "requests.not_found")
+    assert 0 < total(demo.url, "requests.not_found") <= demo.answers[3]
     assert any(demo.url in json.dumps(row) for row in rows)
 
 
@@ -129,6 +131,7 @@ def test_it_stops_when_told_to_and_says_what_was_answered(
     process.line(LINE)
 
 
+@pytest.mark.compat
 def test_two_workers_tell_one_truth(start: Callable[..., Process], tmp_path: Path) -> None:
     """Whichever worker of gunicorn is asked answers for both."""
     port = free_port()

@@ -25,16 +25,24 @@ class Witness:
         self.finished: list[tuple[Any, ...]] = []
         self.put = self.finished.append
         self.missing: list[str] = []
+        self.unexplained: list[str | None] = []
         self.errors: list[BaseException] = []
         self.broken: list[BaseException] = []
+        self.samples: list[float | None] = []
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
 
     def not_found(self, exchange: middleware.Exchange, /) -> None:
         self.missing.append(exchange.path)
 
+    def answered_5xx(self, exchange: middleware.Exchange, /) -> None:
+        self.unexplained.append(exchange.status)
+
     def failed(self, exchange: middleware.Exchange, error: BaseException, /) -> None:
         self.errors.append(error)
+
+    def sampled(self, exchange: middleware.Exchange, cpu_s: float | None, /) -> None:
+        self.samples.append(cpu_s)
 
     def broke(self, error: BaseException, /) -> None:
         self.broken.append(error)
@@ -50,7 +58,12 @@ def monitored(app: App, witness: Witness | None = None, clock: FakeClock | None 
     """`app` behind one request path of ours."""
     clock = clock or FakeClock()
     return middleware.build(
-        app, witness or Witness(), clock.perf, lambda now: now + 1.0, "/_metrics", dashboard
+        app,
+        witness or Witness(),
+        clock.perf,
+        lambda now, environ: now + 1.0,
+        "/_metrics",
+        dashboard,
     )
 
 

@@ -21,6 +21,8 @@ from tests.store.conftest import START, Bench
 
 whisper = pytest.importorskip("whisper")
 
+pytestmark = pytest.mark.compat
+
 METHODS = [method.name.lower() for method in Method]
 ARCHIVES = [(10, 12), (60, 10), (120, 30)]
 

@@ -19,6 +19,7 @@ from inapp_monitor.clock import Clock
 from inapp_monitor.guard import Guard
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Method
+from inapp_monitor.query import StoreSource
 from inapp_monitor.web.backend import Backend
 
 #: A Monday, 15:00 UTC.
@@ -154,23 +155,22 @@ class SampleStore:
         if any(a <= when < b for a, b in self.gaps):
             return None
         rng = random.Random(f"{path} {when}")
-        values: list[float] = []
-        weights = 1
+        whole = Histogram()
         for route in routes:
             expected = route.rate * step * self._day(when)
             median = route.median_ms
             if route.median_later_ms and when > self.clock.wall() - FAULT_AGE:
                 median = route.median_later_ms
-            n = min(int(expected + rng.random()), 12)
-            weights = max(weights, math.ceil(expected / 12))
-            values += [median * math.exp(rng.gauss(0, 0.45)) for _ in range(n)]
-        if not values:
-            return None
-        slot = Histogram.of(values)
-        slot.count *= weights
-        slot.total *= weights
-        slot.buckets = {number: n * weights for number, n in slot.buckets.items()}
-        return slot
+            n = int(expected + rng.random())
+            drawn = [median * math.exp(rng.gauss(0, 0.45)) for _ in range(min(n, 12))]
+            if not drawn:
+                continue
+            part, weight = Histogram.of(drawn), max(round(n / 12), 1)
+            part.count *= weight
+            part.total *= weight
+            part.buckets = {number: count * weight for number, count in part.buckets.items()}
+            whole.merge(part)
+        return whole if whole.count else None
 
     def _scalar(self, path: str, start: int, end: int, now: int) -> ScalarRange:
         step = step_for(now - start)
@@ -314,6 +314,7 @@ def sample_backend(
         "deploys": [{"timestamp": NOW - FAULT_AGE - 20, "label": "2.4.1"}],
         "cost_us": 1.4,
     }
+    store = SampleStore(chosen, clock)
     tracker, not_found = SampleTracker(), SampleNotFound()
     if empty:
         tracker.issues, not_found.rows, known = [], [], {}
@@ -322,8 +323,8 @@ def sample_backend(
         loaded=config.load(given, environ={}),
         clock=clock,
         guard=Guard(),
-        source=None,  # type: ignore[arg-type]  # pages read the store, the render API has its own
-        store=SampleStore(chosen, clock),
+        source=StoreSource(store),
+        store=store,
         tracker=tracker,
         not_found=not_found,
         facts=lambda: {**known, **(facts or {})},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from inapp_monitor.exceptions import QueryError
@@ -18,6 +20,14 @@ def _check(n: float) -> None:
         raise QueryError("parameter 'n' must be greater than 0, got 0")
 
 
+def _limit(series: Series, n: float) -> float:
+    """The percentile; NaN, so that nothing is dropped, where n is out of range."""
+    try:
+        return percentile(series.values, n)
+    except QueryError:
+        return math.nan
+
+
 def _tags(limit: float, n: float) -> dict[str, object] | None:
     """The limit was found by nPercentile, which leaves its tag where it found one."""
     return {"nPercentile": n} if limit == limit else None
@@ -29,7 +39,7 @@ def remove_above_percentile(series: list[Series], n: float) -> list[Series]:
     _check(n)
     made = []
     for s in series:
-        limit = percentile(s.values, n)
+        limit = _limit(s, n)
         values = np.where(s.values > limit, np.nan, s.values)
         made.append(
             s.derive(f"removeAbovePercentile({s.name}, {n:g})", values, tags=_tags(limit, n))
@@ -43,7 +53,7 @@ def remove_below_percentile(series: list[Series], n: float) -> list[Series]:
     _check(n)
     made = []
     for s in series:
-        limit = percentile(s.values, n)
+        limit = _limit(s, n)
         values = np.where(s.values < limit, np.nan, s.values)
         made.append(
             s.derive(f"removeBelowPercentile({s.name}, {n:g})", values, tags=_tags(limit, n))

@@ -50,6 +50,13 @@ class QuietSvg(Svg):  # type: ignore[misc]  # pygal has no types
         if not self.graph.options.embedded:
             self.node(self.root, "style").text = theme.STANDALONE
 
+    def draw_no_data(self) -> None:
+        """Words in place of lines."""
+        graph = self.graph
+        middle = graph.margin_box.top + graph.frame.height // 2
+        text = self.node(graph.nodes["text_overlay"], "text", x="50%", y=middle, class_="none")
+        text.text = graph.no_data_text
+
     def add_scripts(self) -> None:
         """None, ever."""
 
@@ -168,7 +175,7 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
     def _y_axis(self) -> None:
         top, frame = self.margin_box.top, self.frame
         lines, full = [], frame.height * TENTHS
-        for label, tick in self._y_labels:
+        for label, tick in self._y_labels if self.series else ():
             y = full - (tick - frame.low) * full / (frame.high - frame.low)
             lines.append(f"M0 {min(round(y), full - 5)}h{WIDTH}")
             if y / TENTHS >= 10 and (tick != 0 or frame.low < 0):

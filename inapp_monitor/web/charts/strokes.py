@@ -80,12 +80,14 @@ def line(times: Floats, values: Floats, frame: Frame) -> str:
 def area(times: Floats, values: Floats, frame: Frame, floor: Floats | None = None) -> str:
     """The surface between the values and the floor (default: 0 or the nearest bound)."""
     xs, ys, runs = _runs(times, values, frame)
-    if floor is None:
-        ground = min(max(0.0, frame.low), frame.high)
-        floor_y = np.full(len(values), round(float(frame.y(np.array([ground]))[0])))
-    else:
-        floor_y = np.rint(frame.y(np.nan_to_num(floor))).astype(np.int64)
     parts = []
+    if floor is None:
+        ground = _ground(frame)
+        for a, b in runs:
+            top = f"l{_deltas(xs[a:b], ys[a:b])}" if b - a > 1 else "h1"
+            parts.append(f"M{xs[a]} {ys[a]}{top}V{ground}H{xs[a]}z")
+        return "".join(parts)
+    floor_y = np.rint(frame.y(np.nan_to_num(floor))).astype(np.int64)
     for a, b in runs:
         around_x = np.concatenate([xs[a:b], xs[a:b][::-1]])
         around_y = np.concatenate([ys[a:b], floor_y[a:b][::-1]])
@@ -99,11 +101,17 @@ def bars(times: Floats, values: Floats, frame: Frame, step: float) -> str:
     width = max(round(WIDTH * step / (frame.end - frame.start) * 0.78), 8)
     xs = np.rint(frame.x(times[keep])).astype(np.int64).tolist()
     tops = np.rint(np.clip(frame.y(values[keep]), 0, frame.height * TENTHS)).astype(np.int64)
-    ground = round(float(frame.y(np.array([min(max(0.0, frame.low), frame.high)]))[0]))
+    ground = _ground(frame)
     return "".join(
         f"M{x} {ground}V{top if abs(top - ground) >= TENTHS else ground - TENTHS}h{width}V{ground}z"
         for x, top in zip(xs, tops.tolist(), strict=True)
     )
+
+
+def _ground(frame: Frame) -> int:
+    """Where 0 is, or the bound that is nearest to it."""
+    level = min(max(0.0, frame.low), frame.high)
+    return round(float(frame.y(np.array([level]))[0]))
 
 
 def _runs(

@@ -86,7 +86,7 @@ def _name(series: Series) -> str:
 
 def _finished(text: str, options: Options) -> bytes:
     if options.pretty:
-        text = _OWN_LINE_INFINITY.sub(rf"\1{_INFINITY}", json.dumps(json.loads(text), indent=2))
+        text = _OWN_LINE_INFINITY.sub(rf"\g<1>{_INFINITY}", json.dumps(json.loads(text), indent=2))
     return text.encode()
 
 

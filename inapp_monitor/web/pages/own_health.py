@@ -20,7 +20,7 @@ def store_status(backend: Backend) -> dict[str, Any]:
 
 def summary(backend: Backend) -> dict[str, Any]:
     """The footer: bytes on disk and allowed, points dropped, faults, cost a request."""
-    status, facts = store_status(backend), backend.facts()
+    status, facts = store_status(backend), backend.known()
     drops = {**(status.get("drops") or {}), **(facts.get("dropped") or {})}
     return {
         "used_bytes": status.get("used"),
@@ -55,7 +55,7 @@ def monitor(backend: Backend, own: dict[str, Any]) -> dict[str, Any]:
         name, fault = next(iter(faults.items()))
         off = " and is switched off" if fault.disabled else ""
         return _verdict("warn", f"This monitor: {name} failed{off}", human.shorten(fault.last, 120))
-    misuses = backend.facts().get("misuses")
+    misuses = backend.known().get("misuses")
     if misuses:
         text = f"{misuses[0]['place']}: {misuses[0]['problem']}"
         return _verdict("warn", "This monitor: a call is refused", human.shorten(text, 120))

@@ -27,7 +27,9 @@ def rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     column from spark_start on).
     """
     key = ("routes", view.from_text, view.until_text, view.compare, backend.store.generation)
-    return backend.cache.get(key, lambda: _rows(backend, view))
+    # A month moves by a pixel in an hour: what is costly to merge need not follow each second.
+    longest_s = max(view.span / 500, 10.0)
+    return backend.cache.get(key, lambda: _rows(backend, view), longest_s)
 
 
 def names(backend: Backend) -> dict[str, list[str]]:
@@ -44,7 +46,7 @@ def names(backend: Backend) -> dict[str, list[str]]:
 
 def templates(backend: Backend) -> dict[str, str]:
     """Routes by slug as their framework writes them, as far as they are known."""
-    routes = backend.facts().get("routes") or {}
+    routes = backend.known().get("routes") or {}
     return {slug: str(entry.get("route") or slug) for slug, entry in routes.items()}
 
 

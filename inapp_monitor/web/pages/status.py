@@ -14,7 +14,7 @@ from inapp_monitor.web.request import MonitorRequest
 def gather(visit: Visit) -> dict[str, Any]:
     """Everything about the monitor itself."""
     backend, request, _ = visit
-    facts = backend.facts()
+    facts = backend.known()
     faults = [as_dict(fault) for fault in backend.guard.faults.values()]
     return {
         "own": own_health.summary(backend),

@@ -14,15 +14,22 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.web import human, static
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import drawing
+from inapp_monitor.web.pages import drawing, readings
 from inapp_monitor.web.pages.links import address
-from inapp_monitor.web.pages.view import COMPARISONS, RANGES, View, from_arguments
+from inapp_monitor.web.pages.view import (
+    COMPARISONS,
+    DEFAULT_RANGE,
+    RANGES,
+    View,
+    from_arguments,
+)
 from inapp_monitor.web.pages.visit import Visit
 from inapp_monitor.web.request import MonitorRequest
 from inapp_monitor.web.routing import Route
@@ -43,19 +50,30 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
     """The two routes of a page: HTML at `rule`, its data as JSON at `twin`."""
 
     def show(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
-        view = from_arguments(request.args, backend.now())
         backend.refresh()
+        view = from_arguments(request.args, backend.now(), default_range(backend))
         data = gather(Visit(backend, request, view), **parameters)
         if request.wants_json:
             return json_answer(data)
         return html_answer(backend, request, template, data, view)
 
     def show_json(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
-        view = from_arguments(request.args, backend.now())
         backend.refresh()
+        view = from_arguments(request.args, backend.now(), default_range(backend))
         return json_answer(gather(Visit(backend, request, view), **parameters))
 
     return [Route(rule, show), Route(twin, show_json)]
+
+
+def default_range(backend: Backend) -> str:
+    """An hour; in the first minutes of an installation a quarter of one."""
+    now = backend.now()
+    found = readings.sums(backend, ["requests.status.2xx"], now - 3_600, now, 12)
+    for each in found.values():
+        known = np.flatnonzero(np.isfinite(each.values))
+        if known.size and each.start + each.step * known[0] >= now - 1_200:
+            return "-15min"
+    return DEFAULT_RANGE
 
 
 def html_answer(
@@ -137,6 +155,7 @@ def environment() -> jinja2.Environment:
         seconds=human.seconds,
         ago=human.ago,
         moment=human.moment,
+        period=human.period,
         iso=human.iso,
         change=human.change,
         shorten=human.shorten,

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.charts.model import Floats
 from inapp_monitor.web.pages import drawing, readings
 from inapp_monitor.web.pages.view import COMPARISONS, View
 
@@ -41,6 +44,7 @@ class Traffic:
     durations: readings.Durations | None
     classes: dict[str, readings.Sums]
     errors: readings.Sums | None
+    is_live: bool = True
 
     @property
     def count(self) -> int:
@@ -52,12 +56,37 @@ class Traffic:
         """Requests that raised or answered 5xx."""
         return self.errors.total if self.errors else 0.0
 
+    def watched_s(self) -> float:
+        """Seconds of the window since the first request that is known: of a young installation
+        only these count for a rate."""
+        found = self.durations
+        known = [i for i, slot in enumerate(found.slots) if slot is not None] if found else []
+        if found is None or not known:
+            return float(self.view.span)
+        first = found.start + known[0] * found.step if known[0] else self.view.start
+        return max(self.view.end - max(first, self.view.start), 1.0)
+
+    def filled(self, found: readings.Sums, values: Floats) -> Floats:
+        """Values with zeros where other requests, or later none, show that it was watched."""
+        every = [*self.classes.values(), *([self.errors] if self.errors else [])]
+        times = [
+            each.start + each.step * np.flatnonzero(np.isfinite(each.values)) for each in every
+        ]
+        known = np.concatenate(times) if times else np.empty(0)
+        if not known.size:
+            return values
+        at = found.start + found.step * np.arange(len(values))
+        until = self.view.now if self.is_live else float(known.max())
+        settled = found.covered >= found.step * 0.3
+        watched = (at >= known.min()) & (at <= until) & settled
+        return np.where(np.isnan(values) & watched, 0.0, values)
+
     def totals(self, target_ms: float) -> dict[str, Any]:
         """The numbers above the charts."""
         whole = self.durations.whole if self.durations and self.count else None
         return {
             "requests": self.count,
-            "rate": self.count / self.view.span,
+            "rate": self.count / self.watched_s(),
             "errors": self.error_count,
             "error_rate": 100 * min(self.error_count / self.count, 1.0) if self.count else None,
             "p50": whole.quantile(0.5) if whole else None,
@@ -77,7 +106,7 @@ def read(
     found = readings.sums(backend, [*by_class.values(), errors], view.start, view.end, columns)
     classes = {name: found[path] for name, path in by_class.items() if path in found}
     durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
-    return Traffic(view, durations, classes, found.get(errors))
+    return Traffic(view, durations, classes, found.get(errors), backend.live)
 
 
 def charts(
@@ -116,19 +145,18 @@ def _throughput(
     traffic: Traffic, before: Traffic | None, shift: int, ghost: str, markers: list[dict[str, Any]]
 ) -> dict[str, Any]:
     series = [
-        _entry(name, found.start, found.step, found.rate(), shape, colour)
+        _entry(name, found.start, found.step, traffic.filled(found, found.rate()), shape, colour)
         for name, colour, shape in CLASSES
         if (found := traffic.classes.get(name)) is not None and found.total
     ]
     if before and before.durations:
         past = before.durations
-        values = past.counts() / past.step
-        series.append(_entry(ghost, past.start + shift, past.step, values, "ghost", "dim"))
+        series.append(_entry(ghost, past.start + shift, past.step, past.rate(), "ghost", "dim"))
     view = traffic.view
     total = traffic.count
     return drawing.chart(
         "Throughput", "rate", view.start, view.end, series, markers,
-        summary=human.value(total / view.span, "rate") if total else "",
+        summary=human.value(total / traffic.watched_s(), "rate") if total else "",
         description=f"Requests a second by status class, {human.count(total)} in all",
         change=_change(total, before.count if before else None, ghost, "requests", False),
     )  # fmt: skip

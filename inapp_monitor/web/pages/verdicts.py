@@ -130,7 +130,7 @@ def _recent_rate(row: dict[str, Any]) -> float:
 
 def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
     view = traffic.view
-    new = [issue for issue in issues if (issue.get("first_seen") or 0) >= view.start]
+    new = [issue for issue in issues if view.start <= (issue.get("first_seen") or 0) <= view.end]
     open_ = [issue for issue in issues if issue.get("status") not in ("resolved", "ignored")]
     if not new:
         text = f"{human.count(len(open_))} known, none new" if open_ else "no exception so far"

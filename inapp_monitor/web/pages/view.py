@@ -44,6 +44,7 @@ class View:
         start, end, now: Epoch seconds; `end` is at most `now`.
         from_text, until_text: The URL's words, normalised; `until_text` is "" for now.
         compare: "", or a key of `COMPARISONS`, or `deploy`.
+        is_default: No window was asked for: links leave it out.
         zone: For labels.
     """
 
@@ -53,6 +54,7 @@ class View:
     from_text: str
     until_text: str = ""
     compare: str = ""
+    is_default: bool = False
     zone: tzinfo = UTC
 
     @property
@@ -78,24 +80,22 @@ class View:
     def query(self, **changes: str) -> list[tuple[str, str]]:
         """The parameters that lead to this view again, with some changed; defaults left out."""
         state = {
-            "from": "" if self._is_default() else self.from_text,
+            "from": "" if self.is_default else self.from_text,
             "until": self.until_text,
             "compare": self.compare,
         }
         return list({**state, **changes}.items())
 
-    def _is_default(self) -> bool:
-        return self.from_text == DEFAULT_RANGE and not self.until_text
 
-
-def from_arguments(arguments: Mapping[str, str], now: int) -> View:
-    """Read `from`, `until` and `compare`.
+def from_arguments(arguments: Mapping[str, str], now: int, default: str = DEFAULT_RANGE) -> View:
+    """Read `from`, `until` and `compare`; `default` is where a window begins when none is given.
 
     Raises:
         QueryError: one that cannot be read, or a window that is empty or too long.
     """
-    from_text = arguments.get("from", "") or DEFAULT_RANGE
+    from_text = arguments.get("from", "") or default
     until_text = arguments.get("until", "")
+    is_default = not arguments.get("from") and not until_text
     end = now if until_text in ("", "now") else _moment(until_text, "until", now)
     start = _moment(from_text, "from", now)
     end = min(end, now)
@@ -108,7 +108,8 @@ def from_arguments(arguments: Mapping[str, str], now: int) -> View:
     if compare and compare != "deploy" and compare not in COMPARISONS:
         known = ", ".join([*COMPARISONS, "deploy"])
         raise QueryError(f"compare {compare!r} must be one of {known}")
-    return View(start, end, now, from_text, "" if until_text == "now" else until_text, compare)
+    until_text = "" if until_text == "now" else until_text
+    return View(start, end, now, from_text, until_text, compare, is_default)
 
 
 def _moment(text: str, name: str, now: int) -> int:

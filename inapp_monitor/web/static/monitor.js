@@ -194,7 +194,7 @@
   if (compare) compare.addEventListener("change", () => compare.form.submit());
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/INPUT|SELECT|TEXTAREA/.test(event.target.tagName)) {
-      const find = document.querySelector(".find input");
+      const find = document.querySelector(".find input[type=search]");
       if (find) { event.preventDefault(); find.focus(); }
     }
   });

@@ -1,0 +1,132 @@
+"""Events that people and deploy scripts post, in Graphite's sense: when, what, tags, data.
+
+They are kept in the database; what is not written yet (or cannot be) is kept in memory, bounded,
+and seen by every read. Without a database everything stays in memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from inapp_monitor.database import Connection, Database
+
+#: Events kept; the oldest go first.
+MAX_EVENTS = 10_000
+#: Events of one answer.
+MAX_FOUND = 5_000
+
+_SCRIPT = """
+create table posted_events (
+    id integer primary key,
+    moment integer not null,
+    what text not null,
+    tags text not null,
+    data text not null
+);
+create index posted_events_moment on posted_events (moment)
+"""
+
+
+class Event(NamedTuple):
+    """One event; `id` is 0 until it is written."""
+
+    moment: int
+    what: str
+    tags: tuple[str, ...]
+    data: str
+    id: int = 0
+
+
+class Events:
+    """The log of events. *Threads:* all methods may be called from any thread."""
+
+    def __init__(self, database: Database | None) -> None:
+        """No I/O."""
+        self._database = database
+        self._lock = threading.Lock()
+        self._waiting: list[Event] = []
+        if database is not None:
+            database.declare("posted_events", [_SCRIPT], _forget_oldest)
+
+    def add(self, event: Event) -> None:
+        """Keep an event; it is written before this returns if the disk takes it."""
+        with self._lock:
+            self._waiting.append(event)
+            del self._waiting[:-MAX_EVENTS]
+        if self._database is None:
+            return
+
+        def insert(connection: Connection) -> None:
+            connection.execute(
+                "insert into posted_events (moment, what, tags, data) values (?, ?, ?, ?)",
+                (event.moment, event.what, " ".join(event.tags), event.data),
+            )
+            connection.execute(
+                "delete from posted_events where id <= (select max(id) from posted_events) - ?",
+                (MAX_EVENTS,),
+            )
+
+        def done(written: bool) -> None:
+            if written:
+                self._forget_waiting(event)
+
+        size = 200 + len(event.what) + len(event.data) + sum(map(len, event.tags))
+        self._database.submit(insert, size, done)
+        self._database.write_pending()
+
+    def _forget_waiting(self, event: Event) -> None:
+        with self._lock:
+            self._waiting = [waiting for waiting in self._waiting if waiting is not event]
+
+    def find(
+        self, start: int, end: int, tags: Sequence[str] | None = None, *, any_of: bool = False
+    ) -> list[Event]:
+        """Events from `start` to `end` (both included) with all, or any, of the tags; by time."""
+        with self._lock:
+            found = [event for event in self._waiting if start <= event.moment <= end]
+        if self._database is not None:
+            rows = self._database.read(
+                "select id, moment, what, tags, data from posted_events "
+                "where moment between ? and ? order by moment desc limit ?",
+                (start, end, MAX_FOUND),
+            )
+            found += [
+                Event(
+                    row["moment"], row["what"], tuple(row["tags"].split()), row["data"], row["id"]
+                )
+                for row in rows
+            ]
+        if tags is not None:
+            wanted = set(tags)
+            found = [
+                event
+                for event in found
+                if (wanted & set(event.tags) if any_of else wanted and wanted <= set(event.tags))
+            ]
+        return sorted(found, key=lambda event: (event.moment, event.id))
+
+    def get(self, event_id: int) -> Event | None:
+        """The written event of that number."""
+        if self._database is None:
+            return None
+        rows = self._database.read(
+            "select id, moment, what, tags, data from posted_events where id = ?", (event_id,)
+        )
+        for row in rows:
+            tags = tuple(row["tags"].split())
+            return Event(row["moment"], row["what"], tags, row["data"], row["id"])
+        return None
+
+    def times(self, start: int, end: int, tags: Sequence[str] | None) -> list[int]:
+        """When events happened: for the function `events()`."""
+        return [event.moment for event in self.find(start, end, tags)]
+
+
+def _forget_oldest(connection: Connection) -> None:
+    connection.execute(
+        "delete from posted_events where id in "
+        "(select id from posted_events order by id limit (select count(*) / 4 from posted_events))"
+    )

@@ -1,0 +1,22 @@
+"""`/version`: the Graphite release whose API this is; Grafana decides by it what it may ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from inapp_monitor.web.routing import Route
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Request
+
+GRAPHITE_VERSION = "1.1.10"
+
+
+def version(_backend: Any, _request: Request) -> Response:
+    """One line."""
+    return Response(f"{GRAPHITE_VERSION}\n", mimetype="text/plain")
+
+
+ROUTES = [Route("/version", version), Route("/version/", version)]
