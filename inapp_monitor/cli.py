@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inapp_monitor import __version__, cli_store
+from inapp_monitor import __version__, cli_errors, cli_store
 from inapp_monitor import config as configuration
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.exceptions import MonitorError
@@ -168,5 +168,5 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
     )
 
 
-for command in cli_store.COMMANDS:
+for command in (*cli_store.COMMANDS, *cli_errors.COMMANDS):
     main.add_command(command)

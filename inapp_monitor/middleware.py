@@ -16,9 +16,13 @@ What PEP 3333 and real servers force:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from sys import exception
+from threading import get_ident
 from typing import Any, ClassVar, NamedTuple, Protocol
+
+from inapp_monitor.clock import thread_time
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
 RECORD_KEY = "inapp_monitor.request"
@@ -31,6 +35,9 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 RouteAsker = Callable[["Exchange"], object]
 BodyAsker = Callable[["Exchange", Any], object]
 
+#: Characters kept of a path.
+MAX_PATH_LENGTH = 200
+_GREENLETS = frozenset(("gevent", "eventlet"))
 #: Exceptions that mean "the client left" when an application lets them escape. Exactly these: a
 #: subclass such as `http.client.RemoteDisconnected` is about a back end, and a bug.
 _CLIENT_LEFT = (ConnectionError, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
@@ -52,6 +59,8 @@ class Finished(NamedTuple):
         status: Status line such as "200 OK"; None when start_response was never called.
         start, end: Performance counter, seconds.
         failed: Whether an exception was seen.
+        path: The path on entry, below SCRIPT_NAME, cut off.
+        size: Content-Length as the application gave it, else None.
     """
 
     method: str
@@ -60,6 +69,8 @@ class Finished(NamedTuple):
     start: float
     end: float
     failed: bool
+    path: str
+    size: str | None
 
 
 class Hooks(Protocol):
@@ -89,6 +100,9 @@ class Hooks(Protocol):
     def broke(self, error: BaseException, /) -> None:
         """Note a failure of our own."""
 
+    def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
+        """Note the facts of a request that are too expensive for each; None: not known."""
+
 
 class Exchange:
     """One request: the start_response that notes the status, the iterable given to the server
@@ -100,6 +114,8 @@ class Exchange:
         path, script_name: PATH_INFO and SCRIPT_NAME as they were on entry (dispatchers move them).
         environ: The request's environ; None once finished.
         outer: The exchange of a monitor further out, which learns what this one learns.
+        size: Content-Length as given; None until known.
+        sample: Set on requests that are looked at closer: thread and its CPU seconds on entry.
     """
 
     __slots__ = (
@@ -112,7 +128,9 @@ class Exchange:
         "outer",
         "path",
         "route",
+        "sample",
         "script_name",
+        "size",
         "start",
         "status",
     )
@@ -122,6 +140,7 @@ class Exchange:
     clock: ClassVar[staticmethod[[], float]]
     hooks: ClassVar[Hooks]
     route_askers: ClassVar[list[RouteAsker]]
+    live: ClassVar[set[Exchange]]
 
     _iterator: Iterator[bytes] | None
     _outer_error: BaseException | None
@@ -132,7 +151,9 @@ class Exchange:
     outer: Exchange | None
     path: str
     route: object
+    sample: tuple[int, float] | None
     script_name: str
+    size: str | None
     start: float
     status: str | None
 
@@ -153,6 +174,14 @@ class Exchange:
         except Exception as error:  # noqa: BLE001  # ours: the application must not see it
             if isinstance(status, str):
                 self.hooks.broke(error)
+        try:
+            if type(headers) is list:
+                for name, value in headers:
+                    if name == "Content-Length" or name == "content-length":
+                        self.size = value
+                        break
+        except Exception:  # noqa: BLE001, S110  # no pairs: for the server to say
+            pass
         if exc_info is None:
             return self._start_response(status, headers)
         return self._start_again(status, headers, exc_info)
@@ -200,10 +229,14 @@ class Exchange:
         environ = self.environ
         if environ is None:
             return
+        end = self.clock()
+        if self.sample is not None:
+            self._finish_sample(self.sample)
         self.environ = None
+        self.live.discard(self)
         failed = self.error is not None
-        method = environ.get("REQUEST_METHOD", "")
-        self.put((method, self.route, self.status, self.start, self.clock(), failed))
+        method, path = environ.get("REQUEST_METHOD", ""), self.path[:MAX_PATH_LENGTH]
+        self.put((method, self.route, self.status, self.start, end, failed, path, self.size))
         self._start_response = _too_late
         if failed:
             self.error = BaseException  # a mark that keeps no traceback alive
@@ -211,6 +244,15 @@ class Exchange:
             if self.outer.route is None:
                 self.outer.route = self.route
             self.outer = None
+
+    def _finish_sample(self, sample: tuple[int, float]) -> None:
+        thread, cpu = sample
+        try:
+            # Greenlets share a thread and its CPU time; a body may be closed by another thread.
+            known = thread == get_ident() and not _GREENLETS.intersection(sys.modules)
+            self.hooks.sampled(self, thread_time() - cpu if known else None)
+        except Exception as error:  # noqa: BLE001  # ours
+            self.hooks.broke(error)
 
     def ask_for_route(self, askers: list[BodyAsker], body: object) -> None:
         """Ask with the returned body; a failure of ours stays here."""
@@ -363,6 +405,7 @@ def build(
     tick: Callable[[float, Environ], float],
     mount: str,
     serve: WSGIApp,
+    live: set[Exchange] | None = None,
 ) -> WSGIApp:
     """The wrapped application.
 
@@ -374,6 +417,7 @@ def build(
             next. It must not raise.
         mount: Path whose requests go to `serve` and are not recorded.
         serve: The dashboard.
+        live: Holds the exchanges of requests that are being answered.
 
     *Threads:* any number at once; `due` may be read stale, which costs an extra tick.
     """
@@ -383,12 +427,14 @@ def build(
         "clock": staticmethod(clock),
         "hooks": hooks,
         "route_askers": hooks.route_askers,
+        "live": set() if live is None else live,
     }
     exchange_type: type[Exchange] = type("Exchange", (Exchange,), bound)
     sized_type: type[SizedExchange] = type("SizedExchange", (SizedExchange,), bound)
     kinds: dict[type, int] = dict.fromkeys(_COMPLETE_TYPES, _COMPLETE)
     due = float("-inf")
 
+    begin: Callable[[Exchange], None] = bound["live"].add  # type: ignore[attr-defined]
     below_mount = mount + "/"
     body_askers = hooks.body_askers
 
@@ -401,17 +447,23 @@ def build(
                 exchange = None
             else:
                 start = clock()
+                exchange = exchange_type()
                 if start > due:
                     due = tick(start, environ)
-                exchange = exchange_type()
+                    exchange.sample = (get_ident(), thread_time())
+                    start = clock()
+                else:
+                    exchange.sample = None
                 exchange._start_response = start_response
                 exchange.environ = environ
                 exchange.start = start
-                exchange.status = exchange.route = exchange.error = exchange._iterator = None
+                exchange.status = exchange.route = exchange.error = None
+                exchange.size = exchange._iterator = None
                 exchange.path = path
                 exchange.script_name = environ.get("SCRIPT_NAME", "")
                 exchange.outer = environ.get(RECORD_KEY)
                 environ[RECORD_KEY] = exchange
+                begin(exchange)
         except Exception as error:  # noqa: BLE001  # an environ beyond PEP 3333: only the app knows
             hooks.broke(error)
             return app(environ, start_response)

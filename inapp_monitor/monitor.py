@@ -33,6 +33,7 @@ from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
+from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.timers import Timer
 from inapp_monitor.route_names import RouteNames
 from inapp_monitor.store import Store
@@ -105,12 +106,14 @@ class Monitor:
         self._saved_routes = 0
         self._root_url = ""
         self._unhook: Callable[[], None] | None = None
+        self._live: set[Exchange] = set()
         self._make_locks()
         self._make_parts()
         self._connect_frameworks(app, route)
         self._handle = (
             middleware.build(
-                app, self, clock.perf, self._request_tick, self.settings.mount, self._serve
+                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve),
+                live=self._live,
             )
             if self.settings.enabled
             else app
@@ -184,6 +187,14 @@ class Monitor:
             self.tracker.capture_status(
                 exchange.status or "", exchange.environ, route=_template(exchange)
             )
+
+    def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
+        """Note the waiting and the CPU time of a request that was looked at closer."""
+        queued = None
+        if exchange.environ is not None:
+            waited = self._clock.perf() - exchange.start
+            queued = queue_ms(exchange.environ, self._clock.wall() - waited)
+        self.recorder.sample(queued, None if cpu_s is None else cpu_s * 1000.0)
 
     def broke(self, error: BaseException, /) -> None:
         """Note a failure of our own on the request path."""

@@ -283,8 +283,8 @@ class Tracker:
         if not _is_error(exception):
             return None
         said = scope.current()
-        if environ is None and said is not None:
-            environ = said.environ
+        if environ is None:
+            environ = scope.current_environ()
         if environ is not None and self._below_mount(environ):
             return None
         memory = self._memories.here()
@@ -316,8 +316,8 @@ class Tracker:
         build: Callable[[Mapping[str, Any] | None], Event],
     ) -> str | None:
         said = scope.current()
-        if environ is None and said is not None:
-            environ = said.environ
+        if environ is None:
+            environ = scope.current_environ()
         if environ is not None and self._below_mount(environ):
             return None
         memory = self._memories.here()

@@ -12,15 +12,19 @@ from operator import itemgetter
 from typing import Any
 
 from inapp_monitor.clock import Clock, sleep
-from inapp_monitor.points import Batch
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.requests import Request, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
+from inapp_monitor.recorder.slowest import Slowest
 
 #: Entries folded at a time: about 0.25 ms.
 SLICE = 500
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
+#: Samples kept until the next flush; there are about 50 a second.
+MAX_SAMPLES = 10_000
 #: Characters kept of a path or referer.
 MAX_URL_LENGTH = 500
 
@@ -65,6 +69,8 @@ class Recorder:
         self._lock = threading.Lock()
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
+        self.slowest = Slowest()
+        self._samples: list[tuple[str, float]] = []
         self._steps: dict[int, RequestCells] = {}
 
     def forked(self) -> None:
@@ -74,6 +80,8 @@ class Recorder:
         self.not_found.clear()
         self.instruments.forked()
         self._steps = {}
+        self.slowest = Slowest()
+        self._samples.clear()
         self.dropped_requests = self.dropped_not_found = self.total_requests = 0
 
     def adopt_routes(self, slugs: dict[str, str]) -> None:
@@ -87,6 +95,14 @@ class Recorder:
             self.not_found.append((_text(path), _text(referer), self._clock.wall()))
         else:
             self.dropped_not_found += 1
+
+    def sample(self, queue_ms: float | None, cpu_ms: float | None) -> None:
+        """Note what was measured of a request that was looked at closer; None: not known."""
+        if len(self._samples) < MAX_SAMPLES:
+            if queue_ms is not None:
+                self._samples.append(("requests.queue_time", queue_ms))
+            if cpu_ms is not None:
+                self._samples.append(("requests.cpu_time", max(0.0, cpu_ms)))
 
     def fold(self, slices: int = 1_000) -> list[Request]:
         """Fold what is pending into cells, some slices of it. Returns the folded requests.
@@ -133,20 +149,21 @@ class Recorder:
 
     def _fold_requests(self, requests: list[Request], step: int, step_start: float) -> None:
         """Into the cells of the steps in which they ended."""
+        epoch = step - step_start
         if min(map(_end, requests)) >= step_start:
-            self._cells_of(step).fold(requests)
+            self._cells_of(step).fold(requests, epoch)
             return
         by_step: dict[int, list[Request]] = {}
         for request in requests:
             steps_ago = max(0, -int((request[4] - step_start) // self._step_s))
             by_step.setdefault(step - steps_ago * self._step_s, []).append(request)
         for label, ended in by_step.items():
-            self._cells_of(label).fold(ended)
+            self._cells_of(label).fold(ended, epoch)
 
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
         if cells is None:
-            cells = self._steps[step] = RequestCells(self.routes)
+            cells = self._steps[step] = RequestCells(self.routes, self.slowest)
         return cells
 
     def bound_pending(self) -> None:
@@ -170,7 +187,15 @@ class Recorder:
             scalars, distributions = self.instruments.take(now)
             batch.scalars.extend(scalars)
             batch.distributions.extend(distributions)
+            batch.distributions.extend(self._take_samples(now))
         return batch
+
+    def _take_samples(self, now: int) -> list[Distribution]:
+        samples, self._samples = self._samples, []
+        by_path: dict[str, list[float]] = {}
+        for path, value in samples:
+            by_path.setdefault(path, []).append(value)
+        return [Distribution(path, now, Histogram.of(values)) for path, values in by_path.items()]
 
     def take_not_found(self) -> list[NotFoundHit]:
         """The 404s since the last call."""

@@ -14,10 +14,15 @@ from inapp_monitor.recorder.routes import (
     route_name,
     status_class,
 )
+from inapp_monitor.recorder.slowest import Slow, Slowest
 
-#: `(method, route, status, start, end, failed)`, see `middleware.Finished`.
-Request = tuple[object, object, object, float, float, bool]
+#: `(method, route, status, start, end, failed, path, size)`, see `middleware.Finished`.
+Request = tuple[object, object, object, float, float, bool, str, object]
+#: What requests are grouped by: method, route, status, failed.
+_Group = tuple[object, object, object, bool]
 _MILLISECONDS = 1000.0
+#: A Content-Length with as many is none.
+_DIGITS = 16
 
 
 class Cell:
@@ -38,14 +43,24 @@ class RequestCells:
     *Threads:* used under the recorder's lock only.
     """
 
-    def __init__(self, routes: RouteTable) -> None:
+    def __init__(self, routes: RouteTable, slowest: Slowest) -> None:
         self._routes = routes
+        self._slowest = slowest
         self._cells: dict[tuple[str, str], Cell] = {}
+        self._sizes = Histogram()
 
-    def fold(self, requests: list[Request]) -> None:
-        """Add a slice of finished requests. *Cost:* about 0.4 us each."""
-        groups: dict[tuple[object, object, object, bool], list[float]] = {}
-        for method, route, status, start, end, failed in requests:
+    def fold(self, requests: list[Request], epoch: float) -> None:
+        """Add a slice of finished requests. *Cost:* about 0.5 us each.
+
+        Args:
+            requests: The slice.
+            epoch: Wall time at which the performance counter stood at zero.
+        """
+        groups: dict[_Group, list[float]] = {}
+        sizes: list[object] = []
+        for method, route, status, start, end, failed, _, size in requests:
+            if size is not None:
+                sizes.append(size)
             try:
                 groups[method, route, status, failed].append(end - start)
             except KeyError:
@@ -53,8 +68,33 @@ class RequestCells:
             except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
                 key = (_plain(method), route_name(route, None), _plain(status))
                 groups.setdefault((*key, failed), []).append(end - start)
-        for (method, route, status, failed), seconds in groups.items():
-            self._add(_plain(method), route, _plain(status), failed, seconds)
+        slow: dict[_Group, tuple[tuple[str, str], float]] = {}
+        now = epoch + requests[-1][4]
+        for group, seconds in groups.items():
+            cell = self._add(_plain(group[0]), group[1], _plain(group[2]), group[3], seconds)
+            floor = self._slowest.floor(cell, now) / _MILLISECONDS
+            if max(seconds) > floor:
+                slow[group] = (cell, floor)
+        if slow:
+            self._note_slowest(requests, slow, epoch)
+        if sizes:
+            self._sizes.add(_lengths(sizes))
+
+    def _note_slowest(
+        self,
+        requests: list[Request],
+        slow: dict[_Group, tuple[tuple[str, str], float]],
+        epoch: float,
+    ) -> None:
+        """Offer the requests above their floor: rare once a table is full."""
+        for method, route, status, start, end, failed, path, _ in requests:
+            try:
+                key, floor = slow[method, route, status, failed]
+            except Exception:  # noqa: BLE001, S112  # below its floor, or not hashable
+                continue
+            if end - start > floor:
+                entry = Slow((end - start) * _MILLISECONDS, path, epoch + start, _plain(status))
+                self._slowest.offer(key, entry)
 
     def _add(
         self,
@@ -63,7 +103,7 @@ class RequestCells:
         status: str | None,
         failed: bool,
         seconds: list[float],
-    ) -> None:
+    ) -> tuple[str, str]:
         n = len(seconds)
         slug = self._routes.slug(route_name(route, status), n)
         key = (slug, method_name(method))
@@ -78,6 +118,7 @@ class RequestCells:
                 cell.not_found += n
         if failed or name == "5xx":
             cell.errors += n
+        return key
 
     def take(self, timestamp: int) -> tuple[list[Scalar], list[Distribution]]:
         """The deltas of all cells and their totals, and start again from nothing."""
@@ -101,7 +142,22 @@ class RequestCells:
         missing = float(everything.not_found)
         if missing:
             scalars.append(Scalar("requests.not_found", timestamp, missing, Method.SUM))
+        if self._sizes.count:
+            distributions.append(Distribution("requests.response_bytes", timestamp, self._sizes))
+            self._sizes = Histogram()
         return scalars, distributions
+
+
+def _lengths(sizes: list[object]) -> list[float]:
+    """Content-Length values as numbers; what is none is left out."""
+    try:
+        return [float(int(size)) for size in sizes if len(size) < _DIGITS]  # type: ignore[call-overload, arg-type]
+    except (TypeError, ValueError):
+        return [
+            float(size)
+            for size in sizes
+            if isinstance(size, str) and len(size) < _DIGITS and size.isdecimal()
+        ]
 
 
 def _plain(value: object) -> str | None:

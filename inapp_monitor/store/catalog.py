@@ -151,9 +151,9 @@ class Catalog:
         if self.ceiling + geometry.size > self.budget:
             raise BudgetError(f"no room for distribution {path!r} in {self.budget} bytes")
         name = self._new_name("dist")
-        header = distribution_format.pack_header(geometry, path)
+        header = distribution_format.pack_header(geometry, path, now)
         self._create(name, geometry.size, header, retention, now)
-        return self._add_distribution(name, path, geometry)
+        return self._add_distribution(name, path, geometry, now)
 
     def _place(
         self, retention: Retention, waiting: list[Series], now: int
@@ -205,18 +205,19 @@ class Catalog:
 
     def _drop_idle_distribution(self, now: int) -> bool:
         """Remove the file of a distribution without a value in its finest retention, if any."""
+        idle = []
         for name, rings in self.all_rings():
-            if isinstance(rings, DistributionFile) and rings.file is not None:
-                limit = now - rings.retention.archives[0].retention
-                if (
-                    max(rings.times(0), default=0) < limit
-                    and max(rings.times(1), default=0) < limit
-                ):
-                    (self.directory / name).unlink()
-                    self.drop(name)
-                    self.reused += 1
-                    return True
-        return False
+            if isinstance(rings, DistributionFile):
+                latest = max(rings.times(0), default=0)
+                if max(latest, rings.created) < now - rings.retention.archives[0].retention:
+                    idle.append((latest, name))
+        if not idle:
+            return False
+        name = min(idle)[1]
+        (self.directory / name).unlink()
+        self.drop(name)
+        self.reused += 1
+        return True
 
     def _create_group(self, retention: Retention, wanted: int, now: int) -> Group | None:
         """A new group file, narrower when the budget asks for it; None when there is no room."""
@@ -259,12 +260,16 @@ class Catalog:
             self._highest = max(self._highest, int(match[2]))
             try:
                 self._open(name, match[1])
-            except (FormatError, IsADirectoryError) as error:
+            except FormatError as error:
                 self._unrepaired = not repair
                 if repair:
                     self._set_aside(name, now, error)
-                continue
-            present.add(name)
+            except IsADirectoryError as error:
+                self._unrepaired = not repair
+                if repair:
+                    self._rename(name, now, error)
+            else:
+                present.add(name)
         for name in [n for n in self._ceilings if n not in present]:
             self.drop(name)
         self.index()
@@ -281,8 +286,8 @@ class Catalog:
             geometry = group_format.unpack_header(page)
             self._add_group(name, geometry, file).load_table()
         else:
-            dist_geometry, path = distribution_format.unpack_header(page)
-            self._add_distribution(name, path, dist_geometry, file)
+            dist_geometry, path, created = distribution_format.unpack_header(page)
+            self._add_distribution(name, path, dist_geometry, created, file)
 
     def _add_group(self, name: str, geometry: Geometry, file: DiskFile | None = None) -> Group:
         file = file or DiskFile(self.directory / name, self._descriptors)
@@ -295,12 +300,13 @@ class Catalog:
         name: str,
         path: str,
         geometry: distribution_format.DistributionGeometry,
+        created: int,
         file: DiskFile | None = None,
     ) -> DistributionFile:
         file = file or DiskFile(self.directory / name, self._descriptors)
         file.size = self._ceilings[name] = geometry.size
         self._names[name] = path
-        distribution = DistributionFile(path, geometry.retention, file, geometry)
+        distribution = DistributionFile(path, geometry.retention, file, geometry, created)
         self.distributions[path] = distribution
         return distribution
 
@@ -330,6 +336,16 @@ class Catalog:
                 distribution.file.close()
 
     def _set_aside(self, name: str, now: float, error: Exception) -> None:
+        page = DiskFile(self.directory / name, self._descriptors, read_only=True)
+        try:
+            if group_format.is_of_a_later_version(page.read(group_format.PAGE, 0)):
+                self._damaged(self.directory / name, f"{error}; left alone")
+                return
+        finally:
+            page.close()
+        self._rename(name, now, error)
+
+    def _rename(self, name: str, now: float, error: Exception) -> None:
         target = files.set_aside(self.directory / name, now)
         if target is not None:
             self._damaged(self.directory / name, f"{error}; moved to {target.name}")

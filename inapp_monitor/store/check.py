@@ -156,7 +156,7 @@ class _Checker:
                 geometry = group_format.unpack_header(page)
                 file.size = geometry.size
                 return Group(geometry.retention, file, geometry)
-            dist_geometry, name = distribution_format.unpack_header(page)
+            dist_geometry, name, _ = distribution_format.unpack_header(page)
             file.size = dist_geometry.size
             return DistributionFile(name, dist_geometry.retention, file, dist_geometry)
         except (FormatError, IsADirectoryError) as error:

@@ -18,6 +18,7 @@ class DistributionFile(RingFile[Histogram, Histogram]):
     Attributes:
         path: Name of the distribution.
         geometry: Where everything is.
+        created: When its file was made, seconds since the epoch.
     """
 
     def __init__(
@@ -26,9 +27,11 @@ class DistributionFile(RingFile[Histogram, Histogram]):
         retention: Retention,
         file: DiskFile | None,
         geometry: DistributionGeometry | None,
+        created: int = 0,
     ) -> None:
         super().__init__(retention, file)
         self.path = path
+        self.created = created
         self.geometry = geometry or DistributionGeometry.of(retention)
 
     def offset(self, archive: int, timestamp: int) -> int:

@@ -188,6 +188,12 @@ def unpack_rings(
     return archives, number, size
 
 
+def is_of_a_later_version(data: bytes) -> bool:
+    """Whether a file is one of ours that a later release wrote: to be left alone."""
+    ours = data[:3] == MAGIC[:3] and data[7:8] == MAGIC[7:8]
+    return ours and len(data) >= 12 and _U32.unpack_from(data, 8)[0] > VERSION
+
+
 def pack_state(state: State) -> bytes:
     """The changing part, one small write."""
     marks = (*state.marks, *(0,) * (16 - len(state.marks)))

@@ -220,6 +220,7 @@ class WebApp:
         if request.method == "OPTIONS":
             return self._method_not_allowed(request, set(adapter.allowed_methods()))
         if route.changes_state and request.method not in ("GET", "HEAD"):
+            request.get_data(cache=True)  # before the form is parsed: the handler may want the body
             csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
             if not self.gate.may_change(request.environ, request.access, csrf):
                 message = "this action must come from a page of this dashboard; load it again"

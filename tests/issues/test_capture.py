@@ -241,6 +241,21 @@ def test_new_scope_is_forgotten_at_its_end(monitor: Monitor) -> None:
     assert monitor.only_issue().events[0]["tags"] == {"outer": "1", "inner": "1"}
 
 
+def test_a_request_never_sees_what_an_earlier_one_said(monitor: Monitor) -> None:
+    """User and tags belong to the request, also when one thread answers many."""
+
+    class Record:
+        environ = environ(PATH_INFO="/second")
+
+    set_user("ada")
+    set_tag("plan", "gold")
+    scope.enter_request(Record())
+    monitor.tracker.capture(caught(divide, 1, 0))
+    event = monitor.only_issue().events[0]
+    assert (event["user"], event["tags"]) == ({}, {})
+    assert event["request"]["path"] == "/second", "its environ is known without being handed over"
+
+
 def test_users_are_counted_once_each(monitor: Monitor) -> None:
     """Users affected are distinct, over flushes."""
     for user in ("ada", "bob", "ada"):

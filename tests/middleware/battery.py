@@ -28,6 +28,7 @@ class Witness:
         self.unexplained: list[str | None] = []
         self.errors: list[BaseException] = []
         self.broken: list[BaseException] = []
+        self.samples: list[float | None] = []
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
 
@@ -39,6 +40,9 @@ class Witness:
 
     def failed(self, exchange: middleware.Exchange, error: BaseException, /) -> None:
         self.errors.append(error)
+
+    def sampled(self, exchange: middleware.Exchange, cpu_s: float | None, /) -> None:
+        self.samples.append(cpu_s)
 
     def broke(self, error: BaseException, /) -> None:
         self.broken.append(error)

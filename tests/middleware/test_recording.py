@@ -15,7 +15,7 @@ from inapp_monitor.testing import FakeClock
 
 from .battery import Body, SizedBody, Witness, environ_of, monitored, serve
 
-METHOD, ROUTE, STATUS, START, END, FAILED = range(6)
+METHOD, ROUTE, STATUS, START, END, FAILED, PATH, SIZE = range(8)
 
 
 def app_of(status: str, body: Any) -> Any:

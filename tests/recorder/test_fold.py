@@ -53,6 +53,7 @@ def counts(batch: Batch) -> dict[str, int]:
 def put(recorder: Recorder, clock: FakeClock, **facts: Any) -> None:
     """One request that ends now."""
     request = {"method": "GET", "route": "/", "status": "200 OK", "ms": 1.0, "failed": False}
+    request |= {"path": "/p", "size": None}
     request.update(facts)
     end = clock.perf()
     recorder.pending.append(
@@ -63,6 +64,8 @@ def put(recorder: Recorder, clock: FakeClock, **facts: Any) -> None:
             end - request["ms"] / 1000.0,
             end,
             request["failed"],
+            request["path"],
+            request["size"],
         )
     )
 
@@ -179,7 +182,7 @@ def test_any_request_is_counted(requests: list[Any]) -> None:
     recorder = new_recorder(clock)
     for method, route, status, seconds, failed in requests:
         end = clock.perf()
-        recorder.pending.append((method, route, status, end - seconds, end, failed))
+        recorder.pending.append((method, route, status, end - seconds, end, failed, "/", None))
     batch = fold(recorder)
     by_path = counts(batch)
     assert by_path.pop("requests.time", 0) == len(requests)
@@ -249,7 +252,10 @@ def test_no_request_is_lost_between_threads() -> None:
     def append_or_fold(number: int) -> None:
         if number >= folders:
             for n in range(per_thread):
-                recorder.pending.append(("GET", f"/{number}", "200 OK", 0.0, n / 1e6, n % 4 == 0))
+                end, failed = n / 1e6, n % 4 == 0
+                recorder.pending.append(
+                    ("GET", f"/{number}", "200 OK", 0.0, end, failed, "/x", "10")
+                )
                 recorder.instruments.record("counter", "calls", 1)
             return
         while running.is_set():

@@ -82,7 +82,7 @@ def total(bench: Bench) -> float:
 
 def test_eight_processes_lose_nothing(bench: Bench) -> None:
     """Eight processes add to fifty series at once: the totals are exact."""
-    each = int(os.environ.get("INAPP_TEST_INCREMENTS", "40000"))
+    each = int(os.environ.get("INAPP_TEST_INCREMENTS", "200000"))
     children = [child(increments(bench, each, 500)) for _ in range(8)]
     for pid, reader in children:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -20,7 +20,10 @@ from inapp_monitor.web.backend import Backend
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
 
 PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
 PAGES += [

@@ -112,11 +112,11 @@ def smart_summarize(
     series: list[Series],
     text: str,
     func: str = "sum",
-    align: str | None = None,
+    align: str | bool | None = None,
 ) -> list[Series]:
     """Join the values of each interval, the first one starting at the window or a calendar unit."""
     interval = interval_of(text)
-    if align is not None and align not in ("True", "False"):
+    if isinstance(align, str):
         day = int(align[-1]) if unit_name(align) == "weeks" and align[-1].isdecimal() else 1
         request = context.request
         start = floor_to(unit_name(align), request.start, request.tz, day)
