@@ -54,7 +54,7 @@ def hello(environ: dict[str, Any], start_response: App) -> list[bytes]:
 
 def flask_hello() -> App:
     """The smallest Flask application."""
-    app = Flask("bench")
+    app = Flask(__name__)
 
     @app.route("/hello")
     def view() -> str:
@@ -84,16 +84,18 @@ def prometheus(app: App) -> App:
     histogram = Histogram("http_request_seconds", "duration", labels, registry=registry)
 
     def middleware(environ: dict[str, Any], start_response: App) -> Any:
-        status = ""
+        status = route = ""
 
         def catch(line: str, headers: Any, exc_info: Any = None) -> Any:
-            nonlocal status
+            nonlocal status, route
             status = line[:3]
+            request = environ.get("werkzeug.request")
+            route = environ["PATH_INFO"] if request is None else request.url_rule.rule
             return start_response(line, headers, exc_info)
 
         start = perf_counter()
         body = app(environ, catch)
-        values = environ["REQUEST_METHOD"], environ["PATH_INFO"], status
+        values = environ["REQUEST_METHOD"], route, status
         counter.labels(*values).inc()
         histogram.labels(*values).observe(perf_counter() - start)
         return body

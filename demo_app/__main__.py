@@ -124,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopped.set())
     server = start_server(listener, arguments.data_dir)
     url = f"http://{_HOST}:{server.port}"
-    print(f"shop:      {url}/\ndashboard: {url}/_metrics/", flush=True)
+    print(f"shop:      {url}/\ndashboard: {url}/_metrics/?from=-15min", flush=True)
     print("Open the dashboard in a browser. Ctrl-C stops the demo.", flush=True)
     traffic = None
     if not arguments.no_traffic:

@@ -99,7 +99,7 @@ class Pace:
         self._rate = rate
         self._started = time.monotonic()
         self._end = self._started + seconds
-        self._left = most
+        self._left = None if most is None else max(most, 0)
         self._next = self._started
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -109,7 +109,8 @@ class Pace:
 
     @property
     def over(self) -> bool:
-        return self._stop.is_set() or time.monotonic() >= self._end
+        """Whether there will be no more turns."""
+        return self._ended() or self._left == 0
 
     @property
     def everybody_reads_reports(self) -> bool:
@@ -120,14 +121,17 @@ class Pace:
         """Wait until a request may be sent; false when the traffic is over."""
         with self._lock:
             if self._left is not None:
-                if self._left <= 0:
+                if self._left == 0:
                     return False
                 self._left -= 1
             turn = max(self._next, time.monotonic() - 0.5)  # what a slow answer held up is let go
             self._next = turn + 1 / (self._rate * self._swell(turn - self._started))
         if self._stop.wait(max(0.0, turn - time.monotonic())):
             return False
-        return not self.over
+        return not self._ended()
+
+    def _ended(self) -> bool:
+        return self._stop.is_set() or time.monotonic() >= self._end
 
     @staticmethod
     def _swell(elapsed: float) -> float:
@@ -192,7 +196,7 @@ class Visitor:
         if not self._pace.wait_for_turn():
             return None
         headers = {"User-Agent": self._agent, "Accept": "*/*"}
-        if self._page:
+        if self._page and self._agent != _CRAWLER:  # a robot follows no links
             host, port = self._connection.host, self._connection.port
             headers["Referer"] = f"http://{host}:{port}{self._page}"
         if self._cookies:

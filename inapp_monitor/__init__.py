@@ -7,6 +7,14 @@ application = Monitor(application)          # then open /_metrics
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.exceptions import ConfigError, MonitorError, QueryError
+from inapp_monitor.issues import (
+    add_breadcrumb,
+    new_scope,
+    set_context,
+    set_fingerprint,
+    set_tag,
+    set_user,
+)
 from inapp_monitor.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -14,7 +22,20 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["ConfigError", "Monitor", "MonitorError", "QueryError", "__version__", "signals"]
+__all__ = [
+    "ConfigError",
+    "Monitor",
+    "MonitorError",
+    "QueryError",
+    "__version__",
+    "add_breadcrumb",
+    "new_scope",
+    "set_context",
+    "set_fingerprint",
+    "set_tag",
+    "set_user",
+    "signals",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,18 +6,19 @@ Exit status: 0 done, 2 wrong input (one line on stderr that names it).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from inapp_monitor import __version__
+from inapp_monitor import __version__, cli_errors, cli_store
 from inapp_monitor import config as configuration
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.exceptions import MonitorError
 
 if TYPE_CHECKING:
+    from werkzeug.serving import WSGIRequestHandler
+
     from inapp_monitor.web.backend import Backend
 
 DATA_DIR = click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -58,7 +59,8 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
 
     backend = stored_backend(data_dir, token=token)
     try:
-        server = make_server(host, port, WebApp(backend), threaded=True)
+        app = WebApp(backend)
+        server = make_server(host, port, app, threaded=True, request_handler=quiet_handler())
     except (OSError, SystemExit) as error:  # werkzeug exits when the port is taken
         raise OSError(f"cannot listen on {host}:{port}: {error}") from None
     address = f"http://{host}:{server.port}/"
@@ -120,6 +122,17 @@ def settings(config_file: str | None, markdown: bool) -> None:
         click.echo(f"{row.name} = {row.value or '(none)'}  [{row.source}]\n    {row.doc}")
 
 
+def quiet_handler() -> type[WSGIRequestHandler]:
+    """werkzeug's handler without a log line a request: that would show tokens in URLs."""
+    from werkzeug.serving import WSGIRequestHandler
+
+    class QuietHandler(WSGIRequestHandler):
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            pass
+
+    return QuietHandler
+
+
 def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
     """Whoever can run this command can read the files."""
     return True
@@ -155,6 +168,5 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
     )
 
 
-def _register(commands: list[Callable[..., Any]]) -> None:
-    for command in commands:
-        main.add_command(command)  # type: ignore[arg-type]
+for command in (*cli_store.COMMANDS, *cli_errors.COMMANDS):
+    main.add_command(command)

@@ -12,6 +12,8 @@ from typing import Final
 
 #: Seconds of an arbitrary origin that never run backwards: for durations.
 perf_counter: Final[Callable[[], float]] = time.perf_counter
+#: CPU seconds of the calling thread: a system call, 0.7 us.
+thread_time: Final[Callable[[], float]] = time.thread_time
 #: Block this thread for some seconds.
 sleep: Final[Callable[[float], None]] = time.sleep
 

@@ -142,6 +142,14 @@ class Settings:
         (), parse_texts, "Host names the dashboard answers to; empty: any."
     )
 
+    # -- dashboard
+    apdex_target_s: float = _setting(
+        0.25,
+        parse_duration,
+        "A request this fast satisfies; up to four times as long is tolerated.",
+        at_least=0.001,
+    )
+
     # -- recording
     flush_interval_s: float = _setting(
         1.0, parse_duration, "Time between two flushes of a worker.", at_least=0.05, at_most=60
@@ -324,9 +332,8 @@ def settings_markdown() -> str:
         "|---|---|---|---|",
     ]
     for entry in fields(Settings):
-        default = show(entry.default)
-        if entry.metadata["parse"] is parse_size:
-            default = f"{entry.default // 2**20}MB"
+        value: Any = entry.default
+        default = f"{value // 2**20}MB" if entry.metadata["parse"] is parse_size else show(value)
         shown = f"`{default}`" if default else ""
         takes = (entry.metadata["parse"].__doc__ or "").rstrip(".") + _limits(entry)
         lines.append(f"| `{entry.name}` | {shown} | {takes} | {entry.metadata['doc']} |")

@@ -13,13 +13,13 @@ thread. Every entry from outside is guarded: no exception of ours reaches the ap
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor import config as configuration
 from inapp_monitor import integrations, middleware
@@ -27,19 +27,22 @@ from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
+from inapp_monitor.integrations import logging as error_channels
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.issues.tracker import BeforeSend
+from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
+from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
-from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
-from inapp_monitor.recorder.timers import Timer
+from inapp_monitor.recorder.calls import Calls, record_nothing
+from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.route_names import RouteNames
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
+from inapp_monitor.web import login_token
 
 if TYPE_CHECKING:
     from inapp_monitor.web.app import WebApp
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
@@ -52,7 +55,7 @@ _MISSED_TICKS = 3.0
 _attached: weakref.WeakSet[Monitor] = weakref.WeakSet()
 
 
-class Monitor:
+class Monitor(Calls):
     """A WSGI application that behaves as the one it wraps, watches it, and serves `/_metrics`.
 
     Args:
@@ -64,6 +67,8 @@ class Monitor:
         config: A TOML file with settings.
         route: Called with the environ while a request is answered; its name for the request
             (a template such as `/users/<id>`, not a path) or None.
+        before_send: Called with each event about to be stored; returns it, changed or not, or None
+            to keep only its count.
         clock: Source of time, for tests.
         **settings: Any name of `config.Settings`.
 
@@ -82,7 +87,8 @@ class Monitor:
         token: str | None = None,
         authorizer: Callable[[Environ], object] | None = None,
         config: str | os.PathLike[str] | None = None,
-        route: Callable[[Environ], str | None] | None = None,
+        route: Callable[[Environ], str | None] | Iterable[str] | None = None,
+        before_send: BeforeSend | None = None,
         clock: Clock = SYSTEM,
         **settings: object,
     ) -> None:
@@ -100,12 +106,16 @@ class Monitor:
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
+        self._root_url: str | None = None
+        self._unhook: Callable[[], None] | None = None
         self._make_locks()
         self._make_parts()
+        self.tracker.before_send = before_send
         self._connect_frameworks(app, route)
         self._handle = (
             middleware.build(
-                app, self, clock.perf, self._request_tick, self.settings.mount, self._serve
+                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve),
+                live=self._live_requests.exchanges,
             )
             if self.settings.enabled
             else app
@@ -133,16 +143,19 @@ class Monitor:
             first_use=self._attach_if_needed,
         )
         self.put = self.recorder.pending.append
+        record = self.recorder.instruments.record if settings.enabled else record_nothing
+        super().__init__(record, clock.perf)
+        self._live_requests = LiveRequests(settings.data_dir, clock)
+        self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
 
     def _connect_frameworks(
-        self, app: object, route: Callable[[Environ], str | None] | None
+        self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
         self._connected = integrations.connect(app, self.guard)
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
         if route is not None:
-            ask = route
-            self.route_askers.insert(0, lambda exchange: ask(exchange.environ or {}))
+            self.route_askers.insert(0, integrations.asker(route))
 
     # -- WSGI
 
@@ -167,63 +180,32 @@ class Monitor:
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
         self._attach_if_needed()
-        route = exchange.route
-        name = getattr(route, "rule", route)
-        issue_id = self.tracker.capture(
-            error, exchange.environ, route=name if isinstance(name, str) else None
-        )
+        issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
+
+    def answered_5xx(self, exchange: Exchange, /) -> None:
+        """Capture a 5xx that came without an exception: an event of its own."""
+        self._attach_if_needed()
+        if exchange.environ is not None:
+            self.tracker.capture_status(
+                exchange.status or "", exchange.environ, route=_template(exchange)
+            )
+
+    def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
+        """Note the waiting and the CPU time of a request that was looked at closer."""
+        queued = None
+        if exchange.environ is not None:
+            waited = self._clock.perf() - exchange.start
+            queued = queue_ms(exchange.environ, self._clock.wall() - waited)
+        self.recorder.sample(queued, None if cpu_s is None else cpu_s * 1000.0)
 
     def broke(self, error: BaseException, /) -> None:
         """Note a failure of our own on the request path."""
         self.guard.failed("request path", error)
 
     # -- what users call
-
-    def incr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
-        """Count: add `value` to a counter. `rate` is accepted for StatsD's sake and changes
-        nothing: in process there is no reason to sample."""
-        self.recorder.instruments.record(COUNTER, name, value)
-
-    def decr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
-        """Count down: subtract `value` from a counter."""
-        try:
-            value = -value
-        except TypeError:
-            pass  # `record` says what is wrong with it
-        self.recorder.instruments.record(COUNTER, name, value)
-
-    def gauge(self, name: str, value: float, rate: float = 1, delta: bool = False) -> None:  # noqa: ARG002
-        """Set a gauge to `value`, or move it by `value` when `delta`."""
-        self.recorder.instruments.record(GAUGE_DELTA if delta else GAUGE, name, value)
-
-    def timing(self, name: str, delta: float | timedelta, rate: float = 1) -> None:  # noqa: ARG002
-        """Record a duration in milliseconds (or a timedelta)."""
-        self.recorder.instruments.record(TIMER, name, delta)
-
-    def set(self, name: str, value: object, rate: float = 1) -> None:  # noqa: ARG002
-        """Count the distinct values of a step, within this process."""
-        self.recorder.instruments.record(SET, name, value)
-
-    def timer(self, name: str, rate: float = 1) -> Timer:  # noqa: ARG002
-        """Time a block (`with monitor.timer("x"):`) or a function (`@monitor.timer("x")`)."""
-        return Timer(name, self._record_timing, self._clock.perf)
-
-    def timed(self, name: str | F | None = None) -> Any:
-        """Decorator that times a function; its name is `module.function` unless given.
-
-        Right for functions, methods, generators, coroutines and async generators.
-        """
-        if name is not None and not isinstance(name, str):
-            return self.timed(None)(name)
-
-        def decorate(function: F) -> F:
-            series = name or _qualified_name(function)
-            return self.timer(series)(function)
-
-        return decorate
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""
@@ -237,12 +219,14 @@ class Monitor:
             self.guard.failed("capture_exception", failure)
             return None
 
-    def _record_timing(self, name: str, milliseconds: float) -> None:
+    def capture_message(self, message: str, level: str = "error") -> str | None:
+        """Record a message as an event of its own. Returns the issue's id."""
         try:
-            self.recorder.instruments.record(TIMER, name, milliseconds)
-        except Exception:
-            if self.settings.strict:
-                raise
+            self._attach_if_needed()
+            return self.tracker.capture_message(message, level=level)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.guard.failed("capture_message", failure)
+            return None
 
     # -- life
 
@@ -260,11 +244,12 @@ class Monitor:
                 self._forked()
             self._pid = pid
             self._last_tick = self._clock.perf()
-            self._adopt_stored_routes()
+            self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
-            if not _attached:
-                os.register_at_fork(after_in_child=_after_fork)
-                atexit.register(_at_exit)
+            if self._unhook is not None:  # a parent's process installed them, and we are its child
+                self._unhook()
+            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
+            _watch_process()
             _attached.add(self)
             self._ticker = Ticker(self.tick, self.settings.flush_interval_s)
             try:
@@ -273,11 +258,12 @@ class Monitor:
                 self._ticker = None
                 self.guard.failed("background thread (requests do its work)", error)
 
-    def _adopt_stored_routes(self) -> None:
+    def _stored_routes(self) -> dict[str, str]:
         try:
-            self.recorder.adopt_routes(self._route_names.load())
+            return self._route_names.load()
         except OSError as error:
             self.guard.failed("route names", error)
+            return {}
 
     def _forked(self) -> None:
         """In a child process: the parent keeps its threads, locks, files and what was pending."""
@@ -286,13 +272,15 @@ class Monitor:
         self._ticker = None
         self._web = None
         self.recorder.forked()
+        self._live_requests.forked()
 
-    def _request_tick(self, now: float) -> float:
+    def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
         try:
             self._attach_if_needed()
+            self._note_address(environ)
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
-                self.recorder.fold(slices=1)
+                self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
                 self.tick()
         except Exception as error:  # noqa: BLE001  # ours
@@ -317,11 +305,13 @@ class Monitor:
                 self._tick_lock.release()
 
     def _work(self) -> None:
-        self._last_tick = self._clock.perf()
+        begin = self._last_tick = self._clock.perf()
         for part, work in (
+            ("login token", self._announce),
             ("recorder", self._fold),
             ("store", self.store.flush),
             ("route names", self._save_route_names),
+            ("workers", self._look_after_workers),
             ("issues", self.tracker.flush),
             ("404 table", self._flush_not_found),
             ("database", self.database.write_pending),
@@ -332,10 +322,27 @@ class Monitor:
                 except Exception as error:  # noqa: BLE001  # ours
                     self.guard.failed(part, error)
         self.recorder.bound_pending()
+        self._own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+
+    def _note_address(self, environ: Environ) -> None:
+        """Remember, once, what the server calls itself: for the login URL."""
+        if self._root_url is None:
+            self._root_url = login_token.root_url(environ, self.settings.mount)
+
+    def _announce(self) -> None:
+        """Tell the people at the terminal where the dashboard is, when its token is new."""
+        url = self._root_url
+        if url:
+            self._root_url = ""
+        if url and self._authorizer is None:
+            login_token.announce(login_token.obtain(self.settings, self.guard), url)
 
     def _fold(self) -> None:
         folded = self.recorder.fold()
         batch = self.recorder.take()
+        now = int(self._clock.wall())
+        batch.scalars.extend(self._own_numbers.take(now))
+        batch.scalars.extend(self._live_requests.in_flight(now))
         self.store.add(batch)
         signals = _loaded_signals()
         if signals is not None:
@@ -358,14 +365,25 @@ class Monitor:
             self.recorder.adopt_routes(self._route_names.save_new(dict(table.slugs)))
             self._saved_routes = len(table.slugs)
 
+    def _look_after_workers(self) -> None:
+        """Show the others what this process is doing, and tell what killed one of them."""
+        self._live_requests.report()
+        for killed in self._live_requests.take_dead():
+            self.tracker.capture_message(
+                killed.message, template=killed.template, kind="WorkerDied", route=killed.route
+            )
+
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
-        if self._pid != os.getpid():
-            return
+        if self._pid and self._pid != os.getpid():
+            self._forked()
+        if self._unhook is not None:
+            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         self.tick()
+        self._live_requests.leave()
         self.store.close()
         self.database.close()
         self._pid = 0
@@ -377,6 +395,7 @@ class Monitor:
         """Answer a request below the mount."""
         try:
             self._attach_if_needed()
+            self._note_address(environ)
             if self._web is None:
                 self._web = self._build_web()
             mount = self.settings.mount
@@ -416,23 +435,27 @@ class Monitor:
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
         recorder = self.recorder
-        routes = {**self._route_names.load(), **recorder.routes.slugs}
+        routes = {**self._stored_routes(), **recorder.routes.slugs}
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
-            "dropped": {
-                "requests": recorder.dropped_requests,
-                "not found": recorder.dropped_not_found,
-                **recorder.instruments.refused,
-            },
+            "release": self.tracker.release,
+            "dropped": self._own_numbers.drops(),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
             ],
+            "live": self._live_requests.rows(),
+            "slowest": recorder.slowest.rows(self._clock.wall()),
             "ticker": "thread" if self._ticker is not None else "requests",
         }
+
+
+def _template(exchange: Exchange) -> str | None:
+    route = getattr(exchange.route, "rule", exchange.route)
+    return route if isinstance(route, str) else None
 
 
 def _loaded_signals() -> Any:
@@ -440,11 +463,11 @@ def _loaded_signals() -> Any:
     return sys.modules.get("inapp_monitor.signals")
 
 
-def _qualified_name(function: Any) -> str:
-    function = getattr(function, "__func__", getattr(function, "func", function))
-    module = getattr(function, "__module__", "") or ""
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return f"{module}.{name}".replace(".<locals>", "").replace("<lambda>", "lambda").strip(".")
+@functools.cache
+def _watch_process() -> None:
+    """Once a process: know of its forks and of its end."""
+    os.register_at_fork(after_in_child=_after_fork)
+    atexit.register(_at_exit)
 
 
 def _after_fork() -> None:

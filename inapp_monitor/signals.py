@@ -27,9 +27,9 @@ datapoint = _namespace.signal("datapoint")
 
 
 def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guard) -> None:
-    """Send `request_finished` for folded requests: (method, route, status, start, end, failed)."""
+    """Send `request_finished` for folded requests: see `middleware.Finished`."""
     if request_finished.receivers:
-        for method, route, status, start, end, _failed in requests:
+        for method, route, status, start, end, *_ in requests:
             _send(
                 request_finished,
                 sender,

@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -54,8 +55,9 @@ def ensure(database_file: Path) -> None:
     if database_file.exists():
         return
     database_file.parent.mkdir(parents=True, exist_ok=True)
-    draft = database_file.with_name(f"{database_file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=database_file.parent, suffix=".draft")
+    os.close(descriptor)
+    draft = Path(name)
     with closing(connect(draft)) as opened, opened:
         _fill(opened)
     with closing(connect(draft)) as opened:

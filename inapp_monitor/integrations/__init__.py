@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
+from inapp_monitor.exceptions import ConfigError
 from inapp_monitor.guard import Guard
 from inapp_monitor.middleware import BodyAsker, RouteAsker
 
@@ -76,6 +78,23 @@ class Connected:
                 self.body_askers.append(module.route_of_body)
         if hasattr(module, "install"):
             module.install(app)
+
+
+def asker(route: Callable[[dict[str, Any]], str | None] | Iterable[str]) -> RouteAsker:
+    """What users give as `route=`, as the request path asks it: a callable or templates.
+
+    Raises:
+        ConfigError: neither a callable nor templates.
+    """
+    if callable(route):
+        ask = route
+        return lambda exchange: ask(exchange.environ or {})
+    from inapp_monitor.integrations.templates import by_path
+
+    try:
+        return by_path(route)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"route: {error}") from None
 
 
 def connect(app: object, guard: Guard) -> Connected:

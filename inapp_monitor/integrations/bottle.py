@@ -7,7 +7,8 @@ from inapp_monitor.middleware import Exchange
 
 
 def route_of(exchange: Exchange) -> object:
-    """The rule of Bottle's route; mounted applications come with the mount's prefix."""
+    """The rule of Bottle's route, below whatever prefix a dispatcher moved out of the path."""
     environ = exchange.environ
     route = environ.get("bottle.route") if environ is not None else None
-    return getattr(route, "rule", None)
+    rule = getattr(route, "rule", None)
+    return exchange.below_prefix(rule) if isinstance(rule, str) else None

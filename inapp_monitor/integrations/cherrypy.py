@@ -1,5 +1,6 @@
 """CherryPy: has no templates, so the path up to the handler's own arguments names a request; a hook
-for exceptions. `Monitor(app)` installs the hook where it is handed the `cherrypy.Application`."""
+for exceptions. `Monitor(app)` installs the hook where it is handed the `cherrypy.Application` or
+`cherrypy.tree`."""
 
 from __future__ import annotations
 
@@ -13,8 +14,12 @@ def install(app: Any) -> None:
     """Add the hook to an application's configuration; other objects are left alone."""
     import cherrypy
 
-    if isinstance(app, cherrypy.Application):
-        app.merge({"/": {"hooks.before_error_response": _on_error}})
+    # Whatever follows the hook's name keeps it beside a hook of the application's own.
+    hook = {"/": {"hooks.before_error_response.inapp_monitor": _on_error}}
+    applications = app.apps.values() if isinstance(app, cherrypy._cptree.Tree) else [app]
+    for application in applications:
+        if isinstance(application, cherrypy.Application):
+            application.merge(hook)
 
 
 def _on_error() -> None:
@@ -42,13 +47,22 @@ def route_of_body(exchange: Exchange, body: object) -> object:  # noqa: ARG001
 
 def _template(request: Any) -> str | None:
     """`/users/show/*`: the request's path with a star for each argument of its handler."""
-    handler = getattr(request, "handler", None)
+    handler: Any = getattr(request, "handler", None)
     while hasattr(handler, "oldhandler"):  # tools such as encode wrap the handler
         handler = handler.oldhandler
     if getattr(handler, "callable", None) is None:
-        return None
+        return _static_section(request)
     arguments = list(getattr(handler, "args", ()) or ())
     parts = [part for part in request.path_info.split("/") if part]
     if arguments:
         parts[len(parts) - len(arguments) :] = ["*"] * len(arguments)
     return f"{request.script_name}/{'/'.join(parts)}"
+
+
+def _static_section(request: Any) -> str | None:
+    """`/static/*` where the staticdir tool answered instead of a handler."""
+    configuration = getattr(request, "config", None) or {}
+    if getattr(request, "handler", None) is None and configuration.get("tools.staticdir.on"):
+        section = configuration.get("tools.staticdir.section", "")
+        return f"{request.script_name}{section.rstrip('/')}/*"
+    return None

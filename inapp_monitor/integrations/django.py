@@ -1,43 +1,58 @@
-"""Django: a signal for exceptions; for the route a middleware of ours, or without it the response
-object that Django hands to the server.
-
-The middleware is the official way and works below any other WSGI layer:
+"""Django: a signal for exceptions; for the route, the handler's `get_response` where `Monitor(app)`
+is handed Django's own application, or a middleware of ours below any other WSGI layer:
 
     MIDDLEWARE = ["inapp_monitor.integrations.django.middleware", ...]
+
+Without both, the response object that Django hands to the server tells it, except for files.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from inapp_monitor.middleware import RECORD_KEY, Exchange
 
+_MARK = "_inapp_monitor_installed"
+#: Anchors of `re_path`; a `^` inside brackets negates and stays.
+_ANCHOR = re.compile(r"(?<!\[)\^|\$$|\\Z$")
 
-def install(app: object) -> None:  # noqa: ARG001  # the signal serves every Django app at once
-    """Listen to Django's `got_request_exception`."""
+
+def install(app: Any) -> None:
+    """Listen to Django's `got_request_exception`, and note the route of `app`'s responses."""
+    from django.core.handlers.wsgi import WSGIHandler
     from django.core.signals import got_request_exception
 
     got_request_exception.connect(
         _on_exception, weak=False, dispatch_uid="inapp_monitor.got_request_exception"
     )
+    if isinstance(app, WSGIHandler) and not hasattr(app, _MARK):
+        app.get_response = middleware(app.get_response)
+        setattr(app, _MARK, True)
 
 
 def _on_exception(sender: object, request: Any = None, **_: Any) -> None:  # noqa: ARG001
     error = sys.exception()
-    exchange = request.environ.get(RECORD_KEY) if hasattr(request, "environ") else None
+    exchange = _note_route(request)
     if exchange is not None and error is not None:
-        if exchange.route is None:
-            exchange.route = _template(getattr(request, "resolver_match", None))
         exchange.capture(error)
 
 
-def route_of_body(exchange: Exchange, body: Any) -> object:  # noqa: ARG001
+def _note_route(request: Any) -> Exchange | None:
+    """Write the matched template into the request's exchange, and return that."""
+    exchange: Exchange | None = getattr(request, "environ", {}).get(RECORD_KEY)
+    if exchange is not None and exchange.route is None:
+        exchange.route = _template(exchange, getattr(request, "resolver_match", None))
+    return exchange
+
+
+def route_of_body(exchange: Exchange, body: Any) -> object:
     """The template, by way of the request in the response's private list of things to close."""
     for closer in getattr(body, "_resource_closers", ()):
         request = getattr(closer, "__self__", None)
-        template = _template(getattr(request, "resolver_match", None))
+        template = _template(exchange, getattr(request, "resolver_match", None))
         if template is not None:
             return template
     return None
@@ -48,14 +63,14 @@ def middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def note_route(request: Any) -> Any:
         response = get_response(request)
-        exchange = request.environ.get(RECORD_KEY) if hasattr(request, "environ") else None
-        if exchange is not None:
-            exchange.route = _template(request.resolver_match)
+        _note_route(request)
         return response
 
     return note_route
 
 
-def _template(match: Any) -> str | None:
+def _template(exchange: Exchange, match: Any) -> str | None:
     route = getattr(match, "route", None)
-    return f"/{route}" if isinstance(route, str) else None
+    if not isinstance(route, str):
+        return None
+    return exchange.below_prefix(f"/{_ANCHOR.sub('', route)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.integrations.werkzeug import route_of
+from inapp_monitor.integrations import werkzeug
 from inapp_monitor.middleware import RECORD_KEY
 
 
@@ -22,5 +22,5 @@ def _on_exception(sender: object, exception: BaseException, **_: Any) -> None:  
     exchange = request.environ.get(RECORD_KEY)
     if exchange is not None:
         if exchange.route is None:  # it may escape without a start_response
-            exchange.route = route_of(exchange)
+            exchange.route = werkzeug.route_of(exchange)
         exchange.capture(exception)

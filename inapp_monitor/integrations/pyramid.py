@@ -29,18 +29,21 @@ def _on_context_found(event: Any) -> None:
         return
     matched = getattr(request, "matched_route", None)
     if matched is not None:
-        exchange.route = exchange.below_prefix(matched.pattern)
+        exchange.route = exchange.below_prefix(f"/{matched.pattern.lstrip('/')}")
     else:
         exchange.route = f"<traversal {type(request.context).__qualname__}>/{request.view_name}"
 
 
 def _on_response(event: Any) -> None:
-    from pyramid.httpexceptions import HTTPException
+    from pyramid.httpexceptions import HTTPException, HTTPNotFound
 
     exchange = event.request.environ.get(RECORD_KEY)
     if exchange is None:
         return
-    if event.response.status_int == 404 and str(exchange.route).startswith("<traversal"):
+    missing = event.response.status_int == 404 or isinstance(
+        getattr(event.request, "exception", None), HTTPNotFound
+    )
+    if missing and str(exchange.route).startswith("<traversal"):
         exchange.route = None  # the view's name came from the URL: anybody could invent names
     handled = getattr(event.request, "exc_info", None)
     if handled and handled[1] is not None and not isinstance(handled[1], HTTPException):

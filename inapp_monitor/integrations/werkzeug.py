@@ -3,15 +3,34 @@ environ. It is there only while the request's context is alive, hence asked in s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from inapp_monitor.middleware import Exchange
 
 
 def route_of(exchange: Exchange) -> object:
     """The matched rule with the prefix that dispatchers moved into SCRIPT_NAME."""
-    environ = exchange.environ
-    if environ is None:
+    try:
+        environ: Any = exchange.environ
+        rule: str = environ["werkzeug.request"].url_rule.rule
+    except (KeyError, AttributeError, TypeError):  # not Flask's, or nothing matched
         return None
-    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    if rule is None:
-        return None
-    return exchange.below_prefix(rule.rule)
+    if environ.get("SCRIPT_NAME", "") == exchange.script_name:
+        return rule
+    return exchange.below_prefix(rule)
+
+
+def rules(url_map: Any) -> Callable[[dict[str, Any]], str | None]:
+    """For `Monitor(app, route=rules(url_map))`: an application of plain werkzeug, matched again."""
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.routing import RequestRedirect
+
+    def route(environ: dict[str, Any]) -> str | None:
+        try:
+            rule, _ = url_map.bind_to_environ(environ).match(return_rule=True)
+        except (HTTPException, RequestRedirect):  # nothing there, or not for this method
+            return None
+        return str(rule.rule)
+
+    return route

@@ -27,6 +27,7 @@ arguments_of = BaseException.__dict__["args"].__get__
 
 _name = type.__dict__["__name__"].__get__
 _qualname = type.__dict__["__qualname__"].__get__
+_module = type.__dict__["__module__"].__get__
 _namespace = type.__dict__["__dict__"].__get__
 _lineage = type.__dict__["__mro__"].__get__
 
@@ -57,8 +58,13 @@ def class_qualname(cls: type) -> str:
 
 def class_module(cls: type) -> str:
     """The module of a class, an empty string when it has none."""
-    module = _namespace(cls).get("__module__", "builtins")
+    module = _module(cls)
     return module if type(module) is str else ""
+
+
+def class_short_name(cls: type) -> str:
+    """The qualified name without the functions that a class was made in."""
+    return class_qualname(cls).rsplit("<locals>.", 1)[-1]
 
 
 def class_lineage(cls: type) -> tuple[type, ...]:

@@ -17,7 +17,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType
+from types import FrameType, WrapperDescriptorType
 from typing import Any
 
 from inapp_monitor.clock import Clock
@@ -205,7 +205,7 @@ class EventBuilder:
         if left_out:
             renderer.cuts.add(f"{left_out} frames left out")
         facts: Event = {
-            "type": chain.class_qualname(cls),
+            "type": chain.class_short_name(cls),
             "module": chain.class_module(cls),
             "message": message_of(link.exception, renderer),
             "notes": [note[:2_000] for note in chain.notes_of(link.exception)],
@@ -272,7 +272,7 @@ class EventBuilder:
         at_module_level = not frame.f_code.co_flags & stack.OPTIMIZED
         found: dict[str, str] = {}
         for name, value in names.items():
-            if type(name) is not str or name.startswith("__"):
+            if type(name) is not str or (len(name) > 4 and name[:2] == name[-2:] == "__"):
                 continue
             if at_module_level and _is_definition(value):
                 continue
@@ -326,18 +326,20 @@ def _is_plain(argument: object) -> bool:
 
 
 def _builtin_str(cls: type) -> Callable[[BaseException], str]:
+    """The innermost `__str__` of a class that is written in C."""
     for base in chain.class_lineage(cls):
         found = chain.class_namespace(base).get("__str__")
-        if found is not None:
-            return found  # type: ignore[no-any-return]
+        if type(found) is WrapperDescriptorType:
+            return found
     return BaseException.__str__
 
 
 def _has_own_str(cls: type) -> bool:
     """Whether a class prints itself by code written in Python."""
     for base in chain.class_lineage(cls):
-        if "__str__" in chain.class_namespace(base):
-            return chain.class_module(base) != "builtins"
+        found = chain.class_namespace(base).get("__str__")
+        if found is not None:
+            return type(found) is not WrapperDescriptorType
     return False
 
 
@@ -441,7 +443,7 @@ def _finish_exception(facts: Event, scrubber: Scrubber) -> Event:
     for frame in facts["frames"]:
         source = frame["source"]
         hidden = {key: scrubber.text(text) for key, text in frame.get("locals", {}).items()}
-        lines = [scrubber.source(line) for line in source["lines"]]
+        lines = scrubber.source(source["lines"])
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
     rest = {key: scrubber.tree(value) for key, value in facts.items() if key != "frames"}
     return {**rest, "frames": frames}

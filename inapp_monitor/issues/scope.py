@@ -1,7 +1,9 @@
 """What the application says about the current request: user, tags, contexts, breadcrumbs.
 
-Kept in a context variable, so that threads, greenlets and tasks each have their own. Values become
-short plain text at once: no object of the application is kept. No I/O and no storage here.
+Kept in a context variable, so that threads, greenlets and tasks each have their own, and tied to
+the request that the request path names by `enter_request`: what one request said is never seen by
+the next one of the same thread. Values become short plain text at once: no object of the
+application is kept. No I/O and no storage here.
 """
 
 from __future__ import annotations
@@ -30,22 +32,22 @@ class Scope:
         breadcrumbs: What happened before, oldest first: dicts of `time`, `category`, `level`,
             `message`, `data`.
         fingerprint: What the user groups by; `{{ default }}` stands for the computed one.
-        environ: WSGI environ of the request, where the middleware gave it.
+        owner: Which request it belongs to, see `_owner`; nothing of the request is kept.
     """
 
-    __slots__ = ("breadcrumbs", "contexts", "environ", "fingerprint", "tags", "user")
+    __slots__ = ("breadcrumbs", "contexts", "fingerprint", "owner", "tags", "user")
 
-    def __init__(self, environ: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, owner: tuple[int, object] | None = None) -> None:
         self.user: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         self.contexts: dict[str, dict[str, str]] = {}
         self.breadcrumbs: deque[dict[str, Any]] = deque(maxlen=MAX_BREADCRUMBS)
         self.fingerprint: tuple[str, ...] = ()
-        self.environ = environ
+        self.owner = owner
 
     def copy(self) -> Scope:
         """A scope with the same facts that can be changed alone."""
-        other = Scope(self.environ)
+        other = Scope(self.owner)
         other.user = dict(self.user)
         other.tags = dict(self.tags)
         other.contexts = dict(self.contexts)
@@ -55,27 +57,34 @@ class Scope:
 
 
 _current: ContextVar[Scope | None] = ContextVar("inapp_monitor_scope", default=None)
+_request: ContextVar[Any] = ContextVar("inapp_monitor_request", default=None)
+
+#: Called with the record of a request (an object with `environ` and `start`) when it begins, and
+#: with None when it ends. *Cost:* 0.1 µs.
+enter_request = _request.set
 
 
 def current() -> Scope | None:
-    """The scope, None when nothing was said yet."""
-    return _current.get()
+    """The scope of this request, None when nothing was said in it yet."""
+    scope = _current.get()
+    return scope if scope is not None and scope.owner == _owner() else None
 
 
-def start_request() -> None:
-    """Forget what an earlier request said in this thread. *Cost:* 0.1 µs."""
-    _current.set(None)
+def _owner() -> tuple[int, object] | None:
+    """What tells requests apart: the record's address, which is used again, and its start."""
+    record = _request.get()
+    return None if record is None else (id(record), getattr(record, "start", None))
 
 
-def enter_request(environ: Mapping[str, Any]) -> None:
-    """Begin a request whose environ goes with every event captured in it."""
-    _current.set(Scope(environ))
+def current_environ() -> Mapping[str, Any] | None:
+    """The WSGI environ of this request, where the request path named it and it still runs."""
+    return getattr(_request.get(), "environ", None)
 
 
 def _scope() -> Scope:
-    scope = _current.get()
+    scope = current()
     if scope is None:
-        scope = Scope()
+        scope = Scope(_owner())
         _current.set(scope)
     return scope
 
@@ -83,8 +92,8 @@ def _scope() -> Scope:
 @contextmanager
 def new_scope() -> Iterator[Scope]:
     """A block whose tags, user and breadcrumbs are forgotten at its end."""
-    before = _current.get()
-    scope = before.copy() if before is not None else Scope()
+    before = current()
+    scope = before.copy() if before is not None else Scope(_owner())
     token = _current.set(scope)
     try:
         yield scope

@@ -19,8 +19,8 @@ HIDDEN = "[scrubbed]"
 
 #: Substrings of names (lower case, `_` between words) that hide a value.
 _NAMES = (
-    r"auth(?!or)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
-    r"|session|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
+    r"auth(?!ors?(?:_|$)|ority|ored)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
+    r"|session|sessid|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
     r"|(?:^|_)(?:pass|sid|sso|ssn|pin|otp|mfa|identity|salt)(?:_|$)"
     r"|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|[a-z0-9]_?keys?$"
 )
@@ -32,16 +32,27 @@ _HARMLESS = frozenset(
         *("primary_keys", "foreign_keys", "cache_keys", "sort_keys", "monkey", "turkey", "hotkey"),
     ]
 )
+#: A variable called `key` is most often a dictionary's; one with a random text is not.
+_DEPENDING = frozenset(["key", "keys", "code", "nonce"])
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[\W_]+")
 _RANDOM_LOOKING = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{12,}")
 
-_TEXT_NAMES = (
-    r"[\w.-]*(?:passw(?:or)?d|passwd|passphrase|passcode|pwd|secret|token|api[_-]?key|apikey"
-    r"|access[_-]?key|private[_-]?key|credentials?|authorization|csrf|session[_-]?id|sessionid"
-    r"|signature|cvv)[\w.-]*"
+#: Words that announce a secret inside a text; looked for before the slower patterns run.
+_WORDS = (
+    *("passw", "passphrase", "passcode", "pwd", "secret", "token", "apikey", "api_key", "api-key"),
+    *("access_key", "access-key", "accesskey", "private_key", "private-key", "privatekey"),
+    *("credential", "authorization", "csrf", "sessionid", "session_id", "session-id"),
+    *("signature", "cvv"),
 )
+_WORD = rf"(?:{'|'.join(_WORDS)})[\w.-]*[\"']?"
 _VALUE = r"""[bfru]{0,2}(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
+#: What one of the tokens below begins with.
+_MARKS = (
+    *("-----BEGIN ", "eyJ", "AKIA", "ASIA", "AGPA", "AROA", "ghp_", "gho_", "ghu_", "ghs_"),
+    *("ghr_", "github_pat_", "glpat-", "npm_", "pypi-", "xox", "k_live_", "k_test_", "whsec_"),
+    *("sk-", "AIza", "ya29.", "SG.", "dop_v1_", "hf_", "hvs.", "AGE-SECRET-KEY-"),
+)
 #: Tokens by their look; each alternative is a whole secret.
 _TOKENS = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
@@ -57,14 +68,18 @@ _TOKENS = re.compile(
 _SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)")
 _ASSIGNED = re.compile(
-    rf"""((?:["']?){_TEXT_NAMES}(?:["']?)\s*(?:=>|[:=])\s*)(?!\[scrubbed\])({_VALUE}|[^\s,;&)}}\]"'<>]+)""",
+    rf"""({_WORD}\s*(?:=>|[:=])\s*)(?!\[scrubbed\])({_VALUE}|[^\s,;&)}}\]"'<>]+)""",
     re.IGNORECASE,
 )
 _ASSIGNED_LITERAL = re.compile(
-    rf"""((?:["']?){_TEXT_NAMES}(?:["']?)\s*(?:=>|[:=])\s*[bfru]{{0,2}})("[^"]*"|'[^']*')""",
+    rf"""({_WORD}[^\S\n]*(?:=>|[:=])[^\S\n]*[bfru]{{0,2}})("[^"\n]*"|'[^'\n]*')""",
     re.IGNORECASE,
 )
-_CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
+#: A pair of a query string inside a text; its name may be percent-encoded.
+_URL_PAIR = re.compile(r"""((?:^|[?&'"]))([^=&?\s"'#]{1,100})=([^&\s"'#]+)""")
+#: Inside of a key whose first line is not in sight.
+_BASE64_LINE = re.compile(r"^[ \t]*[A-Za-z0-9+/=]{60,}[ \t]*$", re.MULTILINE)
+_CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
 
 
 @lru_cache(maxsize=4096)
@@ -91,26 +106,23 @@ class Scrubber:
             self._patterns = [re.compile(pattern) for pattern in patterns]
         except re.error as error:
             raise ConfigError(f"setting 'scrub_patterns': {error}") from None
-        self._hides_name = lru_cache(maxsize=4096)(self._decide)
+        self._decision = lru_cache(maxsize=4096)(self._decide)
 
-    def _decide(self, name: str) -> bool:
+    def _decide(self, name: str) -> bool | None:
+        """Whether a name hides; None when it depends on the value."""
         plain = _plain(name)
         if any(own in plain for own in self._own_names):
             return True
+        if plain in _DEPENDING:
+            return None
         return plain not in _HARMLESS and self._names.search(plain) is not None
 
     def hides(self, name: str, value: object = None) -> bool:
         """Whether the value under a name is a secret; booleans never are."""
-        if type(value) is bool:
-            return False
-        if self._hides_name(name):
-            return True
-        # A variable called `key` is most often a dictionary's; one with a random text is not.
-        return (
-            _plain(name) in ("key", "keys", "code", "nonce")
-            and type(value) is str
-            and _RANDOM_LOOKING.match(value) is not None
-        )
+        hidden = self._decision(name)
+        if hidden is None:
+            return type(value) is str and _RANDOM_LOOKING.match(value) is not None
+        return hidden and type(value) is not bool
 
     def text(self, text: str) -> str:
         """A text with every secret in it replaced."""
@@ -118,15 +130,21 @@ class Scrubber:
             return text
         text = self._looks(text)
         if "=" in text or ":" in text:
-            text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
+            if _has_word(text):
+                text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
+            if "&" in text or "?" in text:
+                text = _URL_PAIR.sub(self._hide_pair, text)
         return text
 
-    def source(self, line: str) -> str:
-        """A line of source code; only literals are hidden, `token = token` stays readable."""
-        line = self._looks(line)
-        if "=" in line or ":" in line:
-            line = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', line)
-        return line
+    def source(self, lines: Sequence[str]) -> list[str]:
+        """Lines of source code; only literals are hidden, `token = token` stays readable.
+
+        The number of lines stays the same, also where a secret spans several.
+        """
+        text = self._looks("\n".join(lines))
+        if _has_word(text):
+            text = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', text)
+        return _BASE64_LINE.sub(HIDDEN, text).split("\n")
 
     def query(self, query: str) -> str:
         """A query string or form body: values under secret names, and what looks like one."""
@@ -145,6 +163,12 @@ class Scrubber:
             else:
                 pairs.append(self._looks(pair))
         return "&".join(pairs)
+
+    def _hide_pair(self, match: re.Match[str]) -> str:
+        start, name, value = match.groups()
+        if value.startswith(HIDDEN) or not self.hides(unquote_plus(name), unquote_plus(value)):
+            return match[0]
+        return f"{start}{name}={HIDDEN}"
 
     def tree(self, value: Any, text: Callable[[str], str] | None = None) -> Any:
         """A copy of JSON-like data with the secrets replaced, at any depth."""
@@ -167,7 +191,8 @@ class Scrubber:
         return value
 
     def _looks(self, text: str) -> str:
-        text = _TOKENS.sub(HIDDEN, text)
+        if any(mark in text for mark in _MARKS):
+            text = _TOKENS.sub(_hide_token, text)
         text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
         if "://" in text:
             text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
@@ -175,6 +200,15 @@ class Scrubber:
         for pattern in self._patterns:
             text = pattern.sub(HIDDEN, text)
         return text
+
+
+def _has_word(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in _WORDS)
+
+
+def _hide_token(match: re.Match[str]) -> str:
+    return HIDDEN + "\n" * match[0].count("\n")
 
 
 def _hide_card(match: re.Match[str]) -> str:

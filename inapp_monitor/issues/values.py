@@ -24,14 +24,17 @@ from inapp_monitor.issues.chain import (
     class_module,
     class_namespace,
     class_qualname,
+    class_short_name,
 )
 
 MAX_VALUE_CHARS = 1_000
 MAX_ITEMS = 20
 MAX_DEPTH = 4
-#: Integers above this many bits are described: printing them takes quadratic time.
-MAX_INT_BITS = 2_000
+#: Integers above this are described: printing them takes quadratic time.
+_LARGE = 1 << 2_000
 HIDDEN = "[scrubbed]"
+
+_HIDDEN_ITEM = object()
 
 #: Standard types whose own repr runs no foreign code; looked up by name, nothing is imported.
 _PLAIN = frozenset(
@@ -95,6 +98,7 @@ class Renderer:
         self._pieces: list[str] = []
         self._room = 0
         self._open: set[int] = set()
+        self._rendered: dict[int, str] = {}
         self.cuts: set[str] = set()
 
     def render(self, value: object, limit: int = MAX_VALUE_CHARS) -> str:
@@ -119,8 +123,18 @@ class Renderer:
         return "".join(self._pieces)
 
     def named(self, name: str, value: object, limit: int = MAX_VALUE_CHARS) -> str:
-        """The value of a variable, hidden when its name says so."""
-        return HIDDEN if self._hides(name, value) else self.render(value, limit)
+        """The value of a variable, hidden when its name says so.
+
+        The same object in several frames is rendered once; the frames keep it alive meanwhile.
+        """
+        if self._hides(name, value):
+            return HIDDEN
+        if limit < MAX_VALUE_CHARS:
+            return self.render(value, limit)
+        shown = self._rendered.get(id(value))
+        if shown is None:
+            shown = self._rendered[id(value)] = self.render(value, limit)
+        return shown
 
     # -- inside
 
@@ -133,25 +147,29 @@ class Renderer:
 
     def _write(self, value: object, depth: int) -> None:
         cls = type(value)
-        if value is None or cls is bool or cls is float:
-            return self._put(repr(value))
         if cls is str:
-            return self._text(str(value), "")
-        if cls is int:
-            return self._integer(value)  # type: ignore[arg-type]
-        if self._late():
+            room = self._room
+            self._put(repr(value) if len(value) <= room else repr(value[:room]))  # type: ignore[arg-type, index]
+        elif cls is int:
+            self._integer(value)  # type: ignore[arg-type]
+        elif value is None or cls is bool or cls is float:
+            self._put(repr(value))
+        elif value is _HIDDEN_ITEM:
+            self._put(HIDDEN)
+        elif self._late():
             raise _LateError
-        if id(value) in self._open:
-            return self._put("<cyclic>")
-        self._open.add(id(value))
-        try:
-            self._compound(value, cls, depth)
-        finally:
+        elif id(value) in self._open:
+            self._put("<cyclic>")
+        else:
+            self._open.add(id(value))
+            if cls is dict:
+                self._mapping(value, "", depth)  # type: ignore[arg-type]
+            else:
+                self._compound(value, cls, depth)
             self._open.discard(id(value))
-        return None
 
     def _compound(self, value: Any, cls: type, depth: int) -> None:
-        name = class_qualname(cls)
+        name = class_short_name(cls)
         if (class_module(cls), name) in _PLAIN:
             self._put(repr(value)[: self._room + 1])
         elif issubclass(cls, _FUNCTIONS + _RUNNING + (io.IOBase, types.ModuleType, type)):
@@ -187,8 +205,10 @@ class Renderer:
             self._object(value, cls, name, depth)
 
     def _integer(self, value: int) -> None:
-        bits = value.bit_length()
-        self._put(repr(value) if bits <= MAX_INT_BITS else f"<int of {bits} bits>")
+        if -_LARGE < value < _LARGE:
+            self._put(repr(value))
+        else:
+            self._put(f"<int of {value.bit_length()} bits>")
 
     def _text(self, value: str, name: str) -> None:
         room = max(self._room, 0)
@@ -215,7 +235,10 @@ class Renderer:
             self._put(f"{opening}…{closing}")
         else:
             self._put(opening)
-            self._items(islice(base.__iter__(value), MAX_ITEMS), depth, length)
+            items = list(islice(base.__iter__(value), MAX_ITEMS))
+            if length == 2 and type(items[0]) is str and self._hides(items[0][:100], items[-1]):
+                items[-1] = _HIDDEN_ITEM  # a pair, such as a header
+            self._items(items, depth, length)
             self._put(",)" if cls is tuple and length == 1 else closing)
         if not plain:
             self._put(")")
@@ -243,19 +266,22 @@ class Renderer:
         else:
             shown = 0
             for key, item in islice(dict.items(value), MAX_ITEMS):
-                if shown:
-                    self._put(", ")
-                self._write(key, depth + 1)
-                self._put(": ")
-                self._write_named(key, item, depth + 1)
+                if type(key) is str and len(key) <= 100:
+                    self._put(f", {key!r}: " if shown else f"{key!r}: ")
+                    name_of_item = key
+                else:
+                    if shown:
+                        self._put(", ")
+                    self._write(key, depth + 1)
+                    self._put(": ")
+                    name_of_item = _name_of(key)
+                self._write_named(name_of_item, item, depth + 1)
                 shown += 1
             self._more(shown, length)
         self._put("})" if name else "}")
 
-    def _write_named(self, key: object, item: object, depth: int) -> None:
-        if type(key) is bytes:
-            key = key[:100].decode("latin-1")
-        if isinstance(key, str) and self._hides(str.__str__(key)[:100], item):
+    def _write_named(self, name: str, item: object, depth: int) -> None:
+        if name and self._hides(name, item):
             self._put(HIDDEN)
         else:
             self._write(item, depth)
@@ -294,6 +320,13 @@ class Renderer:
             shown += 1
         self._more(shown, length)
         self._put(")")
+
+
+def _name_of(key: object) -> str:
+    """A dictionary's key as a name that may hide its value."""
+    if issubclass(type(key), str):
+        return str.__str__(key)[:100]
+    return key[:100].decode("latin-1") if type(key) is bytes else ""
 
 
 _module_dictionary: Any = vars(types.ModuleType)["__dict__"].__get__

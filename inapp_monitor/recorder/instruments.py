@@ -10,9 +10,10 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
+from numbers import Real
 from typing import Any, Final
 
-from inapp_monitor.exceptions import SeriesNameError
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.names import check_path
 from inapp_monitor.points import Distribution, Method, Scalar
@@ -26,8 +27,14 @@ SET: Final = "set"
 
 #: Call sites of misuse that are remembered.
 MAX_MISUSES = 50
+#: Characters kept of what was wrong.
+MAX_PROBLEM_LENGTH = 300
 #: Distinct members of a set counted exactly within one step.
 MAX_SET_MEMBERS = 10_000
+#: Longer members are remembered by their hash.
+MAX_MEMBER_LENGTH = 100
+#: Values stay below it: what a float32 can hold.
+MAX_VALUE: Final = 3e38
 
 #: (kind, name, value)
 Call = tuple[str, str, Any]
@@ -49,6 +56,7 @@ class Instruments:
     ) -> None:
         self.pending: list[Call] = []
         self.misuses: dict[tuple[str, str], int] = {}
+        self._first_problems: dict[tuple[str, str], str] = {}
         self.refused: dict[str, int] = {}
         self._max_series = max_series
         self._max_pending = max_pending
@@ -79,43 +87,51 @@ class Instruments:
             of_name = GAUGE if kind is GAUGE_DELTA else kind
             if self._kinds.get(name) is not of_name:
                 self._introduce(of_name, name)
-            if kind is not SET:
-                value = _number(kind, value)
-            else:
-                hash(value)
+            value = _member(value) if kind is SET else _number(kind, value)
             if len(self.pending) >= self._max_pending:
                 self._refuse("too many calls since the last fold")
                 return
             self.pending.append((kind, name, value))
-        except (SeriesNameError, ValueError, TypeError) as error:
-            self._misused(str(error))
+        except Exception as error:  # whatever a caller's value does
+            self._misused(error)
             if self._strict:
                 raise
 
     def _introduce(self, kind: str, name: object) -> None:
         self._first_use()
         path = check_path(name)
-        known = self._kinds.get(path)
-        if known is not None and known != kind:
-            raise ValueError(f"{path!r} is a {known}, not a {kind}")
-        if known is None and len(self._kinds) >= self._max_series:
+        if path not in self._kinds and len(self._kinds) >= self._max_series:
             self._refuse("too many series")
             raise ValueError(f"{path!r}: more than max_series={self._max_series} names")
-        self._kinds[path] = kind
+        known = self._kinds.setdefault(path, kind)  # atomic: of two threads one decides
+        if known != kind:
+            raise ValueError(f"{path!r} is a {known}, not a {kind}")
 
     def _refuse(self, reason: str) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
-    def _misused(self, problem: str) -> None:
-        key = (_call_site(), problem)
-        if key in self.misuses or len(self.misuses) < MAX_MISUSES:
-            self.misuses[key] = self.misuses.get(key, 0) + 1
+    def _misused(self, error: Exception) -> None:
+        """Count a misuse by its place and kind; the first text of a kind stands for all."""
         self._refuse("misuse")
+        try:
+            place = _call_site()
+            problem = self._first_problems.get((place, type(error).__name__))
+            if problem is None:
+                if len(self._first_problems) >= MAX_MISUSES:
+                    return
+                problem = str(error)[:MAX_PROBLEM_LENGTH]
+                self._first_problems[place, type(error).__name__] = problem
+            self.misuses[place, problem] = self.misuses.get((place, problem), 0) + 1
+        except Exception:  # noqa: BLE001, S110  # an error that cannot be printed: it is counted
+            pass
 
     # -- folding, off the caller's thread
 
-    def fold(self, calls: list[Call]) -> None:
-        """Add a slice of calls."""
+    def fold(self, calls: list[Call], step: int) -> None:
+        """Add a slice of calls, made in the step that is labelled `step`."""
+        if step != self._members_step:  # a member is counted once a step
+            self._members_step = step
+            self._members = {}
         for kind, name, value in calls:
             if kind is COUNTER:
                 self._sums[name] = self._sums.get(name, 0.0) + value
@@ -134,11 +150,8 @@ class Instruments:
             members.add(value)
             self._new_members[name] = self._new_members.get(name, 0) + 1
 
-    def take(self, timestamp: int, step_s: int) -> tuple[list[Scalar], list[Distribution]]:
+    def take(self, timestamp: int) -> tuple[list[Scalar], list[Distribution]]:
         """The deltas of all names, and start again from nothing."""
-        if timestamp // step_s != self._members_step:  # a member is counted once a step
-            self._members_step = timestamp // step_s
-            self._members = {}
         sums = {**self._sums, **self._new_members}
         scalars = [Scalar(name, timestamp, float(n), Method.SUM) for name, n in sums.items()]
         scalars += [
@@ -157,24 +170,33 @@ class Instruments:
 def _number(kind: str, value: object) -> float:
     if isinstance(value, timedelta) and kind is TIMER:
         value = value.total_seconds() * 1000.0
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if type(value) is float or type(value) is int:
+        number = value + 0.0 if -MAX_VALUE < value < MAX_VALUE else math.inf
+    elif isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
         raise TypeError(f"{kind} value must be a number, got {type(value).__name__}")
-    try:
+    else:
         number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number) or abs(number) > 3e38:
-        raise ValueError(f"{kind} value must be a finite number, got {number}")
-    if kind is TIMER and number < 0.0:
-        raise ValueError(f"{kind} value must not be negative, got {number}")
+    if not -MAX_VALUE < number < MAX_VALUE:
+        raise ValueError(f"{kind} value must be a finite number below {MAX_VALUE}")
+    if number < 0.0 and kind is TIMER:
+        raise ValueError(f"{kind} value must not be negative")
     return number
+
+
+def _member(value: object) -> object:
+    """What is remembered of a set's member: never a large or a foreign object."""
+    if isinstance(value, (str, bytes)) and len(value) > MAX_MEMBER_LENGTH:
+        return len(value), hash(value)
+    if isinstance(value, (str, bytes, int, float)):
+        return value
+    return type(value).__name__, hash(value)
 
 
 def _call_site() -> str:
     """File and line of the innermost frame outside this package."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
-        if not frame.f_globals.get("__name__", "").startswith("inapp_monitor"):
+        if str(frame.f_globals.get("__name__")).partition(".")[0] != "inapp_monitor":
             break
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.points import Batch
+from inapp_monitor.clock import Clock, sleep
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.requests import Request, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
+from inapp_monitor.recorder.slowest import Slowest
 
 #: Entries folded at a time: about 0.25 ms.
 SLICE = 500
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
+#: Samples kept until the next flush; there are about 50 a second.
+MAX_SAMPLES = 10_000
+#: Characters kept of a path or referer.
+MAX_URL_LENGTH = 500
+
+_end = itemgetter(4)
 
 #: (path, referer, wall time) of a 404.
 NotFoundHit = tuple[str, str, float]
@@ -60,6 +69,8 @@ class Recorder:
         self._lock = threading.Lock()
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
+        self.slowest = Slowest()
+        self._samples: list[tuple[str, float]] = []
         self._steps: dict[int, RequestCells] = {}
 
     def forked(self) -> None:
@@ -69,6 +80,8 @@ class Recorder:
         self.not_found.clear()
         self.instruments.forked()
         self._steps = {}
+        self.slowest = Slowest()
+        self._samples.clear()
         self.dropped_requests = self.dropped_not_found = self.total_requests = 0
 
     def adopt_routes(self, slugs: dict[str, str]) -> None:
@@ -77,29 +90,56 @@ class Recorder:
             self.routes.adopt(slugs)
 
     def note_not_found(self, path: str, referer: str) -> None:
-        """Keep a 404 for the table; bounded, the rest is counted."""
+        """Keep a 404 for the table; bounded in number and length, the rest is counted."""
         if len(self.not_found) < MAX_NOT_FOUND_PENDING:
-            self.not_found.append((path, referer, self._clock.wall()))
+            self.not_found.append((_text(path), _text(referer), self._clock.wall()))
         else:
             self.dropped_not_found += 1
 
+    def sample(self, queue_ms: float | None, cpu_ms: float | None) -> None:
+        """Note what was measured of a request that was looked at closer; None: not known."""
+        if len(self._samples) < MAX_SAMPLES:
+            if queue_ms is not None:
+                self._samples.append(("requests.queue_time", queue_ms))
+            if cpu_ms is not None:
+                self._samples.append(("requests.cpu_time", max(0.0, cpu_ms)))
+
     def fold(self, slices: int = 1_000) -> list[Request]:
-        """Fold what is pending into cells, some slices of it. Returns the folded requests."""
+        """Fold what is pending into cells, some slices of it. Returns the folded requests.
+
+        Between two slices other threads get their turn, so that no request waits for more than one.
+        """
         folded: list[Request] = []
-        with self._lock:
-            step, step_start = self._current_step()
-            for _ in range(slices):
-                calls = _front(self.instruments.pending)
-                if calls:
-                    self.instruments.fold(calls)
-                requests = _front(self.pending)
-                if requests:
-                    self._fold_requests(requests, step, step_start)
-                    folded += requests
-                if not calls and not requests:
-                    break
-        self.total_requests += len(folded)
+        for _ in range(slices):
+            with self._lock:
+                requests = self._fold_slice()
+            if requests is None:
+                break
+            folded += requests
+            sleep(0)
         return folded
+
+    def fold_slice_if_free(self) -> None:
+        """Fold one slice unless a fold is under way: for a request, which must not wait."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._fold_slice()
+            finally:
+                self._lock.release()
+
+    def _fold_slice(self) -> list[Request] | None:
+        """Fold one slice under the lock. Returns its requests; None when nothing was pending."""
+        calls = _front(self.instruments.pending)
+        requests = _front(self.pending)
+        if not calls and not requests:
+            return None
+        step, step_start = self._current_step()
+        if calls:
+            self.instruments.fold(calls, step)
+        if requests:
+            self._fold_requests(requests, step, step_start)
+            self.total_requests += len(requests)
+        return requests
 
     def _current_step(self) -> tuple[int, float]:
         """The step that is now: its label (epoch seconds) and start (performance counter)."""
@@ -108,25 +148,31 @@ class Recorder:
         return step, perf - (wall - step)
 
     def _fold_requests(self, requests: list[Request], step: int, step_start: float) -> None:
-        earlier = [request for request in requests if request[4] < step_start]
-        if earlier:
-            self._cells_of(step - self._step_s).fold(earlier)
-            requests = [request for request in requests if request[4] >= step_start]
-        if requests:
-            self._cells_of(step).fold(requests)
+        """Into the cells of the steps in which they ended."""
+        epoch = step - step_start
+        if min(map(_end, requests)) >= step_start:
+            self._cells_of(step).fold(requests, epoch)
+            return
+        by_step: dict[int, list[Request]] = {}
+        for request in requests:
+            steps_ago = max(0, -int((request[4] - step_start) // self._step_s))
+            by_step.setdefault(step - steps_ago * self._step_s, []).append(request)
+        for label, ended in by_step.items():
+            self._cells_of(label).fold(ended, epoch)
 
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
         if cells is None:
-            cells = self._steps[step] = RequestCells(self.routes)
+            cells = self._steps[step] = RequestCells(self.routes, self.slowest)
         return cells
 
     def bound_pending(self) -> None:
         """Drop the oldest requests when folding has not kept up; count them."""
-        excess = len(self.pending) - self._max_pending
-        if excess > 0:
-            del self.pending[:excess]
-            self.dropped_requests += excess
+        with self._lock:
+            excess = len(self.pending) - self._max_pending
+            if excess > 0:
+                del self.pending[:excess]
+                self.dropped_requests += excess
 
     def take(self) -> Batch:
         """The deltas folded since the last call, labelled with their time."""
@@ -138,14 +184,27 @@ class Recorder:
                 scalars, distributions = cells.take(min(step + self._step_s - 1, now))
                 batch.scalars.extend(scalars)
                 batch.distributions.extend(distributions)
-            scalars, distributions = self.instruments.take(now, self._step_s)
+            scalars, distributions = self.instruments.take(now)
             batch.scalars.extend(scalars)
             batch.distributions.extend(distributions)
+            batch.distributions.extend(self._take_samples(now))
         return batch
+
+    def _take_samples(self, now: int) -> list[Distribution]:
+        samples, self._samples = self._samples, []
+        by_path: dict[str, list[float]] = {}
+        for path, value in samples:
+            by_path.setdefault(path, []).append(value)
+        return [Distribution(path, now, Histogram.of(values)) for path, values in by_path.items()]
 
     def take_not_found(self) -> list[NotFoundHit]:
         """The 404s since the last call."""
         return _front(self.not_found, MAX_NOT_FOUND_PENDING)
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1, browsers send UTF-8."""
+    return wsgi_string[:MAX_URL_LENGTH].encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _front(pending: list[Any], most: int = SLICE) -> list[Any]:

@@ -15,6 +15,8 @@ METHOD_NOT_ALLOWED = "(method not allowed)"
 REDIRECT = "(redirect)"
 UNROUTED = "(unrouted)"
 OTHER = "(other)"
+#: They have their slugs from the start, the same in every worker, and never fill the table.
+_FIXED = (NOT_FOUND, METHOD_NOT_ALLOWED, REDIRECT, UNROUTED, OTHER)
 
 METHODS = frozenset(
     ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
@@ -31,9 +33,8 @@ def method_name(method: object) -> str:
 
 def status_class(status: object) -> str:
     """`2xx` for "200 OK"; an empty string when there is no valid status."""
-    if isinstance(status, str) and status[:1] in "12345" and status[:3].isdigit():
-        return f"{status[0]}xx"
-    return ""
+    code = status[:3] if isinstance(status, str) else ""
+    return f"{code[0]}xx" if len(code) == 3 and code.isdigit() and code[0] in "12345" else ""
 
 
 def route_name(route: object, status: object) -> str:
@@ -42,9 +43,12 @@ def route_name(route: object, status: object) -> str:
     `route` may be a string, an object with a `rule` (Flask, werkzeug, Bottle) or None.
     """
     if route is not None:
-        text = getattr(route, "rule", route)
+        try:
+            text = getattr(route, "rule", route)
+        except Exception:  # noqa: BLE001  # somebody else's property
+            text = None
         if isinstance(text, str) and text:
-            return text[:MAX_ROUTE_LENGTH]
+            return str.__str__(text)[:MAX_ROUTE_LENGTH]
     code = status[:3] if isinstance(status, str) else ""
     if code == "404":
         return NOT_FOUND
@@ -57,7 +61,7 @@ class RouteTable:
     """The known routes and their slugs.
 
     Attributes:
-        slugs: Slug to route, for the dashboard.
+        slugs: Slug to route, for the dashboard; also those that other workers gave.
         overflowed: Requests counted as `(other)` because the table was full.
 
     *Threads:* used under the recorder's lock only.
@@ -67,27 +71,42 @@ class RouteTable:
         self.slugs: dict[str, str] = {}
         self.overflowed = 0
         self._max_routes = max_routes
-        self._slug_of: dict[str, str] = {}
+        self._slug_of: dict[str, str] = {}  # of the routes seen by this process: they count
+        self._adopted: dict[str, str] = {}  # given by others
+        self.adopt({route_slug(route): route for route in _FIXED})
 
     def slug(self, route: str, count: int = 1) -> str:
         """The slug of a route, made at first sight; that of `(other)` once the table is full."""
         slug = self._slug_of.get(route)
         if slug is not None:
             return slug
-        if len(self._slug_of) >= self._max_routes and route != OTHER:
+        if route in _FIXED:
+            return self._adopted[route]
+        if len(self._slug_of) >= self._max_routes:
             self.overflowed += count
-            return self.slug(OTHER)
+            return self._adopted[OTHER]
+        slug = self._slug_of[route] = self._adopted.get(route) or self._new_slug(route)
+        return slug
+
+    def _new_slug(self, route: str) -> str:
         slug = route_slug(route)
-        if self.slugs.get(slug, route) != route:
-            slug = f"{slug}-{zlib.crc32(route.encode('utf-8', 'replace')) & 0xFFFF:04x}"
-        self.adopt({slug: route})
+        if self.slugs.get(slug, route) != route:  # taken: a suffix that is the same everywhere
+            checksum = f"{zlib.crc32(route.encode('utf-8', 'replace')):08x}"
+            short = f"{slug}-{checksum[4:]}"
+            slug = short if self.slugs.get(short, route) == route else f"{slug}-{checksum}"
+        self.slugs[slug] = route
         return slug
 
     def adopt(self, slugs: dict[str, str]) -> None:
         """Take over slugs that other workers or earlier runs gave; theirs win."""
         for slug, route in slugs.items():
             ours = self.slugs.get(slug, route)
+            if ours in _FIXED and ours != route:
+                continue
             if ours != route:  # named in two workers at once: ours gets another slug when next seen
                 self._slug_of.pop(ours, None)
+                self._adopted.pop(ours, None)
             self.slugs[slug] = route
-            self._slug_of[route] = slug
+            self._adopted[route] = slug
+            if route in self._slug_of:
+                self._slug_of[route] = slug

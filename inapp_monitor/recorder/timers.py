@@ -8,19 +8,29 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: `record(name, milliseconds)`; must not raise.
 Record = Callable[[str, float], None]
 
-#: Running `with` blocks of this thread or task: (timer, start). A timer object may be shared.
-_running: ContextVar[tuple[tuple[Timer, float], ...]] = ContextVar(
-    "inapp_monitor_timers", default=()
-)
+
+class _Running(NamedTuple):
+    """A `start` without its `stop` yet; those of one thread or task form a chain."""
+
+    timer: Timer
+    start: float
+    before: _Running | None
+    depth: int
+
+
+#: The latest one of this thread or task. A timer object may be shared by many.
+_running: ContextVar[_Running | None] = ContextVar("inapp_monitor_timers", default=None)
+#: Starts remembered in a thread or task; past it, those that were never stopped are forgotten.
+_MAX_RUNNING = 10_000
 
 
 class Timer:
@@ -50,18 +60,27 @@ class Timer:
 
     def start(self) -> Timer:
         """Begin to measure in this thread or task."""
-        _running.set((*_running.get(), (self, self._clock())))
+        before = _running.get()
+        depth = before.depth + 1 if before is not None else 1
+        if depth > _MAX_RUNNING:
+            before, depth = None, 1
+        _running.set(_Running(self, self._clock(), before, depth))
         return self
 
     def stop(self) -> Timer:
         """End the latest `start` of this thread or task and record it; without one, do nothing."""
-        running = _running.get()
-        for index in range(len(running) - 1, -1, -1):
-            timer, start = running[index]
-            if timer is self:
-                _running.set(running[:index] + running[index + 1 :])
-                self.ms = self._finish(start)
-                break
+        latest = _running.get()
+        inner: list[_Running] = []  # started later by other timers, and still running
+        running = latest
+        while running is not None and running.timer is not self:
+            inner.append(running)
+            running = running.before
+        if running is not None:
+            rest = running.before
+            for other in reversed(inner):
+                rest = other._replace(before=rest)
+            _running.set(rest)
+            self.ms = self._finish(running.start)
         return self
 
     def _finish(self, start: float) -> float:
@@ -75,7 +94,15 @@ class Timer:
         Generators count from the first `next` to their end, coroutines from the first to the last
         step, waiting included.
         """
-        return _wrapper_for(function)(self, function)
+        if isinstance(function, type) or not _is_function(function):
+            self._record(self.name, function)  # type: ignore[arg-type]  # counted as misuse
+            return function
+        wrapped: F = _wrapper_for(function)(self, function)
+        return wrapped
+
+
+def _is_function(function: object) -> bool:
+    return callable(function) or isinstance(function, (staticmethod, classmethod))
 
 
 def _is(test: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
@@ -125,7 +152,7 @@ def _wrap_coroutine(timer: Timer, function: Callable[..., Any]) -> Callable[...,
 
 def _wrap_generator(timer: Timer, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def timed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         start = timer._clock()
         try:
             return (yield from function(*args, **kwargs))

@@ -225,9 +225,22 @@ class Store:
                     flush_s=self._writer.flush_s,
                     fault=self._writer.fault,
                     retry_in_s=self._writer.retry_in_s,
+                    reused=self._catalog.reused,
                     damaged=list(self._writer.damaged),
                     descriptors=len(self._descriptors),
                 )
+
+    def retention_of(self, path: str) -> tuple[Retention, float] | None:
+        """Archives and xFilesFactor of a stored or buffered series or distribution."""
+        self._check_process()
+        with self._io_lock:
+            self._refresh()
+            with self._buffer.lock:
+                series = self._buffer.series.get(path)
+                if series is not None:
+                    return series.group.retention, series.entry.x_files_factor
+                distribution = self._buffer.distributions.get(path)
+                return None if distribution is None else (distribution.retention, 0.0)
 
     def close(self) -> None:
         """Write what is buffered and close all files; the store opens again on need."""

@@ -97,6 +97,7 @@ class StoreStatus:
         flush_s: How long that took.
         fault: Why the disk refuses, "" when it does not.
         retry_in_s: Seconds until the next try.
+        reused: Series that lost their place because they were idle and the budget is used up.
         damaged: Files that were moved aside or mended: what and why, latest last.
         descriptors: Files that are open.
     """
@@ -114,5 +115,6 @@ class StoreStatus:
     flush_s: float = 0.0
     fault: str = ""
     retry_in_s: float = 0.0
+    reused: int = 0
     damaged: list[str] = field(default_factory=list)
     descriptors: int = 0

@@ -89,6 +89,9 @@ class Buffer:
             target = catalog.series.get(path)
             if target is series or (target is None and series.group.file is None):
                 continue
+            if target is None and not _waits(series):
+                del self.series[path]  # its place was given away, or lost
+                continue
             if target is None:
                 target = self._newcomer(path, series.method, series.entry.x_files_factor, series)
             _move(series, target)
@@ -97,6 +100,9 @@ class Buffer:
         for path, distribution in list(self.distributions.items()):
             here = catalog.distributions.get(path)
             if here is distribution or (here is None and distribution.file is None):
+                continue
+            if here is None and not distribution.unwritten():
+                del self.distributions[path]
                 continue
             if here is None:
                 here = DistributionFile(path, distribution.retention, None, None)
@@ -277,6 +283,12 @@ def _move(series: Series, target: Series) -> None:
                 there[column] = series.combine(there[column], value) if column in there else value
     if source.file is None:
         source.entries.pop(series.column, None)
+
+
+def _waits(series: Series) -> bool:
+    """Whether a series has values that are not on disk."""
+    places = (series.group.writing, series.group.pending)
+    return any(series.column in cells for deltas in places for cells in deltas.values())
 
 
 def _remove(series: Series) -> int:

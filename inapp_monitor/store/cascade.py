@@ -13,9 +13,12 @@ stored: what is still buffered looks as if it had been written.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from inapp_monitor.store.retention import Retention
+
+#: Intervals after which it is cheaper to look which rows there are than to try each.
+_SHORT_GAP: Final = 3
 
 Row = TypeVar("Row")
 Delta_contra = TypeVar("Delta_contra", contravariant=True)
@@ -30,6 +33,9 @@ class Rings(Protocol[Row, Delta_contra]):
 
     def load(self, archive: int, timestamp: int) -> Row | None:
         """The stored row of an interval, None when there is none or it is damaged."""
+
+    def times(self, archive: int) -> Sequence[int]:
+        """The times that all stored rows of an archive claim, in any order."""
 
     def merged(self, row: Row | None, delta: Delta_contra) -> Row:
         """A new row."""
@@ -51,7 +57,7 @@ class Plan(Generic[Row, Delta]):
         marks: Per archive, up to where it is rolled up; the finest has none (0).
     """
 
-    __slots__ = ("_now", "_rings", "base", "marks", "rows", "too_old")
+    __slots__ = ("_changed", "_now", "_rings", "base", "marks", "rows", "too_old")
 
     def __init__(
         self,
@@ -74,14 +80,15 @@ class Plan(Generic[Row, Delta]):
         self.too_old: list[int] = []
         self.marks = list(marks)
         self._rings = rings
-        self._now = now
+        self._now = max(now, 0)  # before 1970 there is nothing to be late for
         archives = rings.retention.archives
-        changed: list[set[int]] = [set() for _ in archives]
+        self._changed: list[set[int]] = [set() for _ in archives]
         for archive, timestamp in again:
-            changed[archive].add(timestamp)
-        self._place(deltas, changed)
-        for number in range(1, len(archives)):
-            self._roll_up(number, deltas, changed)
+            self._changed[archive].add(timestamp)
+        self._place(deltas)
+        for number in range(len(archives)):
+            rolled = self._roll_up(number) if number else set()
+            self._merge(number, deltas, rolled)
 
     def row(self, archive: int, timestamp: int) -> Row | None:
         """The row of an interval as it will be once the plan is carried out."""
@@ -103,58 +110,66 @@ class Plan(Generic[Row, Delta]):
         rolled = self._rings.rolled_up(rows)
         return self._rings.filled(rolled, self.row(archive, timestamp))
 
-    def _place(self, deltas: Mapping[int, Delta], changed: list[set[int]]) -> None:
-        retention, rings, rows = self._rings.retention, self._rings, self.rows
+    def _place(self, deltas: Mapping[int, Delta]) -> None:
+        """Decide which archive each delta goes into."""
+        retention = self._rings.retention
         for timestamp in sorted(deltas):
             number = retention.archive_for(timestamp, self._now)
             if number is None:
                 self.too_old.append(timestamp)
-                continue
-            start = retention.archives[number].floor(timestamp)
-            key = self.base[timestamp] = number, start
-            rows[key] = rings.merged(self.row(*key), deltas[timestamp])
-            changed[number].add(start)
+            else:
+                start = retention.archives[number].floor(timestamp)
+                self.base[timestamp] = number, start
 
-    def _roll_up(self, number: int, deltas: Mapping[int, Delta], changed: list[set[int]]) -> None:
-        """Bring one archive up to date with the finer one."""
+    def _merge(self, number: int, deltas: Mapping[int, Delta], rolled: set[int]) -> None:
+        """Add deltas to the rows of one archive, where no rollup brings them in.
+
+        These are the deltas that belong here, and late ones of intervals that the finer archive
+        holds only in part.
+        """
+        archives = self._rings.retention.archives
+        held = archives[number - 1].oldest(self._now) if number else 0
+        for timestamp, (archive, start) in self.base.items():
+            if archive > number:
+                continue
+            if archive < number:
+                start = archives[number].floor(timestamp)
+                if start >= held or start in rolled:
+                    continue
+            self.rows[number, start] = self._rings.merged(
+                self.row(number, start), deltas[timestamp]
+            )
+            self._changed[number].add(start)
+
+    def _roll_up(self, number: int) -> set[int]:
+        """Bring one archive up to date with the finer one; returns the intervals that changed."""
         archives = self._rings.retention.archives
         coarse, fine = archives[number], archives[number - 1]
         closed = coarse.floor(self._now)
         held = fine.oldest(self._now)
-        mark = min(self.marks[number], closed)
-        first = max(mark, coarse.floor(max(held, 0)))
-        due = set(range(first, closed, coarse.step))
-        for timestamp in changed[number - 1]:
+        due = self._gap(number, min(self.marks[number], closed), closed)
+        for timestamp in self._changed[number - 1]:
             start = coarse.floor(timestamp)
-            if start < closed and (start >= held or start >= mark):
+            if held <= start < closed:
                 due.add(start)
-        self._merge_beyond(number, held, mark, deltas, changed)
+        rolled = set()
         for start in sorted(due):
-            finer = [
-                self.row(number - 1, at) for at in range(start, start + coarse.step, fine.step)
-            ]
-            rolled = self._rings.rolled_up(finer)
-            if rolled is None:
-                continue
-            row = self._rings.filled(rolled, self.row(number, start))
+            row = self._rings.rolled_up(
+                [self.row(number - 1, at) for at in range(start, start + coarse.step, fine.step)]
+            )
+            row = None if row is None else self._rings.filled(row, self.row(number, start))
             if row is not None:
                 self.rows[number, start] = row
-                changed[number].add(start)
+                rolled.add(start)
+        self._changed[number] |= rolled
         self.marks[number] = closed
+        return rolled
 
-    def _merge_beyond(
-        self,
-        number: int,
-        held: int,
-        mark: int,
-        deltas: Mapping[int, Delta],
-        changed: list[set[int]],
-    ) -> None:
-        """Late points of intervals that the finer archive holds only in part: add them here too."""
+    def _gap(self, number: int, mark: int, closed: int) -> set[int]:
+        """Closed intervals that have not been rolled up."""
         coarse = self._rings.retention.archives[number]
-        for timestamp, (archive, _) in self.base.items():
-            start = coarse.floor(timestamp)
-            if archive < number and start < held and start < mark:
-                row = self._rings.merged(self.row(number, start), deltas[timestamp])
-                self.rows[number, start] = row
-                changed[number].add(start)
+        if closed - mark <= _SHORT_GAP * coarse.step:
+            return set(range(mark, closed, coarse.step))
+        times = [at for at in self._rings.times(number - 1) if mark <= at < closed]
+        times += [at for at in self._changed[number - 1] if mark <= at < closed]
+        return {coarse.floor(at) for at in times}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from inapp_monitor.exceptions import BudgetError, FormatError
-from inapp_monitor.store import distribution_format, files, group_format
+from inapp_monitor.store import bulk, distribution_format, files, group_format
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
@@ -25,6 +25,8 @@ LOCK_NAME = "lock"
 _NAME = re.compile(r"(group|dist)-(\d{6,})", re.ASCII)
 #: Width of the first, second... group of a retention, unless more columns are wanted at once.
 _GROWTH = (62, 126, 254)
+#: Seconds between two searches for idle columns.
+_LOOK_AGAIN_S = 60
 #: Called with (path of the file, what is wrong) when a file has been moved aside.
 Damaged = Callable[[Path, str], None]
 
@@ -38,6 +40,8 @@ class Catalog:
         distributions: Distributions on disk, by path.
         groups: Group files by file name.
         generation: As read when the directory was scanned last; -1 before.
+        budget: Bytes that all files together may ever take.
+        reused: Series that lost their place to others because they were idle.
     """
 
     def __init__(
@@ -55,12 +59,15 @@ class Catalog:
         self.groups: dict[str, Group] = {}
         self.generation = -1
         self.budget = budget
+        self.reused = 0
         self._names: dict[str, str] = {}  # distribution file name -> path
         self._ceilings: dict[str, int] = {}  # file name -> full size
         self._descriptors = descriptors
         self._damaged = damaged
         self._read_only = read_only
         self._highest = 0
+        self._looked_for_idle = 0
+        self._unrepaired = False  # a reader saw damage: the next writer sets it aside
 
     @property
     def ceiling(self) -> int:
@@ -76,8 +83,9 @@ class Catalog:
             repair: Whether damaged files may be moved aside (needs the lock).
         """
         generation = lock.generation()
-        if generation == self.generation:
+        if generation == self.generation and not (repair and self._unrepaired):
             return False
+        self._unrepaired = False
         self._scan(now, repair)
         self.generation = generation
         return True
@@ -98,8 +106,13 @@ class Catalog:
 
     # -- assigning
 
-    def assign(self, newcomers: list[Series], now: int) -> list[Series]:
+    def assign(self, newcomers: list[Series], now: int, *, again: bool = False) -> list[Series]:
         """Give columns to series of one retention. Needs the lock, and a fresh catalog.
+
+        Args:
+            newcomers: What is wanted: path, method, xFilesFactor.
+            now: Wall time.
+            again: Also for series that have a column already: a conversion takes that away later.
 
         Returns:
             The same series as they are on disk; fewer when the budget has no room for the rest.
@@ -108,7 +121,7 @@ class Catalog:
             OSError: the disk refused; what was assigned before is kept and found by a retry.
         """
         result: list[Series] = []
-        waiting = [s for s in newcomers if s.path not in self.series]
+        waiting = [s for s in newcomers if again or s.path not in self.series]
         retention = newcomers[0].group.retention if newcomers else None
         while waiting and retention is not None:
             place = self._place(retention, waiting, now)
@@ -133,12 +146,14 @@ class Catalog:
             OSError: the disk refused.
         """
         geometry = distribution_format.DistributionGeometry.of(retention)
+        while self.ceiling + geometry.size > self.budget and self._drop_idle_distribution(now):
+            pass
         if self.ceiling + geometry.size > self.budget:
             raise BudgetError(f"no room for distribution {path!r} in {self.budget} bytes")
         name = self._new_name("dist")
-        header = distribution_format.pack_header(geometry, path)
+        header = distribution_format.pack_header(geometry, path, now)
         self._create(name, geometry.size, header, retention, now)
-        return self._add_distribution(name, path, geometry)
+        return self._add_distribution(name, path, geometry, now)
 
     def _place(
         self, retention: Retention, waiting: list[Series], now: int
@@ -146,11 +161,63 @@ class Catalog:
         """A group with room, and entries for as many series as fit, in order."""
         for group in self.groups.values():
             if group.retention == retention and group.free_count():
-                entries = _fit(group, waiting)
+                entries = _fit(group, waiting, now)
                 if entries:
                     return group, entries
         made = self._create_group(retention, sum(s.entry.columns for s in waiting), now)
-        return None if made is None else (made, _fit(made, waiting))
+        if made is None:
+            made = self._free_idle(retention, waiting, now)
+        entries = [] if made is None else _fit(made, waiting, now)
+        return (made, entries) if made is not None and entries else None
+
+    def _free_idle(self, retention: Retention, waiting: list[Series], now: int) -> Group | None:
+        """Take columns from series that were written longest ago, when the budget is used up.
+
+        Never one written within its finest retention. Looking for them reads whole files, so it
+        happens at most once in a while.
+        """
+        if 0 <= now - self._looked_for_idle < _LOOK_AGAIN_S:
+            return None
+        self._looked_for_idle = now
+        wanted = sum(series.entry.columns for series in waiting)
+        for group in self.groups.values():
+            if group.retention != retention:
+                continue
+            latest = bulk.last_written(group)
+            limit = now - retention.archives[0].retention
+            idle = [e for e in group.entries.values() if latest[e.column] < limit]
+            idle = [e for e in idle if e.created < limit]
+            idle.sort(key=lambda entry: latest[entry.column])
+            if idle:
+                self.free(group, idle[:wanted])
+                self.reused += len(idle[:wanted])
+                return group
+        return None
+
+    def free(self, group: Group, entries: list[Entry]) -> None:
+        """Take columns away from their series, whose past is lost. Needs the lock."""
+        columns = [c for e in entries for c in range(e.column, e.column + e.columns)]
+        bulk.wipe(group, columns)
+        group.erase_entries(entries)
+        for entry in entries:
+            if self.series.get(entry.path) and self.series[entry.path].group is group:
+                del self.series[entry.path]
+
+    def _drop_idle_distribution(self, now: int) -> bool:
+        """Remove the file of a distribution without a value in its finest retention, if any."""
+        idle = []
+        for name, rings in self.all_rings():
+            if isinstance(rings, DistributionFile):
+                latest = max(rings.times(0), default=0)
+                if max(latest, rings.created) < now - rings.retention.archives[0].retention:
+                    idle.append((latest, name))
+        if not idle:
+            return False
+        name = min(idle)[1]
+        (self.directory / name).unlink()
+        self.drop(name)
+        self.reused += 1
+        return True
 
     def _create_group(self, retention: Retention, wanted: int, now: int) -> Group | None:
         """A new group file, narrower when the budget asks for it; None when there is no room."""
@@ -193,14 +260,19 @@ class Catalog:
             self._highest = max(self._highest, int(match[2]))
             try:
                 self._open(name, match[1])
-            except (FormatError, IsADirectoryError) as error:
+            except FormatError as error:
+                self._unrepaired = not repair
                 if repair:
                     self._set_aside(name, now, error)
-                continue
-            present.add(name)
+            except IsADirectoryError as error:
+                self._unrepaired = not repair
+                if repair:
+                    self._rename(name, now, error)
+            else:
+                present.add(name)
         for name in [n for n in self._ceilings if n not in present]:
             self.drop(name)
-        self._index()
+        self.index()
 
     def _open(self, name: str, kind: str) -> None:
         if name in self.groups:
@@ -214,8 +286,8 @@ class Catalog:
             geometry = group_format.unpack_header(page)
             self._add_group(name, geometry, file).load_table()
         else:
-            dist_geometry, path = distribution_format.unpack_header(page)
-            self._add_distribution(name, path, dist_geometry, file)
+            dist_geometry, path, created = distribution_format.unpack_header(page)
+            self._add_distribution(name, path, dist_geometry, created, file)
 
     def _add_group(self, name: str, geometry: Geometry, file: DiskFile | None = None) -> Group:
         file = file or DiskFile(self.directory / name, self._descriptors)
@@ -228,16 +300,17 @@ class Catalog:
         name: str,
         path: str,
         geometry: distribution_format.DistributionGeometry,
+        created: int,
         file: DiskFile | None = None,
     ) -> DistributionFile:
         file = file or DiskFile(self.directory / name, self._descriptors)
         file.size = self._ceilings[name] = geometry.size
         self._names[name] = path
-        distribution = DistributionFile(path, geometry.retention, file, geometry)
+        distribution = DistributionFile(path, geometry.retention, file, geometry, created)
         self.distributions[path] = distribution
         return distribution
 
-    def _index(self) -> None:
+    def index(self) -> None:
         """The series of all groups, by path; a series keeps its object while it keeps its place."""
         old, self.series = self.series, {}
         for group in self.groups.values():
@@ -245,7 +318,10 @@ class Catalog:
                 known = old.get(entry.path)
                 if known is None or known.group is not group or known.entry != entry:
                     known = Series(entry, group)
-                self.series.setdefault(entry.path, known)
+                rival = self.series.get(entry.path)
+                # A conversion that did not finish leaves two: the older one has everything.
+                if rival is None or entry.created < rival.entry.created:
+                    self.series[entry.path] = known
 
     def drop(self, name: str) -> None:
         """Forget a file that is gone."""
@@ -260,12 +336,22 @@ class Catalog:
                 distribution.file.close()
 
     def _set_aside(self, name: str, now: float, error: Exception) -> None:
+        page = DiskFile(self.directory / name, self._descriptors, read_only=True)
+        try:
+            if group_format.is_of_a_later_version(page.read(group_format.PAGE, 0)):
+                self._damaged(self.directory / name, f"{error}; left alone")
+                return
+        finally:
+            page.close()
+        self._rename(name, now, error)
+
+    def _rename(self, name: str, now: float, error: Exception) -> None:
         target = files.set_aside(self.directory / name, now)
         if target is not None:
             self._damaged(self.directory / name, f"{error}; moved to {target.name}")
 
     def _files(self) -> Iterable[DiskFile]:
-        for rings in (*self.groups.values(), *self.distributions.values()):
+        for _, rings in self.all_rings():
             if rings.file is not None:
                 yield rings.file
 
@@ -281,7 +367,7 @@ def _ceil_width(wanted: int) -> int:
     return next((w for w in group_format.WIDTHS if w >= wanted), group_format.MAX_WIDTH)
 
 
-def _fit(group: Group, waiting: list[Series]) -> list[Entry]:
+def _fit(group: Group, waiting: list[Series], now: int) -> list[Entry]:
     """Entries for the first of some series, as many as the group has columns for."""
     taken = group.taken()
     entries: list[Entry] = []
@@ -292,6 +378,6 @@ def _fit(group: Group, waiting: list[Series]) -> list[Entry]:
             at += 1
         if at + count > len(taken):
             break
-        entries.append(series.entry._replace(column=at))
+        entries.append(series.entry._replace(column=at, created=now))
         at += count
     return entries

@@ -29,11 +29,11 @@ from inapp_monitor.store.retention import Archive, Retention
 
 MAGIC: Final = b"IAMDIST\n"
 DATA_OFFSET: Final = 2 * PAGE
-#: Slots a page, finest archive first, the last for all further ones. Few values in a short
-#: interval need room for gaps; long intervals are many, and two years of them must stay small.
-SLOTS_PER_PAGE: Final = (9, 15, 16, 18)
+#: Slots a page, finest archive first, the last for all further ones. Few values in a short interval
+#: need room for gaps, many in a long one for large counts; the default archives fill two megabytes.
+SLOTS_PER_PAGE: Final = (10, 18, 17, 16)
 _NAME_OFFSET = 1024
-_NAME = struct.Struct("<IH")  # crc32, length
+_NAME = struct.Struct("<IIQ")  # crc32, length, created
 _SLOT = struct.Struct("<IBBHQddd")  # crc32, shift, flags, first bucket, time, total, min, max
 SLOT_HEAD: Final = _SLOT.size
 _U32 = struct.Struct("<I")
@@ -72,13 +72,15 @@ class DistributionGeometry:
 
     def slot_offset(self, archive: int, timestamp: int) -> int:
         """Where the slot of an interval is."""
-        page, number = divmod(
-            self.retention.archives[archive].slot(timestamp), self.per_page[archive]
-        )
+        return self.offset_of_slot(archive, self.retention.archives[archive].slot(timestamp))
+
+    def offset_of_slot(self, archive: int, slot: int) -> int:
+        """Where a slot is, by its number."""
+        page, number = divmod(slot, self.per_page[archive])
         return self.offsets[archive] + page * PAGE + number * self.slot_size(archive)
 
 
-def pack_header(geometry: DistributionGeometry, path: str) -> bytes:
+def pack_header(geometry: DistributionGeometry, path: str, created: int) -> bytes:
     """The first page of a file."""
     name = path.encode()
     rings = [
@@ -86,12 +88,13 @@ def pack_header(geometry: DistributionGeometry, path: str) -> bytes:
         for archive, offset in zip(geometry.retention.archives, geometry.offsets, strict=True)
     ]
     head = pack_header_of(MAGIC, 0, rings, geometry.size)
-    named = _NAME.pack(zlib.crc32(name), len(name)) + name
+    named = _NAME.pack(0, len(name), created)[4:] + name
+    named = _U32.pack(zlib.crc32(named)) + named
     return (head.ljust(_NAME_OFFSET, b"\0") + named).ljust(PAGE, b"\0")
 
 
-def unpack_header(data: bytes) -> tuple[DistributionGeometry, str]:
-    """Geometry and name of the distribution that the first page describes.
+def unpack_header(data: bytes) -> tuple[DistributionGeometry, str, int]:
+    """Geometry, name and time of creation of the distribution that the first page describes.
 
     Raises:
         FormatError: not a distribution file, one of a later version, or a damaged one.
@@ -101,12 +104,11 @@ def unpack_header(data: bytes) -> tuple[DistributionGeometry, str]:
     geometry = DistributionGeometry.of(retention)
     if geometry.offsets != tuple(ring[2] for ring in rings) or geometry.size != size:
         raise FormatError("distribution file: header does not fit its own numbers")
-    crc, length = _NAME.unpack_from(data, _NAME_OFFSET)
-    start = _NAME_OFFSET + _NAME.size
-    name = data[start : start + length]
-    if not name or zlib.crc32(name) != crc:
+    crc, length, created = _NAME.unpack_from(data, _NAME_OFFSET)
+    end = _NAME_OFFSET + _NAME.size + length
+    if not length or end > PAGE or zlib.crc32(data[_NAME_OFFSET + 4 : end]) != crc:
         raise FormatError("distribution file: the checksum of its name does not match")
-    return geometry, name.decode(errors="replace")
+    return geometry, data[end - length : end].decode(errors="replace"), created
 
 
 def pack_slot(timestamp: int, histogram: Histogram, size: int) -> bytes:

@@ -18,6 +18,7 @@ class DistributionFile(RingFile[Histogram, Histogram]):
     Attributes:
         path: Name of the distribution.
         geometry: Where everything is.
+        created: When its file was made, seconds since the epoch.
     """
 
     def __init__(
@@ -26,9 +27,11 @@ class DistributionFile(RingFile[Histogram, Histogram]):
         retention: Retention,
         file: DiskFile | None,
         geometry: DistributionGeometry | None,
+        created: int = 0,
     ) -> None:
         super().__init__(retention, file)
         self.path = path
+        self.created = created
         self.geometry = geometry or DistributionGeometry.of(retention)
 
     def offset(self, archive: int, timestamp: int) -> int:
@@ -41,6 +44,21 @@ class DistributionFile(RingFile[Histogram, Histogram]):
             self.geometry.slot_size(archive), self.geometry.slot_offset(archive, timestamp)
         )
         return distribution_format.unpack_slot(data, timestamp)
+
+    def times(self, archive: int) -> Sequence[int]:
+        if self.file is None:
+            return []
+        geometry = self.geometry
+        start, end = (*geometry.offsets, geometry.size)[archive : archive + 2]
+        data = memoryview(self.file.read(end - start, start))
+        size = geometry.slot_size(archive)
+        slots = range(geometry.retention.archives[archive].points)
+        offsets = (geometry.offset_of_slot(archive, slot) - start for slot in slots)
+        return [
+            distribution_format.slot_time(data[at : at + size])
+            for at in offsets
+            if at + size <= len(data)
+        ]
 
     def merged(self, row: Histogram | None, delta: Histogram) -> Histogram:
         result = delta.copy() if row is None else row.copy()

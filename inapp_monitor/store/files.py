@@ -16,6 +16,8 @@ from typing import Final
 MAX_OPEN: Final = 96
 #: Blocks are reserved in pieces of this many bytes, so that a reserved row can always be written.
 RESERVE: Final = 64 * 1024
+#: A file that may not be written can still be read.
+_READABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))
 _UNSUPPORTED = frozenset((errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
 #: Ours alone, not inherited by programs that the app starts, and never through a link.
 _FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -58,7 +60,16 @@ class DiskFile:
         dirty: Whether something was written since the last `sync`.
     """
 
-    __slots__ = ("_descriptors", "_fd", "_read_only", "_reserved", "dirty", "path", "size")
+    __slots__ = (
+        "_descriptors",
+        "_fd",
+        "_read_only",
+        "_reserved",
+        "_writable",
+        "dirty",
+        "path",
+        "size",
+    )
 
     def __init__(
         self, path: Path, descriptors: Descriptors, *, size: int = 0, read_only: bool = False
@@ -70,6 +81,7 @@ class DiskFile:
         self._descriptors = descriptors
         self._read_only = read_only
         self._reserved: set[int] = set()
+        self._writable = False
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to `size` bytes; fewer where the file has been cut."""
@@ -89,7 +101,7 @@ class DiskFile:
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all of `data`, on blocks that were reserved before."""
-        fd = self._fd if self._fd >= 0 else self._open()
+        fd = self._fd if self._fd >= 0 and self._writable else self._open_for_writing()
         if offset // RESERVE not in self._reserved:
             self._reserve(fd, offset // RESERVE)
         elif offset % RESERVE > RESERVE // 2 and offset // RESERVE + 1 not in self._reserved:
@@ -131,9 +143,24 @@ class DiskFile:
             except OSError:
                 pass  # the descriptor is gone in any case
 
+    def _open_for_writing(self) -> int:
+        """A file on a disk that was read-only was opened for reading; that has to be undone."""
+        self.close()
+        fd = self._open()
+        if not self._writable:
+            raise OSError(errno.EROFS, "file cannot be written", str(self.path))
+        return fd
+
     def _open(self) -> int:
         mode = os.O_RDONLY if self._read_only else os.O_RDWR
-        fd = os.open(self.path, mode | _FLAGS)
+        self._writable = not self._read_only
+        try:
+            fd = os.open(self.path, mode | _FLAGS)
+        except OSError as error:
+            if error.errno not in _READABLE:
+                raise
+            fd = os.open(self.path, os.O_RDONLY | _FLAGS)
+            self._writable = False
         try:
             self._descriptors.admit(self)
         except BaseException:

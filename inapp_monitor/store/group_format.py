@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 from inapp_monitor.exceptions import FormatError
 from inapp_monitor.points import Method
 from inapp_monitor.store.retention import Archive, Retention
-from inapp_monitor.store.rollup import PAIRED
+from inapp_monitor.store.rollup import HEAD, PAIRED
 
 MAGIC: Final = b"IAMROWS\n"
 VERSION: Final = 1
@@ -38,8 +38,11 @@ WIDTHS: Final = (2, 6, 14, 30, 62, 126, 254)
 _HEADER = struct.Struct("<8sIIIIQ")  # magic, version, crc32, width, archives, file size
 _ARCHIVE = struct.Struct("<QQQ")  # step, points, offset
 _STATE = struct.Struct("<IIQ16Q")  # crc32, flags, table version, marks
-_ENTRY = struct.Struct("<IBBHQd")  # crc32, method, flags, name length, since, xFilesFactor
+_ENTRY = struct.Struct("<IBBHQd")  # crc32, method, flags, name length, created, xFilesFactor
+#: Flag of an entry: its past comes from elsewhere, rollups included.
+FOREIGN: Final = 1
 _ROW = struct.Struct("<IIQ")  # crc32, flags, time
+assert _ROW.size == 8 * HEAD
 #: Bytes of a row before its values.
 ROW_HEAD: Final = _ROW.size
 _U32 = struct.Struct("<I")
@@ -76,6 +79,14 @@ class Geometry:
             offset = _page(offset + archive.points * pitch)
         return cls(width, retention, pitch, tuple(offsets), offset)
 
+    def slot_size(self, archive: int) -> int:  # noqa: ARG002  # a distribution's sizes differ
+        """Bytes of one row."""
+        return self.pitch
+
+    def offset_of_slot(self, archive: int, slot: int) -> int:
+        """Where a row is, by the number of its slot."""
+        return self.offsets[archive] + slot * self.pitch
+
     def row_offset(self, archive: int, timestamp: int) -> int:
         """Where the row of an interval is."""
         ring = self.retention.archives[archive]
@@ -102,14 +113,16 @@ class Entry(NamedTuple):
         path: Name of the series.
         method: How it combines.
         x_files_factor: Share of known values that a rollup needs.
-        since: Rows older than this belong to an earlier owner of the column.
+        created: When the column was given to it, seconds since the epoch.
+        flags: `FOREIGN` or 0.
     """
 
     column: int
     path: str
     method: Method
     x_files_factor: float
-    since: int
+    created: int
+    flags: int = 0
 
     @property
     def columns(self) -> int:
@@ -175,6 +188,12 @@ def unpack_rings(
     return archives, number, size
 
 
+def is_of_a_later_version(data: bytes) -> bool:
+    """Whether a file is one of ours that a later release wrote: to be left alone."""
+    ours = data[:3] == MAGIC[:3] and data[7:8] == MAGIC[7:8]
+    return ours and len(data) >= 12 and _U32.unpack_from(data, 8)[0] > VERSION
+
+
 def pack_state(state: State) -> bytes:
     """The changing part, one small write."""
     marks = (*state.marks, *(0,) * (16 - len(state.marks)))
@@ -199,7 +218,8 @@ STATE_SIZE: Final = _STATE.size
 def pack_entry(entry: Entry) -> bytes:
     """One entry of the column table."""
     name = entry.path.encode()
-    body = _ENTRY.pack(0, entry.method, 0, len(name), entry.since, entry.x_files_factor) + name
+    body = _ENTRY.pack(0, entry.method, entry.flags, len(name), entry.created, entry.x_files_factor)
+    body += name
     body = body.ljust(ENTRY_SIZE, b"\0")[4:]
     if len(body) != ENTRY_SIZE - 4:
         raise FormatError(f"name of {len(name)} bytes does not fit a table entry")
@@ -211,7 +231,7 @@ def unpack_table(data: bytes) -> tuple[list[Entry], list[int]]:
     entries, damaged = [], []
     for column in range(len(data) // ENTRY_SIZE):
         at = column * ENTRY_SIZE
-        crc, method, _, length, since, x_files_factor = _ENTRY.unpack_from(data, at)
+        crc, method, flags, length, created, x_files_factor = _ENTRY.unpack_from(data, at)
         if not length and not crc:
             continue
         start = at + _ENTRY.size
@@ -220,7 +240,7 @@ def unpack_table(data: bytes) -> tuple[list[Entry], list[int]]:
             continue
         if length:
             path = data[start : start + length].decode(errors="replace")
-            entries.append(Entry(column, path, Method(method), x_files_factor, since))
+            entries.append(Entry(column, path, Method(method), x_files_factor, created, flags))
     return entries, damaged
 
 

@@ -110,13 +110,30 @@ class Group(RingFile[Row, Cells]):
         for entry in entries:
             offset = group_format.TABLE_OFFSET + entry.column * group_format.ENTRY_SIZE
             self.file.write(group_format.pack_entry(entry), offset)
+        self._new_version()
+        for entry in entries:
+            self.put(entry)
+
+    def _new_version(self) -> None:
         state = self.read_state()
         marks = (0,) * len(self.retention.archives) if state is None else state.marks
         version = (self.table_version if state is None else state.table_version) + 1
         self.write_state(State(version, marks))
         self.table_version = version
+
+    def erase_entry(self, column: int) -> None:
+        """Free a column whose entry is damaged. Needs the store's lock."""
+        assert self.file is not None
+        offset = group_format.TABLE_OFFSET + column * group_format.ENTRY_SIZE
+        self.file.write(bytes(group_format.ENTRY_SIZE), offset)
+
+    def erase_entries(self, entries: Sequence[Entry]) -> None:
+        """Free the columns of some series and tell other processes. Needs the store's lock."""
         for entry in entries:
-            self.put(entry)
+            self.erase_entry(entry.column)
+            del self.entries[entry.column]
+        self._layout = None
+        self._new_version()
 
     def load_table(self) -> list[int]:
         """Read the column table when it has changed; returns the numbers of damaged entries."""
@@ -144,6 +161,15 @@ class Group(RingFile[Row, Cells]):
             return None
         data = self.file.read(self.geometry.pitch, self.geometry.row_offset(archive, timestamp))
         return group_format.open_row(data, timestamp)
+
+    def times(self, archive: int) -> Sequence[int]:
+        if self.file is None or self.geometry is None:
+            return []
+        pitch = self.geometry.pitch
+        data = self.file.read(
+            self.retention.archives[archive].points * pitch, self.geometry.offsets[archive]
+        )
+        return group_format.row_times(memoryview(data)[: len(data) // pitch * pitch], pitch)
 
     def merged(self, row: array[float] | None, delta: Cells) -> array[float]:
         return self.layout.merged(row, delta)

@@ -76,14 +76,14 @@ class StoreLock:
 
     def generation(self) -> int:
         """The catalog's generation; 0 when there is no store yet."""
-        if self._fd < 0:
-            if not self.read_only and not self.path.exists():
-                return 0
+        if self._fd >= 0:
+            data = os.pread(self._fd, _GENERATION.size, 0)
+        else:
             try:
-                self._ensure_open()
+                with self.path.open("rb", buffering=0) as file:
+                    data = file.read(_GENERATION.size)
             except OSError:
                 return 0
-        data = os.pread(self._fd, _GENERATION.size, 0)
         return int(_GENERATION.unpack(data)[0]) if len(data) == _GENERATION.size else 0
 
     def set_generation(self, generation: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from inapp_monitor.store.cascade import Plan
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group, Series
 from inapp_monitor.store.retention import Window
-from inapp_monitor.store.rollup import HEAD, NAN, read_values
+from inapp_monitor.store.rollup import HEAD, read_values
 
 
 class Reader:
@@ -79,7 +78,6 @@ class Reader:
             first, second = values[number], values[number + 1] if series.paired else None
             number += 2 if series.paired else 1
             series_values = read_values(series.method, first, second)
-            _forget_before(series_values, series.entry.since, window)
             result[series.path] = ScalarRange(
                 series.path,
                 window.start,
@@ -120,9 +118,3 @@ def overlay(plan: Plan[Any, Any], window: Window, now: int) -> dict[int, Any]:
             if row is not None:
                 result[at] = row
     return result
-
-
-def _forget_before(values: array[float], since: int, window: Window) -> None:
-    """A reused column starts empty for its new owner."""
-    for at in range(min((since - window.start) // window.step, len(values))):
-        values[at] = NAN

@@ -48,6 +48,10 @@ class RingFile(ABC, Generic[Row, Delta]):
         """The stored row of an interval."""
 
     @abstractmethod
+    def times(self, archive: int) -> Sequence[int]:
+        """The times that all stored rows of an archive claim, in any order."""
+
+    @abstractmethod
     def merged(self, row: Row | None, delta: Delta) -> Row:
         """A new row: `row` with a delta combined into it."""
 

@@ -71,7 +71,10 @@ class Writer:
 
     def note_damage(self, path: Path, what: str) -> None:
         """A file was moved aside or mended."""
-        self.damaged.append(f"{path.name}: {what}")
+        text = f"{path.name}: {what}"
+        if text in self.damaged:
+            return
+        self.damaged.append(text)
         self._guard.failed(f"store file {path.name}", FormatError(what))
 
     def flush(self, *, force: bool = False) -> None:
@@ -80,7 +83,7 @@ class Writer:
         if self.fault and not force and started < self._retry_at <= started + _LONGEST_RETRY_S:
             return
         try:
-            self._flush_locked(self._clock.wall())
+            self._flush_locked(max(self._clock.wall(), 0.0))
         except LockBusyError:
             with self._buffer.lock:
                 self._buffer.recount()
@@ -126,6 +129,7 @@ class Writer:
         for name in lost:
             self._catalog.drop(name)
         if lost:
+            self._catalog.index()
             self._catalog.changed(self._lock)
         return bool(lost)
 

@@ -14,7 +14,7 @@ import pytest
     ("query", "named"),
     [
         ("target=noSuchFunction(requests.time.count)", "noSuchFunction"),
-        ("target=sumSeries(requests.time.count", "sumSeries"),
+        ("target=scale(requests.time.count,2", "column 28"),
         ("target=scale(requests.time.count,'x')", "scale"),
         ("target=requests.time.count&from=yesterdoy", "yesterdoy"),
         ("target=requests.time.count&until=99:99", "99:99"),

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.compat
+
 README = Path(__file__).parents[2] / "README.md"
 TITLED_BLOCK = re.compile(r"\*\*(?P<title>[^*]+)\*\*[^\n]*\n\n```python\n(?P<code>.*?)```", re.S)
 BLOCK = re.compile(r"```python\n(.*?)```", re.S)

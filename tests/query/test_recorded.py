@@ -21,6 +21,8 @@ from inapp_monitor.query.fit import fit
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 
+pytestmark = pytest.mark.compat
+
 RECORDED = Path(__file__).parents[1] / "data" / "graphite"
 NOW = 1_700_000_000
 #: Text after the target is ignored by Graphite, an error here.

@@ -1,0 +1,133 @@
+"""`inapp-monitor errors`: issues of a data directory as text or JSON, and what to do with them.
+
+Only arguments and messages; what they do is in `issues.board`. The app that writes the directory
+may run or not.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from inapp_monitor import config
+from inapp_monitor.clock import SYSTEM
+from inapp_monitor.database import Database
+from inapp_monitor.exceptions import MonitorError
+from inapp_monitor.guard import Guard
+from inapp_monitor.issues import Board, IssueDetail, IssueSummary
+from inapp_monitor.issues.model import STATUSES
+from inapp_monitor.issues.text import event_text, moment
+
+_ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
+
+
+@click.command()
+@click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("action", type=click.Choice(_ACTIONS), default="list")
+@click.argument("issue_id", metavar="[ID]", default="")
+@click.option("--json", "as_json", is_flag=True, help="As errors.json and errors/<id>.json.")
+@click.option("--status", type=click.Choice([*STATUSES, "unresolved"]), help="Only these.")
+@click.option("--text", default="", help="Words in title, message, file or function.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--release", default="", help="With resolve: older releases are no regression.")
+@click.option("--hours", type=float, default=None, help="With mute: for so long; else for ever.")
+def errors(
+    data_dir: Path,
+    action: str,
+    issue_id: str,
+    as_json: bool,
+    status: str | None,
+    text: str,
+    limit: int,
+    release: str,
+    hours: float | None,
+) -> None:
+    """List the issues of DATA_DIR, show one with its latest stack, resolve, mute, reopen, delete.
+
+    ID is an issue's id or its beginning, as far as it is unique.
+    """
+    reading = action in ("list", "show")
+    board, database = _open(data_dir, read_only=reading)
+    if action == "list":
+        issues = board.list_issues(limit, status=status, text=text)
+        click.echo(_json({"issues": [i.as_json() for i in issues]}) if as_json else _table(issues))
+        return
+    found = board.get_issue(_full_id(board, issue_id))
+    if found is None:
+        raise MonitorError(f"no issue {issue_id!r} in {data_dir}")
+    known = found.summary.id
+    if action == "show":
+        click.echo(_json(found.as_json()) if as_json else _page(found))
+        return
+    if action == "resolve":
+        board.resolve(known, release=release, by="command line")
+    elif action == "mute":
+        for_s = None if hours is None else hours * 3600
+        board.mute(known, for_s=for_s, by="command line")
+    elif action == "reopen":
+        board.reopen(known, by="command line")
+    else:
+        board.delete(known)
+    fault = database.status().fault
+    if fault:
+        raise MonitorError(f"not done: {fault}")
+    click.echo(f"{action}: {known} {found.summary.title}")
+
+
+def _open(data_dir: Path, *, read_only: bool) -> tuple[Board, Database]:
+    settings = config.load({"data_dir": data_dir}).settings
+    database = Database(data_dir, settings, SYSTEM, Guard(), read_only=read_only)
+    return Board(database, SYSTEM), database
+
+
+def _full_id(board: Board, beginning: str) -> str:
+    if not beginning:
+        raise MonitorError("which issue? give an ID, see the list")
+    ids = [issue.id for issue in board.list_issues(100_000) if issue.id.startswith(beginning)]
+    if len(ids) > 1 and beginning not in ids:
+        raise MonitorError(f"{beginning!r} is the beginning of {len(ids)} issues")
+    return beginning if beginning in ids or not ids else ids[0]
+
+
+def _table(issues: list[IssueSummary]) -> str:
+    if not issues:
+        return "no issues"
+    lines = [f"{'ID':12}  {'STATUS':9}  {'TIMES':>7}  {'LAST SEEN':23}  ISSUE"]
+    for issue in issues:
+        where = f"  ({issue.culprit})" if issue.culprit else ""
+        lines.append(
+            f"{issue.id:12}  {issue.status:9}  {issue.count:7}  {moment(issue.last_seen):23}"
+            f"  {issue.title}{where}"
+        )
+    return "\n".join(lines)
+
+
+def _page(issue: IssueDetail) -> str:
+    summary = issue.summary
+    lines = [
+        summary.title,
+        f"{summary.status}, {summary.count} times, {summary.users} users, "
+        f"first {moment(summary.first_seen)}, last {moment(summary.last_seen)}",
+    ]
+    if issue.releases:
+        lines.append(f"releases: {', '.join(issue.releases)}")
+    for name, pairs in issue.tags.items():
+        shares = ", ".join(f"{value} ({count})" for value, count in pairs[:5])
+        lines.append(f"{name}: {shares}")
+    for known in issue.fingerprints:
+        lines.append("together because of " + "; ".join(known.reason))
+    for turn in issue.history:
+        lines.append(f"{moment(turn.time)}  {turn.kind} {turn.text}".rstrip())
+    if issue.events:
+        lines += ["", f"The latest of {len(issue.events)} stored events:", ""]
+        lines.append(event_text(issue.events[-1]).rstrip())
+    return "\n".join(lines)
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2)
+
+
+COMMANDS = [errors]

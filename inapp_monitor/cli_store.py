@@ -1,0 +1,140 @@
+"""The commands that look after stored data: check, import, export, convert, plan.
+
+Only arguments, messages and exit codes; what they do is in `store.check` and `store.maintenance`.
+The main command turns their errors into one line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from inapp_monitor import config
+from inapp_monitor.clock import SYSTEM
+from inapp_monitor.config import Settings
+from inapp_monitor.guard import Guard
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_DATA_DIR = click.option(
+    "--data-dir", type=_DIRECTORY, default=None, help="Default: what the settings say."
+)
+_CONFIG = click.option("--config", "config_file", default=None, help="A TOML file.")
+
+
+def _settings(data_dir: Path | None, config_file: str | None) -> Settings:
+    return config.load({"data_dir": data_dir}, config_file).settings
+
+
+@click.command()
+@click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+def check(data_dir: Path, repair: bool) -> None:
+    """Verify every file of DATA_DIR; exit 0 only when all are sound."""
+    from inapp_monitor.store.check import check_directory
+
+    report = check_directory(data_dir, SYSTEM.wall(), repair=repair)
+    for problem in report.problems:
+        done = f" ({problem.repaired})" if problem.repaired else ""
+        click.echo(f"{problem.file}: {problem.kind}: {problem.detail}{done}")
+    if repair and not report.clean:
+        report = check_directory(data_dir, SYSTEM.wall())
+    click.echo(f"{report.files} files, {report.rows} rows, {len(report.problems)} problems")
+    if not report.clean:
+        raise SystemExit(1)
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--prefix", default="", help="Put in front of each name.")
+@_DATA_DIR
+@_CONFIG
+def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str | None) -> None:
+    """Take in a Whisper file, or all below a directory, with their whole past."""
+    from inapp_monitor.store.maintenance import import_whisper
+
+    settings = _settings(data_dir, config_file)
+    report = import_whisper(settings.data_dir, settings, source, SYSTEM.wall(), prefix=prefix)
+    _failures(report.failed)
+    click.echo(f"{report.files} files, {report.points} points taken in")
+    if report.failed:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--whisper", "target", type=_DIRECTORY, required=True, help="Where to write.")
+@_DATA_DIR
+@_CONFIG
+def export(target: Path, data_dir: Path | None, config_file: str | None) -> None:
+    """Write every series as a Whisper file, for Graphite."""
+    from inapp_monitor.store import Store
+    from inapp_monitor.store.maintenance import export_whisper
+
+    settings = _settings(data_dir, config_file)
+    store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
+    report = export_whisper(store, target, SYSTEM.wall())
+    _failures(report.failed)
+    click.echo(f"{report.files} files, {report.points} points written")
+    if report.beyond_whisper:
+        click.echo(
+            f"{report.beyond_whisper} points left out: Whisper's times end in February 2106",
+            err=True,
+        )
+    if report.failed:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would move.")
+@_DATA_DIR
+@_CONFIG
+def convert(dry_run: bool, data_dir: Path | None, config_file: str | None) -> None:
+    """Move series to the retention that the settings ask for now."""
+    from inapp_monitor.store.maintenance import convert as run
+
+    settings = _settings(data_dir, config_file)
+    report = run(settings.data_dir, settings, SYSTEM.wall(), dry_run=dry_run)
+    for path, old, new in report.converted:
+        click.echo(f"{path}: {old} -> {new}")
+    _failures(report.failed)
+    click.echo(f"{len(report.converted)} series {'would move' if dry_run else 'moved'}")
+    if report.failed:
+        raise SystemExit(1)
+
+
+@click.command()
+@_DATA_DIR
+@_CONFIG
+def plan(data_dir: Path | None, config_file: str | None) -> None:
+    """Show what each series costs on disk and how many still fit."""
+    from inapp_monitor.store import Store
+    from inapp_monitor.store.maintenance import plan as run
+
+    settings = _settings(data_dir, config_file)
+    store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
+    report = run(store, settings)
+    click.echo(f"disk budget: {_size(report.disk_budget)}, {_size(report.store_budget)} for series")
+    click.echo(f"files: at most {_size(report.taken)}")
+    click.echo(f"series: {report.series}, {_size(report.series_bytes)} each at {report.retention}")
+    click.echo(
+        f"distributions: {report.distributions}, {_size(report.distribution_bytes)} each at "
+        f"{report.distribution_retention}"
+    )
+    click.echo(
+        f"room for {report.more_series} more series or {report.more_distributions} distributions"
+    )
+
+
+def _failures(failed: list[tuple[str, str]]) -> None:
+    for name, reason in failed:
+        click.echo(f"{name}: {reason}", err=True)
+
+
+def _size(count: int) -> str:
+    if count >= 2**20:
+        return f"{count / 2**20:.1f} MB"
+    return f"{count / 2**10:.1f} KB"
+
+
+#: What the main command registers.
+COMMANDS: list[click.Command] = [check, import_, export, convert, plan]

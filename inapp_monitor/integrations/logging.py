@@ -1,0 +1,144 @@
+"""The standard library's own channels: log records, uncaught and unraisable exceptions.
+
+A log record with a traceback is an error, and so is one of level ERROR and above; others from INFO
+become breadcrumbs of the next error in the same context. Threads that die, a process that ends with
+a traceback and exceptions in `__del__` are errors too. What was installed before keeps being
+called, and nothing here raises. It must not know the monitor, only its tracker.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from inapp_monitor.issues import Tracker, add_breadcrumb
+
+_OWN_LOGGER = "inapp_monitor"
+_LOGGING_FILE = logging.__file__
+
+
+class ErrorHandler(logging.Handler):
+    """Hands log records to a tracker.
+
+    Args:
+        tracker: Where errors go.
+        without_traceback: Whether records of level ERROR and above are errors without one.
+        level: Of the records that are looked at.
+    """
+
+    def __init__(
+        self, tracker: Tracker, *, without_traceback: bool = True, level: int = logging.INFO
+    ) -> None:
+        super().__init__(level)
+        self._tracker = tracker
+        self._without_traceback = without_traceback
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Capture the record or note it as a breadcrumb; our own logger is left out."""
+        if record.name == _OWN_LOGGER or record.name.startswith(_OWN_LOGGER + "."):
+            return
+        try:
+            self._take(record)
+        except Exception:  # noqa: BLE001  # the logging module's own way to report
+            self.handleError(record)
+
+    def _take(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            self._tracker.capture(error, channel=f"log record of {record.name}")
+        elif record.levelno >= logging.ERROR and self._without_traceback:
+            self._tracker.capture_message(
+                _text(record),
+                level=record.levelname.lower(),
+                template=str(record.msg),
+                place=record.name,
+                kind=f"{record.name} {record.levelname}",
+                channel=f"log record of {record.name}",
+                frame=_caller(),
+            )
+        add_breadcrumb(
+            _text(record),
+            category=record.name,
+            level=record.levelname.lower(),
+            time=record.created,
+        )
+
+
+def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
+    """Listen to the root logger and to the hooks of `sys` and `threading`.
+
+    Args:
+        tracker: Where errors go.
+        log_errors: Whether records of level ERROR and above are errors without a traceback.
+
+    Returns:
+        A function that takes everything back; hooks that others have put over ours stay and pass
+        on what they get.
+    """
+    handler = ErrorHandler(tracker, without_traceback=log_errors)
+    logging.getLogger().addHandler(handler)
+    undo = [_hook(sys, "excepthook", lambda arguments: _uncaught(tracker, arguments))]
+    undo.append(_hook(threading, "excepthook", lambda arguments: _thread(tracker, arguments[0])))
+    undo.append(_hook(sys, "unraisablehook", lambda given: _unraisable(tracker, given[0])))
+
+    def uninstall() -> None:
+        logging.getLogger().removeHandler(handler)
+        for take_back in undo:
+            take_back()
+
+    return uninstall
+
+
+def _hook(place: Any, name: str, see: Callable[[tuple[Any, ...]], None]) -> Callable[[], None]:
+    """Put a hook that looks and passes on over the present one; returns how to take it back."""
+    before = getattr(place, name)
+    active = True
+
+    def hook(*arguments: Any) -> Any:
+        if active:
+            see(arguments)
+        return before(*arguments)
+
+    def take_back() -> None:
+        nonlocal active
+        active = False
+        if getattr(place, name) is hook:
+            setattr(place, name, before)
+
+    setattr(place, name, hook)
+    return take_back
+
+
+def _uncaught(tracker: Tracker, arguments: tuple[Any, ...]) -> None:
+    if len(arguments) == 3 and isinstance(arguments[1], BaseException):
+        tracker.capture(arguments[1], channel="uncaught")
+
+
+def _thread(tracker: Tracker, arguments: Any) -> None:
+    error = arguments.exc_value
+    if error is not None and not isinstance(error, SystemExit):
+        tracker.capture(error, channel="uncaught in a thread")
+
+
+def _unraisable(tracker: Tracker, arguments: Any) -> None:
+    if arguments.exc_value is not None:
+        tracker.capture(arguments.exc_value, channel="unraisable")
+
+
+def _text(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001  # arguments that do not fit: logging reports that itself
+        return str(record.msg)
+
+
+def _caller() -> FrameType | None:
+    """The frame that logged."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename in (_LOGGING_FILE, __file__):
+        frame = frame.f_back
+    return frame

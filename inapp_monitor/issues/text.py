@@ -1,0 +1,168 @@
+"""Events and issues as text for people: the traceback as Python prints it, Markdown, curl. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from inapp_monitor.issues.scrub import HIDDEN
+
+#: What is printed between two exceptions of a chain, as Python does.
+_BETWEEN = {
+    "cause": "The above exception was the direct cause of the following exception:",
+    "context": "During handling of the above exception, another exception occurred:",
+}
+#: Headers that curl makes itself, or that would hold a repeated request back.
+_NOT_REPEATED = frozenset({"Host", "Content-Length", "Connection", "Accept-Encoding"})
+
+
+def moment(seconds: float) -> str:
+    """A time for people, UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def traceback_text(event: Mapping[str, Any], *, with_locals: bool = False) -> str:
+    """The exceptions of an event as Python prints them, the raised one last."""
+    exceptions: Sequence[Mapping[str, Any]] = event.get("exceptions") or []
+    if not exceptions:
+        return f"{event['type']}: {event['message']}"
+    return "\n".join(_tree(exceptions, 0, with_locals))
+
+
+def _tree(exceptions: Sequence[Mapping[str, Any]], position: int, with_locals: bool) -> list[str]:
+    """The lines of one exception: what it came from first, then itself, then its members."""
+    lines: list[str] = []
+    members: list[int] = []
+    for number, other in enumerate(exceptions):
+        if other["parent"] != position or number == position:
+            continue
+        if other["relation"] == "member":
+            members.append(number)
+        else:
+            lines += [*_tree(exceptions, number, with_locals), "", _BETWEEN[other["relation"]], ""]
+    lines += _one(exceptions[position], with_locals)
+    for count, number in enumerate(members, 1):
+        inner = _tree(exceptions, number, with_locals)
+        lines += [f"  +-{'+' if count == 1 else '-'}---------------- {count} ----------------"]
+        lines += [f"    | {line}".rstrip() for line in inner]
+    return lines
+
+
+def _one(facts: Mapping[str, Any], with_locals: bool) -> list[str]:
+    lines = ["Traceback (most recent call last):"] if facts["frames"] else []
+    for frame in facts["frames"]:
+        lines += _frame(frame, with_locals)
+    name = facts["type"]
+    if facts["module"] not in ("", "builtins"):
+        name = f"{facts['module']}.{name}"
+    lines += (f"{name}: {facts['message']}" if facts["message"] else name).splitlines()
+    for note in facts["notes"]:
+        lines += note.splitlines()
+    return lines
+
+
+def _frame(frame: Mapping[str, Any], with_locals: bool) -> list[str]:
+    lines = [f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}']
+    source = failing_line(frame)
+    if source.strip():
+        stripped = source.strip()
+        lines.append(f"    {stripped}")
+        begin, end = caret_columns(frame, source)
+        if 0 < end - begin < len(stripped):
+            indent = len(source) - len(source.lstrip())
+            lines.append(" " * (4 + begin - indent) + "^" * (end - begin))
+    if frame["repeated"]:
+        lines.append(f"  [Previous line repeated {frame['repeated']} more times]")
+    if with_locals:
+        lines += [f"      {name} = {value}" for name, value in (frame.get("locals") or {}).items()]
+    return lines
+
+
+def failing_line(frame: Mapping[str, Any]) -> str:
+    """The source line that failed, an empty string when there is none."""
+    source = frame["source"]
+    at = frame["line"] - source["first"]
+    return str(source["lines"][at]) if 0 <= at < len(source["lines"]) else ""
+
+
+def caret_columns(frame: Mapping[str, Any], line: str) -> tuple[int, int]:
+    """Where the failing expression begins and ends in its line, in characters; (0, 0) if unknown.
+
+    Python counts bytes of UTF-8.
+    """
+    column, end_column = frame.get("column"), frame.get("end_column")
+    if not isinstance(column, int) or not isinstance(end_column, int):
+        return 0, 0
+    data = line.encode("utf-8", "surrogatepass")
+    if HIDDEN in line or column > len(data):
+        return 0, 0  # the line is not the one that was compiled
+    begin = len(data[:column].decode("utf-8", "replace"))
+    if frame.get("end_line") != frame["line"]:
+        return begin, len(line.rstrip())
+    return begin, len(data[:end_column].decode("utf-8", "replace"))
+
+
+def curl_command(request: Mapping[str, Any]) -> str:
+    """The command that repeats a request, without its body and its secrets."""
+    url = f"{request['scheme'] or 'http'}://{request['host']}{request['path']}"
+    if request["query"]:
+        url += f"?{request['query']}"
+    parts = ["curl"]
+    if request["method"] not in ("GET", ""):
+        parts += ["-X", request["method"]]
+    for name, value in request["headers"]:
+        if name not in _NOT_REPEATED and value != HIDDEN:
+            parts += ["-H", f"{name}: {value}"]
+    return shlex.join([*parts, url])
+
+
+def event_text(event: Mapping[str, Any]) -> str:
+    """One event as plain text, with local variables: to be pasted."""
+    lines = [f"{event['type']}: {event['message']}".splitlines()[0], ""]
+    lines += [f"{name}: {value}" for name, value in _facts(event)]
+    if event.get("request"):
+        lines += ["", curl_command(event["request"])]
+    lines += ["", traceback_text(event, with_locals=True)]
+    crumbs = event.get("breadcrumbs") or []
+    if crumbs:
+        lines += ["", "Before:"]
+        lines += [f"  {c['level']:8} {c['category']}: {c['message']}" for c in crumbs]
+    return "\n".join(lines) + "\n"
+
+
+def event_markdown(event: Mapping[str, Any]) -> str:
+    """One event as Markdown, for an issue tracker or a chat."""
+    trace = traceback_text(event)
+    fence = "```"
+    while fence in trace:
+        fence += "`"
+    title = f"{event['type']}: {event['message']}".splitlines()[0]
+    lines = [f"## {_plain_markdown(title)}", ""]
+    lines += [f"- **{name}**: {_plain_markdown(str(value))}" for name, value in _facts(event)]
+    lines += ["", f"{fence}python", trace, fence]
+    if event.get("request"):
+        lines += ["", f"{fence}sh", curl_command(event["request"]), fence]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(event: Mapping[str, Any]) -> list[tuple[str, object]]:
+    request = event.get("request") or {}
+    facts = [
+        ("when", moment(event["time"])),
+        ("where", event.get("culprit")),
+        ("route", event.get("route")),
+        ("request", f"{request.get('method', '')} {request.get('path', '')}".strip()),
+        ("release", event.get("release")),
+        ("environment", event.get("environment")),
+        ("server", event.get("server")),
+        *[(f"tag {name}", value) for name, value in (event.get("tags") or {}).items()],
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def _plain_markdown(text: str) -> str:
+    for character in "\\`*_[]<>#|":
+        text = text.replace(character, f"\\{character}")
+    return text

@@ -1,0 +1,73 @@
+"""The monitor's numbers about itself: series `monitor.*`, and `errors.<issue>`. No I/O.
+
+monitor.tick_ms          time that the last tick took
+monitor.buffered_bytes   points that the disk has not taken yet
+monitor.drops.<reason>   what was not kept
+errors.<issue>           occurrences of an issue
+"""
+
+from __future__ import annotations
+
+from inapp_monitor.issues import Tracker
+from inapp_monitor.names import clean_node
+from inapp_monitor.points import Method, Scalar
+from inapp_monitor.recorder import Recorder
+from inapp_monitor.store import Store
+
+#: Seconds between two looks at what changes slowly.
+_INTERVAL_S = 10
+
+
+class OwnNumbers:
+    """Makes the scalars of one process.
+
+    Attributes:
+        tick_ms: Set by the owner after each tick.
+
+    *Threads:* for the ticking thread.
+    """
+
+    def __init__(self, recorder: Recorder, store: Store, tracker: Tracker) -> None:
+        self.tick_ms = 0.0
+        self._recorder = recorder
+        self._store = store
+        self._tracker = tracker
+        self._interval = 0
+        self._drops_before: dict[str, int] = {}
+
+    def take(self, now: int) -> list[Scalar]:
+        """What is new since the last call."""
+        scalars = [
+            Scalar(f"errors.{clean_node(issue)}", now, float(n), Method.SUM)
+            for issue, n in self._tracker.take_counts().items()
+        ]
+        if now // _INTERVAL_S != self._interval:
+            self._interval = now // _INTERVAL_S
+            scalars += self._slow(now)
+        return scalars
+
+    def drops(self) -> dict[str, int]:
+        """What this process did not keep, by reason."""
+        recorder = self._recorder
+        drops = {
+            "requests": recorder.dropped_requests,
+            "not found hits": recorder.dropped_not_found,
+            **recorder.instruments.refused,
+            **{f"event {k}": n for k, n in self._tracker.status().dropped_events.items()},
+        }
+        return {reason: n for reason, n in drops.items() if n}
+
+    def _slow(self, now: int) -> list[Scalar]:
+        status = self._store.status()
+        scalars = [
+            Scalar("monitor.tick_ms", now, self.tick_ms, Method.MAX),
+            Scalar("monitor.buffered_bytes", now, float(status.buffered), Method.MAX),
+        ]
+        drops = {**status.drops, **self.drops()}
+        for reason, n in drops.items():
+            new = n - self._drops_before.get(reason, 0)
+            if new > 0:
+                path = f"monitor.drops.{clean_node(reason)}"
+                scalars.append(Scalar(path, now, float(new), Method.SUM))
+        self._drops_before = drops
+        return scalars

@@ -1,0 +1,255 @@
+"""What an operator does to a store: import, export, convert, plan. Called by the command line.
+
+Each function opens the data directory itself and may run beside processes that use it: whatever
+changes files holds the store's lock meanwhile.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from inapp_monitor import datadir
+from inapp_monitor.config import Settings
+from inapp_monitor.store import Store, budget_of, bulk, schemas_of
+from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
+from inapp_monitor.store.distribution_format import DistributionGeometry
+from inapp_monitor.store.files import Descriptors
+from inapp_monitor.store.group_format import WIDTHS, Geometry
+from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.lock import StoreLock
+from inapp_monitor.store.retention import Retention
+from inapp_monitor.store.rollup import HEAD, NAN
+from inapp_monitor.store.whisper_export import Exporter, ExportReport
+from inapp_monitor.store.whisper_import import ImportReport, import_files
+
+#: Seconds that a command waits for the lock: writers hold it for a millisecond.
+_PATIENCE_S = 10.0
+
+
+@contextmanager
+def exclusive(data_dir: Path, settings: Settings, now: float) -> Iterator[Catalog]:
+    """The catalog of a data directory, locked; other processes see what was changed afterwards.
+
+    Raises:
+        OSError: no lock, or the disk refused.
+    """
+    datadir.prepare(data_dir)
+    directory = data_dir / DIRECTORY
+    directory.mkdir(mode=0o700, exist_ok=True)
+    descriptors = Descriptors()
+    catalog = Catalog(data_dir, descriptors, budget_of(settings), lambda _path, _what: None)
+    lock = StoreLock(directory / LOCK_NAME)
+    lock.acquire(_PATIENCE_S)
+    try:
+        catalog.refresh(lock, now, repair=False)
+        yield catalog
+        catalog.changed(lock)
+    finally:
+        descriptors.close_all()
+        lock.close()
+
+
+def import_whisper(
+    data_dir: Path, settings: Settings, source: Path, now: float, *, prefix: str = ""
+) -> ImportReport:
+    """Take Whisper files in; see `whisper_import.import_files`.
+
+    Raises:
+        OSError: the store's disk refused, or somebody holds its lock.
+    """
+    with exclusive(data_dir, settings, now) as catalog:
+        return import_files(catalog, source, prefix, int(now))
+
+
+def export_whisper(store: Store, directory: Path, now: float) -> ExportReport:
+    """Write every series of a store as Whisper files below a directory."""
+    exporter = Exporter(directory)
+    moment = int(now)
+    for leaf in store.leaves():
+        facts = store.retention_of(leaf.path)
+        if facts is None:
+            continue  # a Whisper file is one already
+        retention, x_files_factor = facts
+        starts = [moment - archive.retention for archive in retention.archives]
+        if leaf.kind == "scalar":
+            answers = [store.fetch([leaf.path], start, moment, moment) for start in starts]
+            if all(answers):
+                ranges = [answer[0] for answer in answers]
+                exporter.write(leaf, retention, x_files_factor, ranges)
+            continue
+        slots = [store.fetch_distribution(leaf.path, at, moment, moment) for at in starts]
+        rings = [(found.start, found.slots) for found in slots if found is not None]
+        if len(rings) == len(slots):
+            exporter.write_distribution(leaf.path, retention, rings)
+    return exporter.report
+
+
+@dataclass(slots=True)
+class ConvertReport:
+    """What a conversion did.
+
+    Attributes:
+        converted: Series that moved, with their old and their new retention.
+        failed: Path and reason of series that stayed.
+    """
+
+    converted: list[tuple[str, str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+
+def convert(
+    data_dir: Path, settings: Settings, now: float, *, dry_run: bool = False
+) -> ConvertReport:
+    """Move series whose retention is not what the settings say now, with their past.
+
+    A new archive is computed from the finest old ones that reach back far enough; what only coarser
+    ones remember is left out. Points that processes add meanwhile wait in their buffers.
+
+    Raises:
+        ConfigError: a retention or a schema file is not valid.
+        OSError: the disk refused; a series is in its old place or in its new one, never in none.
+    """
+    report = ConvertReport()
+    schemas = schemas_of(settings)
+    with exclusive(data_dir, settings, now) as catalog:
+        moves: dict[tuple[int, Retention], list[Series]] = {}
+        for path, series in sorted(catalog.series.items()):
+            target = schemas.retention_for(path)
+            if target != series.group.retention:
+                moves.setdefault((id(series.group), target), []).append(series)
+        for (_, target), some in moves.items():
+            old = some[0].group
+            if not dry_run:
+                _move(catalog, old, some, target, int(now), report)
+            gone = {path for path, _ in report.failed}
+            report.converted += [
+                (s.path, str(old.retention), str(target)) for s in some if s.path not in gone
+            ]
+    return report
+
+
+def _move(
+    catalog: Catalog,
+    old: Group,
+    some: list[Series],
+    target: Retention,
+    now: int,
+    report: ConvertReport,
+) -> None:
+    wanted = Group(target, None, None)
+    catalog.assign([Series(s.entry, wanted) for s in some], now, again=True)
+    places = {
+        entry.path: (group, entry)
+        for group in catalog.groups.values()
+        if group.retention == target
+        for entry in group.entries.values()
+    }
+    by_group: dict[int, list[Series]] = {}
+    for series in some:
+        if series.path in places:
+            by_group.setdefault(id(places[series.path][0]), []).append(series)
+        else:
+            report.failed.append((series.path, "no room in the disk budget"))
+    for members in by_group.values():
+        group = places[members[0].path][0]
+        columns: list[int] = []
+        origin: list[int] = []
+        for series in members:
+            first = places[series.path][1].column
+            columns += range(first, first + series.entry.columns)
+            origin += range(series.column, series.column + series.entry.columns)
+        bulk.fill(group, columns, now, _Past(old, origin, target, now))
+        catalog.free(old, [series.entry for series in members])
+
+
+class _Past:
+    """The values of some columns of a group, at the steps of another retention."""
+
+    def __init__(self, group: Group, columns: list[int], target: Retention, now: int) -> None:
+        self._group = group
+        self._columns = columns
+        self._target = target
+        self._now = now
+        self._plan = group.plan({}, now)
+
+    def __call__(self, archive: int, start: int, count: int) -> Sequence[array[float]]:
+        step = self._target.archives[archive].step
+        result = [array("d", [NAN]) * count for _ in self._columns]
+        for at in range(count):
+            row = self._row(start + at * step, step)
+            if row is not None:
+                for values, column in zip(result, self._columns, strict=True):
+                    values[at] = row[column + HEAD]
+        return result
+
+    def _row(self, start: int, step: int) -> array[float] | None:
+        """One interval, from the finest old archive that still holds it."""
+        for number, ring in enumerate(self._group.retention.archives):
+            if ring.step <= step and step % ring.step == 0 and start >= ring.oldest(self._now):
+                times = range(start, start + step, ring.step)
+                rows = [self._plan.current(number, at) for at in times if at <= self._now]
+                rows += [None] * (len(times) - len(rows))
+                return rows[0] if len(rows) == 1 else self._group.rolled_up(rows)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What series cost, and how many fit.
+
+    Attributes:
+        disk_budget: Bytes that all files may take.
+        store_budget: The store's share of it.
+        taken: Bytes that the existing files can ever take.
+        series: Scalars there are.
+        distributions: Distributions there are.
+        retention: Archives of a new series by the settings.
+        series_bytes: Bytes of one more column.
+        distribution_retention: Archives of a new distribution.
+        distribution_bytes: Bytes of one more distribution.
+        more_series: How many further columns fit, if nothing else is added.
+        more_distributions: How many further distributions fit, if nothing else is added.
+    """
+
+    disk_budget: int
+    store_budget: int
+    taken: int
+    series: int
+    distributions: int
+    retention: str
+    series_bytes: int
+    distribution_retention: str
+    distribution_bytes: int
+    more_series: int
+    more_distributions: int
+
+
+def plan(store: Store, settings: Settings) -> PlanReport:
+    """What each further series costs, and how many fit into the budget."""
+    status = store.status()
+    retention = Retention.parse(settings.retention)
+    distribution_retention = Retention.parse(settings.distribution_retention)
+    distribution_bytes = DistributionGeometry.of(distribution_retention).size
+    room = max(budget_of(settings) - status.size, 0)
+    sizes = {width: Geometry.of(width, retention).size for width in WIDTHS}
+    more, left = sum(f.room for f in status.files if f.retention == str(retention)), room
+    for width in sorted(sizes, reverse=True):
+        more += left // sizes[width] * width
+        left %= sizes[width]
+    return PlanReport(
+        disk_budget=settings.disk_budget,
+        store_budget=budget_of(settings),
+        taken=status.size,
+        series=status.series,
+        distributions=status.distributions,
+        retention=str(retention),
+        series_bytes=sizes[WIDTHS[-1]] // WIDTHS[-1],
+        distribution_retention=str(distribution_retention),
+        distribution_bytes=distribution_bytes,
+        more_series=more,
+        more_distributions=room // distribution_bytes,
+    )

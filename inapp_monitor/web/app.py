@@ -1,0 +1,307 @@
+"""The WSGI app below the mount: access, the URL map, errors, headers. It knows no page's contents.
+
+Every answer leaves through `_finish`, which adds the security headers; every failure of ours ends
+here, as a page that helps, and is noted with the guard.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
+from werkzeug.wrappers import Response
+
+from inapp_monitor.exceptions import QueryError
+from inapp_monitor.web import (
+    auth,
+    events,
+    functions,
+    login_token,
+    metrics,
+    render,
+    static,
+    tags,
+    version,
+)
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.pages import (
+    errors,
+    explore,
+    failure,
+    login,
+    not_found,
+    overview,
+    routes,
+    search,
+    status,
+)
+from inapp_monitor.web.pages.links import address
+from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.routing import Route
+
+#: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
+AT_ONCE = 4
+WAIT_S = 5.0
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+#: A chart opened by itself carries its own style and may do nothing else.
+SVG_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_NEXT = re.compile(r"/(?![/\\])[A-Za-z0-9_\-./?=&%+,:~*()]{0,2000}", re.ASCII)
+
+StartResponse = Callable[..., Any]
+
+
+class NameConverter(BaseConverter):
+    """One node of a path without a dot: what is left may be `.json`."""
+
+    regex = r"[A-Za-z0-9_~:%@+=-]{1,200}"
+
+
+class WebApp:
+    """The dashboard as a WSGI app: SCRIPT_NAME ends with the mount, PATH_INFO is below it.
+
+    Args:
+        backend: Where all data comes from.
+        authorizer: Called with the environ; when given, it alone decides who may see anything.
+        further: Routes beside ours; the first one for a URL wins, so they can replace pages.
+
+    *Threads:* one instance serves all threads of a process.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        authorizer: auth.Authorizer | None = None,
+        further: Sequence[Route] = (),
+    ) -> None:
+        self._backend = backend
+        settings = backend.loaded.settings
+        token = login_token.obtain(settings, backend.guard)
+        self.gate = auth.Gate(settings, backend.clock, token.value, authorizer)
+        self._routes = [*further, *collect_routes()]
+        self._map = Map(
+            [
+                Rule(route.rule, endpoint=number, methods=route.methods)
+                for number, route in enumerate(self._routes)
+            ],
+            converters={"name": NameConverter},
+            strict_slashes=False,
+            merge_slashes=False,
+            redirect_defaults=False,
+        )
+        self._places = threading.BoundedSemaphore(AT_ONCE)
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            request = MonitorRequest(environ)
+            response = self._answer(request)
+            return self._finish(response)(environ, start_response)
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app's server
+            self._backend.guard.failed("web", error)
+            body = b"the dashboard failed; its status page and the app's log say why\n"
+            headers = [
+                ("Content-Type", "text/plain; charset=utf-8"),
+                ("Content-Length", str(len(body))),
+                ("Content-Security-Policy", PAGE_POLICY),
+                ("Cache-Control", "no-store"),
+                *_HEADERS.items(),
+            ]
+            start_response("500 Internal Server Error", headers)
+            return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+    def _answer(self, request: MonitorRequest) -> Response:
+        problem = request.problem()
+        if problem is not None:
+            return self._failure(request, *problem)
+        if not auth.is_host_allowed(request.environ, self._backend.loaded.settings.allowed_hosts):
+            return self._failure(request, 421, "the dashboard does not answer to this host name")
+        asset = static.answer(request)
+        if asset is not None:
+            return asset
+        refused = self._admit(request)
+        if refused is not None:
+            return refused
+        if not request.environ.get("PATH_INFO"):
+            return self._redirect(request, "/")
+        if not self._places.acquire(timeout=WAIT_S):
+            busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
+            busy.headers["Retry-After"] = "2"
+            return busy
+        try:
+            return self._dispatch(request)
+        finally:
+            self._places.release()
+
+    def _admit(self, request: MonitorRequest) -> Response | None:
+        """Let the request in (None), or answer it: a login, a login page, a refusal."""
+        try:
+            request.access = self.gate.check(request.environ)
+        except Exception as error:  # noqa: BLE001  # an authorizer that fails lets nobody in
+            self._backend.guard.failed("authorizer", error)
+            return self._failure(request, 403, "the authorizer of this dashboard failed")
+        given = request.args.getlist("token")
+        if given and request.method in ("GET", "HEAD"):
+            return self._swap_token(request, given)
+        if request.path == "/login":
+            return self._log_in(request)
+        if not request.access.allowed:
+            return self._refuse(request, request.access)
+        request.csrf = self.gate.csrf_token(request.access)
+        return None
+
+    def _swap_token(self, request: MonitorRequest, given: list[str]) -> Response:
+        """A login link: the token leaves the address and becomes a cookie."""
+        access = self.gate.login(request.environ, given[0] if len(given) == 1 else "")
+        if not access.allowed:
+            return self._refuse(request, access)
+        kept = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
+        path = request.path if _NEXT.fullmatch(request.path) else "/"
+        return self._with_session(request, self._redirect(request, path, kept), access)
+
+    def _log_in(self, request: MonitorRequest) -> Response:
+        """The login form (GET) and what it sends (POST)."""
+        wanted = request.args.get("next", "/")
+        if not _NEXT.fullmatch(wanted):
+            wanted = "/"
+        if request.method in ("GET", "HEAD"):
+            return login.page(self._backend, request, 200, wanted)
+        if request.method != "POST":
+            return self._failure(request, 405, "the login form is sent with POST")
+        if not auth.is_same_origin(request.environ):
+            return self._failure(request, 403, "the login form must be sent from this site")
+        access = self.gate.login(request.environ, request.form.get("token", "").strip())
+        if not access.allowed:
+            return self._refuse(request, access, wanted)
+        return self._with_session(request, self._redirect(request, wanted), access)
+
+    def _refuse(self, request: MonitorRequest, access: auth.Access, wanted: str = "") -> Response:
+        status = 429 if access.throttled else 401
+        tried = request.path == "/login" or "token" in request.args
+        if request.wants_html:
+            wanted = wanted or (request.full_path.rstrip("?") if not tried else "/")
+            response = login.page(
+                self._backend, request, status, wanted if _NEXT.fullmatch(wanted) else "/", tried
+            )
+        else:
+            message = "a token is needed: send it as Authorization: Bearer TOKEN"
+            response = self._failure(request, status, message)
+        response.headers["WWW-Authenticate"] = 'Bearer realm="inapp-monitor"'
+        if access.throttled:
+            response.headers["Retry-After"] = "60"
+        return response
+
+    def _dispatch(self, request: MonitorRequest) -> Response:
+        adapter = self._map.bind("localhost", path_info=request.path, default_method=request.method)
+        try:
+            number, parameters = adapter.match()
+        except RequestRedirect:
+            return self._failure(request, 404, "there is no such page")
+        except MethodNotAllowed as error:
+            return self._method_not_allowed(request, set(error.valid_methods or ()))
+        except NotFound:
+            return self._failure(request, 404, "there is no such page")
+        route = self._routes[number]
+        if request.method == "OPTIONS":
+            return self._method_not_allowed(request, set(adapter.allowed_methods()))
+        if route.changes_state and request.method not in ("GET", "HEAD"):
+            request.get_data(cache=True)  # before the form is parsed: the handler may want the body
+            csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
+            if not self.gate.may_change(request.environ, request.access, csrf):
+                message = "this action must come from a page of this dashboard; load it again"
+                return self._failure(request, 403, message)
+        return self._handle(request, route, dict(parameters))
+
+    def _handle(
+        self, request: MonitorRequest, route: Route, parameters: dict[str, Any]
+    ) -> Response:
+        guard, part = self._backend.guard, f"page {route.rule}"
+        if not guard.allows(part):
+            message = "this page failed too often and is switched off until the next start"
+            return self._failure(request, 503, message)
+        try:
+            response = route.handler(self._backend, request, **parameters)
+        except QueryError as error:
+            return self._failure(request, 400, str(error))
+        except HTTPException as error:
+            return self._failure(request, error.code or 500, error.description or "")
+        except Exception as error:  # noqa: BLE001  # a page that fails must not take others along
+            guard.failed(part, error)
+            message = "this page failed; the status page and the app's log say why"
+            return self._failure(request, 500, message)
+        guard.recovered(part)
+        return response
+
+    def _method_not_allowed(self, request: MonitorRequest, allowed: set[str]) -> Response:
+        names = ", ".join(sorted(allowed | {"OPTIONS"}))
+        if request.method == "OPTIONS":
+            return Response(status=204, headers={"Allow": names})
+        response = self._failure(request, 405, f"use one of {names} here")
+        response.headers["Allow"] = names
+        return response
+
+    def _failure(self, request: MonitorRequest, status: int, message: str) -> Response:
+        return failure.page(self._backend, request, status, message)
+
+    def _redirect(
+        self, request: MonitorRequest, path: str, query: list[tuple[str, str]] | None = None
+    ) -> Response:
+        """303 to a path below the mount, never to another host."""
+        response = Response(status=303)
+        response.autocorrect_location_header = False
+        response.headers["Location"] = address(request.root, path, query or [])
+        return response
+
+    def _with_session(
+        self, request: MonitorRequest, response: Response, access: auth.Access
+    ) -> Response:
+        response.set_cookie(
+            self.gate.cookie_name,
+            access.session,
+            max_age=auth.SESSION_S,
+            path=request.root or "/",
+            secure=request.is_secure_cookie,
+            httponly=True,
+            samesite="Strict",
+        )
+        return response
+
+    def _finish(self, response: Response) -> Response:
+        headers = response.headers
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault(
+            "Content-Security-Policy",
+            SVG_POLICY if response.mimetype == "image/svg+xml" else PAGE_POLICY,
+        )
+        headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+def collect_routes() -> list[Route]:
+    """The ROUTES of all modules that have some."""
+    routes: list[Route] = []
+    for module in route_modules():
+        routes.extend(module.ROUTES)
+    return routes
+
+
+def route_modules() -> list[ModuleType]:
+    """The modules that answer below the mount."""
+    pages = [overview, routes, errors, not_found, explore, search, status]
+    return [*pages, render, metrics, functions, events, tags, version]

@@ -1,0 +1,38 @@
+"""Answers that took long are kept for a while: a costly table must not hold the app's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+from inapp_monitor.clock import Clock
+
+T = TypeVar("T")
+#: An answer is kept for this many times as long as it took: at most one part in 100 of a core.
+_KEPT_FACTOR = 100
+_MOST = 64
+
+
+class Cache:
+    """Values by key, fresh for a time that follows from what they cost.
+
+    *Threads:* two at once may both compute; the dict's own operations keep it whole.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._entries: dict[Hashable, tuple[float, Any]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T], longest_s: float = 60.0) -> T:
+        """The kept value, or a new one from `make` that is kept for at most `longest_s`."""
+        begin = self._clock.perf()
+        found = self._entries.get(key)
+        if found is not None and begin < found[0]:
+            kept: T = found[1]
+            return kept
+        value = make()
+        end = self._clock.perf()
+        if len(self._entries) >= _MOST:
+            self._entries.clear()
+        self._entries[key] = (end + min((end - begin) * _KEPT_FACTOR, longest_s), value)
+        return value

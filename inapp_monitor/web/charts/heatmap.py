@@ -1,0 +1,104 @@
+"""Heatmap of a distribution over time: every request, by duration, on a logarithmic axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from inapp_monitor.histogram import Histogram, bucket_bounds
+from inapp_monitor.web import human
+from inapp_monitor.web.charts.graph import TimeGraph
+from inapp_monitor.web.charts.model import ChartOptions, Floats
+from inapp_monitor.web.charts.strokes import TENTHS, WIDTH
+
+_ROWS = 14
+_LEVELS = 6
+
+
+class Grid(NamedTuple):
+    """Counts of a heatmap: `cells[row, column]`, row 0 at the bottom, from `low` to `high`."""
+
+    cells: Floats
+    low: float
+    high: float
+
+
+def heatmap(
+    slots: Sequence[Histogram | None], start: float, step: float, options: ChartOptions
+) -> bytes:
+    """Draw histograms over time; slot i covers `start + i * step` onwards.
+
+    Returns:
+        UTF-8 bytes of one `<svg>` element, as `line_chart`.
+    """
+    return HeatGraph(grid(slots), start, step, options).picture()
+
+
+def grid(slots: Sequence[Histogram | None], rows: int = _ROWS) -> Grid:
+    """Count the values of each slot by logarithmic rows that just cover them all."""
+    known = [slot for slot in slots if slot is not None and slot.count]
+    lowest = min((slot.minimum for slot in known), default=1.0)
+    highest = max((slot.maximum for slot in known), default=1.0)
+    low = max(lowest, highest / 1e5, 1e-3)
+    high = max(highest, low * 2)
+    cells = np.zeros((rows, len(slots)))
+    factor = rows / math.log(high / low)
+    for column, slot in enumerate(slots):
+        if slot is None:
+            continue
+        for number, count in slot.buckets.items():
+            bounds = bucket_bounds(number, slot.shift)
+            middle = bounds[0] if math.isinf(bounds[1]) else sum(bounds) / 2
+            row = int(math.log(max(middle, low) / low) * factor)
+            cells[min(max(row, 0), rows - 1), column] += count
+    return Grid(cells, low, high)
+
+
+class HeatGraph(TimeGraph):
+    """pygal graph of counts in cells; the darker, the more."""
+
+    def __init__(self, cells: Grid, start: float, step: float, options: ChartOptions) -> None:
+        super().__init__(options)
+        self._grid = cells
+        self._start = start
+        self._step = step
+
+    def _has_data(self) -> bool:
+        return bool(self._grid.cells.any())
+
+    def _bounds(self) -> tuple[float, float, float, float]:
+        length = self._step * max(self._grid.cells.shape[1], 1)
+        start = self._start if self.options.start is None else self.options.start
+        end = self._start + length if self.options.end is None else self.options.end
+        return float(start), float(max(end, start + 1)), 0.0, float(self._grid.cells.shape[0])
+
+    def _compute_y_labels(self) -> None:
+        cells, low, high = self._grid
+        decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
+        factor = cells.shape[0] / math.log(high / low)
+        self._y_labels = [
+            (human.value(10.0**decade, self.options.unit), math.log(10.0**decade / low) * factor)
+            for decade in decades
+        ]
+
+    def _plot(self) -> None:
+        cells = self._grid.cells
+        rows = cells.shape[0]
+        full = self.frame.height * TENTHS
+        width = WIDTH * self._step / (self.frame.end - self.frame.start)
+        left = (self._start - self.frame.start) * WIDTH / (self.frame.end - self.frame.start)
+        # The square root keeps a few slow requests visible beside thousands of fast ones.
+        levels = np.ceil(np.sqrt(cells / cells.max()) * (_LEVELS - 1)).astype(int)
+        height = full / rows
+        for level in range(1, _LEVELS):
+            path = "".join(
+                f"M{round(left + column * width)} {round(full - (row + 1) * height)}"
+                f"h{max(round(width * 0.94), 1)}v{round(height * 0.94)}"
+                f"h-{max(round(width * 0.94), 1)}z"
+                for row, column in np.argwhere(levels == level).tolist()
+            )
+            if path:
+                self.svg.node(self.nodes["plot"], "path", d=path, class_=f"cell k{level}")

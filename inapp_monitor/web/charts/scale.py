@@ -1,0 +1,70 @@
+"""Where the labels of the axes go. Pure."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, tzinfo
+
+from inapp_monitor.web.human import Unit
+
+_SECONDS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1_800),
+    *(3_600, 7_200, 10_800, 21_600, 43_200),
+    *(86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 15_552_000, 31_536_000),
+)
+
+
+def value_ticks(low: float, high: float, at_most: int, unit: Unit = "") -> list[float]:
+    """Round values within low..high, 0 among them where it lies inside; bytes in powers of two."""
+    span = high - low
+    if not (math.isfinite(span) and span > 1e-9 * max(abs(low), abs(high))) or at_most < 1:
+        return []  # nothing, or less than floats can tell apart
+    least = span / at_most
+    step = _round_step(
+        max(least, 1.0) if unit == "count" else least,
+        1024.0 if unit == "bytes" and high >= 1024 else 10.0,
+    )
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [number * step for number in range(first, min(last, first + at_most) + 1)]
+
+
+def time_ticks(
+    start: float, end: float, at_most: int, zone: tzinfo = UTC
+) -> list[tuple[float, str]]:
+    """Round times within start..end with their labels, in the zone's local time."""
+    span = end - start
+    if not span > 0 or at_most < 1:
+        return []
+    longest = _SECONDS[-1] * math.ceil(span / at_most / _SECONDS[-1])
+    step = next((s for s in _SECONDS if span / s <= at_most), longest)
+    offset = _local(start, zone).utcoffset()
+    shift = offset.total_seconds() if offset else 0.0
+    first = math.ceil((start + shift) / step)
+    last = math.floor((end + shift) / step)
+    ticks = [number * step - shift for number in range(first, last + 1)]
+    return [(tick, _label(tick, step, span, zone)) for tick in ticks]
+
+
+def _round_step(least: float, base: float) -> float:
+    """The smallest of 1, 2, 5 (1, 2, 4... for bytes) times a power of the base that is >= least."""
+    power = float(base ** math.floor(math.log(least, base) + 1e-12))
+    factors = (1.0, 2.0, 5.0, 10.0) if base == 10 else tuple(2.0**i for i in range(11))
+    return power * next((f for f in factors if power * f >= least * (1 - 1e-9)), factors[-1])
+
+
+def _label(tick: float, step: float, span: float, zone: tzinfo) -> str:
+    moment = _local(tick, zone)
+    if span > 300 * 86_400:
+        return moment.strftime("%b %Y")
+    if step >= 86_400 or (moment.hour == moment.minute == moment.second == 0 and step >= 60):
+        return f"{moment.day} {moment:%b}"
+    return moment.strftime("%H:%M" if step >= 60 else "%H:%M:%S")
+
+
+def _local(timestamp: float, zone: tzinfo) -> datetime:
+    try:
+        return datetime.fromtimestamp(timestamp, zone)
+    except (OverflowError, OSError, ValueError):
+        return datetime.fromtimestamp(0, zone)

@@ -1,0 +1,26 @@
+"""Which earlier window a view is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.pages import deploys
+from inapp_monitor.web.pages.view import COMPARISONS, View
+
+
+def view_before(backend: Backend, view: View) -> View | None:
+    """The compared window, as long as the view's; None when nothing is compared.
+
+    `deploy` compares with the time right before the latest deploy.
+    """
+    if view.compare in COMPARISONS:
+        shift = COMPARISONS[view.compare][0]
+    elif view.compare == "deploy":
+        mark = deploys.latest(backend, view.end)
+        if mark is None:
+            return None
+        shift = max(int(view.end - mark["timestamp"]), 1)
+    else:
+        return None
+    return replace(view, start=view.start - shift, end=view.end - shift)

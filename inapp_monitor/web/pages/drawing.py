@@ -1,0 +1,85 @@
+"""Charts of a page: from its plain data to SVG that stands within the HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.web.charts import (
+    ChartOptions,
+    ChartSeries,
+    Marker,
+    heatmap,
+    line_chart,
+    sparkline,
+)
+
+_HEIGHT = 190
+#: Points are decimated to this many columns: half of a wide screen.
+_WIDTH = 640
+
+
+def chart(
+    title: str,
+    unit: str,
+    start: int,
+    end: int,
+    series: Sequence[Mapping[str, Any]],
+    markers: Sequence[Mapping[str, Any]] = (),
+    **extra: Any,
+) -> dict[str, Any]:
+    """A chart as data: what the `.json` twin carries and `draw` draws."""
+    return {
+        "title": title,
+        "unit": unit,
+        "start": start,
+        "end": end,
+        "series": list(series),
+        "markers": list(markers),
+        **extra,
+    }
+
+
+def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
+    """The SVG of a chart's data."""
+    options = ChartOptions(
+        width=_WIDTH,
+        height=height,
+        title=data["title"],
+        description=data.get("description", ""),
+        start=data["start"],
+        end=data["end"],
+        unit=data["unit"],
+        markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
+        stacked=bool(data.get("stacked")),
+        embedded=True,
+    )
+    slots: Sequence[Histogram | None] | None = data.get("slots")
+    if slots is not None:
+        return _markup(heatmap(slots, data["slots_start"], data["slots_step"], options))
+    series = [
+        ChartSeries(
+            entry["name"],
+            entry["values"],
+            entry["start"],
+            entry["step"],
+            entry.get("shape", "line"),
+            entry.get("colour", ""),
+        )
+        for entry in data["series"]
+    ]
+    return _markup(line_chart(series, options))
+
+
+def spark(values: Sequence[float | None], colour: str = "c1") -> Markup:
+    """A sparkline of a table's cell."""
+    # The SVG holds numbers and names of the theme only.
+    return Markup(sparkline(ChartSeries("", values, colour=colour)))  # noqa: S704
+
+
+def _markup(svg: bytes) -> Markup:
+    # All text in it went through the XML serialiser.
+    return Markup(svg.decode("utf-8"))  # noqa: S704

@@ -1,0 +1,30 @@
+"""Answers to what cannot be answered: one line for machines, a page that helps for people."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from werkzeug.wrappers import Response
+
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.pages.templating import html_answer, json_answer
+from inapp_monitor.web.request import MonitorRequest
+
+
+def page(backend: Backend, request: MonitorRequest, status: int, message: str) -> Response:
+    """A failure as JSON, as HTML for browsers, or as one line of text."""
+    line = " ".join(message.split())
+    if request.wants_json:
+        return json_answer({"error": line, "status": status}, status)
+    if request.wants_html:
+        data = {"status": status, "reason": _reason(status), "message": line}
+        data["inside"] = request.access.allowed
+        return html_answer(backend, request, "failure.html", data, status=status)
+    return Response(line + "\n", status=status, mimetype="text/plain")
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"

@@ -1,0 +1,56 @@
+"""`/`: with a broken site, the page that says within ten seconds what, since when and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inapp_monitor.web.pages import (
+    comparison,
+    deploys,
+    issue_list,
+    missing,
+    own_health,
+    readings,
+    route_table,
+    templating,
+    traffic,
+    verdicts,
+)
+from inapp_monitor.web.pages.visit import Visit
+
+_ROUTES = 8
+_ISSUES = 6
+_MISSING = 6
+
+
+def gather(visit: Visit) -> dict[str, Any]:
+    """All that the overview shows; its `.json` twin is this."""
+    backend, request, view = visit
+    current = traffic.read(backend, view)
+    earlier = comparison.view_before(backend, view)
+    before = traffic.read(backend, earlier) if earlier else None
+    rows = route_table.rows(backend, view)
+    issues = issue_list.newest(backend, 200)
+    not_found = missing.most_frequent(backend, request.host, 50)
+    counts = readings.sums(backend, ["requests.not_found"], view.start, view.end, 60)
+    marks = deploys.between(backend, view.start, view.end)
+    own = own_health.summary(backend)
+    target_ms = backend.loaded.settings.apdex_target_s * 1_000
+    return {
+        "empty": not backend.store.leaves(),
+        "window": {"from": view.start, "until": view.end},
+        "verdicts": verdicts.collect(
+            backend, current, rows, issues, not_found, counts.get("requests.not_found"), own
+        ),
+        "totals": current.totals(target_ms),
+        "charts": traffic.charts(current, before, marks),
+        "routes": rows[:_ROUTES],
+        "route_count": len(rows),
+        "issues": issues[:_ISSUES],
+        "issue_count": len(issues),
+        "not_found": not_found[:_MISSING],
+        "own": own,
+    }
+
+
+ROUTES = templating.page("/", "/overview.json", gather, "overview.html")

@@ -1,0 +1,175 @@
+"""What pages read of the store: sums and percentiles in columns as wide as a chart needs.
+
+A distribution is fetched once and gives count, percentiles, apdex and heatmap: its slots are
+merged, never its percentiles averaged. Closed over one `Backend` and one window; nothing is drawn
+or worded here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.charts.model import Floats
+
+#: Share of a column that must be over before a rate is made of it.
+_SETTLED = 0.3
+#: Columns of a chart: about two pixels each on a wide screen.
+COLUMNS = 240
+
+
+class Columns(NamedTuple):
+    """How slots of a window are joined for a chart.
+
+    Columns begin at multiples of their width, so that a chart that moves with the time keeps its
+    shape; the first and the last one may therefore be covered in part.
+
+    Attributes:
+        start, step: Epoch seconds of the first column, seconds of one.
+        lead: Slots missing from the first column.
+        factor: Slots a column.
+        covered: Seconds of each column that lie in the window and are over.
+    """
+
+    start: int
+    step: int
+    lead: int
+    factor: int
+    covered: Floats
+
+    @classmethod
+    def of(cls, start: int, step: int, count: int, wanted: int, now: int) -> Columns:
+        """Join `count` slots from `start` on into at most about `wanted` columns."""
+        factor = max(math.ceil(count / wanted), 1)
+        lead = start // step % factor
+        width = factor * step
+        begin = start - lead * step
+        number = max(math.ceil((lead + count) / factor), 1)
+        edges = begin + width * np.arange(number + 1, dtype=np.float64)
+        over = min(start + count * step, now)
+        covered = np.minimum(edges[1:], over) - np.maximum(edges[:-1], start)
+        return cls(begin, width, lead, factor, covered)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """A counter over a window: column i covers `start + i * step` onwards; NaN is no data."""
+
+    start: int
+    step: int
+    values: Floats
+    covered: Floats
+
+    @property
+    def total(self) -> float:
+        """The whole window's sum."""
+        return float(np.nansum(self.values)) if len(self.values) else 0.0
+
+    def rate(self) -> Floats:
+        """A second's worth of each column, see `rates`."""
+        return rates(self.values, self.covered, self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """A distribution of milliseconds over a window, in columns, and all of it in one."""
+
+    start: int
+    step: int
+    slots: list[Histogram | None]
+    whole: Histogram
+    covered: Floats
+
+    def quantile(self, q: float) -> Floats:
+        """The q-quantile of each column; NaN where nothing happened."""
+        return np.array(
+            [math.nan if slot is None else slot.quantile(q) for slot in self.slots], dtype=float
+        )
+
+    def counts(self) -> Floats:
+        """How many values each column has; NaN where nothing happened."""
+        return np.array(
+            [math.nan if slot is None else float(slot.count) for slot in self.slots], dtype=float
+        )
+
+    def rate(self) -> Floats:
+        """Values a second of each column, see `rates`."""
+        return rates(self.counts(), self.covered, self.step)
+
+    def apdex(self, target_ms: float) -> float | None:
+        """The whole window's apdex, see `apdex`."""
+        return apdex(self.whole, target_ms)
+
+
+def rates(values: Floats, covered: Floats, step: int) -> Floats:
+    """What happened a second; NaN for an edge of which too little is over to say."""
+    settled = covered >= step * _SETTLED
+    return np.where(settled, values / np.where(settled, covered, 1.0), np.nan)
+
+
+def apdex(durations_ms: Histogram, target_ms: float) -> float | None:
+    """Share of satisfied plus half the tolerating (up to four times the target) requests."""
+    if not durations_ms.count:
+        return None
+    satisfied = durations_ms.fraction_at_most(target_ms)
+    return (satisfied + durations_ms.fraction_at_most(4 * target_ms)) / 2
+
+
+def sums(
+    backend: Backend, paths: Sequence[str], start: int, end: int, columns: int = COLUMNS
+) -> dict[str, Sums]:
+    """Counters by path; a path that is not stored is left out."""
+    result = {}
+    now = backend.now()
+    for found in backend.store.fetch(list(paths), start, end, now):
+        result[found.path] = _sums(found, columns, now)
+    return result
+
+
+def durations(
+    backend: Backend, path: str, start: int, end: int, columns: int = COLUMNS
+) -> Durations | None:
+    """A distribution, or None when it is not stored."""
+    now = backend.now()
+    found = backend.store.fetch_distribution(path, start, end, now)
+    if found is None:
+        return None
+    parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
+    merged: list[Histogram | None] = []
+    whole = Histogram()
+    for begin in range(-parts.lead, len(found.slots), parts.factor):
+        column = merge(found.slots[max(begin, 0) : begin + parts.factor])
+        merged.append(column)
+        if column is not None:
+            whole.merge(column)
+    return Durations(parts.start, parts.step, merged, whole, parts.covered)
+
+
+def merge(slots: Sequence[Histogram | None]) -> Histogram | None:
+    """All slots in one; None when none has a value."""
+    known = [slot for slot in slots if slot is not None and slot.count]
+    if not known:
+        return None
+    if len(known) == 1:
+        return known[0]
+    joined = known[0].copy()
+    for slot in known[1:]:
+        joined.merge(slot)
+    return joined
+
+
+def _sums(found: Any, columns: int, now: int) -> Sums:
+    values = np.frombuffer(found.values) if len(found.values) else np.empty(0)
+    parts = Columns.of(found.start, found.step, len(values), columns, now)
+    trail = -(parts.lead + len(values)) % parts.factor
+    padded = np.concatenate([np.full(parts.lead, np.nan), values, np.full(trail, np.nan)])
+    rows = padded.reshape(-1, parts.factor)
+    known = np.isfinite(rows)
+    sums = np.where(known.any(axis=1), np.where(known, rows, 0.0).sum(axis=1), np.nan)
+    return Sums(parts.start, parts.step, sums, parts.covered[: len(sums)])

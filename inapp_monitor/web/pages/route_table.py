@@ -1,0 +1,112 @@
+"""One row for each route and method of a window: what the overview, `/routes` and search show."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.pages import readings
+from inapp_monitor.web.pages.view import View
+
+_SPARK_COLUMNS = 40
+#: Fewer requests than this say nothing about a route's apdex or error rate.
+ENOUGH = 10
+_METHODS = 12
+#: The last of so many parts of the window is what "recent" means in verdicts.
+_PARTS = 6
+
+
+def rows(backend: Backend, view: View) -> list[dict[str, Any]]:
+    """All routes with requests in the window, the one that took most time first.
+
+    Each row: slug, method, route, count, per_min, total_ms, share, p50, p95, p99, errors,
+    error_rate, apdex, state, the same for the window's last part as recent_*, and spark (p95 by
+    column from spark_start on).
+    """
+    key = ("routes", view.from_text, view.until_text, view.compare, backend.store.generation)
+    # A month moves by a pixel in an hour: what is costly to merge need not follow each second.
+    longest_s = max(view.span / 500, 10.0)
+    return backend.cache.get(key, lambda: _rows(backend, view), longest_s)
+
+
+def names(backend: Backend) -> dict[str, list[str]]:
+    """The methods of each route's slug, from the stored series' names."""
+    found: dict[str, list[str]] = {}
+    for leaf in backend.store.leaves():
+        parts = leaf.path.split(".")
+        if len(parts) == 4 and parts[0] == "routes" and parts[3] == "time":
+            methods = found.setdefault(parts[1], [])
+            if len(methods) < _METHODS:
+                methods.append(parts[2])
+    return found
+
+
+def templates(backend: Backend) -> dict[str, str]:
+    """Routes by slug as their framework writes them, as far as they are known."""
+    routes = backend.known().get("routes") or {}
+    return {slug: str(entry.get("route") or slug) for slug, entry in routes.items()}
+
+
+def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
+    pairs = [(slug, method) for slug, methods in names(backend).items() for method in methods]
+    paths = [f"routes.{slug}.{method}.errors" for slug, method in pairs]
+    errors = readings.sums(backend, paths, view.start, view.end, _PARTS)
+    known = templates(backend)
+    made = []
+    for slug, method in pairs:
+        path = f"routes.{slug}.{method}"
+        found = readings.durations(backend, f"{path}.time", view.start, view.end, _SPARK_COLUMNS)
+        if found is None or not found.whole.count:
+            continue
+        row = _row(backend, view, found, errors.get(f"{path}.errors"))
+        made.append({"slug": slug, "method": method, "route": known.get(slug, slug), **row})
+    everything = math.fsum(row["total_ms"] for row in made) or 1.0
+    for row in made:
+        row["share"] = 100 * row["total_ms"] / everything
+    made.sort(key=lambda row: (-row["total_ms"], row["slug"], row["method"]))
+    return made
+
+
+def _row(
+    backend: Backend, view: View, found: readings.Durations, failed: readings.Sums | None
+) -> dict[str, Any]:
+    target_ms = backend.loaded.settings.apdex_target_s * 1_000
+    whole = found.whole
+    apdex = found.apdex(target_ms)
+    errors = failed.total if failed else 0.0
+    error_rate = 100 * min(errors / whole.count, 1.0)
+    late = math.ceil(len(found.slots) / _PARTS)
+    recent = readings.merge(found.slots[-late:])
+    late_errors = float(np.nansum(failed.values[-1:])) if failed else 0.0
+    return {
+        "count": whole.count,
+        "per_min": whole.count * 60 / view.span,
+        "total_ms": whole.total,
+        "mean": whole.mean,
+        "p50": whole.quantile(0.5),
+        "p95": whole.quantile(0.95),
+        "p99": whole.quantile(0.99),
+        "errors": errors,
+        "error_rate": error_rate,
+        "apdex": apdex,
+        "state": state(apdex, error_rate, whole.count),
+        "recent_count": recent.count if recent else 0,
+        "recent_p95": recent.quantile(0.95) if recent else None,
+        "recent_apdex": readings.apdex(recent, target_ms) if recent else None,
+        "recent_errors": late_errors,
+        "spark": found.quantile(0.95).tolist(),
+        "spark_start": found.start,
+        "spark_step": found.step,
+    }
+
+
+def state(apdex: float | None, error_rate: float, count: int) -> str:
+    """`ok`, `warn` or `crit` of a route; too few requests are never bad."""
+    if apdex is None or count < ENOUGH:
+        return "ok"
+    if apdex < 0.7 or error_rate >= 5:
+        return "crit"
+    return "warn" if apdex < 0.85 or error_rate >= 1 else "ok"

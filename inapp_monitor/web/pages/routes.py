@@ -1,0 +1,97 @@
+"""`/routes`: every route of the window, sortable; `/routes/<slug>`: one of them in detail."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from werkzeug.exceptions import NotFound
+
+from inapp_monitor.exceptions import QueryError
+from inapp_monitor.web.pages import (
+    comparison,
+    deploys,
+    issue_list,
+    route_table,
+    templating,
+    traffic,
+)
+from inapp_monitor.web.pages.visit import Visit
+
+#: Columns that the table can be sorted by, and whether large comes first.
+SORTS = {
+    "share": True,
+    "route": False,
+    "per_min": True,
+    "p50": True,
+    "p95": True,
+    "p99": True,
+    "error_rate": True,
+    "apdex": False,
+}
+
+
+def gather(visit: Visit) -> dict[str, Any]:
+    """The table, with the compared period's p95 beside each row."""
+    backend, request, view = visit
+    sort = request.args.get("sort", "share")
+    if sort not in SORTS:
+        raise QueryError(f"sort {sort[:40]!r} must be one of {', '.join(SORTS)}")
+    rows = [dict(row) for row in route_table.rows(backend, view)]
+    earlier = comparison.view_before(backend, view)
+    if earlier is not None:
+        past = {(r["slug"], r["method"]): r for r in route_table.rows(backend, earlier)}
+        for row in rows:
+            before = past.get((row["slug"], row["method"]))
+            row["p95_before"] = before["p95"] if before else None
+    rows.sort(key=lambda row: _order(row[sort], SORTS[sort]))
+    return {
+        "rows": rows,
+        "sort": sort,
+        "compared": traffic.ghost_name(view) if earlier else "",
+        "target_ms": backend.loaded.settings.apdex_target_s * 1_000,
+    }
+
+
+def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
+    """One route: charts of one method (`?method=`, default the busiest), its row and issues."""
+    backend, request, view = visit
+    methods = route_table.names(backend).get(slug)
+    if not methods:
+        raise NotFound("no request of such a route has been recorded")
+    rows = [row for row in route_table.rows(backend, view) if row["slug"] == slug]
+    busiest = max(rows, key=lambda row: row["count"])["method"] if rows else methods[0]
+    method = request.args.get("method", busiest)
+    if method not in methods:
+        raise QueryError(f"method {method[:20]!r} must be one of {', '.join(methods)}")
+    scope = traffic.Scope(f"routes.{slug}.{method}")
+    current = traffic.read(backend, view, scope)
+    earlier = comparison.view_before(backend, view)
+    before = traffic.read(backend, earlier, scope) if earlier else None
+    route = route_table.templates(backend).get(slug, slug)
+    issues = [entry for entry in issue_list.newest(backend, 200) if entry.get("route") == route]
+    marks = deploys.between(backend, view.start, view.end)
+    return {
+        "slug": slug,
+        "route": route,
+        "method": method,
+        "methods": sorted(methods),
+        "row": next((row for row in rows if row["method"] == method), None),
+        "totals": current.totals(backend.loaded.settings.apdex_target_s * 1_000),
+        "charts": traffic.charts(current, before, marks),
+        "issues": issues[:20],
+    }
+
+
+def _order(value: Any, descending: bool) -> Any:
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return math.inf
+    return -value if descending else value
+
+
+ROUTES = [
+    *templating.page("/routes", "/routes.json", gather, "routes.html"),
+    *templating.page("/routes/<name:slug>", "/routes/<name:slug>.json", gather_one, "route.html"),
+]

@@ -1,0 +1,43 @@
+"""`/search`: jumps to the route, issue, 404 or series that a word is part of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inapp_monitor.web.pages import issue_list, missing, route_table, templating
+from inapp_monitor.web.pages.visit import Visit
+
+_MOST = 30
+
+
+def gather(visit: Visit) -> dict[str, Any]:
+    """What matches, ignoring case: plain text, no pattern."""
+    backend, request, _ = visit
+    text = request.args.get("q", "").strip()[:200]
+    word = text.lower()
+    if not word:
+        return {"text": "", "routes": [], "issues": [], "not_found": [], "series": []}
+    known = route_table.templates(backend)
+    routes: list[dict[str, Any]] = [
+        {"slug": slug, "route": known.get(slug, slug), "methods": methods}
+        for slug, methods in route_table.names(backend).items()
+    ]
+    issues = issue_list.newest(backend, 200)
+    rows = missing.most_frequent(backend, request.host, 200)
+    series = [leaf.path for leaf in backend.store.leaves() if word in leaf.path.lower()]
+    return {
+        "text": text,
+        "routes": [r for r in routes if word in r["route"].lower() or word in r["slug"]][:_MOST],
+        "issues": [i for i in issues if word in _issue_text(i)][:_MOST],
+        "not_found": [row for row in rows if word in row["path"].lower()][:_MOST],
+        "series": series[:_MOST],
+    }
+
+
+def _issue_text(issue: dict[str, Any]) -> str:
+    return " ".join(
+        str(issue.get(name) or "") for name in ("id", "type", "title", "culprit")
+    ).lower()
+
+
+ROUTES = templating.page("/search", "/search.json", gather, "search.html")

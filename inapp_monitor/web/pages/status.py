@@ -1,0 +1,41 @@
+"""`/status`: settings and their sources, files and sizes, drops, faults, what is switched off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inapp_monitor import config
+from inapp_monitor.web.pages import own_health, templating
+from inapp_monitor.web.pages.records import as_dict, as_plain
+from inapp_monitor.web.pages.visit import Visit
+from inapp_monitor.web.request import MonitorRequest
+
+
+def gather(visit: Visit) -> dict[str, Any]:
+    """Everything about the monitor itself."""
+    backend, request, _ = visit
+    facts = backend.known()
+    faults = [as_dict(fault) for fault in backend.guard.faults.values()]
+    return {
+        "own": own_health.summary(backend),
+        "store": own_health.store_status(backend),
+        "facts": {name: as_plain(value) for name, value in facts.items() if name != "routes"},
+        "series_count": len(backend.store.leaves()),
+        "faults": faults,
+        "settings": [row._asdict() for row in config.rows(backend.loaded)],
+        "access": _access(request),
+        "live": backend.live,
+    }
+
+
+def _access(request: MonitorRequest) -> dict[str, str]:
+    words = {
+        "authorizer": "the app's own authorizer let you in",
+        "bearer": "a token in the request's header",
+        "cookie": "a session that the token opened",
+        "dev": "open without a token: a development server, asked from this machine",
+    }
+    return {"by": request.access.by, "text": words.get(request.access.by, "")}
+
+
+ROUTES = templating.page("/status", "/status.json", gather, "status.html")

@@ -1,0 +1,175 @@
+"""From data to answers: HTML through Jinja2 with autoescape, JSON as the same data.
+
+A page is a function that gathers plain data; `page` gives it its address, its `.json` twin and its
+template. Templates get the data, the view and links; they never reach the backend.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from werkzeug.wrappers import Response
+
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.web import human, static
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.pages import drawing, readings
+from inapp_monitor.web.pages.links import address
+from inapp_monitor.web.pages.view import (
+    COMPARISONS,
+    DEFAULT_RANGE,
+    RANGES,
+    View,
+    from_arguments,
+)
+from inapp_monitor.web.pages.visit import Visit
+from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.routing import Route
+
+#: Gathers a page's data for a `Visit`; parameters of the rule come as keywords.
+Gather = Callable[..., dict[str, Any]]
+
+_NAVIGATION = (
+    ("/", "Overview"),
+    ("/routes", "Routes"),
+    ("/errors", "Errors"),
+    ("/not-found", "Not found"),
+    ("/explore", "Explore"),
+    ("/status", "Status"),
+)
+
+
+def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
+    """The two routes of a page: HTML at `rule`, its data as JSON at `twin`."""
+
+    def show(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
+        backend.refresh()
+        view = from_arguments(request.args, backend.now(), default_range(backend))
+        data = gather(Visit(backend, request, view), **parameters)
+        if request.wants_json:
+            return json_answer(data)
+        return html_answer(backend, request, template, data, view)
+
+    def show_json(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
+        backend.refresh()
+        view = from_arguments(request.args, backend.now(), default_range(backend))
+        return json_answer(gather(Visit(backend, request, view), **parameters))
+
+    return [Route(rule, show), Route(twin, show_json)]
+
+
+def default_range(backend: Backend) -> str:
+    """An hour; in the first minutes of an installation a quarter of one."""
+    now = backend.now()
+    found = readings.sums(backend, ["requests.status.2xx"], now - 3_600, now, 12)
+    for each in found.values():
+        known = np.flatnonzero(np.isfinite(each.values))
+        if known.size and each.start + each.step * known[0] >= now - 1_200:
+            return "-15min"
+    return DEFAULT_RANGE
+
+
+def html_answer(
+    backend: Backend,
+    request: MonitorRequest,
+    template: str,
+    data: Mapping[str, Any],
+    view: View | None = None,
+    status: int = 200,
+) -> Response:
+    """Render a template around the skeleton of all pages."""
+    settings = backend.loaded.settings
+    link = partial(_link, request.root, view)
+    context = {
+        "data": data,
+        "view": view,
+        "link": link,
+        "asset": partial(_asset, request.root),
+        "app_name": settings.app_name or default_name(backend),
+        "navigation": _NAVIGATION,
+        "here": request.path,
+        "ranges": RANGES,
+        "comparisons": COMPARISONS,
+        "live": backend.live,
+        "signed_in": request.access.by in ("cookie",),
+        "now": backend.now(),
+        "csrf": request.csrf,
+        "arguments": request.args,
+    }
+    text = environment().get_template(template).render(context)
+    # A lone surrogate in recorded data must not cost the page.
+    return Response(text.encode("utf-8", "replace"), status=status, mimetype="text/html")
+
+
+def json_answer(data: Mapping[str, Any], status: int = 200) -> Response:
+    """Data as JSON; NaN and infinities are null."""
+    text = json.dumps(plain(data), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return Response(text + "\n", status=status, mimetype="application/json")
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types: arrays as lists, not-a-number as None, anything else as text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, Histogram):
+        p50, p95 = value.quantile(0.5), value.quantile(0.95)
+        return plain({"count": value.count, "sum": value.total, "p50": p50, "p95": p95})
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return str(value)
+
+
+def default_name(backend: Backend) -> str:
+    """The app's name when no setting gives one: that of the directory around the data."""
+    return backend.loaded.settings.data_dir.absolute().parent.name or "app"
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates, compiled once a process."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("inapp_monitor.web", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(
+        value=human.value,
+        plain=human.plain,
+        count=human.count,
+        seconds=human.seconds,
+        ago=human.ago,
+        moment=human.moment,
+        period=human.period,
+        iso=human.iso,
+        change=human.change,
+        shorten=human.shorten,
+    )
+    made.globals.update(draw=drawing.draw, spark=drawing.spark)
+    return made
+
+
+def _link(root: str, view: View | None, path: str, /, **changes: Any) -> Markup:
+    """A link that keeps the view; `changes` replace or add parameters."""
+    given = {name.rstrip("_"): str(value) for name, value in changes.items()}
+    return Markup.escape(address(root, path, view.query(**given) if view else given.items()))
+
+
+def _asset(root: str, name: str) -> Markup:
+    return Markup.escape(f"{quote(root)}/static/{name}?v={static.version(name)}")

@@ -1,0 +1,243 @@
+"""The whole app's requests in a window: totals, and the four charts of the overview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inapp_monitor.web import human
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.charts.model import Floats
+from inapp_monitor.web.pages import drawing, readings
+from inapp_monitor.web.pages.view import COMPARISONS, View
+
+#: Status classes with their colours; successes are the ground that the others stand out from.
+CLASSES = (
+    ("2xx", "c1", "area"),
+    ("3xx", "c5", "line"),
+    ("4xx", "c4", "line"),
+    ("5xx", "crit", "line"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose requests: all (`requests`) or those of a route and method (`routes.<slug>.GET`)."""
+
+    prefix: str
+
+    def path(self, name: str) -> str:
+        """The path of one of its series."""
+        return f"{self.prefix}.{name}"
+
+
+EVERYTHING = Scope("requests")
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What was read for a scope and a window."""
+
+    view: View
+    durations: readings.Durations | None
+    classes: dict[str, readings.Sums]
+    errors: readings.Sums | None
+    is_live: bool = True
+
+    @property
+    def count(self) -> int:
+        """Requests finished."""
+        return self.durations.whole.count if self.durations else 0
+
+    @property
+    def error_count(self) -> float:
+        """Requests that raised or answered 5xx."""
+        return self.errors.total if self.errors else 0.0
+
+    def watched_s(self) -> float:
+        """Seconds of the window since the first request that is known: of a young installation
+        only these count for a rate."""
+        found = self.durations
+        known = [i for i, slot in enumerate(found.slots) if slot is not None] if found else []
+        if found is None or not known:
+            return float(self.view.span)
+        first = found.start + known[0] * found.step if known[0] else self.view.start
+        return max(self.view.end - max(first, self.view.start), 1.0)
+
+    def filled(self, found: readings.Sums, values: Floats) -> Floats:
+        """Values with zeros where other requests, or later none, show that it was watched."""
+        every = [*self.classes.values(), *([self.errors] if self.errors else [])]
+        times = [
+            each.start + each.step * np.flatnonzero(np.isfinite(each.values)) for each in every
+        ]
+        known = np.concatenate(times) if times else np.empty(0)
+        if not known.size:
+            return values
+        at = found.start + found.step * np.arange(len(values))
+        until = self.view.now if self.is_live else float(known.max())
+        settled = found.covered >= found.step * 0.3
+        watched = (at >= known.min()) & (at <= until) & settled
+        return np.where(np.isnan(values) & watched, 0.0, values)
+
+    def totals(self, target_ms: float) -> dict[str, Any]:
+        """The numbers above the charts."""
+        whole = self.durations.whole if self.durations and self.count else None
+        return {
+            "requests": self.count,
+            "rate": self.count / self.watched_s(),
+            "errors": self.error_count,
+            "error_rate": 100 * min(self.error_count / self.count, 1.0) if self.count else None,
+            "p50": whole.quantile(0.5) if whole else None,
+            "p95": whole.quantile(0.95) if whole else None,
+            "p99": whole.quantile(0.99) if whole else None,
+            "apdex": self.durations.apdex(target_ms) if self.durations else None,
+            "target_ms": target_ms,
+        }
+
+
+def read(
+    backend: Backend, view: View, scope: Scope = EVERYTHING, columns: int = readings.COLUMNS
+) -> Traffic:
+    """Fetch a scope's series for a window."""
+    by_class = {name: scope.path(f"status.{name}") for name, _, _ in CLASSES}
+    errors = scope.path("errors")
+    found = readings.sums(backend, [*by_class.values(), errors], view.start, view.end, columns)
+    classes = {name: found[path] for name, path in by_class.items() if path in found}
+    durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
+    return Traffic(view, durations, classes, found.get(errors), backend.live)
+
+
+def charts(
+    traffic: Traffic, before: Traffic | None, markers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Throughput, latency, errors and heatmap as data."""
+    shift = traffic.view.end - before.view.end if before else 0
+    ghost = ghost_name(traffic.view)
+    return {
+        "throughput": _throughput(traffic, before, shift, ghost, markers),
+        "latency": _latency(traffic, before, shift, ghost, markers),
+        "errors": _errors(traffic, markers),
+        "heatmap": _heatmap(traffic, markers),
+    }
+
+
+def ghost_name(view: View) -> str:
+    """What the compared period is called in legends."""
+    return COMPARISONS[view.compare][1] if view.compare in COMPARISONS else "before the deploy"
+
+
+def _entry(
+    name: str, start: float, step: float, values: Any, shape: str, colour: str
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "start": start,
+        "step": step,
+        "values": values.tolist(),
+        "shape": shape,
+        "colour": colour,
+    }
+
+
+def _throughput(
+    traffic: Traffic, before: Traffic | None, shift: int, ghost: str, markers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    series = [
+        _entry(name, found.start, found.step, traffic.filled(found, found.rate()), shape, colour)
+        for name, colour, shape in CLASSES
+        if (found := traffic.classes.get(name)) is not None and found.total
+    ]
+    if before and before.durations:
+        past = before.durations
+        series.append(_entry(ghost, past.start + shift, past.step, past.rate(), "ghost", "dim"))
+    view = traffic.view
+    total = traffic.count
+    return drawing.chart(
+        "Throughput", "rate", view.start, view.end, series, markers,
+        summary=human.value(total / traffic.watched_s(), "rate") if total else "",
+        description=f"Requests a second by status class, {human.count(total)} in all",
+        change=_change(total, before.count if before else None, ghost, "requests", False),
+    )  # fmt: skip
+
+
+def _latency(
+    traffic: Traffic, before: Traffic | None, shift: int, ghost: str, markers: list[dict[str, Any]]
+) -> dict[str, Any]:
+    found, view = traffic.durations, traffic.view
+    series: list[dict[str, Any]] = []
+    summary = change = ""
+    bad = False
+    if found is not None and found.whole.count:
+        for name, q, colour in (("p50", 0.5, "c1"), ("p95", 0.95, "c2"), ("p99", 0.99, "c3")):
+            series.append(_entry(name, found.start, found.step, found.quantile(q), "line", colour))
+        summary = " · ".join(
+            f"{name} {human.value(found.whole.quantile(q), 'ms')}"
+            for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+        )
+    if before and before.durations and before.durations.whole.count:
+        past = before.durations
+        series.append(
+            _entry(
+                f"p95 {ghost}", past.start + shift, past.step, past.quantile(0.95), "ghost", "dim"
+            )
+        )
+        if found is not None and found.whole.count:
+            now, then = found.whole.quantile(0.95), past.whole.quantile(0.95)
+            change, bad = _change(now, then, ghost, "p95", True)
+    return drawing.chart(
+        "Latency", "ms", view.start, view.end, series, markers,
+        summary=summary,
+        description=f"Response time percentiles: {summary or 'no requests'}",
+        change=(change, bad),
+    )  # fmt: skip
+
+
+def _errors(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
+    found, view = traffic.errors, traffic.view
+    series = []
+    if found is not None:
+        series.append(_entry("errors", found.start, found.step, found.values, "bar", "crit"))
+    elif traffic.count and traffic.durations is not None:
+        # Nothing ever failed: an empty axis says so better than "no data".
+        zero = traffic.durations.counts() * 0
+        series.append(
+            _entry("errors", traffic.durations.start, traffic.durations.step, zero, "bar", "crit")
+        )
+    total = traffic.error_count
+    summary = f"{human.count(total)} in {human.seconds(view.span)}" if traffic.count else ""
+    return drawing.chart(
+        "Errors", "count", view.start, view.end, series, markers,
+        summary=summary,
+        description=f"Requests that failed: {summary or 'no requests'}",
+        change=("", False),
+    )  # fmt: skip
+
+
+def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
+    found, view = traffic.durations, traffic.view
+    factor = max(len(found.slots) // 72, 1) if found else 1
+    slots = (
+        [readings.merge(found.slots[i : i + factor]) for i in range(0, len(found.slots), factor)]
+        if found
+        else []
+    )
+    return drawing.chart(
+        "Where the time goes", "ms", view.start, view.end, [], markers,
+        summary="every request, by duration",
+        description="Heatmap of response times: the darker, the more requests",
+        change=("", False),
+        slots=slots,
+        slots_start=found.start if found else view.start,
+        slots_step=found.step * factor if found else 1,
+    )  # fmt: skip
+
+
+def _change(
+    now: float, then: float | None, ghost: str, what: str, more_is_bad: bool
+) -> tuple[str, bool]:
+    text = human.change(now, then)
+    if not text:
+        return "", False
+    return f"{what} {text} on {ghost}", more_is_bad and then is not None and now > 1.3 * then

@@ -1,0 +1,169 @@
+"""The first lines of the overview: what is wrong, since when, and where the evidence is.
+
+Each rule looks at one thing and returns one verdict, good ones too, so that silence never has to be
+interpreted. Worst first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from inapp_monitor.web import human
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.pages import deploys, own_health, route_table
+from inapp_monitor.web.pages.traffic import Traffic
+
+_ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
+_APDEX_WARN, _APDEX_CRIT = 0.85, 0.7
+_ERRORS_WARN, _ERRORS_CRIT = 1.0, 5.0
+#: A surge is this many times the usual rate, and at least so many 404s.
+_SURGE_FACTOR = 3
+_SURGE_LEAST = 20
+
+
+def verdict(state: str, title: str, detail: str, path: str, link: str) -> dict[str, Any]:
+    """One line: `ok`, `warn`, `crit` or `unknown`; what; why; where the evidence is."""
+    return {"state": state, "title": title, "detail": detail, "path": path, "link": link}
+
+
+def collect(
+    backend: Backend,
+    traffic: Traffic,
+    rows: Sequence[dict[str, Any]],
+    issues: Sequence[dict[str, Any]],
+    not_found: Sequence[dict[str, Any]],
+    not_found_counts: Any,
+    own: dict[str, Any],
+) -> list[dict[str, Any]]:
+    """All verdicts of a window, the worst first."""
+    made = [
+        _latency(backend, traffic, rows),
+        _errors(traffic, rows),
+        _new_issues(traffic, issues),
+        _not_found(not_found, not_found_counts),
+        own_health.disk(own),
+        own_health.monitor(backend, own),
+    ]
+    return sorted(made, key=lambda entry: _ORDER[entry["state"]])
+
+
+def _latency(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    target_ms = backend.loaded.settings.apdex_target_s * 1_000
+    totals = traffic.totals(target_ms)
+    if not traffic.count:
+        return verdict("unknown", "Latency", "no requests in this period", "/routes", "routes")
+    target = human.value(target_ms, "ms")
+    apdex = totals["apdex"]
+    slow = [
+        row
+        for row in rows
+        if row["recent_count"] >= route_table.ENOUGH and row["recent_apdex"] < _APDEX_WARN
+    ]
+    overall = f"p95 {human.value(totals['p95'], 'ms')}, apdex {apdex:.2f} for target {target}"
+    if not slow:
+        state = "ok" if apdex >= _APDEX_WARN else "warn"
+        return verdict(state, "Latency", overall, "/routes", "routes")
+    # Most people disappointed, rather than the slowest of all, which may be a nightly report.
+    worst = max(slow, key=lambda row: (1 - row["recent_apdex"]) * row["recent_count"])
+    since = slow_since(worst, target_ms)
+    when = _since(backend, traffic, since)
+    detail = f"p95 {human.value(worst['recent_p95'], 'ms')}, target {target}{when}"
+    if len(slow) > 1:
+        detail += f" · {len(slow) - 1} more slow"
+    name = human.shorten(worst["route"], 40)
+    state = "crit" if worst["recent_apdex"] < _APDEX_CRIT else "warn"
+    return verdict(state, f"Latency: {name} is slow", detail, f"/routes/{worst['slug']}", "route")
+
+
+def slow_since(row: dict[str, Any], target_ms: float) -> float | None:
+    """When the route's p95 last rose above the target, or None when it was so all along."""
+    values = np.array(row["spark"], dtype=float)
+    known = np.flatnonzero(np.isfinite(values))
+    fast = known[values[known] <= target_ms]
+    if not fast.size or fast[-1] == known[-1]:
+        return None
+    first_slow = known[known > fast[-1]][0]
+    return float(row["spark_start"] + row["spark_step"] * int(first_slow))
+
+
+def _since(backend: Backend, traffic: Traffic, since: float | None) -> str:
+    """` for 8 min · since deploy 2.4.1`, as far as it is known."""
+    view = traffic.view
+    if since is None:
+        return ""
+    text = f" for {human.seconds(view.end - since)}"
+    slack = max(view.span / 20, 120)
+    marks = deploys.between(backend, since - slack, since + slack)
+    return f"{text} · since deploy {marks[-1]['label']}" if marks else text
+
+
+def _errors(traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    count, failed = traffic.count, traffic.error_count
+    if not count:
+        return verdict("unknown", "Errors", "no requests in this period", "/errors", "errors")
+    rate = 100 * min(failed / count, 1.0)
+    share = human.value(rate, "percent") if failed else "none"
+    text = f"{share} of {human.count(count)} requests failed"
+    failing = [
+        row
+        for row in rows
+        if row["recent_count"] >= route_table.ENOUGH and _recent_rate(row) >= _ERRORS_WARN
+    ]
+    if not failing:
+        state = "warn" if rate >= _ERRORS_WARN else "ok"
+        return verdict(state, "Errors", text, "/errors", "errors")
+    worst = max(failing, key=lambda row: row["recent_errors"])
+    name = human.shorten(worst["route"], 40)
+    share = human.value(_recent_rate(worst), "percent")
+    state = "crit" if max(_recent_rate(worst), rate) >= _ERRORS_CRIT else "warn"
+    detail = f"{share} of its latest requests · {text} in all"
+    path = f"/routes/{worst['slug']}"
+    return verdict(state, f"Errors: {name} fails", detail, path, "route")
+
+
+def _recent_rate(row: dict[str, Any]) -> float:
+    return min(100 * float(row["recent_errors"]) / float(row["recent_count"]), 100.0)
+
+
+def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    view = traffic.view
+    new = [issue for issue in issues if view.start <= (issue.get("first_seen") or 0) <= view.end]
+    open_ = [issue for issue in issues if issue.get("status") not in ("resolved", "ignored")]
+    if not new:
+        text = f"{human.count(len(open_))} known, none new" if open_ else "no exception so far"
+        return verdict("ok", "Issues", text, "/errors", "errors")
+    worst = max(new, key=lambda issue: issue.get("count") or 0)
+    count = worst.get("count") or 0
+    title = "1 new issue" if len(new) == 1 else f"{len(new)} new issues"
+    where = f" · {worst['culprit']}" if worst.get("culprit") else ""
+    detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
+    state = "crit" if count >= 10 else "warn"
+    path = f"/errors/{worst['id']}"
+    return verdict(state, f"{title}, {human.count(count)} times", detail, path, "open issue")
+
+
+def _not_found(rows: Sequence[dict[str, Any]], counts: Any) -> dict[str, Any]:
+    if counts is None or not counts.total:
+        return verdict("ok", "Not found", "no 404 in this period", "/not-found", "404s")
+    total = human.count(counts.total)
+    values = np.nan_to_num(counts.values)
+    recent_columns = max(math.ceil(len(values) / 6), 1)
+    recent = float(values[-recent_columns:].sum())
+    earlier = values[:-recent_columns]
+    usual = float(earlier.mean()) * recent_columns if earlier.size else 0.0
+    top = rows[0] if rows else None
+    detail = f"{total} in this period" + (f", most: {top['path']}" if top else "")
+    surge = recent >= _SURGE_LEAST and recent >= _SURGE_FACTOR * max(usual, 1.0)
+    if not surge:
+        return verdict("ok", "Not found", detail, "/not-found", "404s")
+    times = f"{human.plain(round(recent / usual, 1))} × the usual" if usual >= 1 else "a surge"
+    if top and top.get("own_referer"):
+        return verdict(
+            "warn", f"404s: {times}", f"{top['path']} from your own pages: a broken link",
+            "/not-found", "broken links",
+        )  # fmt: skip
+    return verdict("warn", f"404s: {times}", detail, "/not-found", "404s")

@@ -1,0 +1,330 @@
+"""What is special about each framework: mounts, classes, sinks, traversal, own handlers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from inapp_monitor import integrations
+from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.guard import Guard
+from tests.middleware.battery import monitored, serve
+
+from . import apps
+from .conftest import Watched, environ_for
+
+
+def test_flask_blueprints_and_class_views() -> None:
+    """Nested blueprints, method views and slash redirects."""
+    from flask import Blueprint, Flask
+    from flask.views import MethodView
+
+    class Item(MethodView):
+        def get(self, id: int) -> str:
+            return "item"
+
+    inner, outer = Blueprint("inner", __name__), Blueprint("outer", __name__)
+    inner.add_url_rule("/items/<int:id>", view_func=Item.as_view("item"))
+    inner.add_url_rule("/folder/", "folder", lambda: "folder")
+    outer.register_blueprint(inner, url_prefix="/inner")
+    app = Flask(__name__)
+    app.register_blueprint(outer, url_prefix="/outer")
+    watched = Watched(app.wsgi_app)
+    assert watched.get("/outer/inner/items/3").route == "/outer/inner/items/<int:id>"
+    assert watched.get("/outer/inner/items/3", "POST").route == "(method not allowed)"
+    assert watched.get("/outer/inner/folder").route == "(redirect)"
+
+
+def test_flask_abort_keeps_the_template() -> None:
+    """A 404 that a view decides on belongs to the view's route."""
+    from flask import Flask, abort
+
+    app = Flask(__name__)
+    app.add_url_rule("/users/<int:id>", "user", lambda id: abort(404))
+    noted = Watched(app.wsgi_app).get("/users/7")
+    assert (noted.route, noted.errors) == ("/users/<int:id>", [])
+
+
+def test_flask_error_handler_of_ones_own() -> None:
+    """An exception that the application itself answers is no failure; its 500 page is."""
+    from flask import Flask
+
+    app = Flask(__name__)
+    app.add_url_rule("/handled", "handled", lambda: {}["missing"])
+    app.add_url_rule("/boom", "boom", apps.boom)
+    app.register_error_handler(KeyError, lambda error: ("handled", 400))
+    app.register_error_handler(500, lambda error: ("sorry", 500))
+    watched = Watched(app.wsgi_app)
+    assert (watched.get("/handled").errors, watched.get("/handled").route) == ([], "/handled")
+    noted = watched.get("/boom")
+    assert (len(noted.errors), noted.answer.content) == (1, b"sorry")
+
+
+def test_flask_that_lets_exceptions_escape() -> None:
+    """In testing mode the exception leaves Flask without a response; the route is known."""
+    from flask import Flask
+
+    app = Flask(__name__)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    app.add_url_rule("/boom", "boom", apps.boom)
+    noted = Watched(app.wsgi_app).get("/boom")
+    assert (noted.route, len(noted.errors)) == ("/boom", 1)
+    assert isinstance(noted.answer.error, apps.Boom)
+
+
+@pytest.mark.parametrize(
+    ("framework", "name"),
+    [
+        ("flask", "/sub/users/<int:id>"),
+        ("django", "/sub/users/<int:id>"),
+        ("pyramid", "/sub/users/{id}"),
+        ("bottle", "/sub/users/<id:int>"),
+        ("falcon", "/sub/users/{id:int}"),
+    ],
+)
+def test_mounted_below_a_prefix(framework: str, name: str, static: Path) -> None:
+    """The template of a mounted application comes with the mount."""
+    app = getattr(apps, f"{framework}_app")(static)
+    inside = Watched(app)
+    outside = monitored(DispatcherMiddleware(apps.plain_app(static), {"/sub": app}), inside.witness)
+    assert inside.get("/sub/users/7", app=outside).route == name
+
+
+def test_django_include_and_regex() -> None:
+    """Anchors of regex routes are not shown; included routes come whole."""
+    from inapp_monitor.integrations.django import _template
+    from inapp_monitor.middleware import Exchange
+
+    exchange = type("Bound", (Exchange,), {"__slots__": ()})()
+    exchange.environ, exchange.script_name = {}, ""
+
+    def name(route: str) -> str | None:
+        return _template(exchange, type("Match", (), {"route": route}))
+
+    assert name("api/^users/(?P<id>[^/]+)/$") == "/api/users/(?P<id>[^/]+)/"
+    assert name("") == "/"
+    assert _template(exchange, None) is None
+
+
+def test_django_below_another_layer(static: Path) -> None:
+    """Where the monitor does not see Django's handler, our Django middleware notes the route."""
+    from inapp_monitor.integrations.django import middleware
+
+    app = apps.django_app(static)
+    app._middleware_chain = middleware(app._middleware_chain)  # as settings.MIDDLEWARE does
+
+    def layer(environ: Any, start_response: Any) -> Any:
+        return list(app(environ, start_response))
+
+    noted = Watched(layer).get("/users/7")
+    assert noted.route == "/users/<int:id>"
+
+
+def test_django_by_its_response(static: Path) -> None:
+    """Without either, the response that reaches the server tells the route."""
+    app = apps.django_app(static)
+    noted = Watched(lambda environ, start_response: app(environ, start_response)).get("/users/7")
+    assert noted.route == "/users/<int:id>"
+
+
+@pytest.mark.filterwarnings("ignore:.*Prefix must end:DeprecationWarning")
+def test_bottle_mounts() -> None:
+    """Mounted Bottle applications: only by its old way does Bottle hide the prefix."""
+    import bottle
+
+    root, sub, other = bottle.Bottle(), bottle.Bottle(), bottle.Bottle()
+    sub.route("/z/<id>", callback=lambda id: id)
+    other.route("/z/<id>", callback=lambda id: id)
+    root.mount("/sub/", sub)
+    root.mount("/other", other)
+    watched = Watched(root)
+    assert watched.get("/sub/z/5").route == "/sub/z/<id>"
+    assert watched.get("/other/z/5").route == "/z/<id>"
+
+
+def test_falcon_sinks_and_handlers() -> None:
+    """A sink is named by its prefix; a handler for Exception of one's own keeps answering."""
+    import falcon
+
+    def sink(request: Any, response: Any) -> None:
+        response.text = "sunk"
+
+    def handler(request: Any, response: Any, error: Exception, params: Any) -> None:
+        response.status = 503
+        response.text = "mine"
+
+    class Boomer:
+        def on_get(self, request: Any, response: Any) -> None:
+            apps.boom()
+
+    app = falcon.App()
+    app.add_sink(sink, "/proxy")
+    app.add_route("/boom", Boomer())
+    app.add_error_handler(Exception, handler)
+    watched = Watched(app)
+    noted = watched.get("/proxy/anything/at/all")
+    assert (noted.route, noted.answer.content) == ("/proxy/*", b"sunk")
+    noted = watched.get("/boom")
+    assert (noted.answer.content, len(noted.errors)) == (b"mine", 1)
+    assert str(noted.answer.status).startswith("503")
+
+
+def test_falcon_installs_once() -> None:
+    """However often it is refreshed, one component and one handler."""
+    import falcon
+
+    app = falcon.App()
+    connected = integrations.connect(app, Guard())
+    handler = app._error_handlers[Exception]
+    middleware = app._middleware
+    for _ in range(3):
+        connected.refresh(app)
+    assert app._error_handlers[Exception] is handler
+    assert app._middleware == middleware
+
+
+def traversal_app() -> Any:
+    from pyramid.config import Configurator
+    from pyramid.response import Response
+
+    class Root(dict[str, Any]):
+        pass
+
+    with Configurator(root_factory=lambda request: Root(a=Root())) as config:
+        config.add_view(lambda request: Response("view"), name="edit", context=Root)
+        config.add_view(lambda request: Response("default"), context=Root)
+        config.add_notfound_view(lambda request: Response("lost", status=404))
+        return config.make_wsgi_app()
+
+
+def test_pyramid_traversal() -> None:
+    """Traversal is named by context and view; a view's name that nobody made is not found."""
+    watched = Watched(traversal_app())
+    prefix = "<traversal traversal_app.<locals>.Root>"
+    assert watched.get("/a/edit").route == f"{prefix}/edit"
+    assert watched.get("/").route == f"{prefix}/"
+    assert watched.get("/a/invented-by-a-scanner").route == "(not found)"
+
+
+def test_pyramid_exception_view() -> None:
+    """An exception that a view of one's own answers is captured; an HTTP exception is not."""
+    from pyramid.config import Configurator
+    from pyramid.httpexceptions import HTTPBadRequest
+    from pyramid.response import Response
+
+    def refuse(request: Any) -> Any:
+        raise HTTPBadRequest
+
+    with Configurator() as config:
+        config.add_route("boom", "/boom")
+        config.add_view(apps.boom, route_name="boom")
+        config.add_route("bad", "/bad")
+        config.add_view(refuse, route_name="bad")
+        config.add_exception_view(
+            lambda error, request: Response("sorry", status=500), context=apps.Boom
+        )
+        watched = Watched(config.make_wsgi_app())
+    noted = watched.get("/boom")
+    assert (noted.answer.content, len(noted.errors)) == (b"sorry", 1)
+    assert watched.get("/bad").errors == []
+
+
+def test_pyramid_and_cherrypy_install_once(static: Path) -> None:
+    """However often they are refreshed, one subscriber and one hook."""
+    from pyramid.interfaces import INewResponse
+
+    app = apps.pyramid_app(static)
+    connected = integrations.connect(app, Guard())
+
+    def subscribers() -> int:
+        return sum(1 for h in app.registry.registeredHandlers() if INewResponse in h.required)
+
+    before = subscribers()
+    connected.refresh(app)
+    assert subscribers() == before
+    cherry = apps.cherrypy_app(static)
+    connected = integrations.connect(cherry, Guard())
+    config = repr(cherry.config)
+    connected.refresh(cherry)
+    assert repr(cherry.config) == config
+
+
+def test_cherrypy_tree_and_hooks_of_ones_own(static: Path) -> None:
+    """A tree has the hook in all its applications, beside theirs."""
+    import cherrypy
+
+    called = []
+
+    class Root:
+        @cherrypy.expose
+        def boom(self) -> None:
+            apps.boom()
+
+    tree = cherrypy._cptree.Tree()
+    hook = {"/": {"hooks.before_error_response": lambda: called.append(1)}}
+    tree.mount(Root(), "/shop", hook)
+    noted = Watched(tree).get("/shop/boom")
+    assert (noted.route, len(noted.errors), called) == ("/shop/boom", 1, [1])
+
+
+@pytest.mark.parametrize(
+    "framework", ["flask", "django", "pyramid", "bottle", "falcon", "cherrypy"]
+)
+def test_threads_do_not_mix_names(framework: str, static: Path) -> None:
+    """Requests at the same time keep their own routes."""
+    watched = Watched(getattr(apps, f"{framework}_app")(static))
+    expected = {path: watched.get(path).route for path in ("/users/7", "/old", "/stream")}
+    watched.witness.finished.clear()
+
+    def visit(path: str) -> None:
+        for _ in range(20):
+            serve(watched.app, environ_for(path))
+
+    threads = [threading.Thread(target=visit, args=(path,)) for path in expected for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = [finished[1] for finished in watched.witness.finished]
+    assert sorted(seen) == sorted(list(expected.values()) * 40)
+
+
+def test_route_callable_and_templates() -> None:
+    """`route=` is a callable that gets the environ, or templates for paths."""
+    plain = apps.plain_app(Path())
+    assert Watched(plain, lambda environ: "named").get("/users/7").route == "named"
+    assert Watched(plain, lambda environ: None).get("/users/7").route == "(unrouted)"
+    watched = Watched(plain, ["/users/<id>", "/<path:rest>"])
+    assert watched.get("/users/7").route == "/users/<id>"
+    assert watched.get("/users/7/x").route == "/<path:rest>"
+
+
+@pytest.mark.parametrize("route", [["users"], ["/a/<b"], ["/<a b>"], [7], 7], ids=repr)
+def test_bad_templates_are_refused(route: Any) -> None:
+    """What is no template raises where it is written, not in a request."""
+    with pytest.raises(ConfigError, match="route"):
+        integrations.asker(route)
+
+
+def test_an_integration_may_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A framework without its file is simply not connected; a broken one is a fault."""
+    monkeypatch.setattr(integrations, "FRAMEWORKS", {"flask": "deleted", "django": "broken"})
+    guard = Guard()
+    monkeypatch.setitem(
+        __import__("sys").modules,
+        "inapp_monitor.integrations.broken",
+        Broken(),  # type: ignore[arg-type]
+    )
+    assert integrations.connect(object(), guard).route_askers == []
+    assert list(guard.faults) == ["django integration"]
+
+
+class Broken:
+    """Stands for the file of a framework of another shape."""
+
+    def install(self, app: object) -> None:
+        raise ImportError("no such signal")

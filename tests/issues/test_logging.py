@@ -1,0 +1,133 @@
+"""The channels of the standard library: log records, threads, uncaught and unraisable errors."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from inapp_monitor.integrations.logging import install
+
+from .conftest import Monitor, caught, environ
+
+logger = logging.getLogger("shop")
+
+
+@pytest.fixture(autouse=True)
+def installed(monitor: Monitor) -> Iterator[None]:
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    # Other hooks of the test run would report what these tests do on purpose.
+    sys.excepthook = threading.excepthook = sys.unraisablehook = lambda *_: None  # type: ignore[assignment]
+    logger.setLevel(logging.DEBUG)
+    uninstall = install(monitor.tracker)
+    yield
+    uninstall()
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
+
+
+def fail() -> None:
+    raise ValueError("bad")
+
+
+def test_a_record_with_a_traceback_is_that_exception(monitor: Monitor) -> None:
+    """logger.exception and a later propagation of the same exception are one event."""
+    try:
+        fail()
+    except ValueError as error:
+        logger.exception("while paying")
+        monitor.tracker.capture(error, environ(), route="/pay")
+    issue = monitor.only_issue()
+    assert issue.summary.count == 1
+    assert issue.summary.title == "ValueError: bad"
+    assert issue.events[0]["channel"] == "log record of shop"
+    assert issue.events[0]["route"] == "/pay"
+
+
+def test_an_error_record_without_one_is_a_message(monitor: Monitor) -> None:
+    """Grouped by its template and logger, shown with the place that logged."""
+    for user in ("ada", "bob"):
+        logger.error("cannot bill %s", user)
+    logging.getLogger("other").error("cannot bill %s", "ada")
+    issues = {issue.count: issue for issue in monitor.tracker.list_issues()}
+    assert set(issues) == {2, 1}
+    detail = monitor.tracker.get_issue(issues[2].id)
+    assert detail is not None
+    assert detail.summary.type == "shop ERROR"
+    assert detail.events[0]["message"] == "cannot bill ada"
+    frames = detail.events[0]["exceptions"][0]["frames"]
+    assert frames[-1]["function"] == "test_an_error_record_without_one_is_a_message"
+
+
+def test_lower_records_are_breadcrumbs(monitor: Monitor) -> None:
+    """INFO and WARNING go with the next error, DEBUG does not."""
+    logger.debug("detail")
+    logger.info("step %d", 1)
+    logger.warning("slow")
+    monitor.tracker.capture(caught(fail))
+    crumbs = monitor.only_issue().events[0]["breadcrumbs"]
+    assert [(crumb["level"], crumb["message"]) for crumb in crumbs] == [
+        ("info", "step 1"),
+        ("warning", "slow"),
+    ]
+
+
+def test_our_own_logger_is_left_out(monitor: Monitor) -> None:
+    """What we log about ourselves is no error of the app."""
+    logging.getLogger("inapp_monitor").error("flush failed")
+    logging.getLogger("inapp_monitor.web").error("page failed")
+    assert monitor.tracker.list_issues() == []
+
+
+def test_records_that_cannot_be_formatted(monitor: Monitor) -> None:
+    """Arguments that do not fit do not hide the record."""
+    before, logging.raiseExceptions = logging.raiseExceptions, False
+    try:
+        logger.error("%d items of %s", "five")
+    finally:
+        logging.raiseExceptions = before
+    assert monitor.only_issue().events[0]["message"] == "%d items of %s"
+
+
+def test_a_thread_that_dies(monitor: Monitor) -> None:
+    """threading.excepthook is listened to, sys.exit in a thread is none."""
+    for target in (fail, sys.exit):
+        thread = threading.Thread(target=target)
+        thread.start()
+        thread.join()
+    assert monitor.only_issue().events[0]["channel"] == "uncaught in a thread"
+
+
+def test_an_uncaught_exception(monitor: Monitor) -> None:
+    """What ends the process is captured, Ctrl-C is not."""
+    for error in (caught(fail), KeyboardInterrupt()):
+        sys.excepthook(type(error), error, error.__traceback__)
+    assert monitor.only_issue().events[0]["channel"] == "uncaught"
+
+
+def test_an_unraisable_exception(monitor: Monitor) -> None:
+    """Exceptions in `__del__` are seen."""
+
+    class Odd:
+        def __del__(self) -> None:
+            fail()
+
+    Odd()
+    assert monitor.only_issue().events[0]["channel"] == "unraisable"
+
+
+def test_hooks_are_chained_and_taken_back(monitor: Monitor) -> None:
+    """What was there before is still called, and is there again afterwards."""
+    seen: list[object] = []
+    before = sys.excepthook
+    sys.excepthook = lambda *arguments: seen.append(arguments[1])
+    present = sys.excepthook
+    uninstall = install(monitor.tracker)
+    error = caught(fail)
+    sys.excepthook(type(error), error, None)
+    uninstall()
+    assert seen == [error]
+    assert sys.excepthook is present
+    sys.excepthook = before

@@ -1,0 +1,160 @@
+"""Events as text: Python's own traceback, Markdown, curl; and the command line over them."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from inapp_monitor.cli import main
+from inapp_monitor.issues.text import (
+    caret_columns,
+    curl_command,
+    event_markdown,
+    event_text,
+    traceback_text,
+)
+
+from .conftest import Monitor, caught, environ
+
+
+def fail(number: int) -> float:
+    return 1 + (number / 0) + 2
+
+
+def chained() -> None:
+    try:
+        fail(1)
+    except ZeroDivisionError as error:
+        error.add_note("a note\nof two lines")
+        raise ValueError("bad") from error
+
+
+def during() -> object:
+    try:
+        return fail(1)
+    except ZeroDivisionError:
+        return {}["x"]
+
+
+def recursive(depth: int) -> None:
+    if depth:
+        recursive(depth - 1)
+    raise ValueError
+
+
+@pytest.mark.parametrize("function", [chained, during, lambda: fail(1)])
+def test_the_traceback_reads_as_in_python(function: Any, monitor: Monitor) -> None:
+    """Frames, carets, notes and what stands between linked exceptions."""
+    error = caught(function)
+    monitor.tracker.capture(error)
+    event = monitor.only_issue().events[0]
+    expected = "".join(traceback.format_exception(error)).rstrip("\n")
+    assert traceback_text(event) == expected.replace("~", "^")
+
+
+def test_groups_are_drawn_as_a_tree(monitor: Monitor) -> None:
+    """Members are numbered and indented."""
+    monitor.tracker.capture(
+        caught(lambda: (_ for _ in ()).throw(ExceptionGroup("g", [ValueError("a"), KeyError(5)])))
+    )
+    text = traceback_text(monitor.only_issue().events[0])
+    assert "ExceptionGroup: g (2 sub-exceptions)" in text
+    assert "  +-+---------------- 1 ----------------\n    | ValueError: a" in text
+    assert "  +------------------ 2 ----------------\n    | KeyError: 5" in text
+
+
+def test_recursion_says_how_often(monitor: Monitor) -> None:
+    """As Python's own text does."""
+    monitor.tracker.capture(caught(recursive, 50))
+    text = traceback_text(monitor.only_issue().events[0])
+    assert "[Previous line repeated 49 more times]" in text
+
+
+def test_carets_count_characters_not_bytes() -> None:
+    """Python counts bytes of UTF-8."""
+    line = "    é = 1 / ö"
+    begin = len("    é = ".encode())
+    frame = {"line": 1, "end_line": 1, "column": begin, "end_column": len(line.encode())}
+    assert line[slice(*caret_columns(frame, line))] == "1 / ö"
+    assert caret_columns({"line": 1, "column": None, "end_column": None}, line) == (0, 0)
+    assert caret_columns({**frame, "column": 99}, "short") == (0, 0)
+
+
+def test_curl_repeats_the_request(monitor: Monitor) -> None:
+    """Quoted for a shell, without secrets and what curl makes itself."""
+    request = environ(
+        REQUEST_METHOD="POST",
+        QUERY_STRING="q=it's&token=x",
+        HTTP_COOKIE="sessionid=5",
+        HTTP_X_NOTE="a'b; rm -rf /",
+    )
+    monitor.tracker.capture(caught(fail, 1), request)
+    command = curl_command(monitor.only_issue().events[0]["request"])
+    assert command == (
+        "curl -X POST -H 'User-Agent: test' -H 'X-Note: a'\"'\"'b; rm -rf /' "
+        "'https://example.org/users/7?q=it'\"'\"'s&token=[scrubbed]'"
+    )
+
+
+def test_text_and_markdown(monitor: Monitor) -> None:
+    """Both have the facts and the stack; Markdown cannot be broken out of."""
+    error = ValueError("```\n<script>alert(1)</script>")
+    monitor.tracker.capture(error, environ(), route="/a_b")
+    event = monitor.only_issue().events[0]
+    assert "route: /a_b" in event_text(event)
+    markdown = event_markdown(event)
+    assert r"- **route**: /a\_b" in markdown
+    assert "\n````python\n" in markdown
+
+
+# -- the command line
+
+
+def run(monitor: Monitor, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["errors", str(monitor.settings.data_dir), *arguments])
+    return result.exit_code, result.output
+
+
+def test_listing_showing_and_acting(monitor: Monitor) -> None:
+    """list, show, resolve, mute, reopen, delete, by the beginning of an id."""
+    issue_id = monitor.tracker.capture(caught(fail, 1), environ(), route="/a")
+    assert issue_id is not None
+    monitor.tick()
+    status, text = run(monitor)
+    assert status == 0
+    assert issue_id in text
+    assert "ZeroDivisionError: division by zero" in text
+    status, text = run(monitor, "show", issue_id[:5])
+    assert "return 1 + (number / 0) + 2" in text
+    assert "number = 1" in text
+    for action, expected in (("resolve", "resolved"), ("mute", "muted"), ("reopen", "open")):
+        assert run(monitor, action, issue_id)[0] == 0
+        assert monitor.only_issue().summary.status == expected
+    assert run(monitor, "delete", issue_id)[0] == 0
+    assert run(monitor) == (0, "no issues\n")
+
+
+def test_json(monitor: Monitor) -> None:
+    """The documents of the dashboard."""
+    issue_id = monitor.tracker.capture(caught(fail, 1))
+    monitor.tick()
+    listed = json.loads(run(monitor, "--json")[1])
+    assert listed["issues"][0]["id"] == issue_id
+    shown = json.loads(run(monitor, "show", str(issue_id), "--json")[1])
+    assert shown["events"][0]["type"] == "ZeroDivisionError"
+
+
+def test_wrong_input_is_one_line(monitor: Monitor) -> None:
+    """An unknown or missing id, an empty directory."""
+    monitor.settings.data_dir.mkdir()
+    assert run(monitor) == (0, "no issues\n")
+    status, text = run(monitor, "show", "abc")
+    assert status == 2
+    assert "no issue 'abc'" in text
+    status, text = run(monitor, "resolve")
+    assert status == 2
+    assert "which issue?" in text

@@ -1,0 +1,245 @@
+"""What the transparency tests stand on: a small strict server, and the ways to wrap an app.
+
+The server does what PEP 3333 asks of servers and nothing more, and writes down all that it saw.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from wsgiref.validate import validator
+
+from inapp_monitor import middleware
+from inapp_monitor.testing import FakeClock
+
+Environ = dict[str, Any]
+App = Callable[..., Iterable[bytes]]
+
+
+class Witness:
+    """The hooks of a request path that only remember."""
+
+    def __init__(self) -> None:
+        self.finished: list[tuple[Any, ...]] = []
+        self.put = self.finished.append
+        self.missing: list[str] = []
+        self.unexplained: list[str | None] = []
+        self.errors: list[BaseException] = []
+        self.broken: list[BaseException] = []
+        self.samples: list[float | None] = []
+        self.route_askers: list[Any] = []
+        self.body_askers: list[Any] = []
+
+    def not_found(self, exchange: middleware.Exchange, /) -> None:
+        self.missing.append(exchange.path)
+
+    def answered_5xx(self, exchange: middleware.Exchange, /) -> None:
+        self.unexplained.append(exchange.status)
+
+    def failed(self, exchange: middleware.Exchange, error: BaseException, /) -> None:
+        self.errors.append(error)
+
+    def sampled(self, exchange: middleware.Exchange, cpu_s: float | None, /) -> None:
+        self.samples.append(cpu_s)
+
+    def broke(self, error: BaseException, /) -> None:
+        self.broken.append(error)
+
+
+def dashboard(environ: Environ, start_response: Any) -> list[bytes]:
+    """Stands for `/_metrics`."""
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"dashboard"]
+
+
+def monitored(app: App, witness: Witness | None = None, clock: FakeClock | None = None) -> App:
+    """`app` behind one request path of ours."""
+    clock = clock or FakeClock()
+    return middleware.build(
+        app,
+        witness or Witness(),
+        clock.perf,
+        lambda now, environ: now + 1.0,
+        "/_metrics",
+        dashboard,
+    )
+
+
+#: How the battery wraps each application.
+WRAPPINGS: dict[str, Callable[[App], App]] = {
+    "bare": lambda app: app,
+    "ours": monitored,
+    "ours twice": lambda app: monitored(monitored(app)),
+    "validator outside": lambda app: validator(monitored(app)),  # type: ignore[arg-type]
+    "validator inside": lambda app: monitored(validator(app)),  # type: ignore[arg-type]
+}
+#: Without the validator, for what it forbids and servers allow.
+LENIENT = ("bare", "ours", "ours twice")
+
+
+@dataclass
+class Answer:
+    """What the server saw of one request.
+
+    Attributes:
+        starts: Arguments of each start_response call, as given.
+        chunks: What the body yielded; `written` what went through `write`.
+        error: What escaped from the application or its body.
+        body: The object that the application returned.
+        length: `len(body)` where it has one, seen before the iteration.
+        raised_by_iter: Whether `iter(body)` raised.
+    """
+
+    starts: list[tuple[Any, ...]] = field(default_factory=list)
+    chunks: list[bytes] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
+    error: BaseException | None = None
+    body: Any = None
+    length: int | None = None
+
+    @property
+    def status(self) -> str:
+        return str(self.starts[-1][0])
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.written) + b"".join(self.chunks)
+
+
+class ClientLeftError(OSError):
+    """What the server's own socket raises."""
+
+
+def environ_of(path: str = "/", method: str = "GET", **more: Any) -> Environ:
+    """A complete environ that `wsgiref.validate` accepts."""
+    return {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(b"sent"),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+        **more,
+    }
+
+
+def serve(
+    app: App,
+    environ: Environ | None = None,
+    *,
+    leave_after: int | None = None,
+    close: bool = True,
+) -> Answer:
+    """One request as a server makes it.
+
+    Args:
+        app: The application.
+        environ: Default: `GET /`.
+        leave_after: The client leaves when this many chunks have been sent.
+        close: False for a server that forgets to.
+    """
+    answer = Answer()
+
+    def write(data: bytes) -> None:
+        answer.written.append(data)
+
+    def start_response(status: str, headers: Any, exc_info: Any = None, /) -> Any:
+        sent = bool(answer.chunks or answer.written)
+        if exc_info is not None and sent:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if answer.starts and exc_info is None:
+            raise AssertionError("Headers already set")
+        given = (status, headers) if exc_info is None else (status, headers, exc_info[1])
+        answer.starts.append(given)
+        return write
+
+    environ = environ_of() if environ is None else environ
+    try:
+        body = answer.body = app(environ, start_response)
+        try:
+            answer.length = len(body) if hasattr(body, "__len__") else None
+            for chunk in body:
+                if leave_after == len(answer.chunks):
+                    raise ClientLeftError("broken pipe")
+                answer.chunks.append(chunk)
+        finally:
+            if close and hasattr(body, "close"):
+                body.close()
+    except BaseException as error:
+        answer.error = error
+    return answer
+
+
+class Body:
+    """An iterable that is not its own iterator, counts its closes, and may fail anywhere."""
+
+    def __init__(
+        self,
+        *chunks: bytes,
+        fail_at: int | None = None,
+        error: BaseException | None = None,
+        fail_close: BaseException | None = None,
+        before: Callable[[], object] | None = None,
+    ) -> None:
+        self.chunks = chunks
+        self.closed = 0
+        self.iterated = 0
+        self._fail_at = fail_at
+        self._error = error
+        self._fail_close = fail_close
+        self._before = before
+
+    def __iter__(self) -> Any:
+        self.iterated += 1
+        return self._run()
+
+    def _run(self) -> Any:
+        if self._before is not None:
+            self._before()
+        for number, chunk in enumerate(self.chunks):
+            if number == self._fail_at:
+                assert self._error is not None
+                raise self._error
+            yield chunk
+        if self._fail_at == len(self.chunks):
+            assert self._error is not None
+            raise self._error
+
+    def close(self) -> None:
+        self.closed += 1
+        if self._fail_close is not None:
+            raise self._fail_close
+
+
+class SizedBody(Body):
+    """One that servers may ask for its length."""
+
+    def __len__(self) -> int:
+        return len(self.chunks)
+
+
+class SelfIterator:
+    """A body that is its own iterator, with a close."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = iter(chunks)
+        self.closed = 0
+
+    def __iter__(self) -> SelfIterator:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._chunks)
+
+    def close(self) -> None:
+        self.closed += 1

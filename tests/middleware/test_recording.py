@@ -1,0 +1,417 @@
+"""What the request path notes of a request, and that it lets go of everything afterwards."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from inapp_monitor.middleware import RECORD_KEY, Exchange
+from inapp_monitor.testing import FakeClock
+
+from .battery import Body, SizedBody, Witness, environ_of, monitored, serve
+
+METHOD, ROUTE, STATUS, START, END, FAILED, PATH, SIZE = range(8)
+
+
+def app_of(status: str, body: Any) -> Any:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response(status, [])
+        return body
+
+    return app
+
+
+def one(witness: Witness) -> tuple[Any, ...]:
+    (finished,) = witness.finished
+    assert witness.broken == []
+    return finished
+
+
+def test_facts_of_a_request() -> None:
+    """Method, status line and the time between entry and end."""
+    witness, clock = Witness(), FakeClock()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        clock.advance(0.25)
+        start_response("201 Created", [])
+        return [b"x"]
+
+    serve(monitored(app, witness, clock), environ_of(method="POST"))
+    finished = one(witness)
+    assert finished[END] - finished[START] == pytest.approx(0.25)
+    assert (finished[METHOD], finished[STATUS], finished[FAILED]) == ("POST", "201 Created", False)
+
+
+@pytest.mark.parametrize("kind", [Body, SizedBody])
+def test_streaming_is_timed_to_the_close(kind: Any) -> None:
+    """A body that is produced while it is sent counts until the server closes it."""
+    witness, clock = Witness(), FakeClock()
+    body = kind(b"a", before=lambda: clock.advance(0.5))
+    serve(monitored(app_of("200 OK", body), witness, clock))
+    assert one(witness)[END] - one(witness)[START] == pytest.approx(0.5)
+
+
+def test_counted_once_however_often_it_is_closed() -> None:
+    """A server that closes twice closes and counts once."""
+    witness = Witness()
+    body = Body(b"a")
+    returned = monitored(app_of("200 OK", body), witness)(environ_of(), lambda *a: None)
+    returned.close()
+    returned.close()
+    assert body.closed == 1
+    one(witness)
+
+
+def test_sized_body_is_a_sized_exchange() -> None:
+    """Only a body with a length gets an exchange with a length."""
+    app = monitored(app_of("200 OK", SizedBody(b"a", b"b")))
+    sized = app(environ_of(), lambda *a: None)
+    assert (type(sized).__name__, len(sized), bool(sized)) == ("SizedExchange", 2, True)
+    plain = monitored(app_of("200 OK", Body(b"")))(environ_of(), lambda *a: None)
+    assert not hasattr(plain, "__len__")
+
+
+def test_error_page_counts_as_its_last_status() -> None:
+    """When an error page replaces the first headers, its status counts."""
+    witness = Witness()
+    error = ValueError("handled by the framework")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        start_response("500 Oops", [], (ValueError, error, None))
+        return [b""]
+
+    serve(monitored(app, witness))
+    assert (one(witness)[STATUS], one(witness)[FAILED]) == ("500 Oops", True)
+    assert witness.errors == [error]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError(), FileNotFoundError(), TimeoutError(), SystemExit(1), Exception()],
+    ids=repr,
+)
+def test_escaped_exception_is_captured(error: BaseException) -> None:
+    """An exception that escapes is captured once and counts as a failed 500."""
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        raise error
+
+    serve(monitored(app, witness))
+    assert (one(witness)[STATUS], one(witness)[FAILED]) == ("500", True)
+    assert witness.errors == [error]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(StopIteration(), ConnectionError(), BrokenPipeError(), ConnectionResetError()),
+        *(GeneratorExit(), KeyboardInterrupt(), SystemExit(), SystemExit(0)),
+    ],
+    ids=repr,
+)
+def test_normal_ends_are_no_errors(error: BaseException) -> None:
+    """A socket taken over, a client that left, a server that stops: nobody's bug, and no 500."""
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise error
+
+    serve(monitored(app, witness))
+    assert (one(witness)[STATUS], one(witness)[FAILED]) == (None, False)
+    assert witness.errors == []
+
+
+def test_stop_iteration_after_a_status_is_a_bug() -> None:
+    """`next()` of an empty iterator in a view that has answered is no socket taken over."""
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [next(iter([]))]
+
+    serve(monitored(app, witness))
+    assert one(witness)[FAILED]
+
+
+def test_a_back_end_that_hangs_up_is_a_bug() -> None:
+    """Only the client's own leaving is normal: a subclass is about somebody else."""
+    from http.client import RemoteDisconnected
+
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise RemoteDisconnected("back end")
+
+    serve(monitored(app, witness))
+    assert one(witness)[FAILED]
+
+
+def failing_stream(error: BaseException) -> Iterator[bytes]:
+    yield b"a"
+    raise error
+
+
+class Chunked:
+    """An iterator class of the application's, as frameworks wrap generators."""
+
+    def __init__(self, iterator: Iterator[bytes]) -> None:
+        self._iterator = iterator
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._iterator)
+
+
+@pytest.mark.parametrize("wrap", [iter, Chunked, lambda it: map(bytes, it), lambda it: Body_(it)])
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), FileNotFoundError("x"), BrokenPipeError("back end")], ids=repr
+)
+def test_error_while_streaming_is_captured(wrap: Any, error: BaseException) -> None:
+    """Whatever the body raises is its own error, whichever kind of iterator it is."""
+    witness = Witness()
+    answer = serve(monitored(app_of("200 OK", wrap(failing_stream(error))), witness))
+    assert answer.error is error
+    assert witness.errors == [error]
+    assert (one(witness)[STATUS], one(witness)[FAILED]) == ("200 OK", True)
+
+
+class Body_:  # noqa: N801  # a body whose iterator is another object
+    def __init__(self, iterator: Iterator[bytes]) -> None:
+        self._iterator = iterator
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._iterator
+
+
+@pytest.mark.parametrize("wrap", [iter, Chunked, lambda it: map(bytes, it), lambda it: Body_(it)])
+@pytest.mark.parametrize("leave_after", [0, 1])
+def test_client_that_leaves_is_no_error(wrap: Any, leave_after: int) -> None:
+    """What the server's own writing raises is not the application's, nor is it counted so."""
+    witness = Witness()
+    body = wrap(iter([b"a", b"b"]))
+    serve(monitored(app_of("200 OK", body), witness), leave_after=leave_after)
+    assert witness.errors == []
+    assert one(witness)[FAILED] is False
+
+
+def test_error_in_c_iterator_is_captured() -> None:
+    """A body that fails without a frame of its own is told from the server by the error's type."""
+    witness = Witness()
+    serve(monitored(app_of("200 OK", map(int, ["x"])), witness))
+    assert len(witness.errors) == 1
+
+
+def test_error_out_of_close_is_captured() -> None:
+    """Cleaning up may fail too."""
+    witness = Witness()
+    error = ValueError("x")
+    serve(monitored(app_of("200 OK", Body(b"a", fail_close=error)), witness))
+    assert witness.errors == [error]
+
+
+def test_older_exception_is_not_blamed() -> None:
+    """A server that handles a request while it handles an exception of its own."""
+    witness = Witness()
+    try:
+        raise ValueError("the server's")
+    except ValueError:
+        serve(monitored(app_of("200 OK", Body(b"a")), witness))
+    assert witness.errors == []
+
+
+def test_handled_then_escaped_is_one_error() -> None:
+    """What a framework announces and then lets escape is captured once."""
+    witness = Witness()
+    error = ValueError("x")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        environ[RECORD_KEY].capture(error)
+        raise error
+
+    serve(monitored(app, witness))
+    assert witness.errors == [error]
+
+
+def test_route_is_asked_inside_start_response() -> None:
+    """Askers are tried in turn until one knows, while the application is running."""
+    witness = Witness()
+    asked: list[str] = []
+
+    def first(exchange: Exchange) -> None:
+        asked.append("first")
+
+    def second(exchange: Exchange) -> str:
+        asked.append(f"second sees {exchange.status}")
+        return "/route"
+
+    witness.route_askers += [first, second, lambda exchange: pytest.fail("asked too many")]
+    serve(monitored(app_of("200 OK", [b""]), witness))
+    assert one(witness)[ROUTE] == "/route"
+    assert asked == ["first", "second sees 200 OK"]
+
+
+def test_route_of_an_escaped_exception_is_asked() -> None:
+    """An application that fails before start_response has a route all the same."""
+    witness = Witness()
+    witness.route_askers.append(lambda exchange: "/route")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise ValueError
+
+    serve(monitored(app, witness))
+    assert one(witness)[ROUTE] == "/route"
+
+
+def test_body_askers_come_last() -> None:
+    """They are asked only for a route that nobody has told."""
+    witness = Witness()
+    witness.body_askers.append(lambda exchange, body: f"/{len(body)}")
+    serve(monitored(app_of("200 OK", [b"a", b"b"]), witness))
+    assert one(witness)[ROUTE] == "/2"
+
+
+def test_nested_monitors_both_learn() -> None:
+    """A hook inside tells the inner monitor; the outer one hears of it."""
+    inner, outer = Witness(), Witness()
+    error = ValueError("handled")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        environ[RECORD_KEY].route = "/route"
+        environ[RECORD_KEY].capture(error)
+        start_response("500 Oops", [])
+        return [b""]
+
+    serve(monitored(monitored(app, inner), outer))
+    for witness in (inner, outer):
+        assert one(witness)[ROUTE] == "/route"
+        assert one(witness)[FAILED] is True
+        assert witness.errors == [error]
+
+
+def test_environ_used_again_is_a_new_request() -> None:
+    """A server may keep one environ for all requests of a connection."""
+    witness = Witness()
+    environ = environ_of()
+    app = monitored(app_of("200 OK", Body(b"a")), witness)
+    serve(app, environ)
+    serve(app, environ)
+    assert len(witness.finished) == 2
+
+
+@pytest.mark.parametrize("path", ["/_metrics", "/_metrics/", "/_metrics/render"])
+def test_dashboard_is_not_recorded(path: str) -> None:
+    """Requests below the mount go to the dashboard and leave no trace."""
+    witness = Witness()
+    environ = environ_of(path)
+    assert serve(monitored(app_of("200 OK", [b"app"]), witness), environ).content == b"dashboard"
+    assert witness.finished == []
+    assert RECORD_KEY not in environ
+
+
+@pytest.mark.parametrize("path", ["/_metricsx", "/x/_metrics", "/", "", "/_metric"])
+def test_beside_the_dashboard_is_the_application(path: str) -> None:
+    """Only the mount itself and what is below it are ours."""
+    app = monitored(app_of("200 OK", [b"app"]))
+    assert serve(app, environ_of(path)).content == b"app"
+
+
+def test_not_found_is_noted_with_the_path_on_entry() -> None:
+    """A 404 is noted by the path that the client asked for, wherever dispatchers moved it."""
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        environ["SCRIPT_NAME"], environ["PATH_INFO"] = "/a", "/b"
+        start_response("404 Not Found", [])
+        return [b""]
+
+    serve(monitored(app, witness), environ_of("/a/b"))
+    assert witness.missing == ["/a/b"]
+
+
+class Marker:
+    """Something that a weak reference can watch."""
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Only reference counts free memory."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("kind", ["list", "body", "sized", "file", "raises", "exc_info", "left"])
+def test_nothing_is_referenced_afterwards(kind: str) -> None:
+    """When the server lets go of a request it is gone: no cycle waits for the collector."""
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        if kind == "raises":
+            raise ValueError
+        if kind == "exc_info":
+            try:
+                raise ValueError
+            except ValueError:
+                start_response("500 Oops", [], sys.exc_info())
+        bodies: dict[str, Any] = {"list": [b""], "sized": SizedBody(b"a")}
+        bodies["file"] = type("File", (Body,), {"fileno": lambda self: 3})(b"x")
+        body = bodies.get(kind, Body(b"a", b"b"))
+        if kind != "list":
+            body.marker = environ["marker"]
+        return body
+
+    class Server:
+        """Holds the environ, and is held by its own start_response, as servers do."""
+
+        def __init__(self) -> None:
+            self.environ = environ_of(marker=Marker())
+
+        def start_response(self, *_: Any) -> None:
+            pass
+
+        def run(self, application: Any) -> None:
+            try:
+                body = application(self.environ, self.start_response)
+                try:
+                    for _ in body:
+                        if kind == "left":
+                            raise OSError
+                finally:
+                    if hasattr(body, "close"):
+                        body.close()
+            except (ValueError, OSError):
+                pass
+
+    server = Server()
+    alive = weakref.ref(server.environ["marker"])
+    server.run(monitored(app, witness))
+    del server
+    witness.errors.clear()
+    assert alive() is None
+    assert len(witness.finished) == 1
+
+
+def test_exchange_holds_no_traceback() -> None:
+    """After the end an exchange that somebody kept does not keep the exception."""
+    kept: list[Exchange] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        kept.append(environ[RECORD_KEY])
+        raise ValueError
+
+    serve(monitored(app))
+    assert kept[0].error is BaseException
+    assert kept[0].environ is None

@@ -1,0 +1,215 @@
+"""A monitor begins with the first request, survives forks and lost threads, and ends cleanly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inapp_monitor import ConfigError, Monitor
+
+Make = Callable[..., Monitor]
+Visit = Callable[..., bytes]
+Recorded = Callable[[Monitor, str], float]
+
+
+def test_nothing_starts_at_construction(make: Make, tmp_path: Path) -> None:
+    """No thread, no file, no directory; servers fork after importing the app."""
+    threads = threading.active_count()
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    make()
+    assert threading.active_count() == threads
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_request_attaches(make: Make, visit: Visit) -> None:
+    """One thread, named after us, daemonic."""
+    monitor = make()
+    visit(monitor)
+    ours = [t for t in threading.enumerate() if t.name == "inapp-monitor"]
+    assert len(ours) == 1
+    assert ours[0].daemon
+
+
+def test_closing_writes_what_is_pending_and_stops_the_thread(
+    make: Make, visit: Visit, recorded: Recorded
+) -> None:
+    """And a request afterwards begins again."""
+    monitor = make()
+    visit(monitor)
+    monitor.close()
+    assert not [t for t in threading.enumerate() if t.name == "inapp-monitor"]
+    assert recorded(monitor, "requests.status.2xx") == 1
+    visit(monitor)
+    monitor.refresh()
+    assert recorded(monitor, "requests.status.2xx") == 2
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_match(tmp_path: Path) -> None:
+    """At construction, where the developer sees it."""
+    with pytest.raises(ConfigError, match="did you mean 'max_routes'"):
+        Monitor(lambda e, s: [], data_dir=tmp_path, max_route=5)
+
+
+def test_disabled_hands_every_request_to_the_app(make: Make, visit: Visit, tmp_path: Path) -> None:
+    """Nothing is recorded, nothing starts or is written, `/_metrics` belongs to the app."""
+    monitor = make(enabled=False)
+    assert visit(monitor, "/_metrics/") == b"hello"
+    monitor.incr("signups")
+    with monitor.timer("work.time"):
+        pass
+    assert not [t for t in threading.enumerate() if t.name == "inapp-monitor"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_attributes_of_the_app_shine_through(make: Make) -> None:
+    """A wrapped app can stand where the app stood; what it lacks is an AttributeError."""
+
+    class App:
+        version = "1.2"
+
+        def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+            return []
+
+    monitor = make(App())
+    assert monitor.version == "1.2"
+    with pytest.raises(AttributeError):
+        monitor.no_such_attribute  # noqa: B018
+
+
+def test_a_failing_part_is_switched_off_and_the_app_goes_on(
+    make: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Logged once when it begins and once when it ends, listed in the guard's faults."""
+    monitor = make()
+
+    def broken() -> None:
+        raise RuntimeError("the store is broken")
+
+    monkeypatch.setattr(monitor.store, "flush", broken)
+    with caplog.at_level(logging.WARNING, "inapp_monitor"):
+        for _ in range(40):
+            assert visit(monitor) == b"hello"
+            monitor.tick()
+    assert monitor.guard.faults["store"].disabled
+    assert not monitor.guard.allows("store")
+    assert sum("the store is broken" in record.getMessage() for record in caplog.records) == 2
+
+
+def test_requests_tick_where_no_thread_can_start(
+    make: Make, visit: Visit, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is recorded is written all the same."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monitor = make(flush_interval_s=0.05)
+    visit(monitor)
+    monitor._last_tick -= 10  # three intervals without a tick
+    monitor._request_tick(monitor._clock.perf(), {})
+    assert recorded(monitor, "requests.status.2xx") == 1
+    assert any("background thread" in part for part in monitor.guard.faults)
+
+
+def test_a_forked_child_counts_its_own_requests_once(
+    make: Make, visit: Visit, recorded: Recorded
+) -> None:
+    """What was pending belongs to the parent; the child attaches by its own first request."""
+    monitor = make()
+    for _ in range(3):
+        visit(monitor)
+    child = os.fork()
+    if child == 0:
+        try:
+            visit(monitor)
+            visit(monitor)
+            monitor.close()
+        finally:
+            os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    monitor.refresh()
+    assert recorded(monitor, "requests.status.2xx") == 5
+
+
+def test_what_is_recorded_before_the_interpreter_ends_is_written(tmp_path: Path) -> None:
+    """A script that only calls `incr` and ends loses nothing."""
+    script = f"""
+        from inapp_monitor import Monitor
+        monitor = Monitor(lambda e, s: [], data_dir={str(tmp_path / "data")!r})
+        for _ in range(7):
+            monitor.incr("jobs.done")
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60, env=environment
+    )
+    later = Monitor(lambda e, s: [], data_dir=tmp_path / "data")
+    now = int(later._clock.wall())
+    values = later.store.fetch(["jobs.done"], now - 600, now + 10, now + 10)[0].values
+    assert sum(v for v in values if v == v) == 7
+
+
+def test_the_login_url_is_announced_once(
+    make: Make, visit: Visit, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By the first tick after the first request, when the token is new; never again."""
+    monitor = make()
+    visit(monitor, SERVER_NAME="shop.local", SERVER_PORT="8080")
+    monitor.tick()
+    monitor.tick()
+    printed = capsys.readouterr().err
+    token = (tmp_path / "data" / "token").read_text().strip()
+    assert printed.count(f"http://shop.local:8080/_metrics/?token={token}") == 1
+    monitor.close()
+    again = make()
+    visit(again)
+    again.tick()
+    assert "token=" not in capsys.readouterr().err
+
+
+def test_a_5xx_without_an_exception_is_an_issue_of_its_own(make: Make, visit: Visit) -> None:
+    """With its status and route; an exception that explains it takes its place."""
+    monitor = make()
+    visit(monitor, "/busy")
+    with pytest.raises(ValueError, match="boom"):
+        visit(monitor, "/boom")
+    monitor.refresh()
+    titles = sorted(issue.title for issue in monitor.tracker.list_issues())
+    assert len(titles) == 2
+    assert "503" in titles[0]
+    assert titles[1].startswith("ValueError")
+
+
+def test_two_routes_with_one_slug_stay_apart_in_every_worker(
+    make: Make, visit: Visit, recorded: Recorded
+) -> None:
+    """Who wrote its name first keeps it, also after a restart that meets them the other way."""
+
+    def routed(environ: dict[str, Any]) -> str:
+        return str(environ["PATH_INFO"])
+
+    first = make(route=routed)
+    visit(first, "/a/b")
+    first.refresh()
+    visit(first, "/a-b")
+    first.close()
+    second = make(route=routed)
+    visit(second, "/a-b")
+    visit(second, "/a/b")
+    second.refresh()
+    assert recorded(second, "routes.a-b.GET.status.2xx") == 2
+    facts: Any = second.facts()
+    assert facts["routes"]["a-b"]["route"] == "/a/b"
+    templates = sorted(r["route"] for r in facts["routes"].values())
+    assert [t for t in templates if t.startswith("/")] == ["/a-b", "/a/b"]

@@ -1,0 +1,101 @@
+"""A store on a clock that the test steps, and short ways to add and read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inapp_monitor import config
+from inapp_monitor.clock import Clock
+from inapp_monitor.guard import Guard
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.store import ScalarRange, Store
+
+#: A multiple of two hours, so that the default archives all begin an interval here.
+START = 1_699_999_200
+
+
+class Bench:
+    """A data directory, a clock that stands still, and stores on it."""
+
+    def __init__(self, data_dir: Path, **settings: Any) -> None:
+        self.data_dir = data_dir
+        self.now = float(START)
+        self.perf = 0.0
+        self.settings = {"sync_interval_s": 3600, **settings}
+        self.guard = Guard()
+        self.store = self.open()
+
+    def open(self, **options: Any) -> Store:
+        """Another store on the same directory, as another process would have."""
+        clock = Clock(wall=lambda: self.now, perf=lambda: self.perf)
+        settings = config.load(self.settings, environ={}).settings
+        return Store(self.data_dir, settings, clock, self.guard, **options)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+        self.perf += seconds
+
+    def put(
+        self,
+        path: str,
+        value: float,
+        *,
+        at: float | None = None,
+        method: Method = Method.SUM,
+        store: Store | None = None,
+    ) -> None:
+        """Add one value."""
+        point = Scalar(path, int(self.now if at is None else at), value, method)
+        (store or self.store).add(Batch([point], []))
+
+    def observe(
+        self,
+        path: str,
+        values: list[float],
+        *,
+        at: float | None = None,
+        store: Store | None = None,
+    ) -> None:
+        """Add a histogram of some values."""
+        time = int(self.now if at is None else at)
+        point = Distribution(path, time, Histogram.of(values))
+        (store or self.store).add(Batch([], [point]))
+
+    def get(self, path: str, *, back: float = 3600, store: Store | None = None) -> dict[int, float]:
+        """The known values of the last seconds, by time."""
+        now = int(self.now)
+        answers = (store or self.store).fetch([path], now - int(back), now, now)
+        return known(answers[0]) if answers else {}
+
+    def total(self, path: str, *, back: float = 3600, store: Store | None = None) -> float:
+        """The sum of the known values of the last seconds."""
+        return math.fsum(self.get(path, back=back, store=store).values())
+
+
+def known(answer: ScalarRange) -> dict[int, float]:
+    """Time to value, without the unknown ones."""
+    times = range(answer.start, answer.end, answer.step)
+    return {t: v for t, v in zip(times, answer.values, strict=True) if v == v}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A store in an empty directory, with default settings."""
+    return Bench(tmp_path / "data")
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path) -> Callable[..., Bench]:
+    """Stores in an empty directory, with settings of the test's choice."""
+
+    def make(**settings: Any) -> Bench:
+        return Bench(tmp_path / "data", **settings)
+
+    return make

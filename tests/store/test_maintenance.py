@@ -1,0 +1,193 @@
+"""What operators do: check and repair, convert, and the commands for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from inapp_monitor import cli_store, config
+from inapp_monitor.points import Method
+from inapp_monitor.store.check import check_directory
+from inapp_monitor.store.maintenance import convert
+from tests.store.conftest import START, Bench
+
+COMMANDS = {command.name: command for command in cli_store.COMMANDS}
+
+
+def live(bench: Bench, rounds: int = 100) -> None:
+    """Counts, averages, extremes and times, every ten seconds."""
+    for number in range(rounds):
+        bench.put("a.hits", 1)
+        bench.put("a.avg", number, method=Method.AVERAGE)
+        bench.put("a.max", number, method=Method.MAX)
+        bench.observe("a.time", [1.0 + number])
+        bench.store.flush()
+        bench.wait(10)
+
+
+def path_of(bench: Bench, kind: str) -> Path:
+    return next((bench.data_dir / "store").glob(f"{kind}-*[0-9]"))
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as handle:
+        handle.seek(offset)
+        handle.write(data)
+
+
+def test_a_sound_store_is_clean(bench: Bench) -> None:
+    """A store in use has no problem, and its rows are counted."""
+    live(bench)
+    report = check_directory(bench.data_dir, bench.now)
+    assert report.clean
+    assert report.files == 2
+    assert report.rows > 200
+
+
+def damage_row(bench: Bench) -> None:
+    group = bench.store._buffer.series["a.hits"].group
+    overwrite(path_of(bench, "group"), group.offset(0, START + 100) + 30, b"\xff\x00\xff")
+
+
+def damage_slot(bench: Bench) -> None:
+    distribution = bench.store._buffer.distributions["a.time"]
+    overwrite(path_of(bench, "dist"), distribution.offset(0, START + 100) + 30, b"\xff\x00\xff")
+
+
+def damage_rollup(bench: Bench) -> None:
+    group = bench.store._buffer.series["a.hits"].group
+    row = group.load(1, START + 120)
+    assert row is not None
+    row[2] += 5
+    group.write_row(1, START + 120, row)
+
+
+def damage_state(bench: Bench) -> None:
+    overwrite(path_of(bench, "group"), 4096 + 20, b"\xff\xff\xff")
+
+
+def damage_table(bench: Bench) -> None:
+    overwrite(path_of(bench, "group"), 8192 + 100, b"\xff")
+
+
+def damage_header(bench: Bench) -> None:
+    overwrite(path_of(bench, "dist"), 9, b"\xff")
+
+
+def damage_size(bench: Bench) -> None:
+    path = path_of(bench, "group")
+    os.truncate(path, path.stat().st_size - 5_000)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind"),
+    [
+        (damage_row, "row"),
+        (damage_slot, "row"),
+        (damage_rollup, "rollup"),
+        (damage_state, "state"),
+        (damage_table, "table"),
+        (damage_header, "header"),
+        (damage_size, "size"),
+    ],
+)
+def test_damage_is_found_and_mended(
+    bench: Bench, damage: Callable[[Bench], None], kind: str
+) -> None:
+    """Each kind of damage is reported as such; after a repair the store is clean and usable."""
+    live(bench)
+    damage(bench)
+    assert kind in {problem.kind for problem in check_directory(bench.data_dir, bench.now).problems}
+    report = check_directory(bench.data_dir, bench.now, repair=True)
+    assert all(problem.repaired for problem in report.problems)
+    assert check_directory(bench.data_dir, bench.now).clean
+    if kind == "rollup":
+        assert bench.get("a.hits", back=86_400)[START + 120] == 6
+    bench.store.close()
+    bench.store = bench.open()
+    live(bench, 3)
+    assert bench.store.status().fault == ""
+    assert check_directory(bench.data_dir, bench.now).clean
+
+
+def test_convert_moves_series_with_their_past(bench: Bench) -> None:
+    """Series whose schema changed are moved; sums, averages and extremes stay what they were."""
+    live(bench, 300)
+    before = {name: bench.get(name, back=86_400) for name in ("a.hits", "a.avg", "a.max")}
+    bench.settings["retention"] = "30s:12h,1m:3d,1h:1y"
+    settings = config.load(bench.settings, environ={}).settings
+    assert len(convert(bench.data_dir, settings, bench.now, dry_run=True).converted) == 3
+    report = convert(bench.data_dir, settings, bench.now)
+    assert [path for path, _, _ in report.converted] == ["a.avg", "a.hits", "a.max"]
+    assert report.failed == []
+    assert check_directory(bench.data_dir, bench.now).clean
+    store = bench.open()
+    assert str(store.retention_of("a.hits")[0]) == "30s:12h,1m:3d,1h:365d"  # type: ignore[index]
+    for name, values in before.items():
+        assert bench.get(name, back=86_400, store=store) == values
+    assert bench.get("a.hits", store=store)[START + 30] == 3
+    # A process that has not looked meanwhile goes on in the new place.
+    bench.put("a.hits", 100)
+    bench.store.flush()
+    assert bench.get("a.hits", store=store)[int(bench.now)] == 100
+    assert convert(bench.data_dir, settings, bench.now).converted == []
+
+
+def run(name: str, *arguments: object) -> tuple[int, str]:
+    done = CliRunner().invoke(COMMANDS[name], [str(argument) for argument in arguments])
+    return done.exit_code, done.output
+
+
+def test_check_command(bench: Bench) -> None:
+    """Exit 0 only when clean; `--repair` makes it so."""
+    live(bench, 10)
+    code, output = run("check", bench.data_dir)
+    assert (code, output.splitlines()[-1].split(", ")[-1]) == (0, "0 problems")
+    damage_row(bench)
+    code, output = run("check", bench.data_dir)
+    assert code == 1
+    assert "checksum does not match" in output
+    assert run("check", bench.data_dir, "--repair")[0] == 0
+    assert run("check", bench.data_dir)[0] == 0
+
+
+def test_export_and_import_commands(tmp_path: Path) -> None:
+    """What one store exports another one imports."""
+    whisper = pytest.importorskip("whisper")
+    bench = Bench(tmp_path / "data")
+    bench.now = __import__("time").time() - 3_000
+    live(bench)
+    target = tmp_path / "export"
+    code, output = run("export", "--whisper", target, "--data-dir", bench.data_dir)
+    assert code == 0, output
+    assert whisper.info(str(target / "a" / "hits.wsp"))["aggregationMethod"] == "sum"
+    second = tmp_path / "second"
+    code, output = run("import", target, "--prefix", "old", "--data-dir", second)
+    assert code == 0, output
+    other = Bench(second)
+    other.now = bench.now
+    assert other.get("old.a.hits") == bench.get("a.hits")
+    assert other.get("old.a.avg") == bench.get("a.avg")
+
+
+def test_convert_command(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run only tells."""
+    live(bench, 5)
+    monkeypatch.setenv("INAPP_MONITOR_RETENTION", "1m:1d")
+    for dry in (["--dry-run"], []):
+        code, output = run("convert", "--data-dir", bench.data_dir, *dry)
+        assert code == 0, output
+        assert "3 series" in output
+    assert "0 series moved" in run("convert", "--data-dir", bench.data_dir)[1]
+
+
+def test_plan_command(bench: Bench) -> None:
+    """It names the cost of a series and how many fit."""
+    live(bench, 2)
+    code, output = run("plan", "--data-dir", bench.data_dir)
+    assert code == 0
+    assert "room for" in output

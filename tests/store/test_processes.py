@@ -1,0 +1,233 @@
+"""Several processes on one directory: no count is lost, whoever dies, and one of them leads."""
+
+from __future__ import annotations
+
+import os
+import random
+import select
+import signal
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.store.leader import Leadership
+from tests.store.conftest import START, Bench
+
+NAMES = [f"n{number}" for number in range(50)]
+_COUNT = struct.Struct("<q")
+
+
+def child(run: Callable[[int], None]) -> tuple[int, int]:
+    """Fork; the child gets a pipe to report to. Returns its id and our end."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return pid, reader
+    status = 1
+    try:
+        os.close(reader)
+        run(writer)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def increments(bench: Bench, total: int, chunk: int) -> Callable[[int], None]:
+    """Add one to each of fifty series in turn; after each flush say how many are on disk."""
+
+    def run(out: int) -> None:
+        store = bench.open()
+        done = 0
+        while done < total:
+            some = min(chunk, total - done)
+            per_name, rest = divmod(some, len(NAMES))
+            points = [
+                Scalar(name, START, float(per_name + (number < rest)), Method.SUM)
+                for number, name in enumerate(NAMES)
+            ]
+            store.add(Batch([p for p in points if p.value], []))
+            store.flush()
+            while store.status().buffered:
+                store.flush()
+            done += some
+            os.write(out, _COUNT.pack(done))
+
+    return run
+
+
+def acknowledged(reader: int) -> int:
+    """The last count that a child reported."""
+    last, data = 0, b""
+    while select.select([reader], [], [], 0)[0]:
+        some = os.read(reader, 65_536)
+        if not some:
+            break
+        data += some
+    whole = len(data) // _COUNT.size * _COUNT.size
+    if whole:
+        last = _COUNT.unpack(data[whole - _COUNT.size : whole])[0]
+    return last
+
+
+def total(bench: Bench) -> float:
+    """Everything counted, as a process that only reads sees it."""
+    answers = bench.open(read_only=True).fetch(NAMES, START - 60, START, START)
+    return sum(value for answer in answers for value in answer.values if value == value)
+
+
+def test_eight_processes_lose_nothing(bench: Bench) -> None:
+    """Eight processes add to fifty series at once: the totals are exact."""
+    each = int(os.environ.get("INAPP_TEST_INCREMENTS", "200000"))
+    children = [child(increments(bench, each, 500)) for _ in range(8)]
+    for pid, reader in children:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        os.close(reader)
+    assert total(bench) == 8 * each
+
+
+def test_killed_processes_lose_only_what_was_not_acknowledged(bench: Bench) -> None:
+    """With one process killed again and again, every total stays between acknowledged and sent."""
+    steady = [child(increments(bench, 20_000, 500)) for _ in range(2)]
+    chance = random.Random(7)
+    lowest = highest = 0
+    for _ in range(12):
+        pid, reader = child(increments(bench, 10**9, 500))
+        time.sleep(chance.uniform(0.02, 0.15))
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        done = acknowledged(reader)
+        os.close(reader)
+        lowest += done
+        highest += done + 500
+        assert total(bench) >= lowest
+    for pid, reader in steady:
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        os.close(reader)
+    assert lowest + 40_000 <= total(bench) <= highest + 40_000
+    from inapp_monitor.store.check import check_directory
+
+    assert check_directory(bench.data_dir, START).clean
+
+
+def test_a_forked_child_starts_with_nothing(bench: Bench) -> None:
+    """A child does not write what its parent has buffered, and both go on."""
+    bench.put("a", 1)
+    bench.store.flush()
+    bench.put("a", 10)
+
+    def run(_out: int) -> None:
+        bench.put("a", 100)
+        bench.store.flush()
+
+    pid, reader = child(run)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(reader)
+    bench.store.flush()
+    assert bench.get("a") == {START: 111}
+
+
+def test_a_child_forked_while_locks_are_held(bench: Bench) -> None:
+    """Locks that other threads held at the moment of the fork do not stop the child."""
+    bench.put("a", 1)
+    bench.store.flush()
+
+    def run(_out: int) -> None:
+        signal.alarm(20)
+        bench.put("a", 1)
+        bench.store.flush()
+        assert bench.get("a") == {START: 2}
+
+    with bench.store._io_lock, bench.store._buffer.lock:
+        pid, reader = child(run)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(reader)
+
+
+def test_a_stopped_holder_of_the_lock_stops_nobody(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While another process keeps the lock for ever, points wait and the flush returns."""
+    bench.put("a", 1)
+    bench.store.flush()
+
+    def run(out: int) -> None:
+        other = bench.open()
+        other._lock.acquire()
+        os.write(out, b"x")
+        signal.pause()
+
+    pid, reader = child(run)
+    os.read(reader, 1)
+    monkeypatch.setattr("inapp_monitor.store.lock.sleep", lambda _seconds: None)
+    bench.put("a", 1)
+    bench.store.flush()
+    assert bench.get("a") == {START: 2}
+    assert bench.guard.faults == {}
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(reader)
+    bench.store.flush()
+    assert bench.get("a", store=bench.open(read_only=True)) == {START: 2}
+
+
+def test_one_process_leads_until_it_dies(tmp_path: Path) -> None:
+    """Only one is the leader; after a SIGKILL another takes over at its next tick."""
+
+    def run(out: int) -> None:
+        leadership = Leadership(tmp_path)
+        os.write(out, b"1" if leadership.tick() else b"0")
+        signal.pause()
+
+    pid, reader = child(run)
+    assert os.read(reader, 1) == b"1"
+    mine = Leadership(tmp_path)
+    assert not mine.tick()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(reader)
+    assert mine.tick()
+    assert mine.is_leader
+
+
+def test_a_child_of_the_leader_is_no_leader(tmp_path: Path) -> None:
+    """Leadership is not inherited, and a child that ticks does not take it away."""
+    mine = Leadership(tmp_path)
+    assert mine.tick()
+
+    def run(out: int) -> None:
+        os.write(out, b"1" if mine.is_leader or mine.tick() else b"0")
+
+    pid, reader = child(run)
+    assert os.read(reader, 1) == b"0"
+    os.waitpid(pid, 0)
+    os.close(reader)
+    assert mine.tick()
+
+
+def test_a_leader_whose_file_is_deleted_stands_again(tmp_path: Path) -> None:
+    """With the lock file gone, the old leader and a rival settle on one."""
+    mine = Leadership(tmp_path)
+    assert mine.tick()
+    (tmp_path / "leader").unlink()
+
+    def run(out: int) -> None:
+        os.write(out, b"1" if Leadership(tmp_path).tick() else b"0")
+        signal.pause()
+
+    pid, reader = child(run)
+    assert os.read(reader, 1) == b"1"
+    assert not mine.tick()
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(reader)
+    assert mine.tick()
+
+
+def test_no_lock_no_leader(tmp_path: Path) -> None:
+    """Where the directory is missing nobody leads, and nothing is raised."""
+    assert not Leadership(tmp_path / "missing").tick()

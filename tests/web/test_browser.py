@@ -1,0 +1,276 @@
+"""The dashboard in a real browser: nothing breaks, nothing leaves, keys do what the mouse does.
+
+Needs Chromium and the `playwright` package (only its client: no download); skipped without them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_backend import TOKEN, SampleRoute, sample_backend
+from werkzeug.serving import make_server
+
+from inapp_monitor.web.app import WebApp
+from inapp_monitor.web.backend import Backend
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
+
+PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
+PAGES += [
+    "/explore",
+    "/explore?target=requests.status.*",
+    "/status",
+    "/search?q=check",
+    "/?compare=week",
+    "/nowhere",
+    "/?from=wrong",
+]
+#: The network is cut to the loopback interface as well as the tests watch it.
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+class Site:
+    """A dashboard on a port of this machine."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.server = make_server("127.0.0.1", 0, WebApp(backend), threaded=True)
+        self.address = f"http://127.0.0.1:{self.server.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self.server.shutdown()
+        self.thread.join(5)
+        self.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Serves sample dashboards, each made once, and gives their addresses."""
+    sites: dict[str, Site] = {}
+
+    def address(name: str = "plain", **options: Any) -> str:
+        if name not in sites:
+            folder: Path = tmp_path_factory.mktemp(name)
+            sites[name] = Site(sample_backend(folder, **options))
+        return sites[name].address
+
+    yield address
+    for site in sites.values():
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests."""
+    with playwright.sync_playwright() as engine:
+        found = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield found
+        found.close()
+
+
+class Tab:
+    """A page that notes what must not happen."""
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.address = address
+        self.troubles: list[str] = []
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        self.page.on("request", self._asked)
+
+    def _said(self, message: Any) -> None:
+        expected = "Failed to load resource" in message.text  # the 400 and 404 that are asked for
+        if message.type in ("error", "warning") and not expected:
+            self.troubles.append(message.text)
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith(self.address):
+            self.troubles.append(f"request to {request.url}")
+
+    def open(self, path: str) -> Any:
+        self.page.goto(self.address + path)
+        return self.page
+
+    def close(self) -> None:
+        self.context.close()
+        assert not self.troubles
+
+
+@pytest.fixture
+def tab(browser: Any, serve: Callable[..., str]) -> Iterator[Tab]:
+    """A tab of 1440 by 900 on the sample."""
+    made = Tab(browser, serve(), viewport={"width": 1440, "height": 900})
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_load_cleanly_at_any_size(
+    scheme: str, width: int, browser: Any, serve: Callable[..., str]
+) -> None:
+    """No console error, no policy violation, no outside request, nothing wider than the screen."""
+    tab = Tab(browser, serve(), viewport={"width": width, "height": 800}, color_scheme=scheme)
+    for path in PAGES:
+        page = tab.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    tab.close()
+
+
+def test_odd_installations_hold_up(browser: Any, serve: Callable[..., str]) -> None:
+    """Empty, and with many routes of long names, on a phone."""
+    routes = {
+        f"r{n}": SampleRoute("/" + "x" * 190 + f"/{n}", "GET", 0.02, 20 + n) for n in range(60)
+    }
+    for address in (serve("empty", empty=True), serve("many", routes=routes)):
+        tab = Tab(browser, address, viewport={"width": 360, "height": 740})
+        for path in ("/", "/routes", "/errors", "/not-found", "/status"):
+            page = tab.open(f"{path}?from=-15min")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        tab.close()
+
+
+def test_the_fault_is_seen_without_scrolling(tab: Tab) -> None:
+    """Which route, since when, and what to click."""
+    page = tab.open("/")
+    first = page.locator(".verdicts li").first
+    assert first.get_attribute("class") == "crit"
+    assert "/checkout" in first.inner_text()
+    assert "since deploy 2.4.1" in first.inner_text()
+    box = first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 900
+    first.locator("a").click()
+    page.wait_for_url("**/routes/checkout**")
+
+
+def test_hovering_shows_all_values(tab: Tab) -> None:
+    """A crosshair and a box with the time and each series."""
+    page = tab.open("/")
+    chart = page.locator("figure.hover svg[data-chart]").nth(1)
+    chart.hover(position={"x": 300, "y": 60})
+    text = page.locator(".tip").inner_text()
+    for part in ("UTC", "p50", "p95", "p99", "ms"):
+        assert part in text
+    assert page.locator(".cross").count() == 1
+
+
+def test_a_legend_entry_switches_its_series_off(tab: Tab) -> None:
+    """By mouse and by keyboard, and a refresh keeps it."""
+    page = tab.open("/")
+    figure = page.locator("figure.hover").first
+    button = figure.locator(".legend button").first
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert not figure.locator("g.n0").is_visible()
+    button.press("Enter")
+    assert figure.locator("g.n0").is_visible()
+
+
+def test_dragging_zooms_and_back_works(tab: Tab) -> None:
+    """The chosen window is in the address."""
+    page = tab.open("/")
+    box = page.locator("figure.hover svg[data-chart]").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 50, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**from=*until=*")
+    page.go_back()
+    page.wait_for_url(lambda url: "until" not in url)
+
+
+def test_the_keyboard_zooms_too(tab: Tab) -> None:
+    """Arrows move the crosshair, Enter marks both ends."""
+    page = tab.open("/")
+    page.locator("figure.hover svg[data-chart]").first.focus()
+    for key in ("ArrowLeft", "Enter", "Shift+ArrowRight", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url("**from=*until=*")
+
+
+def test_comparing_and_searching(tab: Tab) -> None:
+    """A choice is enough to compare; a slash jumps to the search, Enter searches."""
+    page = tab.open("/")
+    page.select_option(".compare select", "week")
+    page.wait_for_url("**compare=week**")
+    assert page.locator("figure path.ghost").count() >= 2
+    page.wait_for_load_state()
+    page.keyboard.press("/")
+    page.keyboard.type("check")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?**q=check**")
+    assert "/checkout" in page.locator("main").inner_text()
+
+
+def test_the_page_refreshes_itself_until_it_is_paused(tab: Tab) -> None:
+    """Without losing the place of the keyboard; the button stops it."""
+    tab.page.clock.install()
+    page = tab.open("/")
+    page.evaluate("document.querySelector('main').firstElementChild.remove()")
+    page.locator(".verdicts a").nth(1).focus()
+    with page.expect_response(lambda answer: answer.url.endswith("/")):
+        page.clock.run_for(11_000)
+    page.wait_for_function("document.querySelector('main h1') !== null")
+    assert page.evaluate("document.activeElement.closest('.verdicts') !== null")
+    page.locator(".live").click()
+    assert page.locator(".live").get_attribute("aria-pressed") == "false"
+
+
+def test_the_theme_can_be_chosen(tab: Tab) -> None:
+    """Light, dark or the system's; remembered for the next page."""
+    page = tab.open("/")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    button = page.locator("button.theme")
+    button.click()
+    button.click()
+    assert button.inner_text() == "dark"
+    dark = page.evaluate(ground)
+    assert dark != light
+    tab.open("/errors")
+    assert page.evaluate(ground) == dark
+    page.locator("button.theme").click()
+    assert page.evaluate(ground) == light
+
+
+def test_the_page_is_complete_without_script(browser: Any, serve: Callable[..., str]) -> None:
+    """Everything but refresh, hover and zoom."""
+    tab = Tab(browser, serve(), java_script_enabled=False)
+    page = tab.open("/?from=-15min")
+    assert page.locator("svg.chart path.line").count() > 5
+    page.select_option(".compare select", "day")
+    page.locator(".compare button").click()
+    page.wait_for_url("**compare=day**")
+    assert "from=-15min" in page.url
+    tab.close()
+
+
+def test_logging_in_by_hand(browser: Any, serve: Callable[..., str]) -> None:
+    """A wrong token is told; the right one leads to the page that was asked for."""
+    tab = Tab(browser, serve("closed", dev_access=False))
+    page = tab.open("/errors")
+    page.keyboard.type("wrong-token")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]")
+    page.locator("#token").fill(TOKEN)
+    page.locator("#token").press("Enter")
+    page.wait_for_url("**/errors")
+    assert "PaymentError" in page.locator("main").inner_text()
+    tab.close()

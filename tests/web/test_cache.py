@@ -1,0 +1,53 @@
+"""Costly answers are kept in proportion to their cost, cheap ones are always fresh."""
+
+from __future__ import annotations
+
+from inapp_monitor.clock import Clock
+from inapp_monitor.web.cache import Cache
+
+
+class Hand:
+    """A clock that is turned by hand."""
+
+    now = 100.0
+
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: self.now, perf=lambda: self.now)
+
+
+def test_what_took_long_is_kept_for_long() -> None:
+    """A hundred times its cost, up to the limit."""
+    hand = Hand()
+    cache, made = Cache(hand.clock()), []
+
+    def make() -> int:
+        made.append(1)
+        hand.now += 0.1
+        return len(made)
+
+    assert cache.get("x", make) == 1
+    hand.now += 9
+    assert cache.get("x", make) == 1
+    hand.now += 2
+    assert cache.get("x", make) == 2
+    hand.now += 3
+    assert cache.get("y", make, longest_s=1) == 3
+    hand.now += 2
+    assert cache.get("y", make, longest_s=1) == 4
+
+
+def test_what_costs_nothing_is_made_anew() -> None:
+    """So that a small app's page is never stale."""
+    hand = Hand()
+    cache = Cache(hand.clock())
+    values = iter(range(3))
+    assert [cache.get("x", lambda: next(values)) for _ in range(3)] == [0, 1, 2]
+
+
+def test_it_does_not_grow_without_bound() -> None:
+    """However many windows are asked for."""
+    hand = Hand()
+    cache = Cache(hand.clock())
+    for number in range(1_000):
+        cache.get(number, lambda: None)
+    assert len(cache._entries) <= 64

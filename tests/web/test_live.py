@@ -1,0 +1,167 @@
+"""The dashboard over a real monitor: what is done to the app is seen, what is clicked is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from inapp_monitor import Monitor
+
+TOKEN = "live-token-0123456789"
+HTML = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
+
+
+def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Fails at /boom, knows nothing below /missing."""
+    path = environ["PATH_INFO"]
+    if path == "/boom":
+        raise ValueError("kettle is empty")
+    found = not path.startswith("/missing")
+    start_response("200 OK" if found else "404 Not Found", [("Content-Type", "text/plain")])
+    return [b"x"]
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Iterator[Monitor]:
+    """A monitored app that has been used."""
+    made = Monitor(app, data_dir=tmp_path / "data", token=TOKEN, app_name="tea")
+    client = Client(made)
+    for _ in range(20):
+        client.get("/page")
+    client.get("/missing", headers={"Referer": "http://localhost/page"})
+    for _ in range(3):
+        with pytest.raises(ValueError, match="kettle"):
+            client.get("/boom")
+    yield made
+    made.close()
+
+
+def test_the_overview_shows_what_happened(monitor: Monitor) -> None:
+    """Requests, the failing route, the issue and the broken link, on a young installation."""
+    client = Client(monitor)
+    data = client.get("/_metrics/overview.json", headers=HTML).json
+    assert data["totals"]["requests"] == 24
+    assert data["totals"]["errors"] == 3
+    assert data["issues"][0]["message"] == "kettle is empty"
+    assert data["not_found"][0]["path"] == "/missing"
+    assert data["not_found"][0]["guess"] == "broken link of your own"
+    assert data["window"]["until"] - data["window"]["from"] == 900
+    page = client.get("/_metrics/", headers=HTML)
+    assert page.status_code == 200
+    assert "kettle is empty" in page.text
+
+
+def test_an_issue_is_resolved_and_reopened_by_its_buttons(monitor: Monitor) -> None:
+    """By the forms of the page, with the CSRF token in them and the session's cookie."""
+    client = Client(monitor)
+    assert client.get(f"/_metrics/?token={TOKEN}").status_code == 303
+    issue = client.get("/_metrics/errors.json").json["issues"][0]
+    for button, status in (("Resolve", "resolved"), ("Reopen", "open"), ("Mute", "muted")):
+        page = client.get(f"/_metrics/errors/{issue['id']}", headers={"Accept": "text/html"})
+        form = re.search(
+            rf'action="([^"]+)"><input type="hidden" name="csrf" value="([^"]+)">'
+            rf"<button>{button}</button>",
+            page.text,
+        )
+        assert form
+        refused = client.post(form[1], data={"csrf": "wrong"})
+        assert refused.status_code == 403
+        done = client.post(form[1], data={"csrf": form[2]})
+        assert done.status_code == 303
+        assert done.headers["Location"].startswith(f"/_metrics/errors/{issue['id']}")
+        after = client.get(f"/_metrics/errors/{issue['id']}.json").json["issue"]
+        assert after["status"] == status
+
+
+def test_an_unknown_action_is_not_found(monitor: Monitor) -> None:
+    """And a GET does nothing."""
+    client = Client(monitor)
+    issue = client.get("/_metrics/errors.json", headers=HTML).json["issues"][0]["id"]
+    assert client.post(f"/_metrics/errors/{issue}/explode", headers=HTML).status_code == 404
+    assert client.post("/_metrics/errors/nope/resolve", headers=HTML).status_code == 404
+    assert client.get(f"/_metrics/errors/{issue}/resolve", headers=HTML).status_code == 405
+
+
+def test_every_page_loads_over_a_real_store(monitor: Monitor) -> None:
+    """With the stack of the exception and the settings."""
+    client = Client(monitor)
+    issue = client.get("/_metrics/errors.json", headers=HTML).json["issues"][0]["id"]
+    slugs = client.get("/_metrics/routes.json", headers=HTML).json["rows"]
+    pages = ["/", "/routes", "/errors", "/not-found", "/status", "/search?q=boom"]
+    pages += [f"/errors/{issue}", f"/routes/{slugs[0]['slug']}"]
+    for page in pages:
+        for query in ("", "from=-7d", "compare=day", "compare=deploy"):
+            mark = "&" if "?" in page else "?"
+            answer = client.get(f"/_metrics{page}{mark}{query}", headers=HTML)
+            assert answer.status_code == 200, (page, query)
+    text = client.get(f"/_metrics/errors/{issue}", headers=HTML).text
+    assert "kettle is empty" in text
+    assert "test_live.py" in text
+    assert not monitor.guard.faults
+
+
+def test_a_posted_deploy_is_a_line_in_the_charts(monitor: Monitor) -> None:
+    """Marked with its words, and what the page compares with."""
+    client = Client(monitor)
+    event = {"what": "release 7", "tags": ["deploy"]}
+    assert client.post("/_metrics/events/", json=event, headers=HTML).status_code == 200
+    data = client.get("/_metrics/overview.json", headers=HTML).json
+    assert data["charts"]["latency"]["markers"][0]["label"] == "release 7"
+    assert "release 7" in client.get("/_metrics/", headers=HTML).text
+    compared = client.get("/_metrics/?compare=deploy", headers=HTML)
+    assert compared.status_code == 200
+
+
+def test_the_endpoints_of_graphite_are_there(monitor: Monitor) -> None:
+    """Under the same roof, with the same headers."""
+    client = Client(monitor)
+    for path in ("/functions", "/version", "/metrics/index.json", "/tags", "/events/get_data"):
+        answer = client.get(f"/_metrics{path}", headers=HTML)
+        assert answer.status_code == 200, path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", "to begin with"),
+        ("?path=requests", "status"),
+        ("?path=nothing", "Nothing below"),
+        ("?target=requests.status.*", "requests.status.4xx"),
+        ("?target=requests.time.count&target=requests.errors&shape=stacked", "2 series"),
+        ("?target=requests.time.p95&function=movingAverage", "movingAverage("),
+        ("?target=no.such.series", "No series of this name"),
+        ("?target=scale(requests.errors)", "alert"),
+        ("?target=noSuch(requests.errors)", "noSuch"),
+    ],
+)
+def test_any_series_can_be_explored(query: str, shown: str, monitor: Monitor) -> None:
+    """Found in the tree, drawn with functions, with a word on what is wrong."""
+    answer = Client(monitor).get(f"/_metrics/explore{query}", headers=HTML)
+    assert answer.status_code == 200
+    assert shown in answer.text
+    assert not monitor.guard.faults
+
+
+@pytest.mark.parametrize("query", ["function=nope", "shape=pie", "target=a&" * 11])
+def test_an_odd_question_to_explore_is_400(query: str, monitor: Monitor) -> None:
+    """Named, as everywhere."""
+    assert Client(monitor).get(f"/_metrics/explore?{query}", headers=HTML).status_code == 400
+
+
+def test_every_function_can_be_put_around_a_target(monitor: Monitor) -> None:
+    """Its likely arguments are legal, or the page says what is missing; nothing fails."""
+    from inapp_monitor.query.registry import FUNCTIONS
+
+    client = Client(monitor)
+    for name in FUNCTIONS:
+        answer = client.get(
+            f"/_metrics/explore.json?target=requests.time.count&function={name}", headers=HTML
+        )
+        assert answer.status_code == 200, name
+    assert not monitor.guard.faults

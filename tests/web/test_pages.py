@@ -1,0 +1,367 @@
+"""Pages: each loads, has its JSON twin, holds up with nothing, with much and with odd data."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_backend import NOW, TOKEN, NotFoundRow, SampleRoute, sample_backend
+from werkzeug.test import Client
+
+from inapp_monitor.web.app import WebApp
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.routing import Route
+
+PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
+PAGES += ["/status", "/search?q=check", "/explore", "/explore?target=requests.time.p95&path=routes"]
+HTML = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def twin(page: str) -> str:
+    """The JSON address of a page."""
+    path, _, query = page.partition("?")
+    return f"{'/overview' if path == '/' else path}.json" + (f"?{query}" if query else "")
+
+
+class Tags(HTMLParser):
+    """Collects elements with their attributes, and complains about what is not balanced."""
+
+    void = {"meta", "link", "input", "br"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.stack: list[str] = []
+        self.feed(text)
+        assert not self.stack, self.stack
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.void:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_loads_and_obeys_its_own_policy(page: str, client: Client) -> None:
+    """Balanced HTML; no inline script, style or handler; every address is of this host."""
+    answer = client.get(page, headers=HTML)
+    assert answer.status_code == 200
+    for name, attributes in Tags(answer.text).found:
+        assert name != "style"
+        assert name != "script" or attributes["src"]
+        for key, value in attributes.items():
+            assert key != "style"
+            assert not key.startswith("on")
+            if key in ("href", "src", "action"):
+                assert value is not None
+                assert value.startswith(("/", "#")), value
+    assert len(answer.data) < 200_000
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_has_a_json_twin(page: str, client: Client, authorized: Any) -> None:
+    """Under `.json`, and at the page itself for a client that prefers JSON."""
+    answer = client.get(twin(page), headers=authorized)
+    assert answer.mimetype == "application/json"
+    assert isinstance(answer.json, dict)
+    assert "NaN" not in answer.text
+    same = client.get(page, headers={**authorized, "Accept": "application/json"})
+    assert same.json.keys() == answer.json.keys()
+
+
+@pytest.mark.parametrize("page", [*PAGES, "/nowhere", "/?from=x", "/static/monitor.css?x"])
+def test_every_answer_carries_the_security_headers(page: str, client: Client) -> None:
+    """Errors and assets as well; only an asset's cache differs."""
+    answer = client.get(page, headers=HTML)
+    for name, value in HEADERS.items():
+        if not (page.startswith("/static") and name == "Cache-Control"):
+            assert answer.headers[name] == value
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "/checkout" not in p and "a1b2" not in p])
+def test_an_empty_installation_invites(page: str, tmp_path: Path) -> None:
+    """Nothing is recorded yet: every page loads and says what will appear."""
+    client = Client(WebApp(sample_backend(tmp_path, empty=True)))
+    answer = client.get(page, headers=HTML)
+    assert answer.status_code == 200
+    Tags(answer.text)
+    if page == "/":
+        assert "Waiting for the first request" in answer.text
+    assert client.get(twin(page), headers=HTML).status_code == 200
+
+
+def test_five_hundred_routes_with_long_names_hold_up(tmp_path: Path) -> None:
+    """The overview shows the top ones and stays small; the routes page shows them all."""
+    routes = {
+        f"r{n}": SampleRoute("/" + "x" * 190 + f"/<int:id>/{n}", "GET", 0.02, 20 + n)
+        for n in range(500)
+    }
+    client = Client(WebApp(sample_backend(tmp_path, routes=routes)))
+    answer = client.get("/?from=-15min", headers=HTML)
+    assert len(answer.data) < 200_000
+    assert "all 500 routes" in answer.text or re.search(r"all \d{3} routes", answer.text)
+    assert client.get("/routes?from=-15min", headers=HTML).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["from=-15min", "from=-6h", "from=-1d", f"from={NOW - 7200}&until={NOW - 3600}", "compare=day"],
+)
+def test_the_window_is_in_the_address(query: str, client: Client) -> None:
+    """And every link of the page keeps it."""
+    answer = client.get(f"/?{query}", headers=HTML)
+    assert answer.status_code == 200
+    links = [a["href"] for tag, a in Tags(answer.text).found if tag == "a" and a.get("href")]
+    route = next(link for link in links if "/routes/" in (link or ""))
+    for part in query.split("&"):
+        assert part in (route or "")
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("from=yesterdoy", "yesterdoy"),
+        ("from=-1h&until=-2h", "-1h"),
+        ("from=-99y", "-99y"),
+        ("compare=moon", "moon"),
+        ("from=99999999999999999", "99999999999999999"),
+        ("until=<script>", "<script>"),
+    ],
+)
+def test_a_bad_window_is_400_and_names_what_is_wrong(
+    query: str, named: str, client: Client, authorized: Any
+) -> None:
+    """One line for programs, a page with links for people; nothing echoed live."""
+    line = client.get(f"/?{query}", headers=authorized)
+    assert line.status_code == 400
+    assert line.mimetype == "text/plain"
+    assert named in line.text
+    assert len(line.text.strip().splitlines()) == 1
+    page = client.get(f"/?{query}", headers=HTML)
+    assert page.status_code == 400
+    assert "<script>" not in page.text
+    as_json = client.get(f"/overview.json?{query}", headers=authorized)
+    assert named in as_json.json["error"]
+
+
+def test_the_overview_says_what_is_wrong(client: Client, authorized: Any) -> None:
+    """The slow route with its deploy, the failing one, the new issue, the 404s: worst first."""
+    verdicts = client.get("/overview.json", headers=authorized).json["verdicts"]
+    texts = [f"{v['state']} {v['title']} {v['detail']}" for v in verdicts]
+    slow = next(text for text in texts if "is slow" in text)
+    assert "/checkout" in slow
+    assert "since deploy 2.4.1" in slow
+    assert any("1 new issue, 214 times" in text for text in texts)
+    assert any(text.startswith("warn 404s") for text in texts)
+    order = ["crit", "warn", "unknown", "ok"]
+    states = [order.index(v["state"]) for v in verdicts]
+    assert states == sorted(states)
+
+
+def test_a_broken_link_of_the_app_itself_is_told(tmp_path: Path) -> None:
+    """The referer is this very host."""
+    backend = sample_backend(tmp_path)
+    client = Client(WebApp(backend))
+    rows = client.get("/not-found.json", headers=HTML).json["not_found"]
+    assert rows[0]["guess"] == "broken link of your own"
+    assert rows[1]["guess"] == "scanner"
+
+
+def test_counts_of_the_overview_agree_with_the_store(backend: Backend, client: Client) -> None:
+    """The total is the sum of the distribution's slots in the window."""
+    found = backend.store.fetch_distribution("requests.time", NOW - 3600, NOW, NOW)
+    assert found is not None
+    expected = sum(slot.count for slot in found.slots if slot is not None)
+    totals = client.get("/overview.json", headers=HTML).json["totals"]
+    assert totals["requests"] == expected
+
+
+@pytest.mark.parametrize("sort", ["share", "route", "per_min", "p95", "error_rate", "apdex"])
+def test_routes_can_be_sorted(sort: str, client: Client, authorized: Any) -> None:
+    """By any column, by address."""
+    rows = client.get(f"/routes.json?sort={sort}", headers=authorized).json["rows"]
+    values = [row[sort] for row in rows]
+    assert values == sorted(values, reverse=sort not in ("route", "apdex"))
+
+
+def test_a_compared_period_shows_as_a_ghost(client: Client, authorized: Any) -> None:
+    """Shifted to lie under the present one."""
+    data = client.get("/overview.json?compare=week", headers=authorized).json
+    ghost = data["charts"]["throughput"]["series"][-1]
+    assert ghost["name"] == "last week"
+    assert ghost["shape"] == "ghost"
+    assert NOW - 3700 <= ghost["start"] <= NOW - 3000
+
+
+def test_an_issue_shows_its_stack_and_cause(client: Client) -> None:
+    """Latest occurrence: frames, source, locals, request."""
+    text = client.get("/errors/a1b2c3", headers=HTML).text
+    for part in ("caused by", "charge(cart)", "shop/checkout.py:88", "step=2", "(hidden)"):
+        assert part in text
+
+
+def test_hostile_data_never_becomes_live(tmp_path: Path) -> None:
+    """Paths, referers, messages and names are text on every page and in every twin."""
+    attack = '"><script>alert(1)</script><svg/onload=alert(2)>\x00\ud800'
+    backend = sample_backend(
+        tmp_path, routes={"x": SampleRoute(attack, "GET", 1, 10)}, facts={"release": attack}
+    )
+    tracker: Any = backend.tracker
+    issue = tracker.issues[0]
+    issue.type = issue.title = issue.culprit = issue.route = attack
+    issue.events[0]["exceptions"][0]["message"] = attack
+    issue.events[0]["exceptions"][0]["frames"][0]["locals"] = {attack: "</script>" + attack}
+    rows: Any = backend.not_found
+    rows.rows = [NotFoundRow(attack, 3, NOW, NOW, ["javascript:alert(1)", attack])]
+    client = Client(WebApp(backend))
+    for page in ("/", "/routes", "/routes/x", "/errors", "/errors/a1b2c3", "/not-found", "/status"):
+        for path in (page, twin(page)):
+            answer = client.get(path, headers=HTML)
+            assert answer.status_code == 200, path
+            if answer.mimetype == "text/html":
+                assert "<script>alert" not in answer.text
+                assert "<svg/onload" not in answer.text
+                assert 'href="javascript' not in answer.text
+            else:
+                json.loads(answer.text)
+
+
+def test_our_own_failure_stays_here(backend: Backend) -> None:
+    """A page that raises answers 500, is noted, and after too many times is switched off."""
+
+    def broken(*_: object) -> Any:
+        raise RuntimeError("secret detail")
+
+    client = Client(WebApp(backend, further=[Route("/status", broken)]))
+    first = client.get("/status", headers=HTML)
+    assert first.status_code == 500
+    assert "secret detail" not in first.text
+    assert "page /status" in backend.guard.faults
+    assert client.get("/", headers=HTML).status_code == 200
+    for _ in range(30):
+        last = client.get("/status", headers=HTML)
+    assert last.status_code == 503
+
+
+def test_even_a_backend_that_cannot_answer_is_survived(backend: Backend) -> None:
+    """Everything raises: 500 with headers, never an exception for the server."""
+
+    def fail(*_: object, **__: object) -> Any:
+        raise OSError("disk gone")
+
+    store: Any = backend.store
+    store.leaves = store.fetch = store.status = fail
+    backend.refresh = fail
+    client = Client(WebApp(backend))
+    for page in PAGES:
+        answer = client.get(page, headers=HTML)
+        assert answer.status_code == 500
+        assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("HEAD", "/", 200),
+        ("OPTIONS", "/", 204),
+        ("POST", "/", 405),
+        ("PUT", "/routes", 405),
+        ("DELETE", "/errors/a1b2c3", 405),
+        ("TRACE", "/", 405),
+        ("HEAD", "/nowhere", 404),
+        ("GET", "", 303),
+        ("GET", "/routes/nope", 404),
+        ("GET", "/errors/nope", 404),
+        ("GET", "/routes/checkout?method=PUT", 400),
+        ("GET", "/?" + "a=1&" * 300, 400),
+        ("GET", "/?q=" + "x" * 20_000, 400),
+        ("GET", "/" + "x" * 5_000, 414),
+    ],
+)
+def test_methods_and_limits(method: str, path: str, status: int, client: Client) -> None:
+    """What is not for reading is refused, what is too much is not read."""
+    answer = client.open(path, method=method, headers=HTML)
+    assert answer.status_code == status
+    if method == "HEAD":
+        assert answer.data == b""
+    if status == 405:
+        assert "GET" in answer.headers["Allow"]
+
+
+def test_an_action_needs_the_header_token_or_our_own_form(backend: Backend) -> None:
+    """A cookie alone changes nothing: same origin and the CSRF token belong to it."""
+    from werkzeug.wrappers import Response
+
+    done: list[str] = []
+
+    def act(*_: object) -> Response:
+        done.append("x")
+        return Response("done")
+
+    action = Route("/act", act, methods=("POST",), changes_state=True)
+    app = WebApp(backend, further=[action])
+    client = Client(app)
+    client.get(f"/?token={TOKEN}")
+    assert client.post("/act").status_code == 403
+    assert client.post("/act", headers={"X-CSRF-Token": "x"}).status_code == 403
+    access = app.gate.check({"HTTP_COOKIE": _cookie(client, app)})
+    token = app.gate.csrf_token(access)
+    evil = {"X-CSRF-Token": token, "Origin": "http://evil.example"}
+    assert client.post("/act", headers=evil).status_code == 403
+    cross = {"X-CSRF-Token": token, "Sec-Fetch-Site": "cross-site"}
+    assert client.post("/act", headers=cross).status_code == 403
+    assert not done
+    assert client.post("/act", headers={"X-CSRF-Token": token}).status_code == 200
+    assert client.post("/act", data={"csrf": token}).status_code == 200
+    assert client.post("/act", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def _cookie(client: Client, app: WebApp) -> str:
+    cookie = client.get_cookie(app.gate.cookie_name)
+    assert cookie is not None
+    return f"{cookie.key}={cookie.value}"
+
+
+def test_assets_come_from_memory_and_are_kept_by_the_browser(client: Client) -> None:
+    """Open to everybody, versioned, immutable; no other file can be had."""
+    page = client.get("/", headers=HTML).text
+    for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', page):
+        answer = client.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["Cache-Control"]
+        again = client.get(address, headers={"If-None-Match": answer.headers["ETag"]})
+        assert again.status_code == 304
+    for path in ("/static/", "/static/__init__.py", "/static/../app.py", "/static/%2e%2e/app.py"):
+        assert client.get(path).status_code == 401
+        assert client.get(path, headers=HTML).status_code == 404
+
+
+def test_links_stay_below_the_mount(backend: Backend) -> None:
+    """Under any SCRIPT_NAME."""
+    client = Client(WebApp(backend))
+    page = client.get("/", headers=HTML, base_url="http://localhost/a/_metrics")
+    for tag, attributes in Tags(page.text).found:
+        for key in ("href", "src", "action"):
+            value = attributes.get(key)
+            if value and not value.startswith("#"):
+                assert value.startswith("/a/_metrics/"), (tag, value)
