@@ -2,7 +2,7 @@
 
     cluster.py GRAPHITE_ROOT BASE_URL SETUP.json GOLDEN.jsonl...
 
-Runs in the environment that `venv.sh` made. Every recorded target is rendered by graphite-web, which
+Runs in the environment that `venv.sh` made. graphite-web renders every recorded target and
 asks BASE_URL for the series; what differs from the recorded answer is printed. Exit status 0 if
 nothing does.
 """
