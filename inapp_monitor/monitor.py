@@ -30,6 +30,7 @@ from inapp_monitor.guard import Guard
 from inapp_monitor.integrations import logging as error_channels
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.issues.tracker import BeforeSend
+from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
@@ -107,7 +108,6 @@ class Monitor(Calls):
         self._saved_routes = 0
         self._root_url: str | None = None
         self._unhook: Callable[[], None] | None = None
-        self._live: set[Exchange] = set()
         self._make_locks()
         self._make_parts()
         self.tracker.before_send = before_send
@@ -115,7 +115,7 @@ class Monitor(Calls):
         self._handle = (
             middleware.build(
                 *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve),
-                live=self._live,
+                live=self._live_requests.exchanges,
             )
             if self.settings.enabled
             else app
@@ -145,6 +145,7 @@ class Monitor(Calls):
         self.put = self.recorder.pending.append
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
+        self._live_requests = LiveRequests(settings.data_dir, clock)
         self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
 
     def _connect_frameworks(
@@ -271,6 +272,7 @@ class Monitor(Calls):
         self._ticker = None
         self._web = None
         self.recorder.forked()
+        self._live_requests.forked()
 
     def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
@@ -309,6 +311,7 @@ class Monitor(Calls):
             ("recorder", self._fold),
             ("store", self.store.flush),
             ("route names", self._save_route_names),
+            ("workers", self._look_after_workers),
             ("issues", self.tracker.flush),
             ("404 table", self._flush_not_found),
             ("database", self.database.write_pending),
@@ -337,7 +340,9 @@ class Monitor(Calls):
     def _fold(self) -> None:
         folded = self.recorder.fold()
         batch = self.recorder.take()
-        batch.scalars.extend(self._own_numbers.take(int(self._clock.wall())))
+        now = int(self._clock.wall())
+        batch.scalars.extend(self._own_numbers.take(now))
+        batch.scalars.extend(self._live_requests.in_flight(now))
         self.store.add(batch)
         signals = _loaded_signals()
         if signals is not None:
@@ -360,6 +365,14 @@ class Monitor(Calls):
             self.recorder.adopt_routes(self._route_names.save_new(dict(table.slugs)))
             self._saved_routes = len(table.slugs)
 
+    def _look_after_workers(self) -> None:
+        """Show the others what this process is doing, and tell what killed one of them."""
+        self._live_requests.report()
+        for killed in self._live_requests.take_dead():
+            self.tracker.capture_message(
+                killed.message, template=killed.template, kind="WorkerDied", route=killed.route
+            )
+
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
@@ -370,6 +383,7 @@ class Monitor(Calls):
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         self.tick()
+        self._live_requests.leave()
         self.store.close()
         self.database.close()
         self._pid = 0
@@ -433,6 +447,8 @@ class Monitor(Calls):
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
             ],
+            "live": self._live_requests.rows(),
+            "slowest": recorder.slowest.rows(self._clock.wall()),
             "ticker": "thread" if self._ticker is not None else "requests",
         }
 

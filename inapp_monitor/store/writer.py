@@ -71,7 +71,10 @@ class Writer:
 
     def note_damage(self, path: Path, what: str) -> None:
         """A file was moved aside or mended."""
-        self.damaged.append(f"{path.name}: {what}")
+        text = f"{path.name}: {what}"
+        if text in self.damaged:
+            return
+        self.damaged.append(text)
         self._guard.failed(f"store file {path.name}", FormatError(what))
 
     def flush(self, *, force: bool = False) -> None:
