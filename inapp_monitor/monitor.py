@@ -438,12 +438,13 @@ class Monitor(Calls):
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
             self._forked()
-        if self._unhook is not None:
-            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         self.tick()
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
         self._live_requests.leave()
         self.store.close()
         self.database.close()
