@@ -21,9 +21,12 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     path = environ["PATH_INFO"]
     if path == "/chain":
         try:
-            {}["voucher"]
+            environ["found"] = {}["voucher"]
         except KeyError as error:
             raise LookupError("no such voucher") from error
+    if path.startswith("/chian"):
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b""]
     if path == "/attack":
         attack = {ATTACK: ATTACK}
         raise ValueError(ATTACK, attack)
@@ -208,6 +211,16 @@ def test_wrong_input_is_refused(visitor: Visitor) -> None:
     assert visitor.post("/errors", action="explode", issue=issue).status_code == 404
     assert visitor.post("/errors", action="resolve", issue="nosuch").status_code == 303
     assert visitor.issue()["status"] == "open"
+
+
+def test_a_404_names_the_route_that_was_meant(visitor: Visitor) -> None:
+    """The existing route that is spelled most alike."""
+    visitor.client.get("/chain/", headers=HTML)
+    visitor.fail()
+    visitor.client.get("/chian")
+    rows = visitor.json("/not-found.json")["not_found"]
+    assert {row["path"]: row["nearest"] for row in rows}["/chian"] == "/chain"
+    assert "meant <code>/chain</code>?" in visitor.page("/not-found")
 
 
 def test_hostile_texts_are_inert(visitor: Visitor) -> None:

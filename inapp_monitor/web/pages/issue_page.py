@@ -168,7 +168,8 @@ def _marked(frame: Mapping[str, Any]) -> dict[str, Any]:
         return {**frame, "marked": None}
     line = text.failing_line(frame)
     begin, end = text.caret_columns(frame, line)
-    marked = [line[:begin], line[begin:end], line[end:]] if end > begin else None
+    whole = line[begin:end].strip() == line.strip()
+    marked = [line[:begin], line[begin:end], line[end:]] if end > begin and not whole else None
     return {**frame, "marked": marked}
 
 
