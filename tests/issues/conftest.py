@@ -60,6 +60,16 @@ class Monitor:
 MakeMonitor = Callable[..., Monitor]
 
 
+class Record:
+    """What the request path keeps of a request."""
+
+    starts = iter(range(10**9))
+
+    def __init__(self, environ: dict[str, Any] | None) -> None:
+        self.environ = environ
+        self.start = next(self.starts)
+
+
 @pytest.fixture
 def make_monitor(tmp_path: Path) -> MakeMonitor:
     """Make a monitor over the test's directory; several share it as worker processes would."""
@@ -90,7 +100,7 @@ def monitor(make_monitor: MakeMonitor) -> Monitor:
 @pytest.fixture(autouse=True)
 def fresh_scope() -> None:
     """Each test is a request of its own that said nothing."""
-    scope.enter_request(object())
+    scope.enter_request(Record(None))
 
 
 def environ(**more: Any) -> dict[str, Any]:

@@ -61,9 +61,13 @@ def test_an_unknown_setting_is_refused_with_the_nearest_match(tmp_path: Path) ->
 
 
 def test_disabled_hands_every_request_to_the_app(make: Make, visit: Visit, tmp_path: Path) -> None:
-    """Nothing is recorded, nothing is written, `/_metrics` belongs to the app."""
+    """Nothing is recorded, nothing starts or is written, `/_metrics` belongs to the app."""
     monitor = make(enabled=False)
     assert visit(monitor, "/_metrics/") == b"hello"
+    monitor.incr("signups")
+    with monitor.timer("work.time"):
+        pass
+    assert not [t for t in threading.enumerate() if t.name == "inapp-monitor"]
     assert list(tmp_path.iterdir()) == []
 
 
