@@ -23,6 +23,7 @@ from threading import get_ident
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from inapp_monitor.clock import thread_time
+from inapp_monitor.current_request import enter
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
 RECORD_KEY = "inapp_monitor.request"
@@ -291,7 +292,8 @@ class Exchange:
 
     def close(self) -> None:
         """Called by the server when it is done: the end of the request."""
-        if self.environ is None:
+        environ = self.environ
+        if environ is None:
             return
         body = self.body
         error = exception()  # servers close in a finally: an error while streaming is here
@@ -307,8 +309,16 @@ class Exchange:
                 close()
         except BaseException as close_error:
             self.capture(close_error)
+            self.finish()
             raise
-        finally:
+        if self.sample is None and self.error is None and self.outer is None:
+            end = self.clock()  # `finish`, of which only this is needed as a rule: a call less
+            self.environ = None
+            self.live.discard(self)
+            method, path = environ.get("REQUEST_METHOD", ""), self.path[:MAX_PATH_LENGTH]
+            self.put((method, self.route, self.status, self.start, end, False, path, self.size))
+            self._start_response = _too_late
+        else:
             self.finish()
 
 
@@ -461,9 +471,13 @@ def build(
                 exchange.size = exchange._iterator = None
                 exchange.path = path
                 exchange.script_name = environ.get("SCRIPT_NAME", "")
-                exchange.outer = environ.get(RECORD_KEY)
-                environ[RECORD_KEY] = exchange
+                exchange.outer = None
+                outer = environ.setdefault(RECORD_KEY, exchange)
+                if outer is not exchange:  # a monitor further out, or an environ used again
+                    exchange.outer = outer
+                    environ[RECORD_KEY] = exchange
                 begin(exchange)
+                enter(exchange)
         except Exception as error:  # noqa: BLE001  # an environ beyond PEP 3333: only the app knows
             hooks.broke(error)
             return app(environ, start_response)

@@ -20,7 +20,7 @@ from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
 from inapp_monitor.query.registry import FUNCTIONS, Function, Groups, bind
 from inapp_monitor.query.request import Budget, RenderRequest
 from inapp_monitor.query.series import Floats, Normalized, Series
-from inapp_monitor.query.sources import Source, Window
+from inapp_monitor.query.sources import Slots, Source, Window
 from inapp_monitor.query.tagged import select
 
 functions.load()
@@ -91,6 +91,25 @@ class Context:
         if not self.request.own_consolidation:
             node = grammar.without_pipes(node)
         return self._in_window(start, end)._as_series(node, values)
+
+    def first_path(self) -> str:
+        """The first argument of the running function as the path that it is.
+
+        Raises:
+            QueryError: it is something else.
+        """
+        if self._first is None or not isinstance(self._first[0], Path):
+            raise QueryError("the first argument must be a path")
+        text = self._first[0].text
+        for name, value in self._first[1].items():
+            text = text.replace(f"${name}", str(value))
+        return text
+
+    def distribution(self, path: str) -> Slots | None:
+        """The histograms of a distribution in the present window."""
+        slots = self.source.distribution(path, self._window())
+        self.budget.spend(len(slots.histograms) if slots else 0)
+        return slots
 
     def evaluate_text(self, target: str) -> list[Series]:
         """Another target, over the same window."""

@@ -33,6 +33,7 @@ EXPECTATIONS = {
     "interval": "an interval such as '5min' in quotes",
     "node": "the number of a node",
     "nodeOrTag": "the number of a node or a tag name in quotes",
+    "path": "the path of a distribution",
     "seriesList": "a series list",
     "seriesLists": "groups of series, as mapSeries() makes them",
     "string": "a text in quotes",
@@ -220,6 +221,8 @@ def convert(f: Function, param: Param, value: Any) -> Any:
         return False
     if value is None and param.default is None and not param.required and not param.multiple:
         return None
+    if isinstance(value, bool) and any(value is option for option in param.options):
+        return value
     try:
         converted = _CONVERTERS[param.type](value, param)
     except (TypeError, ValueError, OverflowError):
@@ -335,6 +338,13 @@ def _to_groups(value: Any, _param: Param) -> list[list[Series]]:
     raise TypeError
 
 
+def _to_path(value: Any, _param: Param) -> str:
+    """A text; an unquoted path comes as the series that it matches, and is looked up later."""
+    if isinstance(value, list):
+        return ""
+    return _to_text(value, _param)
+
+
 def _to_any(value: Any, param: Param) -> Any:
     if isinstance(value, list):
         return _to_series_list(value, param)
@@ -364,6 +374,7 @@ _CONVERTERS: dict[str, Callable[[Any, Param], Any]] = {
     "node": _to_integer,
     "nodeOrTag": _to_node,
     "seriesList": _to_series_list,
+    "path": _to_path,
     "seriesLists": _to_groups,
     "string": _to_text,
     "tag": _to_text,

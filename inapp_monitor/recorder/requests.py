@@ -150,14 +150,11 @@ class RequestCells:
 
 def _lengths(sizes: list[object]) -> list[float]:
     """Content-Length values as numbers; what is none is left out."""
-    try:
-        return [float(int(size)) for size in sizes if len(size) < _DIGITS]  # type: ignore[call-overload, arg-type]
-    except (TypeError, ValueError):
-        return [
-            float(size)
-            for size in sizes
-            if isinstance(size, str) and len(size) < _DIGITS and size.isdecimal()
-        ]
+    return [
+        float(size)
+        for size in sizes
+        if isinstance(size, str) and size.isdecimal() and len(size) < _DIGITS
+    ]
 
 
 def _plain(value: object) -> str | None:

@@ -13,6 +13,7 @@ _MODULES = (
     "filter_series",
     "forecast",
     "graph",
+    "heatmap",
     "grouping",
     "percent",
     "sorting",

@@ -69,7 +69,7 @@ class LineGraph(TimeGraph):
         low = min(low, 0.0) * _HEADROOM if options.y_min is None else options.y_min
         high = max(high, 0.0) * _HEADROOM if options.y_max is None else options.y_max
         if not high - low > abs(low) * 1e-9:
-            high = low + (abs(low) or 1.0)
+            high = low + (abs(low) or 1.0) * _HEADROOM
         return start, end, low, high
 
     def _footer_height(self) -> int:

@@ -24,6 +24,8 @@ _LINE_MODES = ("slope", "staircase", "connected")
 _AREA_MODES = ("none", "first", "all", "stacked")
 _FONT = "font-family='system-ui, sans-serif' font-size='11'"
 _LEGEND_ROW = 16
+#: Values beyond this are not drawn: their differences overflow.
+_HUGE = 1e300
 _LEGEND_MOST = 40
 
 
@@ -110,7 +112,8 @@ def _lines(series_list: Sequence[Series], options: Options) -> list[_Line]:
     stacks: dict[bool, Floats] = {}
     lines: list[_Line] = []
     for i, s in enumerate(series_list):
-        values = np.where(np.isfinite(s.values), s.values, np.nan)
+        with np.errstate(invalid="ignore"):
+            values = np.where(np.abs(s.values) < _HUGE, s.values, np.nan)
         if options.flag("drawNullAsZero"):
             values = np.nan_to_num(values)
         colour = parse_colour(s.options.get("color")) or palette[i % len(palette)]

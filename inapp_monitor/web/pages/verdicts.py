@@ -106,7 +106,8 @@ def _errors(traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if not count:
         return verdict("unknown", "Errors", "no requests in this period", "/errors", "errors")
     rate = 100 * min(failed / count, 1.0)
-    text = f"{human.value(rate, 'percent')} of {human.count(count)} requests failed"
+    share = human.value(rate, "percent") if failed else "none"
+    text = f"{share} of {human.count(count)} requests failed"
     failing = [
         row
         for row in rows

@@ -1,0 +1,147 @@
+"""Requests that are being answered right now, in all workers, and those that killed theirs.
+
+The request path keeps its exchanges in a set, one C call to enter and one to leave; this looks at
+it once a tick and shares what it sees by `workers`. A worker that was killed (out of memory, by a
+watchdog, by `kill -9`) cannot tell; another one finds its row and tells what it was answering. What
+is told is at most a tick old: a request may have ended since.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inapp_monitor.clock import Clock
+from inapp_monitor.middleware import Environ, Exchange
+from inapp_monitor.points import Method, Scalar
+from inapp_monitor.recorder.routes import method_name
+from inapp_monitor.workers import Workers
+
+#: Rows of one process that are shown, the oldest requests first.
+MAX_ROWS = 20
+#: A request that has not ended for so long is forgotten: its server may have dropped it.
+FORGOTTEN_AFTER_S = 6 * 3600.0
+#: Seconds between two looks for dead workers.
+DEAD_INTERVAL_S = 2.0
+
+
+class Killed(NamedTuple):
+    """A request whose worker died.
+
+    Attributes:
+        message: For people.
+        template: The same for all such requests of a route.
+        route: The template or the path.
+    """
+
+    message: str
+    template: str
+    route: str
+
+
+class LiveRequests:
+    """What one process is answering.
+
+    Attributes:
+        exchanges: Filled and emptied by the request path, in any thread.
+
+    *Threads:* the rest is for the ticking thread.
+    """
+
+    def __init__(self, data_dir: Path, clock: Clock) -> None:
+        self.exchanges: set[Exchange] = set()
+        self._workers = Workers(data_dir)
+        self._clock = clock
+        self._gauge_was_zero = True
+        self._looked_for_dead = float("-inf")
+
+    def forked(self) -> None:
+        """In a child process: the requests under way are the parent's."""
+        self.exchanges.clear()
+        self._workers.forked()
+        self._looked_for_dead = float("-inf")
+
+    def report(self) -> None:
+        """Share what this process is doing.
+
+        Raises:
+            OSError: the files cannot be written.
+        """
+        now = self._clock.perf()
+        for exchange in list(self.exchanges):
+            if now - exchange.start > FORGOTTEN_AFTER_S:
+                self.exchanges.discard(exchange)
+        rows = self._own_rows()
+        facts = {"pid": os.getpid(), "count": len(self.exchanges), "live": rows}
+        self._workers.write(facts)
+
+    def take_dead(self) -> list[Killed]:
+        """Requests whose worker died meanwhile; each is told by one worker.
+
+        Raises:
+            OSError: the files cannot be read.
+        """
+        now = self._clock.perf()
+        if now - self._looked_for_dead < DEAD_INTERVAL_S:
+            return []
+        self._looked_for_dead = now
+        return [
+            _killed(facts.get("pid"), row)
+            for facts in self._workers.take_dead()
+            for row in facts.get("live", ())
+        ]
+
+    def in_flight(self, now: int) -> list[Scalar]:
+        """How many requests all workers are answering, as a gauge; nothing while it stays zero."""
+        count = len(self.exchanges) + sum(int(facts.get("count", 0)) for facts in self._others())
+        if not count and self._gauge_was_zero:
+            return []
+        self._gauge_was_zero = not count
+        return [Scalar("requests.in_flight", now, float(count), Method.MAX)]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The requests under way in all workers, the oldest first."""
+        found = [{"pid": os.getpid(), **row} for row in self._own_rows()]
+        for facts in self._others():
+            found += [{"pid": facts.get("pid"), **row} for row in facts.get("live", ())]
+        now = self._clock.wall()
+        for row in found:
+            row["age_s"] = round(max(0.0, now - row["started"]), 3)
+        return sorted(found, key=lambda row: -float(row["age_s"]))
+
+    def leave(self) -> None:
+        """This process ends properly."""
+        self._workers.leave()
+
+    def _others(self) -> list[dict[str, Any]]:
+        try:
+            return self._workers.others()
+        except (OSError, ValueError):  # a file that is gone or foreign: the own rows remain
+            return []
+
+    def _own_rows(self) -> list[dict[str, Any]]:
+        epoch = self._clock.wall() - self._clock.perf()
+        oldest = sorted(self.exchanges, key=lambda exchange: exchange.start)[:MAX_ROWS]
+        return [row for exchange in oldest if (row := _row(exchange, epoch)) is not None]
+
+
+def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
+    """One request as plain data; None when it has ended meanwhile."""
+    environ: Environ | None = exchange.environ
+    if environ is None:
+        return None
+    route = getattr(exchange.route, "rule", exchange.route)
+    return {
+        "method": method_name(environ.get("REQUEST_METHOD")),
+        "path": f"{exchange.script_name}{exchange.path}"[:200],
+        "route": route[:200] if isinstance(route, str) else None,
+        "started": round(epoch + exchange.start, 3),
+    }
+
+
+def _killed(pid: object, row: dict[str, Any]) -> Killed:
+    route = str(row.get("route") or row.get("path"))
+    request = f"{row.get('method')} {row.get('path')}"
+    message = f"worker {pid} died while it answered {request}, begun at {row.get('started')}"
+    return Killed(message, f"worker died while it answered {row.get('method')} {route}", route)

@@ -1,0 +1,197 @@
+"""What each worker process is doing, readable by all of them, and who died without a word.
+
+The file `DATA_DIR/workers` has a fixed number of rows of fixed size; a process owns one for its
+life by a POSIX lock on one byte of `workers.lock`, which the kernel frees however the process ends.
+A row that is not empty and whose lock is free belongs to a process that was killed: what it was
+answering when it last wrote is what may have killed it. A process that ends properly empties its
+row. It must not know what the facts in a row mean.
+
+`lockf` locks belong to the process and go when *any* descriptor of the file is closed, hence one
+descriptor for all monitors of a directory in a process. Reading and writing rows is `pread` and
+`pwrite`: a full disk is an OSError, a torn row fails its checksum.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from inapp_monitor import datadir
+
+FILE_NAME = "workers"
+#: Processes that can have a row; further ones go without.
+MAX_WORKERS = 128
+ROW_BYTES = 16_384
+_HEADER = struct.Struct("<II")  # length, crc32
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Workers:
+    """The rows of one data directory.
+
+    Args:
+        data_dir: The directory; made when the first row is written.
+
+    *Threads:* for one thread at a time.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = data_dir
+        self._file = -1
+        self._locks: _Locks | None = None
+        self._row = -1
+        self._written: bytes = b""
+        self._pid = 0
+
+    def write(self, facts: Mapping[str, Any]) -> None:
+        """Make `facts` (what JSON can hold, `pid` among them) this process's row.
+
+        Nothing is written when they are what they were; what does not fit is not written either.
+
+        Raises:
+            OSError: the files cannot be opened or written.
+        """
+        data = json.dumps(facts, separators=(",", ":")).encode()
+        if len(data) > ROW_BYTES - _HEADER.size:
+            raise ValueError(f"{len(data)} bytes do not fit into a worker's row")
+        self._open()
+        if self._row >= 0 and data != self._written:
+            self._put(self._row, data)
+            self._written = data
+
+    def others(self) -> list[dict[str, Any]]:
+        """The rows of all other processes that live.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        if self._pid != os.getpid():
+            return []
+        rows = (self._get(number) for number in self._used() if number != self._row)
+        return [facts for facts in rows if facts]
+
+    def take_dead(self) -> list[dict[str, Any]]:
+        """The last words of processes that died without emptying their row; each is told once.
+
+        Raises:
+            OSError: the files cannot be read or written.
+        """
+        if self._locks is None or self._pid != os.getpid():
+            return []
+        dead = []
+        for number in self._used():
+            if number != self._row and self._get(number) and self._locks.take(number):
+                try:
+                    facts = self._get(number)  # as it is under the lock
+                    self._put(number, b"")
+                finally:
+                    self._locks.give_back(number)
+                if facts:
+                    dead.append(facts)
+        return dead
+
+    def leave(self) -> None:
+        """Empty the row: this process ends properly."""
+        if self._pid != os.getpid() or self._locks is None:
+            return
+        if self._row >= 0:
+            self._put(self._row, b"")
+            self._locks.give_back(self._row)
+        os.close(self._file)
+        self._forget()
+
+    def forked(self) -> None:
+        """In a child process: the row is the parent's."""
+        if self._file >= 0 and self._pid != os.getpid():
+            os.close(self._file)
+            self._forget()
+
+    def _forget(self) -> None:
+        self._file = self._row = -1
+        self._written = b""
+        self._locks = None
+        self._pid = 0
+
+    def _open(self) -> None:
+        if self._pid == os.getpid():
+            return
+        self.forked()
+        datadir.prepare(self._directory)
+        self._file = os.open(self._directory / FILE_NAME, _FLAGS, 0o600)
+        self._locks = _Locks.of(self._directory / f"{FILE_NAME}.lock")
+        self._pid = os.getpid()
+        for number in range(MAX_WORKERS):
+            # A row that somebody left behind is for `take_dead` first, unless all others are taken.
+            if not self._get(number) and self._locks.take(number):
+                self._row = number
+                break
+
+    def _used(self) -> range:
+        return range(min(MAX_WORKERS, -(-os.fstat(self._file).st_size // ROW_BYTES)))
+
+    def _get(self, number: int) -> dict[str, Any] | None:
+        """A row; None when it is empty or damaged."""
+        head = os.pread(self._file, _HEADER.size, number * ROW_BYTES)
+        if len(head) < _HEADER.size or head == bytes(_HEADER.size):
+            return None
+        length, checksum = _HEADER.unpack(head)
+        data = os.pread(self._file, min(length, ROW_BYTES), number * ROW_BYTES + _HEADER.size)
+        if len(data) != length or zlib.crc32(data) != checksum:
+            return None
+        facts = json.loads(data)
+        return facts if isinstance(facts, dict) else None
+
+    def _put(self, number: int, data: bytes) -> None:
+        head = _HEADER.pack(len(data), zlib.crc32(data) if data else 0)
+        os.pwrite(self._file, head + data, number * ROW_BYTES)
+
+
+class _Locks:
+    """The lock file of a directory in this process: one descriptor for all who need it."""
+
+    _of_process: dict[tuple[int, str], _Locks] = {}
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, _FLAGS, 0o600)
+        self._mine: set[int] = set()
+
+    @classmethod
+    def of(cls, path: Path) -> _Locks:
+        """The locks of a path; those of a parent process are let go."""
+        pid = os.getpid()
+        for key in [key for key in cls._of_process if key[0] != pid]:
+            os.close(cls._of_process.pop(key)._descriptor)
+        key = (pid, os.path.realpath(path))
+        locks = cls._of_process.get(key)
+        if locks is None or not _same_file(locks._descriptor, path):
+            locks = cls._of_process[key] = cls(path)
+        return locks
+
+    def take(self, number: int) -> bool:
+        """Lock a row; False when it is somebody's, in this process too."""
+        if number in self._mine:
+            return False
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except OSError:
+            return False
+        self._mine.add(number)
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Unlock a row."""
+        self._mine.discard(number)
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, number)
+
+
+def _same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False

@@ -1,0 +1,215 @@
+"""Rows of worker processes: read by all, owned by one, and telling of the dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inapp_monitor.live_requests import DEAD_INTERVAL_S, FORGOTTEN_AFTER_S, LiveRequests
+from inapp_monitor.testing import FakeClock
+from inapp_monitor.workers import FILE_NAME, MAX_WORKERS, ROW_BYTES, Workers
+from tests.middleware.battery import Witness, environ_of
+
+#: Another process: writes a row, says so, and waits for a line before it ends properly.
+PROCESS = """
+import sys
+from pathlib import Path
+from inapp_monitor.workers import Workers
+workers = Workers(Path(sys.argv[1]))
+workers.write({"pid": "other", "live": [{"method": "GET", "path": "/x", "route": "/slow"}]})
+print("written", flush=True)
+sys.stdin.readline()
+workers.leave()
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A second worker process that has a row."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_rows_are_read_by_the_others(tmp_path: Path, other: Any) -> None:
+    """A process sees the rows of all others, not its own."""
+    workers = Workers(tmp_path)
+    workers.write({"pid": 1})
+    assert [facts["pid"] for facts in workers.others()] == ["other"]
+    assert workers.take_dead() == []
+
+
+def test_a_killed_process_is_told_once(tmp_path: Path, other: Any) -> None:
+    """What was in the row of a killed process is told to one of the others."""
+    first, second = Workers(tmp_path), Workers(tmp_path)
+    first.write({"pid": 1})
+    second.write({"pid": 2})
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    dead = first.take_dead()
+    assert [facts["pid"] for facts in dead] == ["other"]
+    assert second.take_dead() == []
+    assert first.take_dead() == []
+    assert [facts["pid"] for facts in first.others()] == [2]
+
+
+def test_a_proper_end_tells_nothing(tmp_path: Path, other: Any) -> None:
+    """A process that ends properly empties its row."""
+    workers = Workers(tmp_path)
+    workers.write({"pid": 1})
+    other.communicate("end\n")
+    assert (workers.take_dead(), workers.others()) == ([], [])
+
+
+def test_the_next_start_tells_of_the_last(tmp_path: Path, other: Any) -> None:
+    """When nobody was left to tell, the next process of the directory does."""
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    workers = Workers(tmp_path)
+    workers.write({"pid": 1})
+    assert [facts["pid"] for facts in workers.take_dead()] == ["other"]
+
+
+def test_two_monitors_of_one_process_have_two_rows(tmp_path: Path) -> None:
+    """Locks of one process do not exclude one another; its monitors still do not share a row."""
+    first, second = Workers(tmp_path), Workers(tmp_path)
+    first.write({"pid": 1})
+    second.write({"pid": 2})
+    assert [facts["pid"] for facts in first.others()] == [2]
+    first.leave()
+    assert second.take_dead() == []
+    assert second.others() == []
+
+
+def test_a_forked_child_has_a_row_of_its_own(tmp_path: Path) -> None:
+    """A child takes another row, and its end does not free the parent's."""
+    workers = Workers(tmp_path)
+    workers.write({"pid": "parent"})
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            workers.forked()
+            workers.write({"pid": "child"})
+            status = 0 if [f["pid"] for f in workers.others()] == ["parent"] else 2
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert [facts["pid"] for facts in workers.take_dead()] == ["child"]
+    descriptors = open_descriptors()
+    workers.leave()
+    assert open_descriptors() < descriptors
+
+
+def test_unchanged_facts_are_not_written(tmp_path: Path) -> None:
+    """An idle worker leaves the disk alone; the file does not grow."""
+    workers = Workers(tmp_path)
+    workers.write({"pid": 1})
+    path = tmp_path / FILE_NAME
+    before = path.stat().st_mtime_ns
+    workers.write({"pid": 1})
+    assert path.stat().st_mtime_ns == before
+    assert path.stat().st_size <= ROW_BYTES
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff" * 100, b"\x10\x00\x00\x00zzzz{}", b"\x02\0\0\0\0\0\0\0{"]
+)
+def test_damaged_row_is_passed_over(tmp_path: Path, damage: bytes) -> None:
+    """A torn or foreign row is nobody's."""
+    (tmp_path / FILE_NAME).write_bytes(bytes(ROW_BYTES) + damage)
+    workers = Workers(tmp_path)
+    workers.write({"pid": 1})
+    assert (workers.others(), workers.take_dead()) == ([], [])
+
+
+def test_more_processes_than_rows(tmp_path: Path) -> None:
+    """Who finds no row goes without."""
+    all_rows = [Workers(tmp_path) for _ in range(MAX_WORKERS + 1)]
+    for number, workers in enumerate(all_rows):
+        workers.write({"pid": number})
+    assert len(all_rows[-1].others()) == MAX_WORKERS
+    for workers in all_rows:
+        workers.leave()
+
+
+class Server:
+    """Requests that have begun and not ended, through the real request path."""
+
+    def __init__(self, data_dir: Path) -> None:
+        from inapp_monitor import middleware
+
+        self.clock = FakeClock()
+        self.requests = LiveRequests(data_dir, self.clock)
+        self.app = middleware.build(
+            lambda environ, start: iter([b"a"]),
+            Witness(),
+            self.clock.perf,
+            lambda now, environ: now + 1,
+            "/_metrics",
+            lambda *_: [],
+            live=self.requests.exchanges,
+        )
+
+    def begin(self, path: str, **environ: Any) -> Any:
+        return self.app(environ_of(path, **environ), lambda *_: None)
+
+
+def test_live_requests(tmp_path: Path) -> None:
+    """A request is there from its beginning to its end, with its age."""
+    server = Server(tmp_path)
+    first = server.begin("/slow", method="BREW")
+    server.clock.advance(31)
+    second = server.begin("/quick")
+    server.requests.report()
+    rows = [(row["path"], row["method"], row["age_s"]) for row in server.requests.rows()]
+    assert rows == [("/slow", "OTHER", 31.0), ("/quick", "GET", 0.0)]
+    assert [scalar.value for scalar in server.requests.in_flight(0)] == [2.0]
+    first.close()
+    second.close()
+    assert server.requests.rows() == []
+    assert [scalar.value for scalar in server.requests.in_flight(0)] == [0.0]
+    assert server.requests.in_flight(0) == []
+
+
+def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
+    """Any worker shows and counts the requests of all; a killed one's are told with the route."""
+    server = Server(tmp_path)
+    server.begin("/mine")
+    server.requests.report()
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    (killed,) = server.requests.take_dead()
+    assert killed.route == "/slow"
+    assert killed.template == "worker died while it answered GET /slow"
+    assert "worker other died while it answered GET /x" in killed.message
+    server.clock.advance(DEAD_INTERVAL_S)
+    assert server.requests.take_dead() == []
+
+
+def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
+    """A server that drops a request without closing it does not fill the memory."""
+    server = Server(tmp_path)
+    server.begin("/dropped")
+    server.clock.advance(FORGOTTEN_AFTER_S + 1)
+    server.requests.report()
+    assert server.requests.exchanges == set()
