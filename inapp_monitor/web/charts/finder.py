@@ -1,4 +1,4 @@
-"""Mends what importing pygal leaves in `sys.meta_path`, so that the application does not pay for it.
+"""Mends what importing pygal leaves in `sys.meta_path`: the application must not pay for it.
 
 pygal adds a finder that has `find_module` only, a protocol that Python 3.12 has dropped: whoever
 walks `sys.meta_path` by the present one stumbles over it. The finder gets a `find_spec` that
@@ -25,4 +25,4 @@ def mend() -> None:
     for finder in sys.meta_path:
         kind = type(finder)
         if kind.__module__ == pygal.__name__ and not hasattr(kind, "find_spec"):
-            kind.find_spec = _find_spec  # type: ignore[attr-defined]
+            setattr(kind, "find_spec", _find_spec)  # noqa: B010  # mypy knows no such method
