@@ -25,30 +25,36 @@ from inapp_monitor import config as configuration
 from inapp_monitor import integrations, middleware
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock
-from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
-from inapp_monitor.integrations import logging as error_channels
-from inapp_monitor.issues import NotFoundTable, Tracker
-from inapp_monitor.issues.tracker import BeforeSend
 from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
-from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.route_names import RouteNames
-from inapp_monitor.store import Store
-from inapp_monitor.store.retention import parse_retention
-from inapp_monitor.web import login_token
 
 if TYPE_CHECKING:
+    from inapp_monitor.database import Database
+    from inapp_monitor.issues import NotFoundTable, Tracker
+    from inapp_monitor.issues.tracker import BeforeSend
+    from inapp_monitor.parts import Parts
+    from inapp_monitor.store import Store
     from inapp_monitor.web.app import WebApp
 
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
 _REQUEST_TICK_S = 0.02
+#: Seconds after the first request in which the parts are loaded, off the request.
+_FIRST_TICK_S = 0.1
 #: Requests pending after which a request folds a slice itself.
 _PENDING_FOLDED_BY_REQUEST = 2_048
+#: Settings whose values the parts understand.
+_CHECKED_BY_PARTS = (
+    "retention",
+    "distribution_retention",
+    "storage_schemas",
+    "storage_aggregation",
+)
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
 
@@ -106,11 +112,13 @@ class Monitor(Calls):
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
-        self._root_url: str | None = None
+        self._server: dict[str, object] | None = None
+        self._announced = False
+        self._listening = False
         self._unhook: Callable[[], None] | None = None
         self._make_locks()
+        self._before_send = before_send
         self._make_parts()
-        self.tracker.before_send = before_send
         self._connect_frameworks(app, route)
         self._handle = (
             middleware.build(
@@ -124,18 +132,13 @@ class Monitor(Calls):
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
         self._tick_lock = threading.Lock()
+        self._parts_lock = threading.Lock()
 
     def _make_parts(self) -> None:
         settings, clock = self.settings, self._clock
-        parts = (settings.data_dir, settings, clock, self.guard)
-        self.store = Store(*parts)
-        self.database = Database(*parts)
-        self.tracker = Tracker(settings, clock, self.guard, self.database)
-        self.not_found_table = NotFoundTable(settings, clock, self.guard, self.database)
         self._route_names = RouteNames(settings.data_dir)
         self.recorder = Recorder(
             clock,
-            step_s=parse_retention(settings.distribution_retention)[0].step,
             max_routes=settings.max_routes,
             max_series=settings.max_series,
             max_pending=settings.max_pending,
@@ -146,7 +149,40 @@ class Monitor(Calls):
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
         self._live_requests = LiveRequests(settings.data_dir, clock)
-        self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
+        self._parts: Parts | None = None
+        if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
+            self._load_parts()  # tell of a bad value now, not in a log later
+
+    def _load_parts(self) -> Parts:
+        from inapp_monitor.parts import Parts
+
+        with self._parts_lock:
+            if self._parts is None:
+                parts = Parts(self.settings, self._clock, self.guard, self.recorder)
+                parts.tracker.before_send = self._before_send
+                parts.tracker.listeners.append(self._issue_changed)
+                self._parts = parts
+            return self._parts
+
+    @property
+    def store(self) -> Store:
+        """Series on disk."""
+        return (self._parts or self._load_parts()).store
+
+    @property
+    def database(self) -> Database:
+        """Issues, events and 404s on disk."""
+        return (self._parts or self._load_parts()).database
+
+    @property
+    def tracker(self) -> Tracker:
+        """Errors."""
+        return (self._parts or self._load_parts()).tracker
+
+    @property
+    def not_found_table(self) -> NotFoundTable:
+        """404s."""
+        return (self._parts or self._load_parts()).not_found_table
 
     def _connect_frameworks(
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
@@ -184,6 +220,11 @@ class Monitor(Calls):
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
+
+    def _issue_changed(self, what: str, issue_id: str) -> None:
+        signals = _loaded_signals()
+        if signals is not None:
+            signals.send_issue(self, what, issue_id, self.guard)
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
         """Capture a 5xx that came without an exception: an event of its own."""
@@ -232,7 +273,10 @@ class Monitor(Calls):
 
     def _attach_if_needed(self) -> None:
         if self._pid != os.getpid():
-            self._attach()
+            try:
+                self._attach()
+            except Exception as error:  # noqa: BLE001  # ours
+                self.guard.failed("attach", error)
 
     def _attach(self) -> None:
         """Begin to live in this process."""
@@ -246,12 +290,11 @@ class Monitor(Calls):
             self._last_tick = self._clock.perf()
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
-            if self._unhook is not None:  # a parent's process installed them, and we are its child
-                self._unhook()
-            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
+            self._listening = False
             _watch_process()
             _attached.add(self)
-            self._ticker = Ticker(self.tick, self.settings.flush_interval_s)
+            interval_s = self.settings.flush_interval_s
+            self._ticker = Ticker(self.tick, interval_s, min(_FIRST_TICK_S, interval_s))
             try:
                 self._ticker.start()
             except RuntimeError as error:  # no threads here: requests tick
@@ -308,13 +351,14 @@ class Monitor(Calls):
         begin = self._last_tick = self._clock.perf()
         for part, work in (
             ("login token", self._announce),
+            ("error channels", self._listen),
             ("recorder", self._fold),
-            ("store", self.store.flush),
+            ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
-            ("issues", self.tracker.flush),
+            ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
-            ("database", self.database.write_pending),
+            ("database", self._write_database),
         ):
             if self.guard.allows(part):
                 try:
@@ -322,26 +366,49 @@ class Monitor(Calls):
                 except Exception as error:  # noqa: BLE001  # ours
                     self.guard.failed(part, error)
         self.recorder.bound_pending()
-        self._own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+        if self._parts is not None:
+            self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
 
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
-        if self._root_url is None:
-            self._root_url = login_token.root_url(environ, self.settings.mount)
+        if self._server is None:
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+            self._server = {name: environ.get(name) for name in names}
 
     def _announce(self) -> None:
         """Tell the people at the terminal where the dashboard is, when its token is new."""
-        url = self._root_url
-        if url:
-            self._root_url = ""
-        if url and self._authorizer is None:
-            login_token.announce(login_token.obtain(self.settings, self.guard), url)
+        if self._announced or self._server is None or self._authorizer is not None:
+            return
+        from inapp_monitor.web import login_token
+
+        self._announced = True
+        url = login_token.root_url(self._server, self.settings.mount)
+        login_token.announce(login_token.obtain(self.settings, self.guard), url)
+
+    def _listen(self) -> None:
+        """Hear of log records, dying threads and uncaught exceptions; once in a process."""
+        if not self._listening and self._pid:
+            from inapp_monitor.integrations import logging as error_channels
+
+            if self._unhook is not None:  # a parent's process listened, and we are its child
+                self._unhook()
+            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
+            self._listening = True
+
+    def _flush_store(self) -> None:
+        self.store.flush()
+
+    def _flush_issues(self) -> None:
+        self.tracker.flush()
+
+    def _write_database(self) -> None:
+        self.database.write_pending()
 
     def _fold(self) -> None:
         folded = self.recorder.fold()
         batch = self.recorder.take()
         now = int(self._clock.wall())
-        batch.scalars.extend(self._own_numbers.take(now))
+        batch.scalars.extend((self._parts or self._load_parts()).own_numbers.take(now))
         batch.scalars.extend(self._live_requests.in_flight(now))
         self.store.add(batch)
         signals = _loaded_signals()
@@ -377,12 +444,13 @@ class Monitor(Calls):
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
             self._forked()
-        if self._unhook is not None:
-            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         self.tick()
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
         self._live_requests.leave()
         self.store.close()
         self.database.close()
@@ -442,7 +510,7 @@ class Monitor(Calls):
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
             "release": self.tracker.release,
-            "dropped": self._own_numbers.drops(),
+            "dropped": (self._parts or self._load_parts()).own_numbers.drops(),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()

@@ -1,0 +1,184 @@
+"""Starts real servers, sends counted traffic, stops them, and reads what is stored."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from inapp_monitor.clock import SYSTEM
+from inapp_monitor.config import load
+from inapp_monitor.guard import Guard
+from inapp_monitor.store import Store
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+GUNICORN = [sys.executable, "-m", "gunicorn", "--chdir", str(HERE), "--no-control-socket"]
+
+#: Name to the command line, with PORT standing for the port.
+COMMANDS: dict[str, list[str]] = {
+    name: [sys.executable, str(HERE / "served_site.py"), name, "PORT"]
+    for name in ("wsgiref", "werkzeug", "werkzeug reloader", "waitress", "cheroot", "gevent")
+}
+for name, options in {
+    "gunicorn sync": "-w 2",
+    "gunicorn gthread": "-w 2 -k gthread --threads 4",
+    "gunicorn gevent": "-w 2 -k gevent",
+    "gunicorn preload": "-w 2 --preload",
+    "gunicorn max_requests": "-w 2 --max-requests 20",
+}.items():
+    bind = ["-b", "127.0.0.1:PORT", "--log-level", "warning"]
+    COMMANDS[name] = [*GUNICORN, *bind, *options.split(), "served_site:application"]
+for name, options in {
+    "uwsgi prefork": "--processes 2",
+    "uwsgi threads": "--processes 2 --threads 4",
+    "uwsgi lazy": "--processes 2 --lazy-apps",
+    "uwsgi without threads": "--processes 1 --disable-threads",
+}.items():
+    uwsgi = ["--master", "--die-on-term", "--need-app", "--disable-logging", "--http-socket"]
+    path = ["--pythonpath", str(HERE), "--module", "served_site:application"]
+    COMMANDS[name] = [
+        *(os.environ.get("UWSGI", "uwsgi"), *uwsgi, "127.0.0.1:PORT", *path, *options.split())
+    ]
+
+
+def missing(name: str) -> str:
+    """Why a server cannot be started here; empty when it can."""
+    import importlib.util
+
+    program = COMMANDS[name][0]
+    if shutil.which(program) is None:
+        return f"{program} is not installed"
+    for module in ("gevent", "gunicorn", "waitress", "cheroot"):
+        if module in name and importlib.util.find_spec(module) is None:
+            return f"{module} is not installed"
+    return ""
+
+
+class Served:
+    """One running server; a context manager that leaves no process behind."""
+
+    def __init__(self, name: str, directory: Path, **environ: str) -> None:
+        self.name = name
+        self.directory = directory
+        self.answered = 0
+        self.errors: list[str] = []
+        (directory / "big.bin").write_bytes(b"z" * 1_000_000)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        command = [part.replace("PORT", str(self.port)) for part in COMMANDS[name]]
+        paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
+        environment = {
+            **os.environ,
+            **environ,
+            "DATA_DIR": str(directory),
+            "PYTHONPATH": os.pathsep.join(paths),
+        }
+        self._log = (directory / "server.log").open("wb")
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
+        )
+
+    def __enter__(self) -> Served:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return self
+            except OSError:
+                time.sleep(0.05)
+        raise RuntimeError(f"{self.name} did not start: {self.log()}")
+
+    def __exit__(self, *_: object) -> None:
+        self.kill_group()
+        self._log.close()
+
+    def kill_group(self) -> None:
+        """End whatever is left."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(10)
+
+    def log(self) -> str:
+        return (self.directory / "server.log").read_text("utf-8", "replace")[-2000:]
+
+    def get(self, path: str, *, method: str = "GET", read: bool = True) -> tuple[int, bytes]:
+        """One request on a connection of its own; counted when it was answered."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path)
+            response = connection.getresponse()
+            body = response.read() if read else response.read(100)
+            self.answered += 1
+            return response.status, body
+        finally:
+            connection.close()
+
+    def traffic(self, requests: int, threads: int = 4) -> None:
+        """Mixed requests from several clients at once."""
+        paths = ["/", "/stream", "/file", "/boom", "/missing"]
+        lock = threading.Lock()
+
+        def visit(number: int) -> None:
+            for n in range(requests // threads):
+                try:
+                    Served.get(self, paths[(n + number) % len(paths)])
+                except (OSError, http.client.HTTPException) as error:
+                    with lock:
+                        self.errors.append(repr(error))
+
+        visitors = [threading.Thread(target=visit, args=(n,)) for n in range(threads)]
+        for visitor in visitors:
+            visitor.start()
+        for visitor in visitors:
+            visitor.join()
+
+    def stop(self, with_signal: int) -> float:
+        """Send a signal to the server's first process. Returns the seconds until it had ended."""
+        begin = time.monotonic()
+        self.process.send_signal(with_signal)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{self.name} goes on after signal {with_signal}") from None
+        return time.monotonic() - begin
+
+    def left_over(self) -> list[int]:
+        """Processes of the server that are still there, a moment after its end."""
+        for _ in range(40):
+            found = [
+                int(entry.name)
+                for entry in Path("/proc").iterdir()
+                if entry.name.isdigit() and _session_of(entry) == self.process.pid
+            ]
+            if not found:
+                break
+            time.sleep(0.05)
+        return found
+
+    def counted(self) -> int:
+        """Requests in the store, as another process reads it."""
+        settings = load({"data_dir": self.directory / "data"}, environ={}).settings
+        store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
+        now = int(SYSTEM.wall())
+        found = store.fetch_distribution("requests.time", now - 600, now + 10, now + 10)
+        store.close()
+        return sum(slot.count for slot in found.slots if slot is not None) if found else 0
+
+
+def _session_of(entry: Path) -> int:
+    try:
+        fields = (entry / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[3]) if fields[0] != "Z" else 0

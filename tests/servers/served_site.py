@@ -1,0 +1,79 @@
+"""The application that the server tests run: `application`, monitored, over DATA_DIR.
+
+`python served_site.py SERVER PORT` serves it by a server that has no command of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from inapp_monitor import Monitor
+
+BIG = Path(os.environ["DATA_DIR"]) / "big.bin"
+
+
+def site(environ: dict[str, Any], start_response: Any) -> Any:
+    path = environ["PATH_INFO"]
+    if path == "/boom":
+        raise RuntimeError("a bug of the application")
+    headers = [("Content-Type", "text/plain")]
+    if path == "/file" and "wsgi.file_wrapper" in environ:
+        start_response("200 OK", [*headers, ("Content-Length", str(BIG.stat().st_size))])
+        return environ["wsgi.file_wrapper"](BIG.open("rb"))
+    if path == "/stream":
+        start_response("200 OK", headers)
+        return (b"chunk" for _ in range(3))
+    if path == "/endless":
+        start_response("200 OK", headers)
+        return (b"x" * 65_536 for _ in range(10_000))
+    if path == "/slow":
+        time.sleep(30)
+    body = str(os.getpid()).encode() if path == "/pid" else b"hello"
+    start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
+    return [body]
+
+
+if not os.environ.get("BARE"):
+    settings: dict[str, Any] = {"flush_interval_s": 0.5, "dev_access": False}
+    application: Any = Monitor(site, data_dir=Path(os.environ["DATA_DIR"]) / "data", **settings)
+else:
+    application = site
+
+
+def main(server: str, port: int) -> None:
+    """Serve until a signal ends it."""
+    if server == "wsgiref":
+        from wsgiref.simple_server import make_server
+
+        make_server("127.0.0.1", port, application).serve_forever()
+    elif server == "werkzeug":
+        from werkzeug.serving import run_simple
+
+        run_simple("127.0.0.1", port, application, threaded=True)
+    elif server == "werkzeug reloader":
+        from werkzeug.serving import run_simple
+
+        run_simple("127.0.0.1", port, application, threaded=True, use_reloader=True)
+    elif server == "waitress":
+        import waitress
+
+        waitress.serve(application, host="127.0.0.1", port=port, threads=4)
+    elif server == "cheroot":
+        from cheroot.wsgi import Server
+
+        Server(("127.0.0.1", port), application).start()
+    elif server == "gevent":
+        from gevent import monkey
+
+        monkey.patch_all()
+        from gevent.pywsgi import WSGIServer
+
+        WSGIServer(("127.0.0.1", port), application, log=None).serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

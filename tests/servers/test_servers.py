@@ -1,0 +1,160 @@
+"""Under real servers: every answered request is counted, and nothing is left behind at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from .harness import COMMANDS, Served, missing
+
+TERM, INT, QUIT, KILL = signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL
+#: Server to the signals that it ends properly by: its exit handlers run and nothing is lost.
+GRACEFUL: dict[str, list[int]] = {
+    "wsgiref": [INT],
+    "werkzeug": [INT],
+    "werkzeug reloader": [],
+    "waitress": [INT],
+    "cheroot": [INT],
+    "gevent": [INT],
+    "gunicorn sync": [TERM, INT, QUIT],
+    "gunicorn gthread": [TERM, INT, QUIT],
+    "gunicorn gevent": [TERM, INT],
+    "gunicorn preload": [TERM, INT],
+    "gunicorn max_requests": [TERM],
+    "uwsgi prefork": [TERM, INT],
+    "uwsgi threads": [TERM, INT],
+    "uwsgi lazy": [TERM],
+    "uwsgi without threads": [TERM],
+}
+SMOKE = {("wsgiref", INT), ("gunicorn sync", TERM)}
+CASES = [(name, number) for name, numbers in GRACEFUL.items() for number in numbers]
+
+
+def case(name: str, number: int) -> object:
+    marks = [] if (name, number) in SMOKE else [pytest.mark.slow]
+    if missing(name):
+        marks.append(pytest.mark.skip(reason=missing(name)))
+    return pytest.param(name, number, marks=marks, id=f"{name} {signal.Signals(number).name}")
+
+
+@pytest.mark.parametrize(("name", "number"), [case(*pair) for pair in CASES])
+def test_graceful_end_loses_nothing(name: str, number: int, tmp_path: Path) -> None:
+    """A server that ends properly leaves every answered request counted, at once."""
+    with Served(name, tmp_path) as served:
+        served.traffic(100)
+        took = served.stop(number)
+        assert served.left_over() == []
+    assert served.errors == []
+    assert served.counted() == served.answered == 100
+    assert took < bare_end(name, number, tmp_path) + 0.5
+
+
+def bare_end(name: str, number: int, tmp_path: Path) -> float:
+    """How long the same server takes to end without a monitor."""
+    directory = tmp_path / "bare"
+    directory.mkdir()
+    with Served(name, directory, BARE="1") as served:
+        served.traffic(20)
+        return served.stop(number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", [case(name, KILL).values[0] for name in COMMANDS if not missing(name)]
+)
+def test_kill_loses_at_most_the_last_second(name: str, tmp_path: Path) -> None:
+    """What was answered a second before a SIGKILL of everything is there."""
+    with Served(name, tmp_path) as served:
+        served.traffic(60)
+        time.sleep(1.5)
+        served.kill_group()
+    assert served.errors == []
+    assert served.counted() == 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["waitress", "cheroot", "wsgiref", "werkzeug"])
+def test_term_without_a_handler(name: str, tmp_path: Path) -> None:
+    """These servers leave SIGTERM to the kernel: at most the last second is lost."""
+    with Served(name, tmp_path) as served:
+        served.traffic(60)
+        time.sleep(1.5)
+        assert served.stop(TERM) < 1.0
+    assert served.counted() == 60
+
+
+@pytest.mark.slow
+def test_killed_worker_is_replaced_and_told(tmp_path: Path) -> None:
+    """A worker that is killed in a request: the others go on, and tell which request it was."""
+    with Served("gunicorn gthread", tmp_path) as served:
+        served.traffic(20)
+        worker = int(served.get("/pid")[1])
+        import threading
+
+        lost = []
+
+        def wait() -> None:
+            try:
+                served.get("/slow")
+            except OSError as error:
+                lost.append(error)
+
+        victims = [threading.Thread(target=wait) for _ in range(4)]
+        for victim in victims:
+            victim.start()
+        time.sleep(1.5)
+        os.kill(worker, KILL)
+        time.sleep(4.0)
+        issues = (tmp_path / "data").exists()
+        assert issues
+        log = served.log()
+        served.kill_group()
+        for victim in victims:
+            victim.join()
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "data" / "monitor.db") as database:
+        tables = " ".join(str(row) for row in database.iterdump())
+    assert "worker died while it answered GET /slow" in tables, log
+
+
+@pytest.mark.parametrize("name", ["wsgiref"])
+def test_client_that_leaves(name: str, tmp_path: Path) -> None:
+    """A client that leaves in the middle of a stream is counted, and is no error."""
+    with Served(name, tmp_path) as served:
+        served.get("/endless", read=False)
+        served.get("/")
+        time.sleep(0.2)
+        served.stop(INT)
+    assert served.counted() == 2
+    assert b"BrokenPipe" not in errors_of(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in ("werkzeug", "waitress", "cheroot", "gunicorn sync", "gunicorn gthread")
+        if not missing(name)
+    ],
+)
+def test_client_that_leaves_other_servers(name: str, tmp_path: Path) -> None:
+    """The same under the other servers, whose own exceptions look different."""
+    with Served(name, tmp_path) as served:
+        served.get("/endless", read=False)
+        served.get("/")
+        time.sleep(1.5)
+        served.kill_group()
+    assert served.counted() == 2
+    assert errors_of(tmp_path) == b""
+
+
+def errors_of(directory: Path) -> bytes:
+    """The issue database, as raw bytes; empty when there was no error."""
+    path = directory / "data" / "monitor.db"
+    return path.read_bytes() if path.exists() else b""
