@@ -125,6 +125,7 @@ def summarize(
                 end=end,
                 step=interval,
                 tags={"summarize": text, "summarizeFunction": func},
+                whole=func == "count",
             )
         )
     return made
@@ -162,6 +163,7 @@ def smart_summarize(
                 end=s.start + len(values) * interval,
                 step=interval,
                 tags={"smartSummarize": text, "smartSummarizeFunction": func},
+                whole=func == "count",
             )
         )
     return made
