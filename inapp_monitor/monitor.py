@@ -160,6 +160,7 @@ class Monitor(Calls):
             if self._parts is None:
                 parts = Parts(self.settings, self._clock, self.guard, self.recorder)
                 parts.tracker.before_send = self._before_send
+                parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
             return self._parts
 
@@ -219,6 +220,11 @@ class Monitor(Calls):
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
+
+    def _issue_changed(self, what: str, issue_id: str) -> None:
+        signals = _loaded_signals()
+        if signals is not None:
+            signals.send_issue(self, what, issue_id, self.guard)
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
         """Capture a 5xx that came without an exception: an event of its own."""
@@ -438,12 +444,13 @@ class Monitor(Calls):
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
             self._forked()
-        if self._unhook is not None:
-            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         self.tick()
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
         self._live_requests.leave()
         self.store.close()
         self.database.close()

@@ -46,6 +46,16 @@ class Descriptors:
         """Note that a file has been closed."""
         self._open.remove(file)
 
+    def abandon(self) -> None:
+        """Close everything in a forked child, whatever the parent's threads were just doing."""
+        for file in list(self._open):
+            if file.descriptor >= 0:
+                try:
+                    os.close(file.descriptor)
+                except OSError:
+                    pass
+        self._open.clear()
+
     def close_all(self) -> None:
         """Close every file; they open again on need."""
         while self._open:
@@ -83,6 +93,11 @@ class DiskFile:
         self._read_only = read_only
         self._reserved: set[int] = set()
         self._writable = False
+
+    @property
+    def descriptor(self) -> int:
+        """The open descriptor, -1 when there is none."""
+        return self._fd
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to `size` bytes; fewer where the file has been cut."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor import current_request
 from inapp_monitor.issues import (
     add_breadcrumb,
     new_scope,
@@ -240,7 +241,7 @@ def test_a_request_never_sees_what_an_earlier_one_said(monitor: Monitor) -> None
     """User and tags belong to the request, also when one thread answers many."""
     set_user("ada")
     set_tag("plan", "gold")
-    scope.enter_request(Record(environ(PATH_INFO="/second")))
+    current_request.enter(Record(environ(PATH_INFO="/second")))
     monitor.tracker.capture(caught(divide, 1, 0))
     event = monitor.only_issue().events[0]
     assert (event["user"], event["tags"]) == ({}, {})
