@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.config import load
@@ -40,7 +41,6 @@ for name, options in {
     "uwsgi prefork": "--processes 2",
     "uwsgi threads": "--processes 2 --threads 4",
     "uwsgi lazy": "--processes 2 --lazy-apps",
-    "uwsgi without threads": "--processes 1 --disable-threads",
 }.items():
     uwsgi = ["--master", "--die-on-term", "--need-app", "--disable-logging", "--http-socket"]
     path = ["--pythonpath", str(HERE), "--module", "served_site:application"]
@@ -60,6 +60,13 @@ def missing(name: str) -> str:
         if module in name and importlib.util.find_spec(module) is None:
             return f"{module} is not installed"
     return ""
+
+
+#: Signals as from a terminal: a shell starts its background jobs deaf to SIGINT.
+_OWN_SESSION: dict[str, Any] = {
+    "start_new_session": True,
+    "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+}
 
 
 class Served:
@@ -84,7 +91,7 @@ class Served:
         }
         self._log = (directory / "server.log").open("wb")
         self.process = subprocess.Popen(
-            command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
+            command, env=environment, stdout=self._log, stderr=self._log, **_OWN_SESSION
         )
 
     def __enter__(self) -> Served:
@@ -124,9 +131,18 @@ class Served:
         finally:
             connection.close()
 
+    def lose(self, path: str) -> None:
+        """A request that nobody will answer."""
+        try:
+            self.get(path)
+        except (OSError, http.client.HTTPException):
+            pass
+
     def traffic(self, requests: int, threads: int = 4) -> None:
         """Mixed requests from several clients at once."""
-        paths = ["/", "/stream", "/file", "/boom", "/missing"]
+        paths = ["/", "/stream", "/file", "/missing"]
+        if "uwsgi" not in self.name:  # it answers a failure by closing the connection
+            paths.append("/boom")
         lock = threading.Lock()
 
         def visit(number: int) -> None:

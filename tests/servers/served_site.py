@@ -1,6 +1,6 @@
 """The application that the server tests run: `application`, monitored, over DATA_DIR.
 
-`python served_site.py SERVER PORT` serves it by one of the servers that have no command of their own.
+`python served_site.py SERVER PORT` serves it by a server that has no command of its own.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main(server: str, port: int) -> None:
     elif server == "cheroot":
         from cheroot.wsgi import Server
 
-        Server(("127.0.0.1", port), application).start()
+        Server(("127.0.0.1", port), application).safe_start()
     elif server == "gevent":
         from gevent import monkey
 
