@@ -7,18 +7,18 @@ application = Monitor(application)          # then open /_metrics
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.exceptions import ConfigError, MonitorError, QueryError
-from inapp_monitor.issues import (
-    add_breadcrumb,
-    new_scope,
-    set_context,
-    set_fingerprint,
-    set_tag,
-    set_user,
-)
 from inapp_monitor.monitor import Monitor
 
 if TYPE_CHECKING:
     from inapp_monitor import signals as signals
+    from inapp_monitor.issues import (
+        add_breadcrumb,
+        new_scope,
+        set_context,
+        set_fingerprint,
+        set_tag,
+        set_user,
+    )
 
 __version__ = "0.1.0"
 
@@ -39,8 +39,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "signals":  # blinker is loaded by those who use it
-        import importlib
+    """`signals` and the calls about errors are loaded by those who use them."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
+    if name == "signals":
         return importlib.import_module("inapp_monitor.signals")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("inapp_monitor.issues"), name)

@@ -18,11 +18,15 @@ class Ticker:
     Args:
         method: A bound method; it must not raise.
         interval_s: Seconds between the end of a call and the next.
+        first_s: Seconds until the first call.
     """
 
-    def __init__(self, method: Callable[[], Any], interval_s: float) -> None:
+    def __init__(
+        self, method: Callable[[], Any], interval_s: float, first_s: float | None = None
+    ) -> None:
         self._method = weakref.WeakMethod(method)
         self._interval_s = interval_s
+        self._first_s = interval_s if first_s is None else first_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inapp-monitor", daemon=True)
 
@@ -41,7 +45,9 @@ class Ticker:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._interval_s):
+        pause_s = self._first_s
+        while not self._stopping.wait(pause_s):
+            pause_s = self._interval_s
             method = self._method()
             if method is None:
                 return

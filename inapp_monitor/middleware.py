@@ -23,6 +23,7 @@ from threading import get_ident
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from inapp_monitor.clock import thread_time
+from inapp_monitor.current_request import enter
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
 RECORD_KEY = "inapp_monitor.request"
@@ -476,6 +477,7 @@ def build(
                     exchange.outer = outer
                     environ[RECORD_KEY] = exchange
                 begin(exchange)
+                enter(exchange)
         except Exception as error:  # noqa: BLE001  # an environ beyond PEP 3333: only the app knows
             hooks.broke(error)
             return app(environ, start_response)

@@ -13,51 +13,55 @@ thread. Every entry from outside is guarded: no exception of ours reaches the ap
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor import config as configuration
 from inapp_monitor import integrations, middleware
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock
-from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
-from inapp_monitor.integrations import logging as error_channels
-from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
-from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
-from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
+from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
-from inapp_monitor.recorder.timers import Timer
 from inapp_monitor.route_names import RouteNames
-from inapp_monitor.store import Store
-from inapp_monitor.store.retention import parse_retention
-from inapp_monitor.web import login_token
 
 if TYPE_CHECKING:
+    from inapp_monitor.database import Database
+    from inapp_monitor.issues import NotFoundTable, Tracker
+    from inapp_monitor.issues.tracker import BeforeSend
+    from inapp_monitor.parts import Parts
+    from inapp_monitor.store import Store
     from inapp_monitor.web.app import WebApp
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
 _REQUEST_TICK_S = 0.02
+#: Seconds after the first request in which the parts are loaded, off the request.
+_FIRST_TICK_S = 0.1
 #: Requests pending after which a request folds a slice itself.
 _PENDING_FOLDED_BY_REQUEST = 2_048
+#: Settings whose values the parts understand.
+_CHECKED_BY_PARTS = (
+    "retention",
+    "distribution_retention",
+    "storage_schemas",
+    "storage_aggregation",
+)
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
 
 _attached: weakref.WeakSet[Monitor] = weakref.WeakSet()
 
 
-class Monitor:
+class Monitor(Calls):
     """A WSGI application that behaves as the one it wraps, watches it, and serves `/_metrics`.
 
     Args:
@@ -69,6 +73,8 @@ class Monitor:
         config: A TOML file with settings.
         route: Called with the environ while a request is answered; its name for the request
             (a template such as `/users/<id>`, not a path) or None.
+        before_send: Called with each event about to be stored; returns it, changed or not, or None
+            to keep only its count.
         clock: Source of time, for tests.
         **settings: Any name of `config.Settings`.
 
@@ -88,6 +94,7 @@ class Monitor:
         authorizer: Callable[[Environ], object] | None = None,
         config: str | os.PathLike[str] | None = None,
         route: Callable[[Environ], str | None] | Iterable[str] | None = None,
+        before_send: BeforeSend | None = None,
         clock: Clock = SYSTEM,
         **settings: object,
     ) -> None:
@@ -105,9 +112,12 @@ class Monitor:
         self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
-        self._root_url = ""
+        self._server: dict[str, object] | None = None
+        self._announced = False
+        self._listening = False
         self._unhook: Callable[[], None] | None = None
         self._make_locks()
+        self._before_send = before_send
         self._make_parts()
         self._connect_frameworks(app, route)
         self._handle = (
@@ -122,18 +132,13 @@ class Monitor:
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
         self._tick_lock = threading.Lock()
+        self._parts_lock = threading.Lock()
 
     def _make_parts(self) -> None:
         settings, clock = self.settings, self._clock
-        parts = (settings.data_dir, settings, clock, self.guard)
-        self.store = Store(*parts)
-        self.database = Database(*parts)
-        self.tracker = Tracker(settings, clock, self.guard, self.database)
-        self.not_found_table = NotFoundTable(settings, clock, self.guard, self.database)
         self._route_names = RouteNames(settings.data_dir)
         self.recorder = Recorder(
             clock,
-            step_s=parse_retention(settings.distribution_retention)[0].step,
             max_routes=settings.max_routes,
             max_series=settings.max_series,
             max_pending=settings.max_pending,
@@ -141,8 +146,43 @@ class Monitor:
             first_use=self._attach_if_needed,
         )
         self.put = self.recorder.pending.append
+        record = self.recorder.instruments.record if settings.enabled else record_nothing
+        super().__init__(record, clock.perf)
         self._live_requests = LiveRequests(settings.data_dir, clock)
-        self._own_numbers = OwnNumbers(self.recorder, self.store, self.tracker)
+        self._parts: Parts | None = None
+        if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
+            self._load_parts()  # tell of a bad value now, not in a log later
+
+    def _load_parts(self) -> Parts:
+        from inapp_monitor.parts import Parts
+
+        with self._parts_lock:
+            if self._parts is None:
+                parts = Parts(self.settings, self._clock, self.guard, self.recorder)
+                parts.tracker.before_send = self._before_send
+                parts.tracker.listeners.append(self._issue_changed)
+                self._parts = parts
+            return self._parts
+
+    @property
+    def store(self) -> Store:
+        """Series on disk."""
+        return (self._parts or self._load_parts()).store
+
+    @property
+    def database(self) -> Database:
+        """Issues, events and 404s on disk."""
+        return (self._parts or self._load_parts()).database
+
+    @property
+    def tracker(self) -> Tracker:
+        """Errors."""
+        return (self._parts or self._load_parts()).tracker
+
+    @property
+    def not_found_table(self) -> NotFoundTable:
+        """404s."""
+        return (self._parts or self._load_parts()).not_found_table
 
     def _connect_frameworks(
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
@@ -181,6 +221,11 @@ class Monitor:
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
 
+    def _issue_changed(self, what: str, issue_id: str) -> None:
+        signals = _loaded_signals()
+        if signals is not None:
+            signals.send_issue(self, what, issue_id, self.guard)
+
     def answered_5xx(self, exchange: Exchange, /) -> None:
         """Capture a 5xx that came without an exception: an event of its own."""
         self._attach_if_needed()
@@ -203,49 +248,6 @@ class Monitor:
 
     # -- what users call
 
-    def incr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
-        """Count: add `value` to a counter. `rate` is accepted for StatsD's sake and changes
-        nothing: in process there is no reason to sample."""
-        self.recorder.instruments.record(COUNTER, name, value)
-
-    def decr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
-        """Count down: subtract `value` from a counter."""
-        try:
-            value = -value
-        except TypeError:
-            pass  # `record` says what is wrong with it
-        self.recorder.instruments.record(COUNTER, name, value)
-
-    def gauge(self, name: str, value: float, rate: float = 1, delta: bool = False) -> None:  # noqa: ARG002
-        """Set a gauge to `value`, or move it by `value` when `delta`."""
-        self.recorder.instruments.record(GAUGE_DELTA if delta else GAUGE, name, value)
-
-    def timing(self, name: str, delta: float | timedelta, rate: float = 1) -> None:  # noqa: ARG002
-        """Record a duration in milliseconds (or a timedelta)."""
-        self.recorder.instruments.record(TIMER, name, delta)
-
-    def set(self, name: str, value: object, rate: float = 1) -> None:  # noqa: ARG002
-        """Count the distinct values of a step, within this process."""
-        self.recorder.instruments.record(SET, name, value)
-
-    def timer(self, name: str, rate: float = 1) -> Timer:  # noqa: ARG002
-        """Time a block (`with monitor.timer("x"):`) or a function (`@monitor.timer("x")`)."""
-        return Timer(name, self._record_timing, self._clock.perf)
-
-    def timed(self, name: str | F | None = None) -> Any:
-        """Decorator that times a function; its name is `module.function` unless given.
-
-        Right for functions, methods, generators, coroutines and async generators.
-        """
-        if name is not None and not isinstance(name, str):
-            return self.timed(None)(name)
-
-        def decorate(function: F) -> F:
-            series = name or _qualified_name(function)
-            return self.timer(series)(function)
-
-        return decorate
-
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""
         error = error or sys.exception()
@@ -267,21 +269,17 @@ class Monitor:
             self.guard.failed("capture_message", failure)
             return None
 
-    def _record_timing(self, name: str, milliseconds: float) -> None:
-        try:
-            self.recorder.instruments.record(TIMER, name, milliseconds)
-        except Exception:
-            if self.settings.strict:
-                raise
-
     # -- life
 
     def _attach_if_needed(self) -> None:
         if self._pid != os.getpid():
-            self._attach()
+            try:
+                self._attach()
+            except Exception as error:  # noqa: BLE001  # ours
+                self.guard.failed("attach", error)
 
-    def _attach(self, environ: Environ | None = None) -> None:
-        """Begin to live in this process; `environ` tells the server's address."""
+    def _attach(self) -> None:
+        """Begin to live in this process."""
         with self._attach_lock:
             pid = os.getpid()
             if self._pid == pid:
@@ -292,16 +290,11 @@ class Monitor:
             self._last_tick = self._clock.perf()
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
-            if self._unhook is not None:  # a parent's process installed them, and we are its child
-                self._unhook()
-            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
-            if environ is not None:
-                self._root_url = login_token.root_url(environ, self.settings.mount)
-            if not _attached:
-                os.register_at_fork(after_in_child=_after_fork)
-                atexit.register(_at_exit)
+            self._listening = False
+            _watch_process()
             _attached.add(self)
-            self._ticker = Ticker(self.tick, self.settings.flush_interval_s)
+            interval_s = self.settings.flush_interval_s
+            self._ticker = Ticker(self.tick, interval_s, min(_FIRST_TICK_S, interval_s))
             try:
                 self._ticker.start()
             except RuntimeError as error:  # no threads here: requests tick
@@ -327,8 +320,8 @@ class Monitor:
     def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
         try:
-            if self._pid != os.getpid():
-                self._attach(environ)
+            self._attach_if_needed()
+            self._note_address(environ)
             if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
                 self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
@@ -358,13 +351,14 @@ class Monitor:
         begin = self._last_tick = self._clock.perf()
         for part, work in (
             ("login token", self._announce),
+            ("error channels", self._listen),
             ("recorder", self._fold),
-            ("store", self.store.flush),
+            ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
-            ("issues", self.tracker.flush),
+            ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
-            ("database", self.database.write_pending),
+            ("database", self._write_database),
         ):
             if self.guard.allows(part):
                 try:
@@ -372,19 +366,49 @@ class Monitor:
                 except Exception as error:  # noqa: BLE001  # ours
                     self.guard.failed(part, error)
         self.recorder.bound_pending()
-        self._own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+        if self._parts is not None:
+            self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+
+    def _note_address(self, environ: Environ) -> None:
+        """Remember, once, what the server calls itself: for the login URL."""
+        if self._server is None:
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+            self._server = {name: environ.get(name) for name in names}
 
     def _announce(self) -> None:
         """Tell the people at the terminal where the dashboard is, when its token is new."""
-        url, self._root_url = self._root_url, ""
-        if url and self._authorizer is None:
-            login_token.announce(login_token.obtain(self.settings, self.guard), url)
+        if self._announced or self._server is None or self._authorizer is not None:
+            return
+        from inapp_monitor.web import login_token
+
+        self._announced = True
+        url = login_token.root_url(self._server, self.settings.mount)
+        login_token.announce(login_token.obtain(self.settings, self.guard), url)
+
+    def _listen(self) -> None:
+        """Hear of log records, dying threads and uncaught exceptions; once in a process."""
+        if not self._listening and self._pid:
+            from inapp_monitor.integrations import logging as error_channels
+
+            if self._unhook is not None:  # a parent's process listened, and we are its child
+                self._unhook()
+            self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
+            self._listening = True
+
+    def _flush_store(self) -> None:
+        self.store.flush()
+
+    def _flush_issues(self) -> None:
+        self.tracker.flush()
+
+    def _write_database(self) -> None:
+        self.database.write_pending()
 
     def _fold(self) -> None:
         folded = self.recorder.fold()
         batch = self.recorder.take()
         now = int(self._clock.wall())
-        batch.scalars.extend(self._own_numbers.take(now))
+        batch.scalars.extend((self._parts or self._load_parts()).own_numbers.take(now))
         batch.scalars.extend(self._live_requests.in_flight(now))
         self.store.add(batch)
         signals = _loaded_signals()
@@ -420,12 +444,13 @@ class Monitor:
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
             self._forked()
-        if self._unhook is not None:
-            self._unhook()
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         self.tick()
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
         self._live_requests.leave()
         self.store.close()
         self.database.close()
@@ -437,8 +462,8 @@ class Monitor:
     def _serve(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request below the mount."""
         try:
-            if self._pid != os.getpid():
-                self._attach(environ)
+            self._attach_if_needed()
+            self._note_address(environ)
             if self._web is None:
                 self._web = self._build_web()
             mount = self.settings.mount
@@ -485,7 +510,7 @@ class Monitor:
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
             "release": self.tracker.release,
-            "dropped": self._own_numbers.drops(),
+            "dropped": (self._parts or self._load_parts()).own_numbers.drops(),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
@@ -506,11 +531,11 @@ def _loaded_signals() -> Any:
     return sys.modules.get("inapp_monitor.signals")
 
 
-def _qualified_name(function: Any) -> str:
-    function = getattr(function, "__func__", getattr(function, "func", function))
-    module = getattr(function, "__module__", "") or ""
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return f"{module}.{name}".replace(".<locals>", "").replace("<lambda>", "lambda").strip(".")
+@functools.cache
+def _watch_process() -> None:
+    """Once a process: know of its forks and of its end."""
+    os.register_at_fork(after_in_child=_after_fork)
+    atexit.register(_at_exit)
 
 
 def _after_fork() -> None:

@@ -272,7 +272,7 @@ class EventBuilder:
         at_module_level = not frame.f_code.co_flags & stack.OPTIMIZED
         found: dict[str, str] = {}
         for name, value in names.items():
-            if type(name) is not str or name.startswith("__"):
+            if type(name) is not str or (len(name) > 4 and name[:2] == name[-2:] == "__"):
                 continue
             if at_module_level and _is_definition(value):
                 continue

@@ -198,6 +198,11 @@ def _issue_of(
         "select issue from issue_fingerprints where fingerprint = ?", (identity.fingerprint,)
     ).fetchone()
     if found is not None:
+        if identity.search:  # its first occurrences may have come without an event
+            connection.execute(
+                "update issues set title = ?, culprit = ?, search = ? where id = ? and search = ''",
+                (identity.title, identity.culprit, identity.search, found[0]),
+            )
         return str(found[0])
     connection.execute(
         "insert or ignore into issue_fingerprints (fingerprint, issue, version, reason) "

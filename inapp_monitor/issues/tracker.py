@@ -30,10 +30,11 @@ from inapp_monitor.issues.event import Event, EventBuilder, clean_text, encode, 
 from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, add_tag
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
+from inapp_monitor.issues.naming import complete, identity_of, skeleton
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 from inapp_monitor.issues.signature import key_of, shapes_of
-from inapp_monitor.issues.storage import Delta, Identity, Outcome, StoredEvent
+from inapp_monitor.issues.storage import Delta, Outcome, StoredEvent
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
@@ -41,7 +42,6 @@ MARK = "__inapp_monitor__"
 REQUEST_KEY = "inapp_monitor.request"
 #: Events that wait for the flush: of fingerprints without any yet, and of all others.
 MAX_WAITING_NEW, MAX_WAITING = 500, 100
-MAX_SEARCH_CHARS = 4_000
 PART = "error capture"
 
 #: Sees every scrubbed event before it is kept; returns it, changed or not, or None.
@@ -109,7 +109,7 @@ class Tracker:
         self._busy = threading.local()
         self._dropped: dict[str, int] = {}
         self._release: str | None = None
-        self._others = _identity(grouping.group_message("(other)"), "(other)", "error", str)
+        self._others = identity_of(grouping.group_message("(other)"), "(other)", "error", str)
         self.before_send: BeforeSend | None = None
         self.listeners: list[Listener] = []
         self.board = Board(database, clock, self._pending, self.flush, self._relocate)
@@ -354,7 +354,7 @@ class Tracker:
         known = memory.known.get(found.fingerprint)
         if known is not None:
             return known
-        identity = _identity(found, kind, level, self._scrubber.text)
+        identity = identity_of(found, kind, level, self._scrubber.text)
         return memory.remember(identity, self._others, self._clock.perf())
 
     def _count(
@@ -445,7 +445,7 @@ class Tracker:
         }
         done = finish({**_EMPTY_EVENT, **event, **facts}, self._scrubber)
         if not known.titled:
-            _name(known.identity, done)
+            complete(known.identity, done)
             known.titled = True
         kept = self._ask_before_send(done)
         if kept is None:
@@ -463,7 +463,7 @@ class Tracker:
         except Exception as error:  # noqa: BLE001
             # It may have been there to remove a secret: keep what cannot hold one.
             self._guard.failed("before_send", error)
-            return _skeleton(event)
+            return {**_EMPTY_EVENT, **skeleton(event)}
         return answer if isinstance(answer, dict) else None
 
     def _hand_over(self, memory: Memory, known: Known) -> None:
@@ -553,60 +553,6 @@ def _request_identity(environ: Mapping[str, Any] | None) -> object:
         return None
     record = environ.get(REQUEST_KEY)
     return id(environ) if record is None else (id(record), getattr(record, "start", None))
-
-
-def _identity(
-    found: grouping.Grouping, kind: str, level: str, scrub: Callable[[str], str]
-) -> Identity:
-    return Identity(
-        fingerprint=found.fingerprint,
-        issue=found.fingerprint[:12],
-        type=clean_text(kind)[:200],
-        title=clean_text(kind)[:200],
-        culprit="",
-        level=level,
-        reason=tuple(clean_text(scrub(line)) for line in found.reason),
-        version=found.version,
-    )
-
-
-def _name(identity: Identity, event: Event) -> None:
-    """Complete what names an issue from its first event, which is scrubbed by now."""
-    first_line = event["message"].strip().split("\n", 1)[0]
-    identity.title = f"{event['type']}: {first_line}"[:200] if first_line else event["type"]
-    if not event["exceptions"] and first_line:
-        identity.title = first_line[:200]
-    identity.culprit = event["culprit"]
-    words = [identity.title, event["message"], identity.culprit, event["route"] or ""]
-    for facts in event["exceptions"]:
-        words += [facts["module"], facts["type"], facts["message"]]
-        words += [f"{frame['file']} {frame['function']}" for frame in facts["frames"][-20:]]
-    identity.search = "\n".join(dict.fromkeys(words)).lower()[:MAX_SEARCH_CHARS]
-
-
-def _skeleton(event: Event) -> Event:
-    """An event without anything that came from data: types, functions and lines only."""
-    exceptions = [
-        {
-            **facts,
-            "message": "",
-            "notes": [],
-            "frames": [{**frame, "locals": {}} for frame in facts["frames"]],
-        }
-        for facts in event["exceptions"]
-    ]
-    cuts = [*event["cuts"], "before_send failed: only the stack is kept"]
-    kept = {
-        key: event[key] for key in ("id", "time", "level", "type", "module", "culprit", "route")
-    }
-    return {
-        **_EMPTY_EVENT,
-        **kept,
-        "message": "",
-        "request": None,
-        "exceptions": exceptions,
-        "cuts": cuts,
-    }
 
 
 def _server_name() -> str:

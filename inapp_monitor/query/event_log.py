@@ -52,17 +52,25 @@ class Events:
             database.declare("posted_events", [_SCRIPT], _forget_oldest)
 
     def add(self, event: Event) -> None:
-        """Keep an event; it is written before this returns if the disk takes it."""
+        """Keep an event; it is written before this returns if the disk takes it.
+
+        An event that is there already is not kept twice: scripts without an answer post again.
+        """
         with self._lock:
+            if event in self._waiting:
+                return
             self._waiting.append(event)
             del self._waiting[:-MAX_EVENTS]
         if self._database is None:
             return
 
         def insert(connection: Connection) -> None:
+            row = (event.moment, event.what, " ".join(event.tags), event.data)
             connection.execute(
-                "insert into posted_events (moment, what, tags, data) values (?, ?, ?, ?)",
-                (event.moment, event.what, " ".join(event.tags), event.data),
+                "insert into posted_events (moment, what, tags, data) select ?, ?, ?, ? "
+                "where not exists (select 1 from posted_events "
+                "where moment = ? and what = ? and tags = ? and data = ?)",
+                row + row,
             )
             connection.execute(
                 "delete from posted_events where id <= (select max(id) from posted_events) - ?",

@@ -19,6 +19,7 @@ MAX_EXPANSIONS = 1_000
 #: Most nodes of a pattern.
 MAX_NODES = 64
 _WILDCARD = re.compile(r"[*?\[]")
+_DOT_IN_BRACES = re.compile(r"\{[^}]*\.")
 _INNERMOST = re.compile(r"\{([^{}]*)\}")
 
 
@@ -100,9 +101,10 @@ class Tree:
     def find(self, pattern: str) -> list[tuple[str, Tree]]:
         """All (path, node) that the pattern matches, each once, sorted by path."""
         found: dict[str, Tree] = {}
-        nodes = split_nodes(pattern)
-        for path, node in self._walk(nodes, 0, ""):
-            found[path] = node
+        # Alternatives of several nodes have to be written out before nodes can be walked.
+        patterns = expand_braces(pattern) if _DOT_IN_BRACES.search(pattern) else [pattern]
+        for each in patterns:
+            found.update(self._walk(split_nodes(each), 0, ""))
         return sorted(found.items(), key=lambda item: item[0])
 
     def _walk(self, nodes: list[str], index: int, prefix: str) -> Iterator[tuple[str, Tree]]:

@@ -339,6 +339,13 @@ class _Parser:
             self.fail("nothing to escape after a backslash")
         return ""
 
+    def alternative(self, depth: int) -> str:
+        parts = [self.path_element(depth + 1)]
+        while self.text.startswith(".", self.at):
+            self.at += 1
+            parts.append(self.path_element(depth + 1))
+        return ".".join(parts)
+
     def braces(self, depth: int) -> str:
         if not self.text.startswith("{", self.at):
             return ""
@@ -346,10 +353,10 @@ class _Parser:
             self.fail(f"nested deeper than {self.max_depth} levels")
         begin = self.at
         self.at += 1
-        alternatives = [self.path_element(depth + 1)]
+        alternatives = [self.alternative(depth)]
         while self.text.startswith(",", self.at):
             self.at += 1
-            alternatives.append(self.path_element(depth + 1))
+            alternatives.append(self.alternative(depth))
         if not self.text.startswith("}", self.at):
             self.fail("a brace is not closed", begin, unfinished=True)
         self.at += 1

@@ -208,10 +208,10 @@ class Normalized:
     Attributes:
         series: The consolidated series.
         start, end, step: The common grid.
-        rows: float64, one row a series, NaN where it has no value.
+        width: Number of steps.
     """
 
-    __slots__ = ("end", "rows", "series", "start", "step")
+    __slots__ = ("_shifts", "end", "series", "start", "step", "width")
 
     def __init__(self, series_list: Sequence[Series], *, align: bool = False) -> None:
         step = lcm(series_list)
@@ -222,11 +222,24 @@ class Normalized:
         self.start = min(s.start for s in series_list)
         end = max(s.end for s in series_list)
         self.end = end - (end - self.start) % step
-        shifts = [(s.start - self.start) // step if align else 0 for s in self.series]
-        width = max(len(s) + shift for s, shift in zip(self.series, shifts, strict=True))
-        self.rows: Floats = np.full((len(self.series), width), np.nan)
-        for row, s, shift in zip(self.rows, self.series, shifts, strict=True):
-            row[shift : shift + len(s)] = s.values
+        self._shifts = [(s.start - self.start) // step if align else 0 for s in self.series]
+        self.width = max(len(s) + n for s, n in zip(self.series, self._shifts, strict=True))
+
+    def arrays(self) -> list[Floats]:
+        """The values of each series on the common grid, NaN where it has none."""
+        made = []
+        for s, shift in zip(self.series, self._shifts, strict=True):
+            values = s.values
+            if len(values) != self.width:
+                values = np.full(self.width, np.nan)
+                values[shift : shift + len(s)] = s.values
+            made.append(values)
+        return made
+
+    @property
+    def rows(self) -> Floats:
+        """The same as a matrix of its own, one row a series."""
+        return np.array(self.arrays())
 
 
 def _aligned(series: Series, step: int) -> Series:

@@ -20,7 +20,7 @@ from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Method
 from inapp_monitor.query.globs import Tree, split_nodes
 from inapp_monitor.query.series import Floats, Series
-from inapp_monitor.query.tagged import canonical, parse_tags, storage_path
+from inapp_monitor.query.tagged import canonical, parse_tags, readable_name, storage_path
 
 #: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.
 VIRTUAL_LEAVES = (
@@ -165,6 +165,8 @@ class StoreSource:
         self._generation: int | None = None
         self._tree = Tree()
         self._kinds: dict[str, str] = {}
+        #: Tagged names that Graphite's files carry in clear, and where they are stored.
+        self._readable: dict[str, str] = {}
 
     def use_names(self, registered: Callable[[], Iterable[str]]) -> None:
         """Take the tagged names from somewhere else."""
@@ -232,27 +234,34 @@ class StoreSource:
     def tagged(self) -> list[str]:
         """See `Source.tagged`."""
         self._refresh()
-        own = {path for path in self._kinds if ";" in path and parse_tags(path)}
-        return sorted(own | set(self._registered()))
+        own = {path for path in self._kinds if ";" in path and "_tagged." not in path}
+        own = {path for path in own if parse_tags(path)}
+        return sorted(own | set(self._readable) | set(self._registered()))
 
     def _refresh(self) -> None:
         generation = self._store.generation
         if generation == self._generation:
             return
         tree, kinds = Tree(), {}
+        readable = {}
         for leaf in self._store.leaves():
             kinds[leaf.path] = leaf.kind
+            if leaf.path.startswith("_tagged.") and (name := readable_name(leaf.path)):
+                readable[name] = leaf.path
             if leaf.kind == "distribution":
                 for name in VIRTUAL_LEAVES:
                     tree.add(f"{leaf.path}.{name}").is_leaf = True
-            elif ";" not in leaf.path:
+            elif ";" not in leaf.path or leaf.path.startswith("_tagged."):
                 tree.add(leaf.path).is_leaf = True
+        self._readable = readable
         self._tree, self._kinds, self._generation = tree, kinds, generation
 
     def _stored_name(self, path: str) -> str | None:
-        """The stored path of a tagged series: its own name, or Graphite's hash of it."""
+        """The stored path of a tagged series: its own name, or Graphite's path for it."""
         if path in self._kinds:
             return path
+        if path in self._readable:
+            return self._readable[path]
         hashed = storage_path(path)
         return hashed if hashed in self._kinds else None
 

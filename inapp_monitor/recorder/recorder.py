@@ -51,7 +51,7 @@ class Recorder:
         self,
         clock: Clock,
         *,
-        step_s: int,
+        step_s: int = 10,
         max_routes: int,
         max_series: int,
         max_pending: int,
@@ -64,7 +64,7 @@ class Recorder:
         self.dropped_not_found = 0
         self.total_requests = 0
         self._clock = clock
-        self._step_s = step_s
+        self.step_s = step_s
         self._max_pending = max_pending
         self._lock = threading.Lock()
         self.routes = RouteTable(max_routes)
@@ -144,7 +144,7 @@ class Recorder:
     def _current_step(self) -> tuple[int, float]:
         """The step that is now: its label (epoch seconds) and start (performance counter)."""
         wall, perf = self._clock.wall(), self._clock.perf()
-        step = int(wall // self._step_s) * self._step_s
+        step = int(wall // self.step_s) * self.step_s
         return step, perf - (wall - step)
 
     def _fold_requests(self, requests: list[Request], step: int, step_start: float) -> None:
@@ -155,8 +155,8 @@ class Recorder:
             return
         by_step: dict[int, list[Request]] = {}
         for request in requests:
-            steps_ago = max(0, -int((request[4] - step_start) // self._step_s))
-            by_step.setdefault(step - steps_ago * self._step_s, []).append(request)
+            steps_ago = max(0, -int((request[4] - step_start) // self.step_s))
+            by_step.setdefault(step - steps_ago * self.step_s, []).append(request)
         for label, ended in by_step.items():
             self._cells_of(label).fold(ended, epoch)
 
@@ -181,7 +181,7 @@ class Recorder:
         with self._lock:
             steps, self._steps = self._steps, {}
             for step, cells in steps.items():
-                scalars, distributions = cells.take(min(step + self._step_s - 1, now))
+                scalars, distributions = cells.take(min(step + self.step_s - 1, now))
                 batch.scalars.extend(scalars)
                 batch.distributions.extend(distributions)
             scalars, distributions = self.instruments.take(now)

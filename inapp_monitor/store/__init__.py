@@ -283,7 +283,7 @@ class Store:
     def _check_process(self) -> None:
         """After a fork: the parent's points are the parent's to write, its locks are not ours."""
         if self._pid != os.getpid():
-            self._descriptors.close_all()
+            self._descriptors.abandon()
             self._lock.close()
             self._set_up()
 

@@ -94,7 +94,9 @@ class Buffer:
                 continue
             if target is None:
                 target = self._newcomer(path, series.method, series.entry.x_files_factor, series)
-            _move(series, target)
+            lost = _move(series, target)
+            if lost:
+                self.drops["other_method"] += lost
             self.series[path] = target
         self.series.update(catalog.series)
         for path, distribution in list(self.distributions.items()):
@@ -123,7 +125,8 @@ class Buffer:
         else:
             distribution = self.distributions.pop(path, None)
             lost = 0 if distribution is None else len(distribution.unwritten())
-        self.drops[reason] += lost
+        if lost:
+            self.drops[reason] += lost
         if len(self._refused) >= _REFUSED_LIMIT:
             self._refused.pop(next(iter(self._refused)))
         self._refused[path] = now + _REFUSED_S
@@ -263,9 +266,12 @@ class Buffer:
                     self.drops["buffer_full"] += weight if isinstance(rings, Group) else 1
 
 
-def _move(series: Series, target: Series) -> None:
-    """Waiting values of a series go to its new place."""
-    source, group = series.group, target.group
+def _move(series: Series, target: Series) -> int:
+    """Waiting values of a series go to its new place; returns how many could not.
+
+    These are values of a series that another process has made with another method meanwhile.
+    """
+    source, group, lost = series.group, target.group, 0
     for deltas in (source.writing, source.pending):
         for timestamp, cells in list(deltas.items()):
             moved = {
@@ -276,13 +282,15 @@ def _move(series: Series, target: Series) -> None:
             if not cells:
                 del deltas[timestamp]
             if not moved or target.method is not series.method:
-                continue  # made with another method by another process: cannot be combined
+                lost += bool(moved)
+                continue
             timestamp -= timestamp % group.step
             there = group.pending.setdefault(timestamp, {})
             for column, value in moved.items():
                 there[column] = series.combine(there[column], value) if column in there else value
     if source.file is None:
         source.entries.pop(series.column, None)
+    return lost
 
 
 def _waits(series: Series) -> bool:

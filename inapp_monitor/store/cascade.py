@@ -17,8 +17,8 @@ from typing import Final, Generic, Protocol, TypeVar
 
 from inapp_monitor.store.retention import Retention
 
-#: Intervals after which it is cheaper to look which rows there are than to try each.
-_SHORT_GAP: Final = 3
+#: Finer rows that are tried one by one; for more it is cheaper to look which rows there are.
+_FEW_ROWS: Final = 150
 
 Row = TypeVar("Row")
 Delta_contra = TypeVar("Delta_contra", contravariant=True)
@@ -167,8 +167,9 @@ class Plan(Generic[Row, Delta]):
 
     def _gap(self, number: int, mark: int, closed: int) -> set[int]:
         """Closed intervals that have not been rolled up."""
-        coarse = self._rings.retention.archives[number]
-        if closed - mark <= _SHORT_GAP * coarse.step:
+        archives = self._rings.retention.archives
+        coarse, fine = archives[number], archives[number - 1]
+        if closed - mark <= _FEW_ROWS * fine.step:
             return set(range(mark, closed, coarse.step))
         times = [at for at in self._rings.times(number - 1) if mark <= at < closed]
         times += [at for at in self._changed[number - 1] if mark <= at < closed]

@@ -41,6 +41,7 @@ class Catalog:
         groups: Group files by file name.
         generation: As read when the directory was scanned last; -1 before.
         budget: Bytes that all files together may ever take.
+        has_new_files: Whether files were made since their directory was synced.
         reused: Series that lost their place to others because they were idle.
     """
 
@@ -60,6 +61,7 @@ class Catalog:
         self.generation = -1
         self.budget = budget
         self.reused = 0
+        self.has_new_files = False
         self._names: dict[str, str] = {}  # distribution file name -> path
         self._ceilings: dict[str, int] = {}  # file name -> full size
         self._descriptors = descriptors
@@ -92,7 +94,7 @@ class Catalog:
 
     def forget(self) -> None:
         """Know nothing, so that the next refresh scans everything."""
-        for file in self._files():
+        for file in self.files():
             file.close()
         self.series, self.distributions, self.groups = {}, {}, {}
         self._names, self._ceilings = {}, {}
@@ -236,6 +238,7 @@ class Catalog:
         return None
 
     def _create(self, name: str, size: int, header: bytes, retention: Retention, now: int) -> None:
+        self.has_new_files = True
         marks = (0, *(archive.floor(now) for archive in retention.archives[1:]))
         state = group_format.pack_state(State(1, marks))
         files.create(self.directory / name, size, [(0, header), (group_format.STATE_OFFSET, state)])
@@ -350,7 +353,8 @@ class Catalog:
         if target is not None:
             self._damaged(self.directory / name, f"{error}; moved to {target.name}")
 
-    def _files(self) -> Iterable[DiskFile]:
+    def files(self) -> Iterable[DiskFile]:
+        """Every file."""
         for _, rings in self.all_rings():
             if rings.file is not None:
                 yield rings.file

@@ -29,9 +29,9 @@ from inapp_monitor.store.retention import Archive, Retention
 
 MAGIC: Final = b"IAMDIST\n"
 DATA_OFFSET: Final = 2 * PAGE
-#: Slots a page, finest archive first, the last for all further ones. Few values in a short
-#: interval need room for gaps; long intervals are many, and two years of them must stay small.
-SLOTS_PER_PAGE: Final = (9, 15, 16, 18)
+#: Slots a page, finest archive first, the last for all further ones. Few values in a short interval
+#: need room for gaps, many in a long one for large counts; the default archives fill two megabytes.
+SLOTS_PER_PAGE: Final = (10, 18, 17, 16)
 _NAME_OFFSET = 1024
 _NAME = struct.Struct("<IIQ")  # crc32, length, created
 _SLOT = struct.Struct("<IBBHQddd")  # crc32, shift, flags, first bucket, time, total, min, max

@@ -46,8 +46,10 @@ assert _ROW.size == 8 * HEAD
 #: Bytes of a row before its values.
 ROW_HEAD: Final = _ROW.size
 _U32 = struct.Struct("<I")
+_METHODS = (Method.AVERAGE, *sorted(Method))  # by number, and none has 0
 _U64 = struct.Struct("<Q")
-_SWAP: Final = sys.byteorder == "big"
+#: Whether this machine has to turn numbers around.
+SWAP: Final = sys.byteorder == "big"
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,24 +231,23 @@ def pack_entry(entry: Entry) -> bytes:
 def unpack_table(data: bytes) -> tuple[list[Entry], list[int]]:
     """The columns in use, and the numbers of entries that are damaged."""
     entries, damaged = [], []
+    view = memoryview(data)
     for column in range(len(data) // ENTRY_SIZE):
         at = column * ENTRY_SIZE
         crc, method, flags, length, created, x_files_factor = _ENTRY.unpack_from(data, at)
         if not length and not crc:
             continue
-        start = at + _ENTRY.size
-        if crc != zlib.crc32(data[at + 4 : at + ENTRY_SIZE]) or not 1 <= method <= 8:
+        if crc != zlib.crc32(view[at + 4 : at + ENTRY_SIZE]) or not 1 <= method <= 8 or not length:
             damaged.append(column)
             continue
-        if length:
-            path = data[start : start + length].decode(errors="replace")
-            entries.append(Entry(column, path, Method(method), x_files_factor, created, flags))
+        path = data[at + _ENTRY.size : at + _ENTRY.size + length].decode(errors="replace")
+        entries.append(Entry(column, path, _METHODS[method], x_files_factor, created, flags))
     return entries, damaged
 
 
 def seal_row(row: array[float], timestamp: int) -> array[float]:
     """Write time and checksum into the head of a row; returns what goes to disk."""
-    if _SWAP:
+    if SWAP:
         row = row[:]
         row.byteswap()
     view = memoryview(row).cast("B")
@@ -264,22 +265,15 @@ def open_row(data: bytes | bytearray, timestamp: int) -> array[float] | None:
         return None
     row = array("d")
     row.frombytes(data)
-    if _SWAP:
+    if SWAP:
         row.byteswap()
     return row
-
-
-def native(block: array[float]) -> array[float]:
-    """Rows as they are stored, in this machine's byte order."""
-    if _SWAP:
-        block.byteswap()
-    return block
 
 
 def row_times(view: memoryview, pitch: int) -> array[int]:
     """The times that rows, one after the other, claim."""
     times = array("Q", view.cast("Q")[1 :: pitch // 8].tolist())
-    if _SWAP:
+    if SWAP:
         times.byteswap()
     return times
 

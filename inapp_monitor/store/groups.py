@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from inapp_monitor.points import Method
 from inapp_monitor.store import group_format
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
-from inapp_monitor.store.retention import Archive, Retention
+from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.rings import RingFile
 from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
 from inapp_monitor.store.verified import Verified
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 else:
     Row = array  # subscripted at run time from Python 3.12 on only
 Cells = dict[int, float]
+
+
+#: Bytes of rows that a reader handles at a time, for few columns and for many: a piece that stays
+#: in the processor's cache, against the price of a slice.
+_PIECE: Final = 2**18
+_LARGE_PIECE: Final = 2**20
+#: Rows at the end of a range whose checksums are computed each time: somebody may be writing them.
+_YOUNG: Final = 3
 
 
 class Series:
@@ -205,31 +213,42 @@ class Group(RingFile[Row, Cells]):
     ) -> list[array[float]]:
         """The stored values of some columns, for the intervals from `start` up to `end`.
 
-        *Cost:* reads all columns' rows once, however many are asked for.
+        *Cost:* reads all columns' rows once, however many are asked for, in pieces that stay in
+        the processor's cache.
         """
         ring = self.retention.archives[archive]
         count = (end - start) // ring.step
         if self.file is None or self.geometry is None:
             return [array("d", [NAN]) * count for _ in columns]
-        block = self._read_block(archive, ring, start, count)
         width = self.geometry.pitch // 8
-        return [block[column + HEAD :: width] for column in columns]
+        rows = max((_PIECE if len(columns) < 16 else _LARGE_PIECE) // self.geometry.pitch, 1)
+        piece = array("d", bytes(rows * self.geometry.pitch))
+        result = [array("d") for _ in columns]
+        young = end - _YOUNG * ring.step
+        time = start
+        while time < end:
+            slot = ring.slot(time)
+            some = min(rows, (end - time) // ring.step, ring.points - slot)
+            self._read_rows(archive, time, memoryview(piece)[: some * width], young)
+            stop = some * width
+            for values, column in zip(result, columns, strict=True):
+                values.extend(piece[column + HEAD : stop : width])
+            time += some * ring.step
+        if group_format.SWAP:
+            for values in result:
+                values.byteswap()
+        return result
 
-    def _read_block(self, archive: int, ring: Archive, start: int, count: int) -> array[float]:
-        """Rows one after the other; those that are missing or damaged hold NaN only."""
+    def _read_rows(self, archive: int, start: int, view: memoryview, young: int) -> None:
+        """Fill a buffer with rows; those that are missing or damaged hold NaN only."""
         assert self.file is not None and self.geometry is not None
-        pitch = self.geometry.pitch
-        block = array("d", bytes(count * pitch))
-        view = memoryview(block).cast("B")
-        first = ring.slot(start)
-        upto = min(count, ring.points - first)
-        base = self.geometry.offsets[archive]
-        self.file.read_into(view[: upto * pitch], base + first * pitch)
-        if upto < count:
-            self.file.read_into(view[upto * pitch :], base)
-        bad = self.verified[archive].bad_rows(view, pitch, ring, start, count)
+        pitch, ring = self.geometry.pitch, self.retention.archives[archive]
+        data = view.cast("B")
+        done = self.file.read_into(data, self.geometry.row_offset(archive, start))
+        if done < len(data):
+            data[done:] = bytes(len(data) - done)
+        bad = self.verified[archive].bad_rows(data, pitch, ring, start, young)
         if bad:
             nothing = memoryview(self.layout.empty()).cast("B")
             for number in bad:
-                view[number * pitch : (number + 1) * pitch] = nothing
-        return group_format.native(block)
+                data[number * pitch : (number + 1) * pitch] = nothing

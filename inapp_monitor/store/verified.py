@@ -12,9 +12,6 @@ from array import array
 from inapp_monitor.store import group_format
 from inapp_monitor.store.retention import Archive
 
-#: Rows at the end of a range that are checked each time.
-_YOUNG = 3
-
 
 class Verified:
     """The times of the rows that have been checked, by slot, for one ring."""
@@ -26,26 +23,29 @@ class Verified:
         self._times: array[int] = array("Q")
 
     def bad_rows(
-        self, view: memoryview, pitch: int, ring: Archive, start: int, count: int
+        self, view: memoryview, pitch: int, ring: Archive, start: int, young: int
     ) -> list[int]:
         """Numbers of the rows that are not intact rows of their interval.
 
         Args:
-            view: `count` rows, the first that of the interval at `start`.
+            view: Rows in the slots of one ring, without a wrap, the first that of `start`.
             pitch: Bytes a row.
             ring: The archive.
             start: Start of the first interval.
-            count: How many rows.
+            young: Rows from this time on are checked even when they were sound before.
         """
         if not self._times:
             self._times = array("Q", b"\xff" * (8 * self._points))
-        expected = array("Q", range(start, start + count * ring.step, ring.step))
+        count = len(view) // pitch
+        end = start + count * ring.step
+        expected = array("Q", range(start, end, ring.step))
         stored = group_format.row_times(view, pitch)
-        first = ring.slot(start)
-        upto = min(count, self._points - first)
-        known = self._times[first : first + upto] + self._times[: count - upto]
+        slot = ring.slot(start)
+        known = self._times[slot : slot + count]
         if stored == expected == known:
-            suspects = range(max(count - _YOUNG, 0), count)
+            if end <= young:
+                return []
+            suspects = range(max((young - start) // ring.step, 0), count)
         else:
             suspects = range(count)
         bad = []
@@ -53,9 +53,9 @@ class Verified:
             time = expected[number]
             if stored[number] != time:
                 bad.append(number)
-            elif known[number] != time or number >= count - _YOUNG:
+            elif known[number] != time or time >= young:
                 if group_format.row_is_intact(view[number * pitch : (number + 1) * pitch]):
-                    self._times[(first + number) % self._points] = time
+                    self._times[slot + number] = time
                 else:
                     bad.append(number)
         return bad

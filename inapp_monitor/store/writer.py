@@ -6,7 +6,6 @@ finest rows first, then rollups, then the marks that say how far rollups have co
 
 from __future__ import annotations
 
-import os
 from collections import Counter, deque
 from pathlib import Path
 from typing import Final
@@ -71,7 +70,10 @@ class Writer:
 
     def note_damage(self, path: Path, what: str) -> None:
         """A file was moved aside or mended."""
-        self.damaged.append(f"{path.name}: {what}")
+        text = f"{path.name}: {what}"
+        if text in self.damaged:
+            return
+        self.damaged.append(text)
         self._guard.failed(f"store file {path.name}", FormatError(what))
 
     def flush(self, *, force: bool = False) -> None:
@@ -100,9 +102,9 @@ class Writer:
                     self._buffer.adopt(self._catalog)
             problem = self._settle_newcomers(now)
             problem = self._write(int(now)) or problem
-            self._sync()
         finally:
             self._lock.release()
+        self._sync()
         if problem is not None:
             raise problem
 
@@ -206,17 +208,10 @@ class Writer:
         if 0 <= now - self._synced_at < self._sync_interval_s:
             return
         self._synced_at = now
-        for _, rings in self._catalog.all_rings():
-            if rings.file is not None and rings.file.dirty:
-                rings.file.sync()
-
-    def sync_directory(self) -> None:
-        """Make the names of new files safe against a power cut."""
-        fd = os.open(self._catalog.directory, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        files.sync_all([file for file in self._catalog.files() if file.dirty])
+        if self._catalog.has_new_files:
+            self._catalog.has_new_files = False
+            files.sync_directory(self._catalog.directory)
 
     def _refused(self, error: OSError) -> None:
         """Keep everything, and wait longer each time."""

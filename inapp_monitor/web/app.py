@@ -31,6 +31,7 @@ from inapp_monitor.web import (
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
     errors,
+    explore,
     failure,
     login,
     not_found,
@@ -302,5 +303,5 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    pages = [overview, routes, errors, not_found, search, status]
+    pages = [overview, routes, errors, not_found, explore, search, status]
     return [*pages, render, metrics, functions, events, tags, version]

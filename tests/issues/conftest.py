@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor import current_request
 from inapp_monitor.clock import Clock
 from inapp_monitor.config import Settings, load
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
-from inapp_monitor.issues import IssueDetail, NotFoundTable, Tracker, scope
+from inapp_monitor.issues import IssueDetail, NotFoundTable, Tracker
 
 NOW = 1_800_000_000.0
 
@@ -60,6 +61,16 @@ class Monitor:
 MakeMonitor = Callable[..., Monitor]
 
 
+class Record:
+    """What the request path keeps of a request."""
+
+    starts = iter(range(10**9))
+
+    def __init__(self, environ: dict[str, Any] | None) -> None:
+        self.environ = environ
+        self.start = next(self.starts)
+
+
 @pytest.fixture
 def make_monitor(tmp_path: Path) -> MakeMonitor:
     """Make a monitor over the test's directory; several share it as worker processes would."""
@@ -90,7 +101,7 @@ def monitor(make_monitor: MakeMonitor) -> Monitor:
 @pytest.fixture(autouse=True)
 def fresh_scope() -> None:
     """Each test is a request of its own that said nothing."""
-    scope.enter_request(object())
+    current_request.enter(Record(None))
 
 
 def environ(**more: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor import current_request
 from inapp_monitor.issues import (
     add_breadcrumb,
     new_scope,
@@ -22,7 +23,7 @@ from inapp_monitor.issues import (
 )
 from inapp_monitor.issues import tracker as tracker_module
 
-from .conftest import MakeMonitor, Monitor, caught, environ
+from .conftest import MakeMonitor, Monitor, Record, caught, environ
 
 
 def divide(numerator: int, divisor: int) -> float:
@@ -80,13 +81,8 @@ def test_once_per_exception_object(monitor: Monitor) -> None:
 def test_one_object_raised_in_two_requests_counts_twice(monitor: Monitor) -> None:
     """A module-level exception that is raised again and again is as many errors."""
     error = ValueError("always the same")
-
-    class Record:
-        def __init__(self, start: float) -> None:
-            self.start = start
-
-    for start in range(3):
-        request = environ(**{tracker_module.REQUEST_KEY: Record(start)})
+    for _ in range(3):
+        request = environ(**{tracker_module.REQUEST_KEY: Record(None)})
         monitor.tracker.capture(error, request)
         monitor.tracker.capture(error, dict(request))
     assert monitor.only_issue().summary.count == 3
@@ -243,13 +239,9 @@ def test_new_scope_is_forgotten_at_its_end(monitor: Monitor) -> None:
 
 def test_a_request_never_sees_what_an_earlier_one_said(monitor: Monitor) -> None:
     """User and tags belong to the request, also when one thread answers many."""
-
-    class Record:
-        environ = environ(PATH_INFO="/second")
-
     set_user("ada")
     set_tag("plan", "gold")
-    scope.enter_request(Record())
+    current_request.enter(Record(environ(PATH_INFO="/second")))
     monitor.tracker.capture(caught(divide, 1, 0))
     event = monitor.only_issue().events[0]
     assert (event["user"], event["tags"]) == ({}, {})
@@ -444,6 +436,21 @@ def test_too_many_fingerprints_are_one_issue(
     monitor.tick()
     counts = sorted(issue.count for issue in monitor.tracker.list_issues())
     assert counts == [1, 1, 1, 1, 1, 15]
+
+
+def test_an_issue_gets_its_title_from_a_later_event(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When there was no room for the first events, the name comes with the first one kept."""
+    monkeypatch.setattr("inapp_monitor.issues.tracker.MAX_WAITING_NEW", 0)
+    monitor.tracker.capture(caught(divide, 1, 0))
+    monitor.tick()
+    assert monitor.only_issue().summary.title == "ZeroDivisionError"
+    monkeypatch.undo()
+    monitor.tracker.capture(caught(divide, 1, 0))
+    monitor.tick()
+    assert monitor.only_issue().summary.title == "ZeroDivisionError: division by zero"
+    assert monitor.tracker.status().dropped_events == {"too many at once": 1}
 
 
 def test_counts_for_series(monitor: Monitor) -> None:

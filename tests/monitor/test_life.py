@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import inapp_monitor
 from inapp_monitor import ConfigError, Monitor
 
 Make = Callable[..., Monitor]
@@ -61,9 +62,13 @@ def test_an_unknown_setting_is_refused_with_the_nearest_match(tmp_path: Path) ->
 
 
 def test_disabled_hands_every_request_to_the_app(make: Make, visit: Visit, tmp_path: Path) -> None:
-    """Nothing is recorded, nothing is written, `/_metrics` belongs to the app."""
+    """Nothing is recorded, nothing starts or is written, `/_metrics` belongs to the app."""
     monitor = make(enabled=False)
     assert visit(monitor, "/_metrics/") == b"hello"
+    monitor.incr("signups")
+    with monitor.timer("work.time"):
+        pass
+    assert not [t for t in threading.enumerate() if t.name == "inapp-monitor"]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -209,3 +214,42 @@ def test_two_routes_with_one_slug_stay_apart_in_every_worker(
     assert facts["routes"]["a-b"]["route"] == "/a/b"
     templates = sorted(r["route"] for r in facts["routes"].values())
     assert [t for t in templates if t.startswith("/")] == ["/a-b", "/a/b"]
+
+
+def test_what_one_request_says_is_not_said_by_the_next(make: Make, visit: Visit) -> None:
+    """User and tags belong to the request that set them, also in one thread."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/login":
+            inapp_monitor.set_user("ann")
+            inapp_monitor.set_tag("plan", "gold")
+            start_response("200 OK", [])
+            return [b""]
+        raise ValueError("boom")
+
+    monitor = make(app)
+    visit(monitor, "/login")
+    with pytest.raises(ValueError, match="boom"):
+        visit(monitor, "/boom")
+    monitor.refresh()
+    assert monitor.tracker.list_issues()[0].users == 0
+
+
+def test_a_handled_exception_carries_the_request(make: Make, visit: Visit) -> None:
+    """`capture_exception` inside a view knows which request that was."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        try:
+            raise KeyError("voucher")
+        except KeyError:
+            monitor.capture_exception()
+        start_response("200 OK", [])
+        return [b""]
+
+    monitor = make(app)
+    visit(monitor, "/checkout")
+    monitor.refresh()
+    issue = monitor.tracker.list_issues()[0]
+    detail = monitor.tracker.get_issue(issue.id)
+    assert detail is not None
+    assert "/checkout" in str(detail.events)

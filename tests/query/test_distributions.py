@@ -64,3 +64,12 @@ def test_too_many_series_are_refused() -> None:
     many = MemorySource([(f"a.n{i}", 1000, 10, [1.0]) for i in range(1_001)])
     with pytest.raises(QueryError, match="matches 1001 series"):
         evaluate(["a.*"], request(), many)
+
+
+def test_tagged_files_of_graphites_older_layout() -> None:
+    """A file that carries its tagged name in clear is found without registration."""
+    path = "_tagged.abc.def.disk_DOT_used;host=w1"
+    held = MemorySource([(path, 1000, 10, [1.0] * 20)])
+    assert held.tagged() == ["disk.used;host=w1"]
+    (series,) = evaluate(["seriesByTag('host=w1')"], request(), held)
+    assert (series.name, series.tags["host"]) == ("disk.used;host=w1", "w1")

@@ -26,7 +26,15 @@ pytestmark = [
 ]
 
 PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
-PAGES += ["/status", "/search?q=check", "/?compare=week", "/nowhere", "/?from=wrong"]
+PAGES += [
+    "/explore",
+    "/explore?target=requests.status.*",
+    "/status",
+    "/search?q=check",
+    "/?compare=week",
+    "/nowhere",
+    "/?from=wrong",
+]
 #: The network is cut to the loopback interface as well as the tests watch it.
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -223,6 +231,23 @@ def test_the_page_refreshes_itself_until_it_is_paused(tab: Tab) -> None:
     assert page.evaluate("document.activeElement.closest('.verdicts') !== null")
     page.locator(".live").click()
     assert page.locator(".live").get_attribute("aria-pressed") == "false"
+
+
+def test_the_theme_can_be_chosen(tab: Tab) -> None:
+    """Light, dark or the system's; remembered for the next page."""
+    page = tab.open("/")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    button = page.locator("button.theme")
+    button.click()
+    button.click()
+    assert button.get_attribute("data-chosen") == "dark"
+    dark = page.evaluate(ground)
+    assert dark != light
+    tab.open("/errors")
+    assert page.evaluate(ground) == dark
+    page.locator("button.theme").click()
+    assert page.evaluate(ground) == light
 
 
 def test_the_page_is_complete_without_script(browser: Any, serve: Callable[..., str]) -> None:

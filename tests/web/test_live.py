@@ -124,3 +124,44 @@ def test_the_endpoints_of_graphite_are_there(monitor: Monitor) -> None:
         answer = client.get(f"/_metrics{path}", headers=HTML)
         assert answer.status_code == 200, path
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", "to begin with"),
+        ("?path=requests", "status"),
+        ("?path=nothing", "Nothing below"),
+        ("?target=requests.status.*", "requests.status.4xx"),
+        ("?target=requests.time.count&target=requests.errors&shape=stacked", "2 series"),
+        ("?target=requests.time.p95&function=movingAverage", "movingAverage("),
+        ("?target=no.such.series", "No series of this name"),
+        ("?target=scale(requests.errors)", "alert"),
+        ("?target=noSuch(requests.errors)", "noSuch"),
+    ],
+)
+def test_any_series_can_be_explored(query: str, shown: str, monitor: Monitor) -> None:
+    """Found in the tree, drawn with functions, with a word on what is wrong."""
+    answer = Client(monitor).get(f"/_metrics/explore{query}", headers=HTML)
+    assert answer.status_code == 200
+    assert shown in answer.text
+    assert not monitor.guard.faults
+
+
+@pytest.mark.parametrize("query", ["function=nope", "shape=pie", "target=a&" * 11])
+def test_an_odd_question_to_explore_is_400(query: str, monitor: Monitor) -> None:
+    """Named, as everywhere."""
+    assert Client(monitor).get(f"/_metrics/explore?{query}", headers=HTML).status_code == 400
+
+
+def test_every_function_can_be_put_around_a_target(monitor: Monitor) -> None:
+    """Its likely arguments are legal, or the page says what is missing; nothing fails."""
+    from inapp_monitor.query.registry import FUNCTIONS
+
+    client = Client(monitor)
+    for name in FUNCTIONS:
+        answer = client.get(
+            f"/_metrics/explore.json?target=requests.time.count&function={name}", headers=HTML
+        )
+        assert answer.status_code == 200, name
+    assert not monitor.guard.faults

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query.aggregation import aggregate_rows, percentile_rows, resolve
+from inapp_monitor.query.aggregation import aggregate_arrays, percentile_rows, resolve
 from inapp_monitor.query.naming import grouped, joined_paths
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Floats, Series
@@ -35,10 +35,9 @@ def combined(
         return []
     normalized = context.normalize(series)
     factor = context.x_files_factor if x_files_factor is None else x_files_factor
-    rows = normalized.rows
-    values = aggregate_rows(func, rows)
-    known = (~np.isnan(rows)).sum(axis=0)
-    values[(known == 0) | (known / len(rows) < factor)] = np.nan
+    values, known = aggregate_arrays(func, normalized.arrays())
+    if factor:
+        values[known / len(series) < factor] = np.nan
     name = f"{func}Series({joined_paths(normalized.series)})"
     tags = common_tags(normalized.series)
     tags.setdefault("name", name)
@@ -109,9 +108,9 @@ def pow_series(context: Context, *lists: list[Series]) -> list[Series]:
     if not flat:
         return []
     normalized = context.normalize(flat)
-    values = normalized.rows[0].copy()
+    values, *others = normalized.arrays()
     with np.errstate(all="ignore"):
-        for row in normalized.rows[1:]:
+        for row in others:
             result = np.power(values, row)
             bad = np.isnan(values) | np.isnan(row) | ((values == 0) & (row < 0))
             bad |= np.isinf(result) & np.isfinite(values) & np.isfinite(row)
@@ -142,7 +141,7 @@ def count_series(context: Context, *lists: list[Series]) -> list[Series]:
     if not flat:
         return []
     normalized = context.normalize(flat)
-    values = np.full(normalized.rows.shape[1], float(len(flat)))
+    values = np.full(normalized.width, float(len(flat)))
     name = f"countSeries({joined_paths(normalized.series)})"
     return [
         _made(context, name, normalized.start, normalized.end, normalized.step, values, whole=True)
@@ -256,7 +255,7 @@ _register_lists()
 def quotient(context: Context, dividend: Series, divisor: Series) -> Series:
     """One series divided by another; null where the divisor is zero."""
     normalized = context.normalize([dividend, divisor])
-    above, below = normalized.rows
+    above, below = normalized.arrays()
     with np.errstate(all="ignore"):
         values = np.where(below == 0, np.nan, above / below)
     name = f"divideSeries({dividend.name},{divisor.name})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query.aggregation import aggregate, percentile_rows, sequential_sum
+from inapp_monitor.query.aggregation import aggregate, percentile_rows
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Floats, Series
@@ -135,8 +135,8 @@ def most_deviant(series: list[Series], n: int) -> list[Series]:
         known = s.values[~np.isnan(s.values)]
         if len(known):
             with np.errstate(all="ignore"):
-                mean = sequential_sum(known) / len(known)
-                variance = sequential_sum((known - mean) ** 2) / len(known)
+                distances = known - known.sum() / len(known)
+                variance = float((distances * distances).sum()) / len(known)
             deviants.append((variance if variance == variance else -np.inf, s))
     deviants.sort(key=lambda pair: pair[0], reverse=True)
     return [s for _, s in deviants][:n]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query.aggregation import aggregate_rows
+from inapp_monitor.query.aggregation import aggregate_arrays
 from inapp_monitor.query.naming import grouped, joined_paths
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Floats, Series
@@ -43,7 +43,7 @@ def as_percent(
         return _by_nodes(context, series, total, nodes)
     if total is None:
         normalized = context.normalize(series)
-        values = aggregate_rows("sum", normalized.rows)
+        values, _ = aggregate_arrays("sum", normalized.arrays())
         text = f"sumSeries({joined_paths(series)})"
         return _of_values(context, series, normalized.series, values, text)
     if isinstance(total, list):
@@ -54,12 +54,13 @@ def as_percent(
 
 
 def _percent(above: Floats, below: Floats) -> Floats:
-    width = max(len(above), len(below))
-    rows = np.full((2, width), np.nan)
-    rows[0, : len(above)] = above
-    rows[1, : len(below)] = below
+    if len(above) != len(below):
+        rows = np.full((2, max(len(above), len(below))), np.nan)
+        rows[0, : len(above)] = above
+        rows[1, : len(below)] = below
+        above, below = rows
     with np.errstate(all="ignore"):
-        return np.where(rows[1] == 0, np.nan, rows[0] / rows[1] * 100.0)
+        return np.where(below == 0, np.nan, above / below * 100.0)
 
 
 def _of_values(
@@ -103,7 +104,7 @@ def _pair(context: Context, part: Series, whole: Series) -> Series:
         normalized.start,
         normalized.end,
         normalized.step,
-        _percent(normalized.rows[0], normalized.rows[1]),
+        _percent(*normalized.arrays()),
         x_files_factor=context.x_files_factor,
     )
 
@@ -142,7 +143,7 @@ def _sum(context: Context, group: list[Series]) -> Series:
         normalized.start,
         normalized.end,
         normalized.step,
-        aggregate_rows("sum", normalized.rows),
+        aggregate_arrays("sum", normalized.arrays())[0],
         x_files_factor=context.x_files_factor,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query.aggregation import aggregate_rows, resolve
@@ -39,28 +40,58 @@ def buckets(
     if context is not None:
         context.budget.spend(count)
     result = np.full(count, np.nan)
-    times = series.timestamps()
-    n = len(times)
-    if not n or not count:
+    if not len(series) or not count:
         return result
+    present: NDArray[np.bool_] | None
+    if interval % series.step == 0 and (series.start - start) % series.step == 0:
+        rows, present = _aligned(series, interval // int(series.step), start, count)
+    else:
+        rows, present = _scattered(series, interval, start, count)
+    result = aggregate_rows(func, rows, present)
+    expected = interval / series.step
+    known = (rows == rows).sum(axis=0)
+    result[(known == 0) | (known / expected < series.x_files_factor)] = np.nan
+    return result
+
+
+def _aligned(
+    series: Series, width: int, start: int, count: int
+) -> tuple[Floats, NDArray[np.bool_] | None]:
+    """Members by buckets when every bucket holds whole steps; None: every cell is a member."""
+    values = series.values[: max(0, -(-(series.end - series.start) // int(series.step)))]
+    lead = (series.start - start) // int(series.step)
+    if lead < 0:
+        values, lead = values[-lead:], 0
+    values = values[: count * width - lead]
+    padded = np.empty(count * width)
+    padded[:lead] = padded[lead + len(values) :] = np.nan
+    padded[lead : lead + len(values)] = values
+    rows = np.ascontiguousarray(padded.reshape(count, width).T)
+    if len(values) == len(padded):
+        return rows, None
+    present = np.zeros(count * width, dtype=bool)
+    present[lead : lead + len(values)] = True
+    return rows, present.reshape(count, width).T
+
+
+def _scattered(
+    series: Series, interval: int, start: int, count: int
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Members by buckets of any other kind."""
+    times = series.timestamps()
     index = (times - start) // interval
     begin = int(np.searchsorted(index, 0))
     stop = int(np.searchsorted(index, count))
     values, index = series.values[begin:stop], index[begin:stop]
     if not len(values):
-        return result
+        return np.full((1, count), np.nan), np.zeros((1, count), dtype=bool)
     first = np.searchsorted(index, np.arange(count))
     sizes = np.diff(np.append(first, len(index)))
     width = int(sizes.max())
     rows = np.full((width, count), np.nan)
     position = np.arange(len(index)) - first[index]
     rows[position, index] = values
-    present = np.arange(width)[:, None] < sizes
-    result = aggregate_rows(func, rows, present)
-    known = (~np.isnan(rows)).sum(axis=0)
-    expected = interval / series.step
-    result[(known == 0) | (known / expected < series.x_files_factor)] = np.nan
-    return result
+    return rows, np.arange(width)[:, None] < sizes
 
 
 @function(

@@ -20,7 +20,11 @@ def value_ticks(low: float, high: float, at_most: int, unit: Unit = "") -> list[
     span = high - low
     if not (math.isfinite(span) and span > 1e-9 * max(abs(low), abs(high))) or at_most < 1:
         return []  # nothing, or less than floats can tell apart
-    step = _round_step(span / at_most, 1024.0 if unit == "bytes" and high >= 1024 else 10.0)
+    least = span / at_most
+    step = _round_step(
+        max(least, 1.0) if unit == "count" else least,
+        1024.0 if unit == "bytes" and high >= 1024 else 10.0,
+    )
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     return [number * step for number in range(first, min(last, first + at_most) + 1)]

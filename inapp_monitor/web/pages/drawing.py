@@ -54,6 +54,7 @@ def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
         end=data["end"],
         unit=data["unit"],
         markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
+        stacked=bool(data.get("stacked")),
         embedded=True,
     )
     slots: Sequence[Histogram | None] | None = data.get("slots")

@@ -98,6 +98,11 @@ class Durations:
             [math.nan if slot is None else float(slot.count) for slot in self.slots], dtype=float
         )
 
+    def is_sparse(self) -> bool:
+        """Whether most columns between the first and the last value have none."""
+        filled = [i for i, slot in enumerate(self.slots) if slot is not None]
+        return len(filled) > 1 and len(filled) < 0.5 * (filled[-1] - filled[0] + 1)
+
     def rate(self) -> Floats:
         """Values a second of each column, see `rates`."""
         return rates(self.counts(), self.covered, self.step)

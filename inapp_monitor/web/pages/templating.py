@@ -42,6 +42,7 @@ _NAVIGATION = (
     ("/routes", "Routes"),
     ("/errors", "Errors"),
     ("/not-found", "Not found"),
+    ("/explore", "Explore"),
     ("/status", "Status"),
 )
 
@@ -164,7 +165,7 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def _link(root: str, view: View | None, path: str, **changes: Any) -> Markup:
+def _link(root: str, view: View | None, path: str, /, **changes: Any) -> Markup:
     """A link that keeps the view; `changes` replace or add parameters."""
     given = {name.rstrip("_"): str(value) for name, value in changes.items()}
     return Markup.escape(address(root, path, view.query(**given) if view else given.items()))

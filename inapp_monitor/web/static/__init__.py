@@ -20,7 +20,12 @@ class Asset(NamedTuple):
     version: str
 
 
-_TYPES = {"monitor.css": "text/css", "monitor.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {
+    "monitor.css": "text/css",
+    "monitor.js": "text/javascript",
+    "theme.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @cache
@@ -31,12 +36,20 @@ def assets() -> dict[str, Asset]:
     for name, mimetype in _TYPES.items():
         text = (folder / name).read_text("utf-8")
         if mimetype == "text/css":
-            colours = f":root{{{theme.LIGHT}}}"
-            dark = f"@media (prefers-color-scheme:dark){{:root{{{theme.DARK}}}}}"
-            text = colours + dark + text + theme.EMBEDDED
+            text = _variables() + text + theme.EMBEDDED
         body = text.encode("utf-8")
         made[name] = Asset(body, mimetype, hashlib.sha256(body).hexdigest()[:12])
     return made
+
+
+def _variables() -> str:
+    """Colours of the system's theme, and of one that was chosen on the page."""
+    light = f"color-scheme:light;--bg:#f7f8fa;--acc:#2563a8;--on:#fff;{theme.LIGHT}"
+    dark = f"color-scheme:dark;--bg:#12161c;--acc:#6aa9e9;--on:#10151b;{theme.DARK}"
+    return (
+        f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+        f":root[data-theme=light]{{{light}}}:root[data-theme=dark]{{{dark}}}"
+    )
 
 
 def version(name: str) -> str:

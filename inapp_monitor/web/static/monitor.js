@@ -189,6 +189,26 @@
   }
   equip();
 
+  // -- light, dark, or what the system says
+  const theme = document.querySelector(".theme");
+  if (theme) {
+    const order = { "": "light", light: "dark", dark: "" };
+    const name = () => {
+      const chosen = root.dataset.theme || "";
+      theme.textContent = { "": "◐", light: "☀", dark: "☾" }[chosen];
+      theme.dataset.chosen = chosen || "auto";
+      theme.title = theme.ariaLabel = "Colours: " + (chosen || "as the system") + "; click for " + (order[chosen] || "auto");
+    };
+    theme.hidden = false;
+    name();
+    theme.addEventListener("click", () => {
+      const next = order[root.dataset.theme || ""];
+      if (next) root.dataset.theme = next; else delete root.dataset.theme;
+      try { localStorage.setItem("inapp-monitor-theme", next); } catch { /* for this page only */ }
+      name();
+    });
+  }
+
   // -- small comforts
   const compare = document.querySelector(".compare select");
   if (compare) compare.addEventListener("change", () => compare.form.submit());

@@ -1,0 +1,35 @@
+"""The parts that only a running monitor needs: store, database, tracker, 404 table.
+
+The monitor imports this module on first need, in its ticking thread as a rule: an app starts, and
+answers its first requests, without the cost of loading them. No logic here, only what is made of
+what.
+"""
+
+from __future__ import annotations
+
+from inapp_monitor.clock import Clock
+from inapp_monitor.config import Settings
+from inapp_monitor.database import Database
+from inapp_monitor.guard import Guard
+from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.own_numbers import OwnNumbers
+from inapp_monitor.recorder import Recorder
+from inapp_monitor.store import Store
+from inapp_monitor.store.retention import parse_retention
+
+
+class Parts:
+    """One monitor's parts; making them does no I/O.
+
+    Raises:
+        ConfigError: a retention or schema file that cannot be understood.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, guard: Guard, recorder: Recorder) -> None:
+        recorder.step_s = parse_retention(settings.distribution_retention)[0].step
+        common = (settings.data_dir, settings, clock, guard)
+        self.store = Store(*common)
+        self.database = Database(*common)
+        self.tracker = Tracker(settings, clock, guard, self.database)
+        self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
+        self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)

@@ -1,0 +1,83 @@
+"""The verbs that users put into their code, as StatsD's clients name them.
+
+They never raise (unless the recorder is strict), never block and never change a result. Only names
+and arguments here; what they record is `instruments`' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from inapp_monitor.recorder.instruments import COUNTER, GAUGE, GAUGE_DELTA, SET, TIMER
+from inapp_monitor.recorder.timers import Timer
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: `record(kind, name, value)`, see `Instruments.record`.
+Record = Callable[[str, Any, Any], None]
+
+
+def record_nothing(kind: str, name: Any, value: Any) -> None:
+    """What a disabled monitor records."""
+
+
+class Calls:
+    """incr, decr, gauge, timing, set, timer and timed over one `record` function."""
+
+    def __init__(self, record: Record, perf: Callable[[], float]) -> None:
+        self._record = record
+        self._perf = perf
+
+    def incr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
+        """Count: add `value` to a counter. `rate` is accepted for StatsD's sake and changes
+        nothing: in process there is no reason to sample."""
+        self._record(COUNTER, name, value)
+
+    def decr(self, name: str, value: float = 1, rate: float = 1) -> None:  # noqa: ARG002
+        """Count down: subtract `value` from a counter."""
+        try:
+            value = -value
+        except TypeError:
+            pass  # `record` says what is wrong with it
+        self._record(COUNTER, name, value)
+
+    def gauge(self, name: str, value: float, rate: float = 1, delta: bool = False) -> None:  # noqa: ARG002
+        """Set a gauge to `value`, or move it by `value` when `delta`."""
+        self._record(GAUGE_DELTA if delta else GAUGE, name, value)
+
+    def timing(self, name: str, delta: float | timedelta, rate: float = 1) -> None:  # noqa: ARG002
+        """Record a duration in milliseconds (or a timedelta)."""
+        self._record(TIMER, name, delta)
+
+    def set(self, name: str, value: object, rate: float = 1) -> None:  # noqa: ARG002
+        """Count the distinct values of a step, within this process."""
+        self._record(SET, name, value)
+
+    def timer(self, name: str, rate: float = 1) -> Timer:  # noqa: ARG002
+        """Time a block (`with monitor.timer("x"):`) or a function (`@monitor.timer("x")`)."""
+        return Timer(name, self._record_milliseconds, self._perf)
+
+    def timed(self, name: str | F | None = None) -> Any:
+        """Decorator that times a function; its name is `module.function` unless given.
+
+        Right for functions, methods, generators, coroutines and async generators.
+        """
+        if name is not None and not isinstance(name, str):
+            return self.timed(None)(name)
+
+        def decorate(function: F) -> F:
+            series = name or _qualified_name(function)
+            return self.timer(series)(function)
+
+        return decorate
+
+    def _record_milliseconds(self, name: str, milliseconds: float) -> None:
+        self._record(TIMER, name, milliseconds)
+
+
+def _qualified_name(function: Any) -> str:
+    function = getattr(function, "__func__", getattr(function, "func", function))
+    module = getattr(function, "__module__", "") or ""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{module}.{name}".replace(".<locals>", "").replace("<lambda>", "lambda").strip(".")
