@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Distribution, Method, Scalar
+from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.routes import (
     RouteTable,
     method_name,
@@ -45,8 +46,9 @@ class RequestCells:
     *Threads:* used under the recorder's lock only.
     """
 
-    def __init__(self, routes: RouteTable, slowest: Slowest) -> None:
+    def __init__(self, routes: RouteTable, slowest: Slowest, rules: NameRules) -> None:
         self._routes = routes
+        self._rules = rules
         self._slowest = slowest
         self._cells: dict[_CellKey, Cell] = {}
         self._sizes = Histogram()
@@ -60,6 +62,8 @@ class RequestCells:
         """
         groups: dict[_Group, list[float]] = {}
         sizes: list[object] = []
+        if self._rules:
+            requests = [self._named(request) for request in requests]
         for method, route, status, start, end, failed, _, size in requests:
             if size is not None:
                 sizes.append(size)
@@ -86,6 +90,13 @@ class RequestCells:
             self._note_slowest(requests, cells, slow, epoch)
         if sizes:
             self._sizes.add(_lengths(sizes))
+
+    def _named(self, request: Request) -> Request:
+        """The request with the name that the user's rules give it."""
+        method, route, status, start, end, failed, path, size = request
+        text = path if route is None else route_name(route, None)
+        name = self._rules.name(text)
+        return request if name is None else (method, name, status, start, end, failed, path, size)
 
     def _note_slowest(
         self,
