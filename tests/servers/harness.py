@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ _OWN_SESSION: dict[str, Any] = {
 class Served:
     """One running server; a context manager that leaves no process behind."""
 
-    def __init__(self, name: str, directory: Path, **environ: str) -> None:
+    def __init__(
+        self, name: str, directory: Path, prefix: Sequence[str] = (), **environ: str
+    ) -> None:
         self.name = name
         self.directory = directory
         self.answered = 0
@@ -81,7 +84,7 @@ class Served:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [part.replace("PORT", str(self.port)) for part in COMMANDS[name]]
+        command = [*prefix, *(part.replace("PORT", str(self.port)) for part in COMMANDS[name])]
         paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
         environment = {
             **os.environ,

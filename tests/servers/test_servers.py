@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -153,3 +154,19 @@ def test_client_that_leaves_other_servers(name: str, tmp_path: Path) -> None:
 def errors_of(directory: Path) -> bytes:
     """The issue database with its journal, as raw bytes; empty when there was no error."""
     return b"".join(path.read_bytes() for path in (directory / "data").glob("monitor.db*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize("name", ["gunicorn sync", "uwsgi prefork"])
+def test_files_go_by_sendfile(name: str, tmp_path: Path) -> None:
+    """The server's own way for files stays open: the kernel copies them."""
+    if missing(name):
+        pytest.skip(missing(name))
+    trace = tmp_path / "trace"
+    prefix = ["strace", "-f", "-qq", "-e", "trace=sendfile", "-o", str(trace)]
+    with Served(name, tmp_path, prefix) as served:
+        status, body = served.get("/file")
+        served.kill_group()
+    assert (status, len(body)) == (200, 1_000_000)
+    assert "sendfile(" in trace.read_text()
