@@ -55,7 +55,7 @@ def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
     tracemalloc.stop()
     issue = monitor.only_issue()
     assert issue.summary.count == 100_100
-    assert len(issue.events) == 21
+    assert 11 <= len(issue.events) <= 21
     assert kept < 2 * 2**20, kept
     assert peak < 8 * 2**20, peak
     status = monitor.database.status()
