@@ -144,6 +144,7 @@ class Monitor(Calls):
             max_pending=settings.max_pending,
             strict=settings.strict,
             first_use=self._attach_if_needed,
+            route_rules=settings.route_rules,
         )
         self.put = self.recorder.pending.append
         record = self.recorder.instruments.record if settings.enabled else record_nothing
