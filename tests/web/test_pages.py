@@ -17,7 +17,14 @@ from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.routing import Route
 
 PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
-PAGES += ["/status", "/search?q=check", "/explore", "/explore?target=requests.time.p95&path=routes"]
+PAGES += [
+    "/status",
+    "/search?q=check",
+    "/runtime",
+    "/dashboards",
+    "/explore",
+    "/explore?target=requests.time.p95&path=routes",
+]
 HTML = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
