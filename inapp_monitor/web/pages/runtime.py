@@ -14,6 +14,7 @@ from inapp_monitor.web.pages.view import View
 from inapp_monitor.web.pages.visit import Visit
 
 _MOST = 50
+_SLOWEST = 20
 #: Series that are charted when they are there: title, unit, path.
 _CHARTS: tuple[tuple[str, Unit, str], ...] = (
     ("Requests under way", "count", "requests.in_flight"),
@@ -33,7 +34,7 @@ def gather(visit: Visit) -> dict[str, Any]:
     return {
         "live_requests": live[:_MOST],
         "workers": sorted({int(row["pid"]) for row in live} | _own_pid(facts)),
-        "slowest": slowest(backend)[:_MOST],
+        "slowest": slowest(backend)[:_SLOWEST],
         "charts": _charts(backend, view),
     }
 
