@@ -6,6 +6,9 @@ No I/O and no WSGI.
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any
+
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Distribution, Method, Scalar
 from inapp_monitor.recorder.name_rules import NameRules
@@ -24,8 +27,9 @@ _Group = tuple[object, object, object, bool]
 #: Slug and method.
 _CellKey = tuple[str, str]
 _MILLISECONDS = 1000.0
-#: A Content-Length with as many is none.
-_DIGITS = 16
+#: A Content-Length as large is none.
+MAX_LENGTH = 1e15
+_size = itemgetter(7)
 
 
 class Cell:
@@ -61,12 +65,9 @@ class RequestCells:
             epoch: Wall time at which the performance counter stood at zero.
         """
         groups: dict[_Group, list[float]] = {}
-        sizes: list[object] = []
         if self._rules:
             requests = [self._named(request) for request in requests]
-        for method, route, status, start, end, failed, _, size in requests:
-            if size is not None:
-                sizes.append(size)
+        for method, route, status, start, end, failed, _, _ in requests:
             try:
                 groups[method, route, status, failed].append(end - start)
             except KeyError:
@@ -88,8 +89,7 @@ class RequestCells:
                 slow[key] = floor
         if slow:
             self._note_slowest(requests, cells, slow, epoch)
-        if sizes:
-            self._sizes.add(_lengths(sizes))
+        self._sizes.add(_lengths(requests))
 
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
@@ -161,12 +161,19 @@ class RequestCells:
         return scalars, distributions
 
 
-def _lengths(sizes: list[object]) -> list[float]:
-    """Content-Length values as numbers; what is none is left out."""
+def _lengths(requests: list[Request]) -> list[float]:
+    """Their Content-Length values as numbers; what is none is left out."""
+    sizes: Any = list(filter(None, map(_size, requests)))
+    try:
+        lengths = list(map(float, map(int, sizes)))
+        if not lengths or (min(lengths) >= 0.0 and max(lengths) < MAX_LENGTH):
+            return lengths
+    except (TypeError, ValueError, OverflowError):
+        pass
     return [
         float(size)
         for size in sizes
-        if isinstance(size, str) and size.isdecimal() and len(size) < _DIGITS
+        if isinstance(size, str) and size.isdecimal() and float(size) < MAX_LENGTH
     ]
 
 
