@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
     options = parser.parse_args()
     requests = options.requests // (10 if options.quick else 1)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         monitor = Monitor(application, data_dir=directory, token="soak", route=path_is_the_route)
         flood(monitor, 2_000, options.paths, options.methods)  # warm up: modules, threads, files
         monitor.refresh()
