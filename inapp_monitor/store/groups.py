@@ -251,4 +251,17 @@ class Group(RingFile[Row, Cells]):
         if bad:
             nothing = memoryview(self.layout.empty()).cast("B")
             for number in bad:
-                data[number * pitch : (number + 1) * pitch] = nothing
+                row = data[number * pitch : (number + 1) * pitch]
+                time = start + number * ring.step
+                claims_to_be_it = group_format.row_time(row) == time
+                if not (claims_to_be_it and self._read_again(archive, time, row)):
+                    row[:] = nothing
+
+    def _read_again(self, archive: int, timestamp: int, row: memoryview) -> bool:
+        """Readers take no lock: a row may just have been in the middle of being written."""
+        assert self.file is not None and self.geometry is not None
+        for _ in range(2):
+            self.file.read_into(row, self.geometry.row_offset(archive, timestamp))
+            if group_format.row_is_intact(row):
+                return True
+        return False

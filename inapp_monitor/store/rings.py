@@ -16,6 +16,9 @@ from inapp_monitor.store.cascade import Plan
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.retention import Retention
 
+#: Readers take no lock: what does not match may just have been in the middle of being written.
+_TRIES = 3
+
 Row = TypeVar("Row")
 Delta = TypeVar("Delta")
 
@@ -79,8 +82,12 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Marks and table version as stored; None when damaged or when there is no file."""
         if self.file is None:
             return None
-        data = self.file.read(group_format.STATE_SIZE, group_format.STATE_OFFSET)
-        return group_format.unpack_state(data, len(self.retention.archives))
+        for _ in range(_TRIES):
+            data = self.file.read(group_format.STATE_SIZE, group_format.STATE_OFFSET)
+            state = group_format.unpack_state(data, len(self.retention.archives))
+            if state is not None:
+                return state
+        return None
 
     def unwritten(self) -> dict[int, Delta]:
         """All deltas that are not on disk. Needs the buffer's lock."""
