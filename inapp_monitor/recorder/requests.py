@@ -84,7 +84,7 @@ class RequestCells:
         now = epoch + requests[-1][4]
         for key, seconds in durations.items():
             self._cells[key].histogram.add([max(s, 0.0) * _MILLISECONDS for s in seconds])
-            floor = self._slowest.floor(key, now) / _MILLISECONDS
+            floor = self._slowest.floor(key[0], now) / _MILLISECONDS
             if max(seconds) > floor:
                 slow[key] = floor
         if slow:
@@ -113,8 +113,9 @@ class RequestCells:
             except Exception:  # noqa: BLE001, S112  # none of it was slow, or not hashable
                 continue
             if end - start > floor:
-                entry = Slow((end - start) * _MILLISECONDS, path, epoch + start, _plain(status))
-                self._slowest.offer(key, entry)
+                ms = (end - start) * _MILLISECONDS
+                entry = Slow(key[1], ms, path, epoch + start, _plain(status))
+                self._slowest.offer(key[0], entry)
 
     def _count(self, group: _Group, n: int) -> _CellKey:
         """Count `n` requests of a group, all but their durations. Returns the key of their cell."""
