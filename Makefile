@@ -50,10 +50,11 @@ bench: ## what a request, a flush and a chart cost: make bench [ARGS=--quick]
 	$(need) bench
 	@for file in bench/*.py; do echo "== $$file"; $(run) "bench.$$(basename "$$file" .py)" $(ARGS) || exit 1; done
 
-docs: ## write the generated page docs/settings.md anew
+docs: ## write the generated pages docs/settings.md and docs/functions.md anew
 	$(need) test
 	@$(run) inapp_monitor settings --markdown >docs/settings.md.new
 	@mv docs/settings.md.new docs/settings.md
+	@.venv/bin/python docs/functions.py
 
 clean: ## remove .venv, caches and the demo's data
 	rm -rf .venv build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -162,11 +162,11 @@ class Visitor:
 
     def get(self, path: str) -> Answer | None:
         """One GET, redirects followed (each is an answer of its own); None when it is over."""
-        return self._follow("GET", path, None)
+        return self._redirected("GET", path, None)
 
     def post(self, path: str, **form: object) -> Answer | None:
         """One POST of a form, redirects followed."""
-        return self._follow("POST", path, form)
+        return self._redirected("POST", path, form)
 
     def open(self, path: str) -> Links:
         """A page with up to four of the things it shows; returns its links."""
@@ -181,7 +181,12 @@ class Visitor:
                 self._send("GET", shown, None)
         return links
 
-    def _follow(self, method: str, path: str, form: dict[str, object] | None) -> Answer | None:
+    def follow(self, links: Links, start: str) -> Links:
+        """Open one of a page's links that start like this; stay there when it has none."""
+        fitting = links.below(start)
+        return self.open(self.chance.choice(fitting)) if fitting else links
+
+    def _redirected(self, method: str, path: str, form: dict[str, object] | None) -> Answer | None:
         answer = self._send(method, path, form)
         for _ in range(5):
             if answer is None or answer.status not in _REDIRECTS:
@@ -238,27 +243,26 @@ class Links(HTMLParser):
             elif (tag == "img" and name == "src") or (tag == "link" and name == "href"):
                 self.shown.append(text)
 
-    def pick(self, chance: random.Random, start: str) -> str:
-        """One of the links that start like this; `start` itself when there is none."""
-        fitting = [link for link in self.found if link.startswith(start)]
-        return chance.choice(fitting) if fitting else start
+    def below(self, start: str) -> list[str]:
+        """The links that start like this."""
+        return [link for link in self.found if link.startswith(start)]
 
 
 def browse(visitor: Visitor) -> None:
     """From the front page into a category, to some products, sometimes to the stale link."""
     links = visitor.open("/")
-    links = visitor.open(links.pick(visitor.chance, "/categories/"))
+    links = visitor.follow(links, "/categories/")
     for _ in range(visitor.chance.randint(1, 4)):
-        links = visitor.open(links.pick(visitor.chance, "/products/"))
+        links = visitor.follow(links, "/products/")
     if visitor.chance.random() < 0.15:
-        visitor.open("/help/delivery-times")
+        visitor.follow(links, "/help/")
 
 
 def search(visitor: Visitor) -> None:
     """Search, look at a hit, turn the page."""
     words = visitor.chance.choice(_WORDS)
     links = visitor.open(f"/search?{urlencode({'q': words})}")
-    visitor.open(links.pick(visitor.chance, "/products/"))
+    visitor.follow(links, "/products/")
     if visitor.chance.random() < 0.4:
         visitor.open(f"/search?{urlencode({'q': words, 'page': 2})}")
 

@@ -157,6 +157,9 @@ class Settings:
     max_routes: int = _setting(
         500, parse_int, "Route names kept; further ones are counted as (other).", at_least=1
     )
+    route_rules: tuple[str, ...] = _setting(
+        (), parse_texts, "Names for requests: `expression -> name`, on route or else path."
+    )
     max_series: int = _setting(
         5_000, parse_int, "Series that one worker may record under names of its own.", at_least=1
     )

@@ -144,6 +144,7 @@ class Monitor(Calls):
             max_pending=settings.max_pending,
             strict=settings.strict,
             first_use=self._attach_if_needed,
+            route_rules=settings.route_rules,
         )
         self.put = self.recorder.pending.append
         record = self.recorder.instruments.record if settings.enabled else record_nothing
@@ -160,6 +161,7 @@ class Monitor(Calls):
             if self._parts is None:
                 parts = Parts(self.settings, self._clock, self.guard, self.recorder)
                 parts.tracker.before_send = self._before_send
+                parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
             return self._parts
 
@@ -219,6 +221,11 @@ class Monitor(Calls):
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
+
+    def _issue_changed(self, what: str, issue_id: str) -> None:
+        signals = _loaded_signals()
+        if signals is not None:
+            signals.send_issue(self, what, issue_id, self.guard)
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
         """Capture a 5xx that came without an exception: an event of its own."""

@@ -5,6 +5,7 @@ They are sent off the request, under the guard: a receiver that fails hurts nobo
     request_finished      sender: monitor; method, route, status (line or None), duration_ms
     not_found             sender: monitor; path, referer
     exception_captured    sender: monitor; exception, issue_id (sent in the request's thread)
+    issue_changed         sender: monitor; what ("new", "regressed", "unmuted", "spike"), issue_id
     datapoint             sender: monitor; path, timestamp, value (of each scalar flushed)
 """
 
@@ -23,6 +24,7 @@ _namespace = Namespace()
 request_finished = _namespace.signal("request-finished")
 not_found = _namespace.signal("not-found")
 exception_captured = _namespace.signal("exception-captured")
+issue_changed = _namespace.signal("issue-changed")
 datapoint = _namespace.signal("datapoint")
 
 
@@ -54,6 +56,12 @@ def send_exception(
     """Send `exception_captured`."""
     if exception_captured.receivers:
         _send(exception_captured, sender, guard, exception=exception, issue_id=issue_id)
+
+
+def send_issue(sender: object, what: str, issue_id: str, guard: Guard) -> None:
+    """Send `issue_changed`, once what happened is on disk."""
+    if issue_changed.receivers:
+        _send(issue_changed, sender, guard, what=what, issue_id=issue_id)
 
 
 def send_datapoints(sender: object, scalars: Iterable[Scalar], guard: Guard) -> None:

@@ -18,8 +18,8 @@ _CHUNK_ROWS = 500
 
 # The join goes through an expression, which no index can serve: each order reads all lines.
 _SALES = """
-WITH recent AS (SELECT * FROM purchase ORDER BY id DESC LIMIT 2000),
-     sold AS (SELECT * FROM line ORDER BY id DESC LIMIT 6000)
+WITH recent AS (SELECT * FROM purchase ORDER BY id DESC LIMIT 1200),
+     sold AS (SELECT * FROM line ORDER BY id DESC LIMIT 3500)
 SELECT day,
        count(*) AS orders,
        sum((SELECT sum(quantity) FROM sold WHERE sold.purchase + 0 = recent.id)) AS items,

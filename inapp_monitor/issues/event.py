@@ -36,6 +36,8 @@ MAX_MESSAGE_CHARS = 8_192
 LINES_AROUND, LIBRARY_LINES_AROUND = 5, 2
 MAX_SOURCE_LINE = 300
 MAX_HEADERS, MAX_HEADER_CHARS = 50, 500
+#: Key in the WSGI environ of the request path's record of the request.
+REQUEST_KEY = "inapp_monitor.request"
 
 Event = dict[str, Any]
 
@@ -162,7 +164,10 @@ class EventBuilder:
         )
 
     def request(self, environ: Mapping[str, Any]) -> Event:
-        """Method, URL, query and headers of a WSGI environ; never the body, never scrubbed yet."""
+        """Method, URL, query and headers of a WSGI environ; never the body, never scrubbed yet.
+
+        `after_ms` is the time since the request began, where the request path noted it.
+        """
         headers: list[list[str]] = []
         for key, value in environ.items():
             if type(key) is not str or type(value) is not str or len(headers) >= MAX_HEADERS:
@@ -180,6 +185,9 @@ class EventBuilder:
             "query": _string(environ, "QUERY_STRING")[:2_000],
             "headers": headers,
         }
+        start = getattr(environ.get(REQUEST_KEY), "start", None)
+        if type(start) is float:
+            facts["after_ms"] = round((self._clock.perf() - start) * 1000, 3)
         if self._remote_address:
             facts["remote_address"] = _string(environ, "REMOTE_ADDR")
         return facts

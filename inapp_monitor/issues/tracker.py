@@ -26,7 +26,7 @@ from inapp_monitor.database import Database, budget
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
 from inapp_monitor.issues.board import Board, Pending
-from inapp_monitor.issues.event import Event, EventBuilder, clean_text, encode, finish
+from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
 from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, add_tag
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
@@ -38,8 +38,6 @@ from inapp_monitor.issues.storage import Delta, Outcome, StoredEvent
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
-#: Key in the WSGI environ under which a request has an identity of its own.
-REQUEST_KEY = "inapp_monitor.request"
 #: Events that wait for the flush: of fingerprints without any yet, and of all others.
 MAX_WAITING_NEW, MAX_WAITING = 500, 100
 PART = "error capture"

@@ -10,17 +10,19 @@ from __future__ import annotations
 import math
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.histogram import Histogram, bucket_bounds
 from inapp_monitor.points import Method
 from inapp_monitor.query.globs import Tree, split_nodes
 from inapp_monitor.query.series import Floats, Series
-from inapp_monitor.query.tagged import canonical, parse_tags, storage_path
+from inapp_monitor.query.tagged import canonical, parse_tags, readable_name, storage_path
 
 #: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.
 VIRTUAL_LEAVES = (
@@ -165,6 +167,9 @@ class StoreSource:
         self._generation: int | None = None
         self._tree = Tree()
         self._kinds: dict[str, str] = {}
+        self._computed = Computations()
+        #: Tagged names that Graphite's files carry in clear, and where they are stored.
+        self._readable: dict[str, str] = {}
 
     def use_names(self, registered: Callable[[], Iterable[str]]) -> None:
         """Take the tagged names from somewhere else."""
@@ -232,27 +237,34 @@ class StoreSource:
     def tagged(self) -> list[str]:
         """See `Source.tagged`."""
         self._refresh()
-        own = {path for path in self._kinds if ";" in path and parse_tags(path)}
-        return sorted(own | set(self._registered()))
+        own = {path for path in self._kinds if ";" in path and "_tagged." not in path}
+        own = {path for path in own if parse_tags(path)}
+        return sorted(own | set(self._readable) | set(self._registered()))
 
     def _refresh(self) -> None:
         generation = self._store.generation
         if generation == self._generation:
             return
         tree, kinds = Tree(), {}
+        readable = {}
         for leaf in self._store.leaves():
             kinds[leaf.path] = leaf.kind
+            if leaf.path.startswith("_tagged.") and (name := readable_name(leaf.path)):
+                readable[name] = leaf.path
             if leaf.kind == "distribution":
                 for name in VIRTUAL_LEAVES:
                     tree.add(f"{leaf.path}.{name}").is_leaf = True
-            elif ";" not in leaf.path:
+            elif ";" not in leaf.path or leaf.path.startswith("_tagged."):
                 tree.add(leaf.path).is_leaf = True
+        self._readable = readable
         self._tree, self._kinds, self._generation = tree, kinds, generation
 
     def _stored_name(self, path: str) -> str | None:
-        """The stored path of a tagged series: its own name, or Graphite's hash of it."""
+        """The stored path of a tagged series: its own name, or Graphite's path for it."""
         if path in self._kinds:
             return path
+        if path in self._readable:
+            return self._readable[path]
         hashed = storage_path(path)
         return hashed if hashed in self._kinds else None
 
@@ -266,8 +278,15 @@ class StoreSource:
 
     def _virtual(self, path: str, pattern: str, window: Window) -> list[Series]:
         parent, _, leaf = path.rpartition(".")
-        slots = self.distribution(parent, window)
-        return [] if slots is None else [virtual_series(path, pattern, leaf, slots, window)]
+        if leaf not in READERS:
+            percentile_fraction(leaf)  # raises for what is no leaf
+        computed = self._computed.get(parent, window, leaf)
+        if computed is None:
+            slots = self.distribution(parent, window)
+            if slots is None:
+                return []
+            computed = self._computed.put(parent, window, compute(slots, leaf))
+        return [virtual_series(path, pattern, leaf, computed, window)]
 
 
 def _series(path: str, pattern: str, found: _Range, window: Window) -> Series:
@@ -311,40 +330,116 @@ def _merged(histograms: Sequence[Histogram | None]) -> Histogram | None:
     return whole
 
 
-def virtual_series(path: str, pattern: str, leaf: str, slots: Slots, window: Window) -> Series:
+class Computed(NamedTuple):
+    """What was computed from the histograms of a distribution: values by leaf."""
+
+    start: int
+    end: int
+    step: int
+    values: dict[str, Floats]
+
+
+#: Leaves other than percentiles. `rate` is per second; the step is known when it is asked for.
+READERS: dict[str, Callable[[Histogram], float]] = {
+    "count": lambda h: float(h.count),
+    "rate": lambda h: float(h.count),
+    "sum": lambda h: h.total,
+    "mean": lambda h: h.mean,
+    "min": lambda h: h.minimum,
+    "max": lambda h: h.maximum,
+    "stddev": lambda h: h.stddev,
+}
+#: Leaves that are computed together with any other: most charts want one of them next.
+_USUAL = ("count", "rate", "mean", "max", "p50", "p95", "p99")
+
+
+def compute(slots: Slots, leaf: str) -> Computed:
+    """The values of a leaf, and of those that will probably be asked for next."""
+    leaves = (leaf, *(name for name in _USUAL if name != leaf))
+    percentiles = [name for name in leaves if name not in READERS]
+    fractions = [percentile_fraction(name) for name in percentiles]
+    values = {name: np.full(len(slots.histograms), math.nan) for name in leaves}
+    for i, h in enumerate(slots.histograms):
+        if h is None or not h.count:
+            continue
+        for name in leaves:
+            if name in READERS:
+                values[name][i] = READERS[name](h)
+        for name, value in zip(percentiles, quantiles(h, fractions), strict=True):
+            values[name][i] = value
+    values["rate"] = values["rate"] / slots.step
+    return Computed(slots.start, slots.end, slots.step, values)
+
+
+def quantiles(h: Histogram, fractions: Sequence[float]) -> list[float]:
+    """`Histogram.quantile` of several fractions in one pass over the buckets."""
+    numbers = sorted(h.buckets)
+    seen = list(accumulate(h.buckets[number] for number in numbers))
+    found = []
+    for q in fractions:
+        place = bisect_right(seen, q * (h.count - 1))
+        if q <= 0.0 or q >= 1.0 or place == len(numbers):
+            found.append(h.minimum if q <= 0.0 else h.maximum)
+            continue
+        lower, upper = bucket_bounds(numbers[place], h.shift)
+        middle = lower if math.isinf(upper) else (lower + upper) / 2
+        found.append(min(max(middle, h.minimum), h.maximum))
+    return found
+
+
+class Computations:
+    """Recent computations, because reading histograms of weeks is most of the work of a chart.
+
+    They are used again for the same steps, for a thirtieth of a step: what is drawn in steps of ten
+    minutes may be twenty seconds old, and what is drawn in steps of seconds is always read anew.
+
+    *Threads:* entries are replaced whole; two threads may both compute.
+    """
+
+    MOST = 256
+    FRESH = 30
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, int | None], tuple[Window, Computed]] = {}
+
+    def get(self, path: str, window: Window, leaf: str) -> Computed | None:
+        """The kept computation when it has the leaf and is of the same steps."""
+        kept = self._kept.get(self._key(path, window))
+        if kept is None or leaf not in kept[1].values:
+            return None
+        then, computed = kept
+        step = computed.step
+        same = window.start // step == then.start // step and window.end // step == then.end // step
+        age = window.now - then.now
+        return computed if same and 0 <= age < step / self.FRESH - 1 else None
+
+    def put(self, path: str, window: Window, computed: Computed) -> Computed:
+        """Keep a computation."""
+        if len(self._kept) >= self.MOST:
+            self._kept.clear()
+        self._kept[self._key(path, window)] = window, computed
+        return computed
+
+    def _key(self, path: str, window: Window) -> tuple[str, int, int | None]:
+        return path, window.end - window.start, window.max_points
+
+
+def virtual_series(
+    path: str, pattern: str, leaf: str, computed: Computed, window: Window
+) -> Series:
     """One virtual leaf of a distribution as a series."""
-    read = _reader(leaf, slots.step)
-    values: Floats = np.array(
-        [math.nan if h is None or not h.count else read(h) for h in slots.histograms], dtype=float
-    )
     how = {"count": "sum", "sum": "sum", "min": "min"}.get(leaf, "max")
     how = "average" if leaf in ("rate", "mean") else how
     return Series(
         path,
-        slots.start,
-        slots.end,
-        slots.step,
-        values,
+        computed.start,
+        computed.end,
+        computed.step,
+        computed.values[leaf],
         path_expression=pattern,
         consolidation=how if window.own_consolidation else "average",
         tags={"name": path},
     )
-
-
-def _reader(leaf: str, step: int) -> Callable[[Histogram], float]:
-    readers: dict[str, Callable[[Histogram], float]] = {
-        "count": lambda h: float(h.count),
-        "rate": lambda h: h.count / step,
-        "sum": lambda h: h.total,
-        "mean": lambda h: h.mean,
-        "min": lambda h: h.minimum,
-        "max": lambda h: h.maximum,
-        "stddev": lambda h: h.stddev,
-    }
-    if leaf in readers:
-        return readers[leaf]
-    q = percentile_fraction(leaf)
-    return lambda h: h.quantile(q)
 
 
 def percentile_fraction(leaf: str) -> float:

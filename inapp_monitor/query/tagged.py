@@ -57,6 +57,15 @@ def storage_path(path: str) -> str:
     return f"_tagged.{digest[:3]}.{digest[3:6]}.{digest}"
 
 
+def readable_name(path: str) -> str | None:
+    """The name in a path of Graphite's older layout, `_tagged.abc.def.<name with _DOT_>`."""
+    nodes = path.split(".", 3)
+    if len(nodes) < 4 or ";" not in nodes[3]:
+        return None
+    name = nodes[3].replace("_DOT_", ".")
+    return name if parse_tags(name) else None
+
+
 class TagExpression:
     """One of `tag=value`, `tag!=value`, `tag=~regex`, `tag!=~regex`."""
 

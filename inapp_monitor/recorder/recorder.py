@@ -7,7 +7,7 @@ while appends go on behind it, so nothing is locked on their time and nothing is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +15,7 @@ from inapp_monitor.clock import Clock, sleep
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
+from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.requests import Request, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
@@ -41,6 +42,7 @@ class Recorder:
         clock: Source of wall time and performance counter.
         step_s: Finest step of the store; requests are counted in the step in which they ended.
         max_routes, max_series, max_pending, strict: Settings of the same names.
+        route_rules: The setting of that name.
         first_use: Called when an instrument sees a new name, so that the owner can attach.
 
     *Threads:* `pending` and `instruments` may be appended to from anywhere; the rest takes `_lock`,
@@ -57,6 +59,7 @@ class Recorder:
         max_pending: int,
         strict: bool,
         first_use: Callable[[], None],
+        route_rules: Iterable[str] = (),
     ) -> None:
         self.pending: list[Request] = []
         self.not_found: list[NotFoundHit] = []
@@ -70,6 +73,7 @@ class Recorder:
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
         self.slowest = Slowest()
+        self._rules = NameRules(route_rules)
         self._samples: list[tuple[str, float]] = []
         self._steps: dict[int, RequestCells] = {}
 
@@ -163,7 +167,7 @@ class Recorder:
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
         if cells is None:
-            cells = self._steps[step] = RequestCells(self.routes, self.slowest)
+            cells = self._steps[step] = RequestCells(self.routes, self.slowest, self._rules)
         return cells
 
     def bound_pending(self) -> None:

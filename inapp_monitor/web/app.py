@@ -30,6 +30,7 @@ from inapp_monitor.web import (
 )
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
+    dashboards,
     errors,
     explore,
     failure,
@@ -303,5 +304,5 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    pages = [overview, routes, errors, not_found, explore, search, status]
+    pages = [overview, routes, errors, not_found, explore, dashboards, search, status]
     return [*pages, render, metrics, functions, events, tags, version]

@@ -21,7 +21,7 @@ from inapp_monitor.issues import (
     set_tag,
     set_user,
 )
-from inapp_monitor.issues import tracker as tracker_module
+from inapp_monitor.issues.event import REQUEST_KEY
 
 from .conftest import MakeMonitor, Monitor, Record, caught, environ
 
@@ -82,7 +82,7 @@ def test_one_object_raised_in_two_requests_counts_twice(monitor: Monitor) -> Non
     """A module-level exception that is raised again and again is as many errors."""
     error = ValueError("always the same")
     for _ in range(3):
-        request = environ(**{tracker_module.REQUEST_KEY: Record(None)})
+        request = environ(**{REQUEST_KEY: Record(None)})
         monitor.tracker.capture(error, request)
         monitor.tracker.capture(error, dict(request))
     assert monitor.only_issue().summary.count == 3

@@ -15,7 +15,7 @@ from inapp_monitor import Monitor
 def heard() -> Iterator[dict[str, list[dict[str, Any]]]]:
     """What each signal sent."""
     signals = inapp_monitor.signals
-    names = ("request_finished", "not_found", "exception_captured", "datapoint")
+    names = ("request_finished", "not_found", "exception_captured", "issue_changed", "datapoint")
     log: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     receivers = []
     for name in names:
@@ -35,7 +35,7 @@ def test_each_event_is_told_once(
     visit: Callable[..., bytes],
     heard: dict[str, list[dict[str, Any]]],
 ) -> None:
-    """A finished request, a 404, an exception, a datapoint."""
+    """A finished request, a 404, an exception, its issue, a datapoint."""
     monitor = make()
     visit(monitor, "/")
     visit(monitor, "/missing", HTTP_REFERER="http://shop.example/")
@@ -48,6 +48,8 @@ def test_each_event_is_told_once(
     assert all(r["duration_ms"] >= 0 for r in heard["request_finished"])
     assert heard["not_found"] == [{"path": "/missing", "referer": "http://shop.example/"}]
     assert [str(r["exception"]) for r in heard["exception_captured"]] == ["boom"]
+    assert [r["what"] for r in heard["issue_changed"]] == ["new"]
+    assert heard["issue_changed"][0]["issue_id"] == heard["exception_captured"][0]["issue_id"]
     assert {"path": "signups", "value": 3.0}.items() <= next(
         r for r in heard["datapoint"] if r["path"] == "signups"
     ).items()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
+from inapp_monitor.query.sources import quantiles
 
 
 def source() -> MemorySource:
@@ -64,3 +66,40 @@ def test_too_many_series_are_refused() -> None:
     many = MemorySource([(f"a.n{i}", 1000, 10, [1.0]) for i in range(1_001)])
     with pytest.raises(QueryError, match="matches 1001 series"):
         evaluate(["a.*"], request(), many)
+
+
+def test_tagged_files_of_graphites_older_layout() -> None:
+    """A file that carries its tagged name in clear is found without registration."""
+    path = "_tagged.abc.def.disk_DOT_used;host=w1"
+    held = MemorySource([(path, 1000, 10, [1.0] * 20)])
+    assert held.tagged() == ["disk.used;host=w1"]
+    (series,) = evaluate(["seriesByTag('host=w1')"], request(), held)
+    assert (series.name, series.tags["host"]) == ("disk.used;host=w1", "w1")
+
+
+def test_percentiles_are_those_of_the_histogram() -> None:
+    """Several percentiles in one pass are what the histogram says one by one."""
+    h = Histogram.of([0.0, 1.0, 2.5, 2.5, 40.0, 1e6])
+    fractions = [0.0, 0.1, 0.5, 0.75, 0.9, 0.999, 1.0]
+    assert quantiles(h, fractions) == [h.quantile(q) for q in fractions]
+
+
+def test_short_steps_are_always_read_anew() -> None:
+    """A step of seconds is never answered from what was computed before."""
+    held = source()
+    first = evaluate(["x.time.count"], request(), held)[0].values[1]
+    held._memory._distributions["x.time"].histograms[1].add([5.0])  # type: ignore[attr-defined]
+    assert evaluate(["x.time.count"], request(), held)[0].values[1] == first + 1
+
+
+def test_long_steps_are_read_once_for_some_seconds() -> None:
+    """Charts of weeks, whose steps are long, share what was read."""
+    slots: list[Histogram | None] = [Histogram.of([1.0, 3.0]) for _ in range(10)]
+    held = MemorySource(distributions={"x.time": Slots(0, 36_000, 3600, slots)})
+    day = RenderRequest(start=0, end=30_000, now=30_000)
+    (before,) = evaluate(["x.time.count"], day, held)
+    slots[1] = Histogram.of([1.0])
+    (after,) = evaluate(["x.time.count"], day, held)
+    np.testing.assert_array_equal(before.values, after.values)
+    later = RenderRequest(start=0, end=30_000, now=30_200)
+    assert evaluate(["x.time.count"], later, held)[0].values[0] == 1

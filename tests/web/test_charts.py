@@ -112,9 +112,9 @@ def test_a_gap_is_not_bridged() -> None:
     """Each stretch of values is a stroke of its own; a lone value is a dot."""
     frame = Frame(0, 4, 0, 10, 100)
     times = np.arange(5.0)
-    path = line(times, np.array([1.0, 2.0, np.nan, 3.0, np.nan]), frame)
-    assert path.count("M") == 2
-    assert path.endswith("h1")
+    path, dots = line(times, np.array([1.0, 2.0, np.nan, 3.0, np.nan]), frame)
+    assert path.count("M") == 1
+    assert dots.count("M") == 1
 
 
 @given(st.lists(st.floats(0, 1e6) | st.just(math.nan), min_size=1, max_size=3000))
@@ -187,7 +187,7 @@ def test_charts_are_drawn_fast(count: int, length: int, limit_ms: float) -> None
     ]
     best = math.inf
     for _ in range(7):
-        begin = time.perf_counter()
+        begin = time.thread_time()  # not the wall: the machine may be busy
         line_chart(series, ChartOptions())
-        best = min(best, time.perf_counter() - begin)
+        best = min(best, time.thread_time() - begin)
     assert best * 1_000 <= limit_ms

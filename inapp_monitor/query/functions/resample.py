@@ -206,6 +206,7 @@ def _hits(series: Series, interval: int, start: int, count: int) -> Floats:
     """Value times seconds, each point's seconds divided among the buckets they lie in."""
     step = int(series.step)
     known = np.flatnonzero(~np.isnan(series.values))
+    known = known[(series.start - start + known * step) // interval < count]
     values = series.values[known]
     begin = series.start - start + known * step
     first, first_offset = begin // interval, begin % interval

@@ -16,9 +16,11 @@ from pygal.svg import Svg
 from pygal.view import Box, Margin, View
 
 from inapp_monitor.web import human
-from inapp_monitor.web.charts import scale, theme
+from inapp_monitor.web.charts import finder, scale, theme
 from inapp_monitor.web.charts.model import ChartOptions, clean_text
 from inapp_monitor.web.charts.strokes import TENTHS, WIDTH, Frame
+
+finder.mend()
 
 _AXIS_HEIGHT = 20
 _TITLE_HEIGHT = 26

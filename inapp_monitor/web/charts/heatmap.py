@@ -43,7 +43,7 @@ def grid(slots: Sequence[Histogram | None], rows: int = _ROWS) -> Grid:
     lowest = min((slot.minimum for slot in known), default=1.0)
     highest = max((slot.maximum for slot in known), default=1.0)
     low = max(lowest, highest / 1e5, 1e-3)
-    high = max(highest, low * 2)
+    high = max(highest, low * 4)
     cells = np.zeros((rows, len(slots)))
     factor = rows / math.log(high / low)
     for column, slot in enumerate(slots):
@@ -77,11 +77,14 @@ class HeatGraph(TimeGraph):
 
     def _compute_y_labels(self) -> None:
         cells, low, high = self._grid
-        decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
         factor = cells.shape[0] / math.log(high / low)
+        powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+        steps = (1,) if high / low >= 100 else (1, 2, 5)
+        marks = [step * 10.0**power for power in powers for step in steps]
         self._y_labels = [
-            (human.value(10.0**decade, self.options.unit), math.log(10.0**decade / low) * factor)
-            for decade in decades
+            (human.value(mark, self.options.unit), math.log(mark / low) * factor)
+            for mark in marks
+            if low <= mark <= high
         ]
 
     def _plot(self) -> None:

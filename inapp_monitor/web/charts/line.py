@@ -100,13 +100,15 @@ class LineGraph(TimeGraph):
             if entry.shape == "area":
                 self._path(group, strokes.area(times, values, self.frame), "area", colour)
             shape = "ghost" if entry.shape == "ghost" else "line"
-            self._path(group, strokes.line(times, values, self.frame), shape, colour)
+            path, dots = strokes.line(times, values, self.frame)
+            self._path(group, path, shape, colour)
+            self._path(group, dots, "dots", colour)
 
     def _path(self, group: Any, path: str, shape: str, colour: str) -> None:
         """One path in its colour: a class of the theme, or a literal one as an attribute."""
         if not path:
             return
-        side = "stroke" if shape in ("line", "ghost") else "fill"
+        side = "stroke" if shape in ("line", "ghost", "dots") else "fill"
         if colour.startswith("#"):
             self.svg.node(group, "path", d=path, class_=shape, attrib={side: colour})
         else:

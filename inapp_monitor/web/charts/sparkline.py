@@ -20,7 +20,7 @@ def sparkline(series: ChartSeries) -> str:
     low, high = min(float(known.min()), 0.0), float(known.max())
     frame = Frame(0, len(values) - 1, low, high if high > low else low + 1, _HEIGHT)
     times, values = decimate(np.arange(len(values), dtype=np.float64), values, _COLUMNS)
-    path = line(times, values, frame)
+    path = "".join(line(times, values, frame))
     return (
         f'<svg class="chart spark" viewBox="0 -10 {WIDTH} {_HEIGHT * TENTHS + 20}" '
         f'preserveAspectRatio="none" aria-hidden="true">'

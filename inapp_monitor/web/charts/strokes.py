@@ -65,16 +65,16 @@ def decimate(times: Floats, values: Floats, columns: int) -> tuple[Floats, Float
     return np.repeat(times[cuts], 2), pairs.ravel()
 
 
-def line(times: Floats, values: Floats, frame: Frame) -> str:
-    """A stroke through the values; a lone value is a dot."""
+def line(times: Floats, values: Floats, frame: Frame) -> tuple[str, str]:
+    """A stroke through the values, and the lone ones, which are to be drawn as dots."""
     xs, ys, runs = _runs(times, values, frame)
-    parts = []
+    strokes, dots = [], []
     for a, b in runs:
         if b - a == 1:
-            parts.append(f"M{xs[a]} {ys[a]}h1")
+            dots.append(f"M{xs[a]} {ys[a]}h1")
         else:
-            parts.append(f"M{xs[a]} {ys[a]}l{_deltas(xs[a:b], ys[a:b])}")
-    return "".join(parts)
+            strokes.append(f"M{xs[a]} {ys[a]}l{_deltas(xs[a:b], ys[a:b])}")
+    return "".join(strokes), "".join(dots)
 
 
 def area(times: Floats, values: Floats, frame: Frame, floor: Floats | None = None) -> str:

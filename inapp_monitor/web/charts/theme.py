@@ -30,6 +30,7 @@ _RULES = (
     ".chart .yl{paint-order:stroke;stroke:var(--card);stroke-width:3px;stroke-linejoin:round}"
     ".chart .line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}"
     ".chart .ghost{fill:none;stroke-width:1.3;stroke-dasharray:3 4;opacity:.75}"
+    ".chart .dots{fill:none;stroke-width:4;stroke-linecap:round}"
     ".chart .area{stroke:none;fill-opacity:.13}"
     ".chart .stack{stroke:none;fill-opacity:.55}"
     ".chart .bar{stroke:none}"

@@ -154,8 +154,10 @@ def _scale(lines: Sequence[_Line], options: Options, side: bool, height: float) 
     known = [values for values in known if len(values)]
     low = min((float(values.min()) for values in known), default=0.0)
     high = max((float(values.max()) for values in known), default=1.0)
-    if any(line.floor is not None for line in own):
-        low, high = min(low, 0.0), max(high, 0.0)
+    for line in own:
+        if line.floor is not None:
+            low = min(low, 0.0, float(line.floor.min(initial=0.0)))
+            high = max(high, float(line.floor.max(initial=0.0)))
     given_low = options.number(f"yMin{suffix}") if side else options.number("yMin")
     given_high = options.number(f"yMax{suffix}") if side else options.number("yMax")
     low = low if given_low is None else given_low

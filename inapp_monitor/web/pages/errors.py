@@ -1,15 +1,17 @@
-"""`/errors`: the issues; `/errors/<id>`: one with its latest stack, and what can be done."""
+"""`/errors`: the issues, filtered and sorted, and what can be done with several at once.
+
+One issue is in `issue_page`.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import issue_list, templating
-from inapp_monitor.web.pages.links import address
+from inapp_monitor.web.pages import issue_list, issue_page, templating
 from inapp_monitor.web.pages.records import as_dict
 from inapp_monitor.web.pages.visit import Visit
 from inapp_monitor.web.request import MonitorRequest
@@ -17,61 +19,82 @@ from inapp_monitor.web.routing import Route
 
 _MOST = 200
 _HOUR_S = 3_600
-#: What can be done with an issue, by its status.
-_ACTIONS = {
-    "resolve": "Resolve",
-    "mute": "Mute",
-    "mute-day": "Mute for a day",
-    "reopen": "Reopen",
+#: Values of `status` and how the page calls them.
+_STATUSES = {
+    "": "all",
+    "unresolved": "unresolved",
+    "regressed": "regressed",
+    "resolved": "resolved",
+    "muted": "muted",
 }
+#: Values of `sort` and how the page calls them.
+_SORTS = {
+    "last_seen": "last seen",
+    "first_seen": "first seen",
+    "count": "most often",
+    "users": "most users",
+}
+#: Parameters of the list, all optional.
+_FILTERS = ("status", "release", "route", "text", "sort")
+#: What can be done with the chosen issues.
+_BULK = {"resolve": "Resolve", "mute": "Mute", "reopen": "Reopen", "merge": "Merge"}
 
 
 def gather(visit: Visit) -> dict[str, Any]:
-    """The list, newest first."""
-    issues = issue_list.newest(visit.backend, _MOST)
+    """The list: `status`, `release`, `route`, `text` choose, `sort` orders."""
+    backend, request, view = visit
+    wanted = {name: request.args.get(name, "")[:200] for name in _FILTERS}
+    if wanted["status"] not in _STATUSES or wanted["sort"] not in {"", *_SORTS}:
+        raise BadRequest(
+            f"status must be one of {', '.join(filter(None, _STATUSES))}, "
+            f"sort one of {', '.join(_SORTS)}"
+        )
+    given = {name: value for name, value in wanted.items() if value}
+    issues = _chosen(backend, given) if given else issue_list.newest(backend, _MOST)
     for issue in issues:
-        issue["is_new"] = (issue.get("first_seen") or 0) >= visit.view.start
-        issue["spark"] = _by_hour(issue.get("hours"), visit.backend.now())
-    return {"issues": issues, "most": _MOST}
-
-
-def gather_one(visit: Visit, issue_id: str) -> dict[str, Any]:
-    """One issue with what the tracker keeps of it."""
-    found = visit.backend.tracker.get_issue(issue_id)
-    if found is None:
-        raise NotFound("there is no such issue; it may have been dropped as the oldest one")
-    issue = as_dict(found)
-    settled = issue.get("status") in ("resolved", "muted")
-    wanted = ["reopen"] if settled else ["resolve", "mute-day", "mute"]
-    can_act = getattr(visit.backend.tracker, "board", None) is not None
+        issue["is_new"] = (issue.get("first_seen") or 0) >= view.start
+        issue["route"] = str(issue.get("route") or "").encode("utf-8", "replace").decode()
+        issue["spark"] = _by_hour(issue.get("hours"), backend.now())
+    board: Any = getattr(backend.tracker, "board", None)
     return {
-        "issue": {**issue, "message": issue_list.message(issue)},
-        "actions": [(name, _ACTIONS[name]) for name in wanted] if can_act else [],
+        "issues": issues,
+        "most": _MOST,
+        "wanted": wanted,
+        "filtered": bool(set(given) - {"sort"}),
+        "statuses": _STATUSES,
+        "sorts": _SORTS,
+        "releases": board.releases()[:50] if board is not None else [],
+        "actions": _BULK if board is not None and backend.live else {},
     }
 
 
-def act(backend: Backend, request: MonitorRequest, issue_id: str, action: str) -> Response:
-    """Do one of the actions, then show the issue again."""
-    if action not in _ACTIONS or backend.tracker.get_issue(issue_id) is None:
-        raise NotFound("there is no such issue or action")
+def _chosen(backend: Backend, given: dict[str, str]) -> list[dict[str, Any]]:
+    """The issues that match, in the order asked for."""
+    tracker: Any = backend.tracker
+    issues = [as_dict(issue) for issue in tracker.list_issues(_MOST, **given)]
+    for issue in issues:
+        issue["message"] = issue_list.message(issue)
+    return issues
+
+
+def act_on_several(backend: Backend, request: MonitorRequest) -> Response:
+    """Do one thing with all chosen issues, then show the list again."""
     board: Any = getattr(backend.tracker, "board", None)
-    if board is None or not backend.live:
-        raise NotFound("issues cannot be changed here")
+    action = request.form.get("action", "")
+    chosen = request.form.getlist("issue")[:_MOST]
+    if board is None or not backend.live or action not in _BULK:
+        raise NotFound("there is no such action here")
     by = request.access.user
-    match action:
-        case "resolve":
-            board.resolve(issue_id, by=by)
-        case "mute":
-            board.mute(issue_id, by=by)
-        case "mute-day":
-            board.mute(issue_id, for_s=24 * _HOUR_S, by=by)
-        case _:
-            board.reopen(issue_id, by=by)
-    response = Response(status=303)
-    response.autocorrect_location_header = False
-    kept = [(name, value) for name, value in request.args.items(multi=True)]
-    response.headers["Location"] = address(request.root, f"/errors/{issue_id}", kept)
-    return response
+    if action == "merge":
+        known = [board.get_issue(issue_id) for issue_id in chosen]
+        found = sorted((i.summary.first_seen, i.summary.id) for i in known if i is not None)
+        if len(found) > 1:
+            board.merge([issue_id for _, issue_id in found], into=found[0][1], by=by)
+    else:
+        for issue_id in chosen:
+            if backend.tracker.get_issue(issue_id) is not None:
+                getattr(board, action)(issue_id, by=by)
+    return issue_page.back_to(request, "/errors")
 
 
 def _by_hour(hours: Any, now: int) -> list[float]:
@@ -83,8 +106,6 @@ def _by_hour(hours: Any, now: int) -> list[float]:
 
 ROUTES = [
     *templating.page("/errors", "/errors.json", gather, "errors.html"),
-    *templating.page(
-        "/errors/<name:issue_id>", "/errors/<name:issue_id>.json", gather_one, "error.html"
-    ),
-    Route("/errors/<name:issue_id>/<name:action>", act, methods=("POST",), changes_state=True),
+    Route("/errors", act_on_several, methods=("POST",), changes_state=True),
+    *issue_page.ROUTES,
 ]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from typing import Any
 
+from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import drawing, missing, readings, templating
 from inapp_monitor.web.pages.visit import Visit
 
 _MOST = 200
+#: Spelling is compared for so many rows and routes: each pair costs some microseconds.
+_COMPARED_ROWS, _COMPARED_ROUTES = 40, 300
+#: The variable parts of a route's template, in any framework's way to write them.
+_PARAMETER = re.compile(r"<[^<>]*>|\{[^{}]*\}|\*\w*|:\w+")
 
 
 def gather(visit: Visit) -> dict[str, Any]:
@@ -26,12 +33,28 @@ def gather(visit: Visit) -> dict[str, Any]:
         summary=f"{total:,.0f} in this period", change=("", False),
         description=f"Requests answered 404: {total:,.0f} in this period",
     )  # fmt: skip
+    rows = missing.most_frequent(backend, request.host, _MOST)
+    _add_nearest(rows, backend)
     return {
-        "not_found": missing.most_frequent(backend, request.host, _MOST),
+        "not_found": rows,
         "most": backend.loaded.settings.max_not_found,
         "total": total,
         "chart": chart,
     }
+
+
+def _add_nearest(rows: list[dict[str, Any]], backend: Backend) -> None:
+    """The existing route that is spelled most alike, for the most frequent rows."""
+    known: Any = backend.known().get("routes") or {}
+    routes = sorted({str(entry.get("route") or "") for entry in known.values()})
+    plain = {_PARAMETER.sub("", route): route for route in routes if route.startswith("/")}
+    candidates = list(plain)[:_COMPARED_ROUTES]
+    for number, row in enumerate(rows):
+        nearest: list[str] = []
+        if number < _COMPARED_ROWS and row["guess"] != "scanner":
+            path = str(row["path"]).partition("?")[0][:200]
+            nearest = difflib.get_close_matches(path, candidates, 1, 0.6)
+        row["nearest"] = plain[nearest[0]] if nearest else ""
 
 
 ROUTES = templating.page("/not-found", "/not-found.json", gather, "not_found.html")

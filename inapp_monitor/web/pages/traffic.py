@@ -22,6 +22,10 @@ CLASSES = (
 )
 
 
+#: Columns for a scope with few requests: a line instead of scattered dots.
+_FEW_COLUMNS = 60
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Whose requests: all (`requests`) or those of a route and method (`routes.<slug>.GET`)."""
@@ -55,6 +59,16 @@ class Traffic:
     def error_count(self) -> float:
         """Requests that raised or answered 5xx."""
         return self.errors.total if self.errors else 0.0
+
+    def was_watched_before(self, timestamp: float) -> bool:
+        """Whether there were requests long enough before to say what is usual."""
+        found = self.durations
+        if found is None:
+            return False
+        times = (
+            found.start + found.step * i for i, slot in enumerate(found.slots) if slot is not None
+        )
+        return next(times, timestamp) < timestamp - self.view.span / 6
 
     def watched_s(self) -> float:
         """Seconds of the window since the first request that is known: of a young installation
@@ -101,11 +115,13 @@ def read(
     backend: Backend, view: View, scope: Scope = EVERYTHING, columns: int = readings.COLUMNS
 ) -> Traffic:
     """Fetch a scope's series for a window."""
+    durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
+    if durations is not None and durations.is_sparse() and columns > _FEW_COLUMNS:
+        return read(backend, view, scope, _FEW_COLUMNS)
     by_class = {name: scope.path(f"status.{name}") for name, _, _ in CLASSES}
     errors = scope.path("errors")
     found = readings.sums(backend, [*by_class.values(), errors], view.start, view.end, columns)
     classes = {name: found[path] for name, path in by_class.items() if path in found}
-    durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
     return Traffic(view, durations, classes, found.get(errors), backend.live)
 
 

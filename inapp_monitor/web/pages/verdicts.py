@@ -44,7 +44,7 @@ def collect(
         _latency(backend, traffic, rows),
         _errors(traffic, rows),
         _new_issues(traffic, issues),
-        _not_found(not_found, not_found_counts),
+        _not_found(traffic, not_found, not_found_counts),
         own_health.disk(own),
         own_health.monitor(backend, own),
     ]
@@ -146,7 +146,7 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     return verdict(state, f"{title}, {human.count(count)} times", detail, path, "open issue")
 
 
-def _not_found(rows: Sequence[dict[str, Any]], counts: Any) -> dict[str, Any]:
+def _not_found(traffic: Traffic, rows: Sequence[dict[str, Any]], counts: Any) -> dict[str, Any]:
     if counts is None or not counts.total:
         return verdict("ok", "Not found", "no 404 in this period", "/not-found", "404s")
     total = human.count(counts.total)
@@ -157,7 +157,9 @@ def _not_found(rows: Sequence[dict[str, Any]], counts: Any) -> dict[str, Any]:
     usual = float(earlier.mean()) * recent_columns if earlier.size else 0.0
     top = rows[0] if rows else None
     detail = f"{total} in this period" + (f", most: {top['path']}" if top else "")
+    begin = counts.start + counts.step * (len(values) - recent_columns)
     surge = recent >= _SURGE_LEAST and recent >= _SURGE_FACTOR * max(usual, 1.0)
+    surge = surge and traffic.was_watched_before(begin)
     if not surge:
         return verdict("ok", "Not found", detail, "/not-found", "404s")
     times = f"{human.plain(round(recent / usual, 1))} × the usual" if usual >= 1 else "a surge"

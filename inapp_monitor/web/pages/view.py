@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 
 from inapp_monitor.exceptions import QueryError
 
@@ -45,7 +44,6 @@ class View:
         from_text, until_text: The URL's words, normalised; `until_text` is "" for now.
         compare: "", or a key of `COMPARISONS`, or `deploy`.
         is_default: No window was asked for: links leave it out.
-        zone: For labels.
     """
 
     start: int
@@ -55,7 +53,6 @@ class View:
     until_text: str = ""
     compare: str = ""
     is_default: bool = False
-    zone: tzinfo = UTC
 
     @property
     def span(self) -> int:

@@ -195,8 +195,9 @@
     const order = { "": "light", light: "dark", dark: "" };
     const name = () => {
       const chosen = root.dataset.theme || "";
-      theme.textContent = chosen || "auto";
-      theme.title = "Colours: " + (chosen || "as the system") + "; click for " + (order[chosen] || "auto");
+      theme.textContent = { "": "◐", light: "☀", dark: "☾" }[chosen];
+      theme.dataset.chosen = chosen || "auto";
+      theme.title = theme.ariaLabel = "Colours: " + (chosen || "as the system") + "; click for " + (order[chosen] || "auto");
     };
     theme.hidden = false;
     name();
