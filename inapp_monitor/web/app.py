@@ -38,6 +38,7 @@ from inapp_monitor.web.pages import (
     not_found,
     overview,
     routes,
+    runtime,
     search,
     status,
 )
@@ -304,5 +305,5 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    pages = [overview, routes, errors, not_found, explore, dashboards, search, status]
+    pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     return [*pages, render, metrics, functions, events, tags, version]
