@@ -128,6 +128,11 @@ class RingFile(ABC, Generic[Row, Delta]):
             OSError: the disk refused; the rest is still in `writing`.
         """
         state = self.read_state()
+        if len(self.writing) == 1 and state is not None and self._is_plain(state.marks, now):
+            ((timestamp, delta),) = self.writing.items()
+            self.write_row(0, timestamp, self.merged(self.load(0, timestamp), delta))
+            self.writing = {}
+            return []
         plan = Plan(self, self.writing, self._marks(state, now), now, sorted(self._again))
         for timestamp in plan.too_old:
             del self.writing[timestamp]
@@ -147,6 +152,17 @@ class RingFile(ABC, Generic[Row, Delta]):
             version = 0 if state is None else state.table_version
             self.write_state(group_format.State(version, tuple(plan.marks)))
         return plan.too_old
+
+    def _is_plain(self, marks: Sequence[int], now: int) -> bool:
+        """Whether the only delta belongs into one row, and no rollup is due: the usual flush."""
+        (timestamp,) = self.writing
+        archives = self.retention.archives
+        if self._again or timestamp < archives[0].oldest(now):
+            return False
+        for archive, mark in zip(archives[1:], marks[1:], strict=True):
+            if mark != now - now % archive.step or timestamp < mark:
+                return False
+        return True
 
     def _marks(self, state: group_format.State | None, now: int) -> tuple[int, ...]:
         """As stored; from the beginning when that is lost, so that all rollups are done again."""

@@ -92,7 +92,7 @@ def test_every_page_loads_over_a_real_store(monitor: Monitor) -> None:
     client = Client(monitor)
     issue = client.get("/_metrics/errors.json", headers=HTML).json["issues"][0]["id"]
     slugs = client.get("/_metrics/routes.json", headers=HTML).json["rows"]
-    pages = ["/", "/routes", "/errors", "/not-found", "/status", "/search?q=boom"]
+    pages = ["/", "/routes", "/errors", "/not-found", "/status", "/runtime", "/search?q=boom"]
     pages += [f"/errors/{issue}", f"/routes/{slugs[0]['slug']}"]
     for page in pages:
         for query in ("", "from=-7d", "compare=day", "compare=deploy"):
@@ -235,3 +235,28 @@ def test_a_dashboard_is_not_saved_by_another_site(monitor: Monitor) -> None:
     panel = {"name": "evil", "target": "a"}
     assert client.post("/_metrics/dashboards", data=panel).status_code == 403
     assert client.get("/_metrics/dashboards.json").json["dashboards"] == []
+
+
+def test_what_is_being_answered_and_what_was_slow_is_shown(tmp_path: Path) -> None:
+    """From within a request: itself under way; afterwards, its route's slowest."""
+    seen: dict[str, Any] = {}
+
+    def curious(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen["page"] = Client(made).get("/_metrics/runtime", headers=HTML).text
+        seen["data"] = Client(made).get("/_metrics/runtime.json", headers=HTML).json
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"x"]
+
+    made = Monitor(curious, data_dir=tmp_path / "data", token=TOKEN)
+    try:
+        Client(made).get("/report/7")
+        assert [row["path"] for row in seen["data"]["live_requests"]] == ["/report/7"]
+        assert "/report/7" in seen["page"]
+        after = Client(made).get("/_metrics/runtime.json", headers=HTML).json
+        assert not after["live_requests"]
+        assert after["slowest"][0]["path"] == "/report/7"
+        slug = after["slowest"][0]["slug"]
+        page = Client(made).get(f"/_metrics/routes/{slug}", headers=HTML).text
+        assert "/report/7" in page
+    finally:
+        made.close()

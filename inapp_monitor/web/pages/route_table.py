@@ -55,7 +55,7 @@ def templates(backend: Backend) -> dict[str, str]:
 def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     pairs = [(slug, method) for slug, methods in names(backend).items() for method in methods]
     paths = [f"routes.{slug}.{method}.errors" for slug, method in pairs]
-    errors = readings.sums(backend, paths, view.start, view.end, _PARTS)
+    errors = readings.sums(backend, paths, view.start, view.end, _SPARK_COLUMNS)
     known = templates(backend)
     made = []
     later = 0
@@ -105,7 +105,9 @@ def _row(
     error_rate = 100 * min(errors / whole.count, 1.0)
     late = math.ceil(len(found.slots) / _PARTS)
     recent = readings.merge(found.slots[-late:])
-    late_errors = float(np.nansum(failed.values[-1:])) if failed else 0.0
+    late_errors = 0.0
+    if failed:
+        late_errors = float(np.nansum(failed.values[-math.ceil(len(failed.values) / _PARTS) :]))
     return {
         "count": whole.count,
         "per_min": whole.count * 60 / view.span,

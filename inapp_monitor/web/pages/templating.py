@@ -44,6 +44,7 @@ _NAVIGATION = (
     ("/not-found", "Not found"),
     ("/explore", "Explore"),
     ("/dashboards", "Dashboards"),
+    ("/runtime", "Runtime"),
     ("/status", "Status"),
 )
 
