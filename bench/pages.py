@@ -47,11 +47,11 @@ PAGES = [
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
-def fill(data_dir: Path, days: int, routes: int) -> None:
+def fill(data_dir: Path, days: float, routes: int) -> None:
     """Write a month: ten-minute steps, finer towards the end."""
     random.seed(1)
     end = int(time.time())
-    now = [end - days * 86_400]
+    now = [end - int(days * 86_400)]
     clock = Clock(wall=lambda: float(now[0]))
     loaded = config.load({"data_dir": data_dir, "sync_interval_s": 3_600}, environ={})
     store = Store(data_dir, loaded.settings, clock, Guard())
@@ -99,7 +99,7 @@ def dashboard(data_dir: Path) -> Client:
 def main() -> None:
     """Print a line a page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--days", type=float, default=30)
     parser.add_argument("--routes", type=int, default=50)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,19 +1,23 @@
 """What a request pays: bare, two clock reads, ours and prometheus_client, in one run.
 
-    python bench/request_path.py [--rounds 15]
+    python bench/request_path.py [--rounds 400] [--quick]
 
-Blocks of the candidates take turns inside one process, because the speed of a shared machine
-changes by the second; the printed numbers are medians of microseconds *added* to the bare app, with
-the middle half of the blocks beside them. The hot loop flatters everybody by 3 to 5 times: caches
+Small blocks of the candidates take turns inside one process, because the speed of a shared machine
+changes by the second; the printed numbers are medians of CPU microseconds *added* to the bare app,
+with the middle half of the blocks beside them: CPU of the whole process, so that background threads
+count and other programs do not. The hot loop flatters everybody by 3 to 5 times: caches
 are warm and nothing else happens. Inside a real Flask request the same code meets cold caches.
 Ours runs with all defaults: folding, flushing to disk and the background thread included.
+Peers that are installed besides (OpenTelemetry, sentry-sdk) take part too.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
+import threading
 from collections.abc import Callable
 from time import perf_counter, process_time
 from typing import Any
@@ -108,8 +112,8 @@ def start_response(status: str, headers: Any, exc_info: Any = None) -> None:
 
 
 def drive(app: App, requests: int) -> float:
-    """Seconds of `requests` requests, as a server makes them."""
-    begin = perf_counter()
+    """CPU seconds of `requests` requests, as a server makes them."""
+    begin = process_time()
     for _ in range(requests):
         body = app(dict(ENVIRON), start_response)
         for _chunk in body:
@@ -117,48 +121,121 @@ def drive(app: App, requests: int) -> float:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-    return perf_counter() - begin
+    return process_time() - begin
+
+
+def opentelemetry(app: App) -> App | None:
+    """Its WSGI middleware with metrics, exported nowhere; None when it is not installed."""
+    try:
+        from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+    except ImportError:
+        return None
+    provider = MeterProvider(metric_readers=[InMemoryMetricReader()])
+    wrapped: App = OpenTelemetryMiddleware(app, meter_provider=provider)
+    return wrapped
+
+
+def sentry(app: App) -> App | None:
+    """Its WSGI middleware without tracing, sending nowhere; None when it is not installed."""
+    try:
+        import sentry_sdk
+        from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+    except ImportError:
+        return None
+    sentry_sdk.init(dsn="http://key@127.0.0.1:9/1", default_integrations=False)
+    wrapped: App = SentryWsgiMiddleware(app)
+    return wrapped
 
 
 def compare(title: str, bare: App, candidates: dict[str, App], rounds: int, block: int) -> None:
-    """Print what each candidate adds to `bare`."""
-    samples: dict[str, list[float]] = {name: [] for name in candidates}
-    bare_samples = []
-    for _ in range(rounds):
-        base = drive(bare, block) / block * 1e6
-        bare_samples.append(base)
-        for name, app in candidates.items():
-            samples[name].append(drive(app, block) / block * 1e6 - base)
+    """Print what each candidate adds to `bare`, each block beside one of the bare application."""
+    names = list(candidates)
+    samples: dict[str, list[float]] = {name: [] for name in names}
+    bare_samples: list[float] = []
+    for number in range(-rounds // 10, rounds):  # the first tenth warms up
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            base = drive(bare, block) / block * 1e6
+            added = drive(candidates[name], block) / block * 1e6 - base
+            if number >= 0:
+                bare_samples.append(base)
+                samples[name].append(added)
     print(f"\n{title}: bare {statistics.median(bare_samples):.2f} us a request")
     for name, values in samples.items():
         low, middle, high = statistics.quantiles(values, n=4)
         print(f"  {name:24s} +{middle:7.2f} us   ({low:.2f} .. {high:.2f})")
-    ours, peer = (statistics.median(samples[name]) for name in ("inapp_monitor", "prometheus"))
-    print(f"  inapp_monitor : prometheus_client = 1 : {peer / ours:.1f}")
+    ours = statistics.median(samples["inapp_monitor"])
+    for name in names:
+        if name not in ("inapp_monitor", "two clock reads"):
+            print(f"  inapp_monitor : {name} = 1 : {statistics.median(samples[name]) / ours:.1f}")
+
+
+def tails(bare: App, ours: App, requests: int) -> None:
+    """Print the tail of single requests: folding and flushing must not hold one up for long."""
+    times: dict[str, list[float]] = {"bare": [], "inapp_monitor": []}
+    for _ in range(requests // 100):
+        for name, app in (("bare", bare), ("inapp_monitor", ours)):
+            for _ in range(100):
+                begin = perf_counter()
+                drive(app, 1)
+                times[name].append((perf_counter() - begin) * 1e6)
+    print("\nSingle requests, us by the wall clock: median, p99, p999, worst")
+    for name, values in times.items():
+        values.sort()
+        picked = [values[math.ceil(q * len(values)) - 1] for q in (0.5, 0.99, 0.999, 1.0)]
+        print(f"  {name:24s} " + " ".join(f"{value:9.2f}" for value in picked))
+
+
+def crowd(monitor: Monitor, requests: int, threads: int = 8) -> None:
+    """Many threads at once: every request is counted."""
+    before = monitor.recorder.total_requests + len(monitor.recorder.pending)
+    workers = [
+        threading.Thread(target=drive, args=(monitor, requests // threads)) for _ in range(threads)
+    ]
+    begin = perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    seconds = perf_counter() - begin
+    monitor.refresh()
+    counted = monitor.recorder.total_requests - before
+    made = requests // threads * threads
+    lost = made - counted
+    print(f"\n{threads} threads, {made} requests: {lost} lost, {seconds / made * 1e6:.2f} us each")
+    if lost:
+        raise SystemExit("requests were lost")
 
 
 def main() -> None:
-    """Run both comparisons."""
+    """Run all comparisons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    options = parser.parse_args()
+    rounds = options.rounds // (10 if options.quick else 1)
     with tempfile.TemporaryDirectory() as directory:
         monitors = []
 
         def candidates(app: App) -> dict[str, App]:
-            monitor = Monitor(app, data_dir=f"{directory}/{len(monitors)}")
+            monitor = Monitor(app, data_dir=f"{directory}/{len(monitors)}", token="bench")
             monitors.append(monitor)
-            return {
+            found = {
                 "two clock reads": two_clocks(app),
                 "inapp_monitor": monitor,
-                "prometheus": prometheus(app),
+                "prometheus_client": prometheus(app),
+                "OpenTelemetry metrics": opentelemetry(app),
+                "sentry-sdk": sentry(app),
             }
+            return {name: wrapped for name, wrapped in found.items() if wrapped is not None}
 
-        begin = process_time()
-        compare("Hot loop, plain WSGI", hello, candidates(hello), rounds, 20_000)
+        compare("Hot loop, plain WSGI", hello, candidates(hello), rounds, 500)
         flask = flask_hello()
-        compare("Inside a real Flask request", flask, candidates(flask), rounds, 1_000)
-        print(f"\nprocess CPU in all: {process_time() - begin:.1f} s")
+        compare("Inside a real Flask request", flask, candidates(flask), rounds, 25)
+        tails(flask, monitors[1], rounds * 50)
+        crowd(monitors[0], rounds * 500)
         for monitor in monitors:
             monitor.close()
 

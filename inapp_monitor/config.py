@@ -138,6 +138,9 @@ class Settings:
     dev_access: bool = _setting(
         True, parse_bool, "Open without a token on a local development server."
     )
+    read_only: bool = _setting(
+        False, parse_bool, "Nobody changes anything on the dashboard: for a shared one."
+    )
     allowed_hosts: tuple[str, ...] = _setting(
         (), parse_texts, "Host names the dashboard answers to; empty: any."
     )
@@ -156,6 +159,9 @@ class Settings:
     )
     max_routes: int = _setting(
         500, parse_int, "Route names kept; further ones are counted as (other).", at_least=1
+    )
+    route_rules: tuple[str, ...] = _setting(
+        (), parse_texts, "Names for requests: `expression -> name`, on route or else path."
     )
     max_series: int = _setting(
         5_000, parse_int, "Series that one worker may record under names of its own.", at_least=1

@@ -125,6 +125,7 @@ class _State:
     reader_file: tuple[int, int] | None = None
     migrated: dict[str, int] = field(default_factory=dict)
     fault: str = ""
+    read_fault: str = ""
     pause_s: float = 0.0
     retry_at: float = 0.0
     written: int = 0
@@ -241,11 +242,13 @@ class Database:
         with state.reading:
             try:
                 reader = self._reader(state)
-                return [] if reader is None else list(reader.query(sql, parameters))  # type: ignore[arg-type]
+                rows = [] if reader is None else list(reader.query(sql, parameters))  # type: ignore[arg-type]
+                state.read_fault = ""
+                return rows
             except (OSError, sqlite3.Error) as error:
                 self._drop_reader(state)
                 if "no such table" not in str(error) and "no such column" not in str(error):
-                    state.fault = describe(error)
+                    state.read_fault = describe(error)
                 return []
 
     def status(self) -> DatabaseStatus:
@@ -265,7 +268,7 @@ class Database:
             pending_bytes=state.queue_bytes,
             written=state.written,
             dropped=dict(state.dropped),
-            fault=state.fault,
+            fault=state.fault or state.read_fault,
             moved_aside=list(state.moved_aside),
         )
 

@@ -4,6 +4,10 @@ A log record with a traceback is an error, and so is one of level ERROR and abov
 become breadcrumbs of the next error in the same context. Threads that die, a process that ends with
 a traceback and exceptions in `__del__` are errors too. What was installed before keeps being
 called, and nothing here raises. It must not know the monitor, only its tracker.
+
+Records are seen in `Logger.callHandlers`, not by a handler on the root logger: with one,
+`logging.basicConfig` of the application would do nothing, and warnings that Python prints when
+nobody configured logging would be lost. So loggers that do not propagate are seen as well.
 """
 
 from __future__ import annotations
@@ -21,55 +25,30 @@ _OWN_LOGGER = "inapp_monitor"
 _LOGGING_FILE = logging.__file__
 
 
-class ErrorHandler(logging.Handler):
-    """Hands log records to a tracker.
-
-    Args:
-        tracker: Where errors go.
-        without_traceback: Whether records of level ERROR and above are errors without one.
-        level: Of the records that are looked at.
-    """
-
-    def __init__(
-        self, tracker: Tracker, *, without_traceback: bool = True, level: int = logging.INFO
-    ) -> None:
-        super().__init__(level)
-        self._tracker = tracker
-        self._without_traceback = without_traceback
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Capture the record or note it as a breadcrumb; our own logger is left out."""
-        if record.name == _OWN_LOGGER or record.name.startswith(_OWN_LOGGER + "."):
-            return
-        try:
-            self._take(record)
-        except Exception:  # noqa: BLE001  # the logging module's own way to report
-            self.handleError(record)
-
-    def _take(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            self._tracker.capture(error, channel=f"log record of {record.name}")
-        elif record.levelno >= logging.ERROR and self._without_traceback:
-            self._tracker.capture_message(
-                _text(record),
-                level=record.levelname.lower(),
-                template=str(record.msg),
-                place=record.name,
-                kind=f"{record.name} {record.levelname}",
-                channel=f"log record of {record.name}",
-                frame=_caller(),
-            )
-        add_breadcrumb(
-            _text(record),
-            category=record.name,
-            level=record.levelname.lower(),
-            time=record.created,
+def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
+    """Capture a record or note it as a breadcrumb; our own logger is left out."""
+    if record.levelno < logging.INFO or record.name.partition(".")[0] == _OWN_LOGGER:
+        return
+    error = record.exc_info[1] if record.exc_info else None
+    text = _text(record)
+    level = record.levelname.lower()
+    if error is not None:
+        tracker.capture(error, channel=f"log record of {record.name}")
+    elif record.levelno >= logging.ERROR and log_errors:
+        tracker.capture_message(
+            text,
+            level=level,
+            template=str(record.msg),
+            place=record.name,
+            kind=f"{record.name} {record.levelname}",
+            channel=f"log record of {record.name}",
+            frame=_caller(),
         )
+    add_breadcrumb(text, category=record.name, level=level, time=record.created)
 
 
 def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
-    """Listen to the root logger and to the hooks of `sys` and `threading`.
+    """Listen to all loggers and to the hooks of `sys` and `threading`.
 
     Args:
         tracker: Where errors go.
@@ -79,14 +58,14 @@ def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
         A function that takes everything back; hooks that others have put over ours stay and pass
         on what they get.
     """
-    handler = ErrorHandler(tracker, without_traceback=log_errors)
-    logging.getLogger().addHandler(handler)
-    undo = [_hook(sys, "excepthook", lambda arguments: _uncaught(tracker, arguments))]
+    undo = [
+        _hook(logging.Logger, "callHandlers", lambda given: _see(tracker, log_errors, given[1])),
+        _hook(sys, "excepthook", lambda arguments: _uncaught(tracker, arguments)),
+    ]
     undo.append(_hook(threading, "excepthook", lambda arguments: _thread(tracker, arguments[0])))
     undo.append(_hook(sys, "unraisablehook", lambda given: _unraisable(tracker, given[0])))
 
     def uninstall() -> None:
-        logging.getLogger().removeHandler(handler)
         for take_back in undo:
             take_back()
 
@@ -100,7 +79,10 @@ def _hook(place: Any, name: str, see: Callable[[tuple[Any, ...]], None]) -> Call
 
     def hook(*arguments: Any) -> Any:
         if active:
-            see(arguments)
+            try:
+                see(arguments)
+            except Exception:  # noqa: BLE001, S110  # odd arguments: what was here goes on
+                pass
         return before(*arguments)
 
     def take_back() -> None:
@@ -120,7 +102,7 @@ def _uncaught(tracker: Tracker, arguments: tuple[Any, ...]) -> None:
 
 def _thread(tracker: Tracker, arguments: Any) -> None:
     error = arguments.exc_value
-    if error is not None and not isinstance(error, SystemExit):
+    if error is not None and not issubclass(type(error), SystemExit):  # the type cannot be faked
         tracker.capture(error, channel="uncaught in a thread")
 
 

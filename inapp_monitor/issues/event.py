@@ -36,6 +36,8 @@ MAX_MESSAGE_CHARS = 8_192
 LINES_AROUND, LIBRARY_LINES_AROUND = 5, 2
 MAX_SOURCE_LINE = 300
 MAX_HEADERS, MAX_HEADER_CHARS = 50, 500
+#: Key in the WSGI environ of the request path's record of the request.
+REQUEST_KEY = "inapp_monitor.request"
 
 Event = dict[str, Any]
 
@@ -100,14 +102,15 @@ class EventBuilder:
         deadline = self._clock.perf() + WALL_BUDGET_S
         renderer = Renderer(self._hides, lambda: self._clock.perf() > deadline)
         links, more = chain.walk(exception)
+        walked = [stack.steps(chain.traceback_of(link.exception)) for link in links]
         exceptions = []
         try:
-            for link in links:
-                exceptions.append(self._exception(link, renderer))
+            for link, (steps, left_out) in zip(links, walked, strict=True):
+                exceptions.append(self._exception(link, steps, left_out, renderer))
             if self._with_locals:
-                self._add_locals(links, exceptions, renderer)
+                self._add_locals([steps for steps, _ in walked], exceptions, renderer)
         finally:
-            del links
+            del links, walked
         if more:
             renderer.cuts.add(f"more than {chain.MAX_EXCEPTIONS} linked exceptions")
         raised = exceptions[0]
@@ -162,7 +165,10 @@ class EventBuilder:
         )
 
     def request(self, environ: Mapping[str, Any]) -> Event:
-        """Method, URL, query and headers of a WSGI environ; never the body, never scrubbed yet."""
+        """Method, URL, query and headers of a WSGI environ; never the body, never scrubbed yet.
+
+        `after_ms` is the time since the request began, where the request path noted it.
+        """
         headers: list[list[str]] = []
         for key, value in environ.items():
             if type(key) is not str or type(value) is not str or len(headers) >= MAX_HEADERS:
@@ -180,6 +186,9 @@ class EventBuilder:
             "query": _string(environ, "QUERY_STRING")[:2_000],
             "headers": headers,
         }
+        start = getattr(environ.get(REQUEST_KEY), "start", None)
+        if type(start) is float:
+            facts["after_ms"] = round((self._clock.perf() - start) * 1000, 3)
         if self._remote_address:
             facts["remote_address"] = _string(environ, "REMOTE_ADDR")
         return facts
@@ -195,13 +204,10 @@ class EventBuilder:
             "thread": threading.current_thread().name,
         }
 
-    def _exception(self, link: chain.Link, renderer: Renderer) -> Event:
+    def _exception(
+        self, link: chain.Link, steps: Sequence[stack.Step], left_out: int, renderer: Renderer
+    ) -> Event:
         cls = type(link.exception)
-        steps, left_out = stack.steps(chain.traceback_of(link.exception))
-        try:
-            frames = [self._frame(step) for step in steps]
-        finally:
-            del steps
         if left_out:
             renderer.cuts.add(f"{left_out} frames left out")
         facts: Event = {
@@ -212,7 +218,7 @@ class EventBuilder:
             "relation": link.relation,
             "parent": link.parent,
             "group": chain.is_group(link.exception),
-            "frames": frames,
+            "frames": [self._frame(step) for step in steps],
             "left_out": left_out,
         }
         if issubclass(cls, SyntaxError):
@@ -247,16 +253,16 @@ class EventBuilder:
         }
 
     def _add_locals(
-        self, links: Sequence[chain.Link], exceptions: Sequence[Event], renderer: Renderer
+        self,
+        walked: Sequence[Sequence[stack.Step]],
+        exceptions: Sequence[Event],
+        renderer: Renderer,
     ) -> None:
         """Fill in the local variables, in-app and innermost frames first, while there is room."""
         room = LOCALS_CHARS
         for wanted in (True, False):
-            for link, facts in zip(links, exceptions, strict=True):
-                steps, _ = stack.steps(chain.traceback_of(link.exception))
-                pairs = list(zip(steps, facts["frames"], strict=True))
-                del steps
-                for step, frame in reversed(pairs):
+            for steps, facts in zip(walked, exceptions, strict=True):
+                for step, frame in reversed(list(zip(steps, facts["frames"], strict=True))):
                     if frame["in_app"] is not wanted:
                         continue
                     if room <= 0:
@@ -265,7 +271,6 @@ class EventBuilder:
                         continue
                     frame["locals"] = self._locals(step.frame, renderer, min(room, 8_000))
                     room -= sum(map(len, frame["locals"].values()))
-                del pairs
 
     def _locals(self, frame: FrameType, renderer: Renderer, room: int) -> dict[str, str]:
         names = stack.local_variables(frame)

@@ -46,6 +46,8 @@ _PLAIN = frozenset(
         ("datetime", "timedelta"),
         ("datetime", "timezone"),
         ("re", "Pattern"),
+        ("pathlib._local", "PosixPath"),  # 3.13
+        ("pathlib._local", "PurePosixPath"),
         ("pathlib", "PosixPath"),
         ("pathlib", "PurePosixPath"),
         ("pathlib", "WindowsPath"),

@@ -7,7 +7,7 @@ while appends go on behind it, so nothing is locked on their time and nothing is
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +15,7 @@ from inapp_monitor.clock import Clock, sleep
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
+from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.requests import Request, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
@@ -41,6 +42,7 @@ class Recorder:
         clock: Source of wall time and performance counter.
         step_s: Finest step of the store; requests are counted in the step in which they ended.
         max_routes, max_series, max_pending, strict: Settings of the same names.
+        route_rules: The setting of that name.
         first_use: Called when an instrument sees a new name, so that the owner can attach.
 
     *Threads:* `pending` and `instruments` may be appended to from anywhere; the rest takes `_lock`,
@@ -57,12 +59,14 @@ class Recorder:
         max_pending: int,
         strict: bool,
         first_use: Callable[[], None],
+        route_rules: Iterable[str] = (),
     ) -> None:
         self.pending: list[Request] = []
         self.not_found: list[NotFoundHit] = []
         self.dropped_requests = 0
         self.dropped_not_found = 0
         self.total_requests = 0
+        self._fold_s = 0.0
         self._clock = clock
         self.step_s = step_s
         self._max_pending = max_pending
@@ -70,6 +74,7 @@ class Recorder:
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
         self.slowest = Slowest()
+        self._rules = NameRules(route_rules)
         self._samples: list[tuple[str, float]] = []
         self._steps: dict[int, RequestCells] = {}
 
@@ -83,6 +88,7 @@ class Recorder:
         self.slowest = Slowest()
         self._samples.clear()
         self.dropped_requests = self.dropped_not_found = self.total_requests = 0
+        self._fold_s = 0.0
 
     def adopt_routes(self, slugs: dict[str, str]) -> None:
         """Use the slugs that other workers or earlier runs gave to routes."""
@@ -119,6 +125,10 @@ class Recorder:
             sleep(0)
         return folded
 
+    def fold_us(self) -> float:
+        """Microseconds that folding has taken a request so far."""
+        return self._fold_s / self.total_requests * 1e6 if self.total_requests else 0.0
+
     def fold_slice_if_free(self) -> None:
         """Fold one slice unless a fold is under way: for a request, which must not wait."""
         if self._lock.acquire(blocking=False):
@@ -137,8 +147,10 @@ class Recorder:
         if calls:
             self.instruments.fold(calls, step)
         if requests:
+            begin = self._clock.perf()
             self._fold_requests(requests, step, step_start)
             self.total_requests += len(requests)
+            self._fold_s += self._clock.perf() - begin
         return requests
 
     def _current_step(self) -> tuple[int, float]:
@@ -163,7 +175,7 @@ class Recorder:
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
         if cells is None:
-            cells = self._steps[step] = RequestCells(self.routes, self.slowest)
+            cells = self._steps[step] = RequestCells(self.routes, self.slowest, self._rules)
         return cells
 
     def bound_pending(self) -> None:

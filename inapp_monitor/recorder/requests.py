@@ -6,8 +6,12 @@ No I/O and no WSGI.
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any
+
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Distribution, Method, Scalar
+from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.routes import (
     RouteTable,
     method_name,
@@ -20,9 +24,12 @@ from inapp_monitor.recorder.slowest import Slow, Slowest
 Request = tuple[object, object, object, float, float, bool, str, object]
 #: What requests are grouped by: method, route, status, failed.
 _Group = tuple[object, object, object, bool]
+#: Slug and method.
+_CellKey = tuple[str, str]
 _MILLISECONDS = 1000.0
-#: A Content-Length with as many is none.
-_DIGITS = 16
+#: A Content-Length as large is none.
+MAX_LENGTH = 1e15
+_size = itemgetter(7)
 
 
 class Cell:
@@ -43,10 +50,11 @@ class RequestCells:
     *Threads:* used under the recorder's lock only.
     """
 
-    def __init__(self, routes: RouteTable, slowest: Slowest) -> None:
+    def __init__(self, routes: RouteTable, slowest: Slowest, rules: NameRules) -> None:
         self._routes = routes
+        self._rules = rules
         self._slowest = slowest
-        self._cells: dict[tuple[str, str], Cell] = {}
+        self._cells: dict[_CellKey, Cell] = {}
         self._sizes = Histogram()
 
     def fold(self, requests: list[Request], epoch: float) -> None:
@@ -57,60 +65,66 @@ class RequestCells:
             epoch: Wall time at which the performance counter stood at zero.
         """
         groups: dict[_Group, list[float]] = {}
-        sizes: list[object] = []
-        for method, route, status, start, end, failed, _, size in requests:
-            if size is not None:
-                sizes.append(size)
+        if self._rules:
+            requests = [self._named(request) for request in requests]
+        for method, route, status, start, end, failed, _, _ in requests:
             try:
                 groups[method, route, status, failed].append(end - start)
             except KeyError:
                 groups[method, route, status, failed] = [end - start]
             except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
-                key = (_plain(method), route_name(route, None), _plain(status))
-                groups.setdefault((*key, failed), []).append(end - start)
-        slow: dict[_Group, tuple[tuple[str, str], float]] = {}
-        now = epoch + requests[-1][4]
+                plain = (_plain(method), route_name(route, None), _plain(status))
+                groups.setdefault((*plain, failed), []).append(end - start)
+        cells: dict[_Group, _CellKey] = {}
+        durations: dict[_CellKey, list[float]] = {}
         for group, seconds in groups.items():
-            cell = self._add(_plain(group[0]), group[1], _plain(group[2]), group[3], seconds)
-            floor = self._slowest.floor(cell, now) / _MILLISECONDS
+            key = cells[group] = self._count(group, len(seconds))
+            durations.setdefault(key, []).extend(seconds)
+        slow: dict[_CellKey, float] = {}
+        now = epoch + requests[-1][4]
+        for key, seconds in durations.items():
+            self._cells[key].histogram.add([max(s, 0.0) * _MILLISECONDS for s in seconds])
+            floor = self._slowest.floor(key[0], now) / _MILLISECONDS
             if max(seconds) > floor:
-                slow[group] = (cell, floor)
+                slow[key] = floor
         if slow:
-            self._note_slowest(requests, slow, epoch)
-        if sizes:
-            self._sizes.add(_lengths(sizes))
+            self._note_slowest(requests, cells, slow, epoch)
+        self._sizes.add(_lengths(requests))
+
+    def _named(self, request: Request) -> Request:
+        """The request with the name that the user's rules give it."""
+        method, route, status, start, end, failed, path, size = request
+        text = path if route is None else route_name(route, None)
+        name = self._rules.name(text)
+        return request if name is None else (method, name, status, start, end, failed, path, size)
 
     def _note_slowest(
         self,
         requests: list[Request],
-        slow: dict[_Group, tuple[tuple[str, str], float]],
+        cells: dict[_Group, _CellKey],
+        slow: dict[_CellKey, float],
         epoch: float,
     ) -> None:
-        """Offer the requests above their floor: rare once a table is full."""
+        """Offer the requests above the floor of their cell: rare once its table is full."""
         for method, route, status, start, end, failed, path, _ in requests:
             try:
-                key, floor = slow[method, route, status, failed]
-            except Exception:  # noqa: BLE001, S112  # below its floor, or not hashable
+                key = cells[method, route, status, failed]
+                floor = slow[key]
+            except Exception:  # noqa: BLE001, S112  # none of it was slow, or not hashable
                 continue
             if end - start > floor:
-                entry = Slow((end - start) * _MILLISECONDS, path, epoch + start, _plain(status))
-                self._slowest.offer(key, entry)
+                ms = (end - start) * _MILLISECONDS
+                entry = Slow(key[1], ms, path, epoch + start, _plain(status))
+                self._slowest.offer(key[0], entry)
 
-    def _add(
-        self,
-        method: str | None,
-        route: object,
-        status: str | None,
-        failed: bool,
-        seconds: list[float],
-    ) -> tuple[str, str]:
-        n = len(seconds)
-        slug = self._routes.slug(route_name(route, status), n)
-        key = (slug, method_name(method))
+    def _count(self, group: _Group, n: int) -> _CellKey:
+        """Count `n` requests of a group, all but their durations. Returns the key of their cell."""
+        status, failed = _plain(group[2]), group[3]
+        slug = self._routes.slug(route_name(group[1], status), n)
+        key = (slug, method_name(_plain(group[0])))
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = Cell()
-        cell.histogram.add([max(s, 0.0) * _MILLISECONDS for s in seconds])
         name = status_class(status)
         if name:
             cell.statuses[name] = cell.statuses.get(name, 0) + n
@@ -148,12 +162,19 @@ class RequestCells:
         return scalars, distributions
 
 
-def _lengths(sizes: list[object]) -> list[float]:
-    """Content-Length values as numbers; what is none is left out."""
+def _lengths(requests: list[Request]) -> list[float]:
+    """Their Content-Length values as numbers; what is none is left out."""
+    sizes: Any = list(filter(None, map(_size, requests)))
+    try:
+        lengths = list(map(float, map(int, sizes)))
+        if not lengths or (min(lengths) >= 0.0 and max(lengths) < MAX_LENGTH):
+            return lengths
+    except (TypeError, ValueError, OverflowError):
+        pass
     return [
         float(size)
         for size in sizes
-        if isinstance(size, str) and size.isdecimal() and len(size) < _DIGITS
+        if isinstance(size, str) and size.isdecimal() and float(size) < MAX_LENGTH
     ]
 
 

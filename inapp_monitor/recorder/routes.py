@@ -16,7 +16,7 @@ REDIRECT = "(redirect)"
 UNROUTED = "(unrouted)"
 OTHER = "(other)"
 #: They have their slugs from the start, the same in every worker, and never fill the table.
-_FIXED = (NOT_FOUND, METHOD_NOT_ALLOWED, REDIRECT, UNROUTED, OTHER)
+FIXED = (NOT_FOUND, METHOD_NOT_ALLOWED, REDIRECT, UNROUTED, OTHER)
 
 METHODS = frozenset(
     ("GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT")
@@ -73,14 +73,14 @@ class RouteTable:
         self._max_routes = max_routes
         self._slug_of: dict[str, str] = {}  # of the routes seen by this process: they count
         self._adopted: dict[str, str] = {}  # given by others
-        self.adopt({route_slug(route): route for route in _FIXED})
+        self.adopt({route_slug(route): route for route in FIXED})
 
     def slug(self, route: str, count: int = 1) -> str:
         """The slug of a route, made at first sight; that of `(other)` once the table is full."""
         slug = self._slug_of.get(route)
         if slug is not None:
             return slug
-        if route in _FIXED:
+        if route in FIXED:
             return self._adopted[route]
         if len(self._slug_of) >= self._max_routes:
             self.overflowed += count
@@ -101,7 +101,7 @@ class RouteTable:
         """Take over slugs that other workers or earlier runs gave; theirs win."""
         for slug, route in slugs.items():
             ours = self.slugs.get(slug, route)
-            if ours in _FIXED and ours != route:
+            if ours in FIXED and ours != route:
                 continue
             if ours != route:  # named in two workers at once: ours gets another slug when next seen
                 self._slug_of.pop(ours, None)

@@ -159,8 +159,7 @@ class Store:
             with self._io_lock:
                 self._refresh()
                 found, problem = self._reader.fetch(paths, start, end, now)
-                if problem is not None:
-                    self._guard.failed("store read", problem)
+                self._note_read(problem)
                 missing = [path for path in paths if path not in found]
                 if missing:
                     self._whisper.refresh(self._clock.perf())
@@ -186,8 +185,7 @@ class Store:
                 if distribution is None:
                     return None
                 answer, problem = self._reader.fetch_distribution(distribution, start, end, now)
-            if problem is not None:
-                self._guard.failed("store read", problem)
+            self._note_read(problem)
             return answer
         except Exception as error:  # noqa: BLE001  # a page without data beats no page
             self._guard.failed("store read", error)
@@ -277,6 +275,7 @@ class Store:
         self._reader = Reader(self._buffer)
         self._whisper = WhisperTree(self._data_dir / WHISPER_DIRECTORY)
         self._whisper_version = 0
+        self._read_fails = False
         self._leaves = None
         self._leaves_of = -1
 
@@ -294,7 +293,15 @@ class Store:
                 with self._buffer.lock:
                     self._buffer.adopt(self._catalog)
         except OSError as error:
-            self._guard.failed("store read", error)
+            self._note_read(error)
+
+    def _note_read(self, problem: OSError | None) -> None:
+        """Tell once when reading begins to fail, and when it works again."""
+        if problem is not None and not self._read_fails:
+            self._guard.failed("store read", problem)
+        elif problem is None and self._read_fails:
+            self._guard.recovered("store read")
+        self._read_fails = problem is not None
 
     def _note_damage(self, path: Path, what: str) -> None:
         self._writer.note_damage(path, what)

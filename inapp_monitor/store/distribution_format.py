@@ -12,7 +12,6 @@ one byte. When they do not fit, neighbouring buckets are merged (`shift` + 1) un
 
 from __future__ import annotations
 
-import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -211,11 +210,3 @@ def _merge_lowest(histogram: Histogram, room: int) -> None:
     while len(buckets) > 1 and len(pack_counts(buckets)[1]) > room:
         lowest, second = sorted(buckets)[:2]
         buckets[second] += buckets.pop(lowest)
-
-
-def is_sane(histogram: Histogram) -> bool:
-    """Whether count, total, extremes and buckets can belong together."""
-    if not histogram.count:
-        return False
-    inside = histogram.minimum <= histogram.maximum and histogram.minimum >= 0
-    return inside and min(histogram.buckets.values()) > 0 and math.isfinite(histogram.total)

@@ -164,11 +164,12 @@ class Group(RingFile[Row, Cells]):
         assert self.geometry is not None
         return self.geometry.row_offset(archive, timestamp)
 
-    def load(self, archive: int, timestamp: int) -> array[float] | None:
+    def peek(self, archive: int, timestamp: int) -> tuple[array[float] | None, bool]:
         if self.file is None or self.geometry is None:
-            return None
+            return None, False
         data = self.file.read(self.geometry.pitch, self.geometry.row_offset(archive, timestamp))
-        return group_format.open_row(data, timestamp)
+        claimed = len(data) >= group_format.ROW_HEAD and group_format.row_time(data) == timestamp
+        return (group_format.open_row(data, timestamp), True) if claimed else (None, False)
 
     def times(self, archive: int) -> Sequence[int]:
         if self.file is None or self.geometry is None:
@@ -251,4 +252,9 @@ class Group(RingFile[Row, Cells]):
         if bad:
             nothing = memoryview(self.layout.empty()).cast("B")
             for number in bad:
-                data[number * pitch : (number + 1) * pitch] = nothing
+                row = data[number * pitch : (number + 1) * pitch]
+                time = start + number * ring.step
+                known = self.load(archive, time) if group_format.row_time(row) == time else None
+                if known is not None and group_format.SWAP:
+                    known.byteswap()
+                row[:] = nothing if known is None else memoryview(known).cast("B")

@@ -22,7 +22,7 @@ _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
 #: holder that was stopped must not stop us too.
 _FIRST_WAIT_S: Final = 0.00005
-_LONGEST_WAIT_S: Final = 0.005
+_LONGEST_WAIT_S: Final = 0.001
 PATIENCE_S: Final = 1.0
 
 

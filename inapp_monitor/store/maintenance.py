@@ -14,7 +14,7 @@ from pathlib import Path
 
 from inapp_monitor import datadir
 from inapp_monitor.config import Settings
-from inapp_monitor.store import Store, budget_of, bulk, schemas_of
+from inapp_monitor.store import Leaf, ScalarRange, Store, budget_of, bulk, schemas_of
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.distribution_format import DistributionGeometry
 from inapp_monitor.store.files import Descriptors
@@ -28,6 +28,8 @@ from inapp_monitor.store.whisper_import import ImportReport, import_files
 
 #: Seconds that a command waits for the lock: writers hold it for a millisecond.
 _PATIENCE_S = 10.0
+#: Series that an export reads at a time: a group is read as a whole anyway, memory is the bound.
+_AT_ONCE = 100
 
 
 @contextmanager
@@ -69,23 +71,52 @@ def export_whisper(store: Store, directory: Path, now: float) -> ExportReport:
     """Write every series of a store as Whisper files below a directory."""
     exporter = Exporter(directory)
     moment = int(now)
+    alike: dict[tuple[Retention, float], list[Leaf]] = {}
     for leaf in store.leaves():
         facts = store.retention_of(leaf.path)
         if facts is None:
             continue  # a Whisper file is one already
-        retention, x_files_factor = facts
-        starts = [moment - archive.retention for archive in retention.archives]
-        if leaf.kind == "scalar":
-            answers = [store.fetch([leaf.path], start, moment, moment) for start in starts]
-            if all(answers):
-                ranges = [answer[0] for answer in answers]
-                exporter.write(leaf, retention, x_files_factor, ranges)
-            continue
-        slots = [store.fetch_distribution(leaf.path, at, moment, moment) for at in starts]
-        rings = [(found.start, found.slots) for found in slots if found is not None]
-        if len(rings) == len(slots):
-            exporter.write_distribution(leaf.path, retention, rings)
+        if leaf.kind == "distribution":
+            _export_distribution(store, exporter, leaf.path, facts[0], moment)
+        else:
+            alike.setdefault(facts, []).append(leaf)
+    for (retention, x_files_factor), leaves in alike.items():
+        for first in range(0, len(leaves), _AT_ONCE):
+            some = leaves[first : first + _AT_ONCE]
+            _export_scalars(store, exporter, some, retention, x_files_factor, moment)
     return exporter.report
+
+
+def _export_scalars(
+    store: Store,
+    exporter: Exporter,
+    leaves: list[Leaf],
+    retention: Retention,
+    x_files_factor: float,
+    now: int,
+) -> None:
+    paths = [leaf.path for leaf in leaves]
+    rings: dict[str, list[ScalarRange]] = {path: [] for path in paths}
+    for archive in retention.archives:
+        for answer in store.fetch(paths, now - archive.retention, now, now):
+            rings[answer.path].append(answer)
+    for leaf in leaves:
+        if len(rings[leaf.path]) == len(retention.archives):
+            exporter.write(leaf, retention, x_files_factor, rings[leaf.path])
+        else:
+            exporter.report.failed.append((leaf.path, "could not be read"))
+
+
+def _export_distribution(
+    store: Store, exporter: Exporter, path: str, retention: Retention, now: int
+) -> None:
+    starts = [now - archive.retention for archive in retention.archives]
+    found = [store.fetch_distribution(path, start, now, now) for start in starts]
+    rings = [(answer.start, answer.slots) for answer in found if answer is not None]
+    if len(rings) == len(found):
+        exporter.write_distribution(path, retention, rings)
+    else:
+        exporter.report.failed.append((path, "could not be read"))
 
 
 @dataclass(slots=True)

@@ -58,9 +58,6 @@ class WhisperTree:
                 self._leaves.append(Leaf(path, "whisper", header.method))
         return self._leaves
 
-    def __contains__(self, path: object) -> bool:
-        return path in self._files
-
     def fetch(self, path: str, start: int, end: int, now: int) -> ScalarRange | None:
         """The values of one file by Whisper's own rules; None when it cannot answer."""
         file = self._files.get(path)

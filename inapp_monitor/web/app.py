@@ -30,6 +30,7 @@ from inapp_monitor.web import (
 )
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
+    dashboards,
     errors,
     explore,
     failure,
@@ -37,6 +38,7 @@ from inapp_monitor.web.pages import (
     not_found,
     overview,
     routes,
+    runtime,
     search,
     status,
 )
@@ -220,6 +222,8 @@ class WebApp:
         if request.method == "OPTIONS":
             return self._method_not_allowed(request, set(adapter.allowed_methods()))
         if route.changes_state and request.method not in ("GET", "HEAD"):
+            if self._backend.loaded.settings.read_only:
+                return self._failure(request, 403, "this dashboard is read-only")
             request.get_data(cache=True)  # before the form is parsed: the handler may want the body
             csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
             if not self.gate.may_change(request.environ, request.access, csrf):
@@ -303,5 +307,5 @@ def collect_routes() -> list[Route]:
 
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
-    pages = [overview, routes, errors, not_found, explore, search, status]
+    pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     return [*pages, render, metrics, functions, events, tags, version]

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 from inapp_monitor.clock import Clock
 
 T = TypeVar("T")
-#: An answer is kept for this many times as long as it took: at most one part in 100 of a core.
+#: An answer is kept for this many times as long as it took: one part in 100 of a core...
 _KEPT_FACTOR = 100
+#: ...or, where that is longer than is wanted, one part in 20.
+_LEAST_FACTOR = 20
 _MOST = 64
 
 
@@ -24,7 +26,10 @@ class Cache:
         self._entries: dict[Hashable, tuple[float, Any]] = {}
 
     def get(self, key: Hashable, make: Callable[[], T], longest_s: float = 60.0) -> T:
-        """The kept value, or a new one from `make` that is kept for at most `longest_s`."""
+        """The kept value, or a new one from `make`.
+
+        It is kept for `longest_s` at most, unless that would take more than a part in 20 of a core.
+        """
         begin = self._clock.perf()
         found = self._entries.get(key)
         if found is not None and begin < found[0]:
@@ -34,5 +39,7 @@ class Cache:
         end = self._clock.perf()
         if len(self._entries) >= _MOST:
             self._entries.clear()
-        self._entries[key] = (end + min((end - begin) * _KEPT_FACTOR, longest_s), value)
+        cost = end - begin
+        kept_s = min(cost * _KEPT_FACTOR, max(longest_s, cost * _LEAST_FACTOR))
+        self._entries[key] = (end + kept_s, value)
         return value

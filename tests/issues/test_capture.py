@@ -21,7 +21,7 @@ from inapp_monitor.issues import (
     set_tag,
     set_user,
 )
-from inapp_monitor.issues import tracker as tracker_module
+from inapp_monitor.issues.event import REQUEST_KEY
 
 from .conftest import MakeMonitor, Monitor, Record, caught, environ
 
@@ -78,11 +78,24 @@ def test_once_per_exception_object(monitor: Monitor) -> None:
     assert dict(issue.tags["route"]) == {"/a": 1}
 
 
+def test_a_route_that_is_known_later_is_filled_in(monitor: Monitor) -> None:
+    """An error handled inside a view is captured before the framework tells the route."""
+    record = Record(environ())
+    current_request.enter(record)
+    request = environ(**{REQUEST_KEY: record})
+    record.environ = request
+    monitor.tracker.capture(caught(divide, 1, 0))
+    record.route = "/users/<int:id>"
+    monitor.tick()
+    issue = monitor.only_issue()
+    assert issue.events[0]["route"] == issue.summary.route == "/users/<int:id>"
+
+
 def test_one_object_raised_in_two_requests_counts_twice(monitor: Monitor) -> None:
     """A module-level exception that is raised again and again is as many errors."""
     error = ValueError("always the same")
     for _ in range(3):
-        request = environ(**{tracker_module.REQUEST_KEY: Record(None)})
+        request = environ(**{REQUEST_KEY: Record(None)})
         monitor.tracker.capture(error, request)
         monitor.tracker.capture(error, dict(request))
     assert monitor.only_issue().summary.count == 3

@@ -51,6 +51,7 @@ def test_one_event_with_route_stack_and_locals(
     (event,) = detail.events
     assert event["route"] == "/boom"
     assert event["request"]["path"] == "/boom"
+    assert event["request"]["after_ms"] > 0
     assert ["X-Note", "7"] in event["request"]["headers"]
     frame = event["exceptions"][0]["frames"][-1]
     assert (frame["function"], frame["in_app"]) == ("boom", True)

@@ -15,6 +15,8 @@ from inapp_monitor.issues.event import MAX_EVENT_BYTES, encode
 from .conftest import Monitor, caught, environ
 
 LIMIT_S = 0.06
+#: How long the slow ones sleep.
+SLOWEST_S = 0.8
 
 
 class ReprFails:
@@ -24,7 +26,7 @@ class ReprFails:
 
 class SlowRepr:
     def __repr__(self) -> str:
-        time.sleep(1)
+        time.sleep(SLOWEST_S)
         return "late"
 
 
@@ -35,7 +37,7 @@ class StrFailsError(Exception):
 
 class SlowStrError(Exception):
     def __str__(self) -> str:
-        time.sleep(0.5)
+        time.sleep(SLOWEST_S)
         return "late"
 
 
@@ -197,9 +199,10 @@ def test_hostile_exceptions(name: str, monitor: Monitor) -> None:
         error: BaseException = ValueError("never raised")
     except BaseException as raised:
         error = raised
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.thread_time()
     issue_id = monitor.tracker.capture(error, environ(), route="/a")
-    assert time.perf_counter() - start < LIMIT_S
+    took, cpu = time.perf_counter() - start, time.thread_time() - cpu_start
+    assert took < LIMIT_S or (cpu < LIMIT_S and took < SLOWEST_S / 2), "a busy machine may wait"
     assert issue_id is not None
     assert monitor.guard.faults == {}
     monitor.tick()

@@ -91,6 +91,32 @@ def test_records_that_cannot_be_formatted(monitor: Monitor) -> None:
     assert monitor.only_issue().events[0]["message"] == "%d items of %s"
 
 
+def test_the_apps_own_configuration_is_as_without_us(
+    monitor: Monitor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """basicConfig still configures, warnings are printed while nobody does, nothing twice."""
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, []
+    try:
+        logging.getLogger("unconfigured").warning("printed by Python itself")
+        logging.basicConfig(stream=sys.stdout, format="ours: %(message)s")
+        logging.getLogger("configured").warning("printed as configured")
+    finally:
+        root.handlers = before
+    printed = capsys.readouterr()
+    assert printed.err == "printed by Python itself\n"
+    assert printed.out == "ours: printed as configured\n"
+
+
+def test_loggers_that_do_not_propagate_are_seen(monitor: Monitor) -> None:
+    """As gunicorn's and uvicorn's."""
+    quiet = logging.getLogger("quiet")
+    quiet.propagate = False
+    quiet.addHandler(logging.NullHandler())
+    quiet.error("alone")
+    assert monitor.only_issue().summary.count == 1
+
+
 def test_a_thread_that_dies(monitor: Monitor) -> None:
     """threading.excepthook is listened to, sys.exit in a thread is none."""
     for target in (fail, sys.exit):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.names import check_path
+from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.routes import (
     OTHER,
     RouteTable,
@@ -14,6 +15,9 @@ from inapp_monitor.recorder.routes import (
     route_name,
     status_class,
 )
+from inapp_monitor.testing import FakeClock
+
+from .test_fold import counts, fold, new_recorder, put
 
 
 @pytest.mark.parametrize(
@@ -117,3 +121,36 @@ def test_any_route_has_a_legal_and_distinct_slug(routes: list[str]) -> None:
     for slug in slugs.values():
         assert "." not in slug
         check_path(f"routes.{slug}.GET.time")
+
+
+def test_name_rules() -> None:
+    """The first rule that matches names the request; its name may use groups."""
+    rules = NameRules([r"^/users/\d+ -> /users/<id>", r"^/(en|de)/.* -> /\1/*"])
+    assert rules.name("/users/7/edit") == "/users/<id>"
+    assert rules.name("/de/seite") == "/de/*"
+    assert rules.name("/about") is None
+    assert not NameRules([])
+
+
+@pytest.mark.parametrize("rule", ["x", " -> ", "a -> ", "( -> x", r"a -> \1"])
+def test_bad_name_rules(rule: str) -> None:
+    """A rule that is none is refused where it is written."""
+    with pytest.raises(ValueError, match="rule"):
+        NameRules([rule])
+
+
+def test_name_rules_in_the_fold() -> None:
+    """Rules see the route, or the path of a request without one."""
+    clock = FakeClock()
+    recorder = new_recorder(clock, route_rules=[r"^/item/ -> /item/*", r"^/v\d+/x$ -> /x"])
+    put(recorder, clock, route=None, path="/item/7", status="404 Not Found")
+    put(recorder, clock, route=None, path="/item/8")
+    put(recorder, clock, route="/v2/x", path="/anything")
+    put(recorder, clock, route=None, path="/other")
+    found = counts(fold(recorder))
+    assert found == {
+        "requests.time": 4,
+        "routes.item.GET.time": 2,
+        "routes.x.GET.time": 1,
+        "routes.unrouted.GET.time": 1,
+    }

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.config import load
@@ -40,7 +42,6 @@ for name, options in {
     "uwsgi prefork": "--processes 2",
     "uwsgi threads": "--processes 2 --threads 4",
     "uwsgi lazy": "--processes 2 --lazy-apps",
-    "uwsgi without threads": "--processes 1 --disable-threads",
 }.items():
     uwsgi = ["--master", "--die-on-term", "--need-app", "--disable-logging", "--http-socket"]
     path = ["--pythonpath", str(HERE), "--module", "served_site:application"]
@@ -62,10 +63,19 @@ def missing(name: str) -> str:
     return ""
 
 
+#: Signals as from a terminal: a shell starts its background jobs deaf to SIGINT.
+_OWN_SESSION: dict[str, Any] = {
+    "start_new_session": True,
+    "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+}
+
+
 class Served:
     """One running server; a context manager that leaves no process behind."""
 
-    def __init__(self, name: str, directory: Path, **environ: str) -> None:
+    def __init__(
+        self, name: str, directory: Path, prefix: Sequence[str] = (), **environ: str
+    ) -> None:
         self.name = name
         self.directory = directory
         self.answered = 0
@@ -74,7 +84,7 @@ class Served:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [part.replace("PORT", str(self.port)) for part in COMMANDS[name]]
+        command = [*prefix, *(part.replace("PORT", str(self.port)) for part in COMMANDS[name])]
         paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
         environment = {
             **os.environ,
@@ -84,7 +94,7 @@ class Served:
         }
         self._log = (directory / "server.log").open("wb")
         self.process = subprocess.Popen(
-            command, env=environment, stdout=self._log, stderr=self._log, start_new_session=True
+            command, env=environment, stdout=self._log, stderr=self._log, **_OWN_SESSION
         )
 
     def __enter__(self) -> Served:
@@ -124,9 +134,18 @@ class Served:
         finally:
             connection.close()
 
+    def lose(self, path: str) -> None:
+        """A request that nobody will answer."""
+        try:
+            self.get(path)
+        except (OSError, http.client.HTTPException):
+            pass
+
     def traffic(self, requests: int, threads: int = 4) -> None:
         """Mixed requests from several clients at once."""
-        paths = ["/", "/stream", "/file", "/boom", "/missing"]
+        paths = ["/", "/stream", "/file", "/missing"]
+        if "uwsgi" not in self.name:  # it answers a failure by closing the connection
+            paths.append("/boom")
         lock = threading.Lock()
 
         def visit(number: int) -> None:

@@ -65,7 +65,7 @@ def main(server: str, port: int) -> None:
     elif server == "cheroot":
         from cheroot.wsgi import Server
 
-        Server(("127.0.0.1", port), application).start()
+        Server(("127.0.0.1", port), application).safe_start()
     elif server == "gevent":
         from gevent import monkey
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Method, Scalar
 from inapp_monitor.store.leader import Leadership
 from tests.store.conftest import START, Bench
@@ -81,11 +82,18 @@ def total(bench: Bench) -> float:
 
 
 def test_eight_processes_lose_nothing(bench: Bench) -> None:
-    """Eight processes add to fifty series at once: the totals are exact."""
+    """Eight processes add to fifty series while another reads: the totals grow, and are exact."""
     each = int(os.environ.get("INAPP_TEST_INCREMENTS", "200000"))
     children = [child(increments(bench, each, 500)) for _ in range(8)]
+    seen = 0.0
     for pid, reader in children:
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        ended = 0
+        while not ended:
+            now = total(bench)
+            assert now >= seen, "a reader saw a count shrink"
+            seen = now
+            ended, status = os.waitpid(pid, os.WNOHANG)
+        assert os.waitstatus_to_exitcode(status) == 0
         os.close(reader)
     assert total(bench) == 8 * each
 
@@ -231,3 +239,40 @@ def test_a_leader_whose_file_is_deleted_stands_again(tmp_path: Path) -> None:
 def test_no_lock_no_leader(tmp_path: Path) -> None:
     """Where the directory is missing nobody leads, and nothing is raised."""
     assert not Leadership(tmp_path / "missing").tick()
+
+
+def test_a_row_in_the_middle_of_being_written_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that meets half a row gives its writer some time to finish, once."""
+    bench.put("a", 1)
+    bench.observe("t", [1.0])
+    bench.store.flush()
+    other = bench.open(read_only=True)
+    pauses: list[float] = []
+    for kind, series in (("group", "a"), ("dist", "t")):
+        path = next((bench.data_dir / "store").glob(f"{kind}-*"))
+        places = bench.store._buffer
+        rings = places.series["a"].group if series == "a" else places.distributions["t"]
+        offset = rings.offset(0, START)
+        whole = path.read_bytes()[offset : offset + 400]
+
+        def write(data: bytes, path: Path = path, offset: int = offset) -> None:
+            with path.open("r+b", buffering=0) as file:
+                file.seek(offset)
+                file.write(data)
+
+        def finish(seconds: float, whole: bytes = whole) -> None:
+            pauses.append(seconds)
+            if len(pauses) % 3 == 0:
+                write(whole)
+
+        monkeypatch.setattr("inapp_monitor.store.rings.sleep", finish)
+        write(whole[:20] + b"half" + whole[24:])
+        now = START
+        if series == "a":
+            assert bench.get("a", store=other) == {START: 1}
+        else:
+            found = other.fetch_distribution("t", now - 60, now, now)
+            assert found is not None and found.slots[-1] == Histogram.of([1.0])
+    assert len(pauses) == 6

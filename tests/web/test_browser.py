@@ -27,6 +27,8 @@ pytestmark = [
 
 PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
 PAGES += [
+    "/runtime",
+    "/dashboards",
     "/explore",
     "/explore?target=requests.status.*",
     "/status",

@@ -31,9 +31,26 @@ def test_what_took_long_is_kept_for_long() -> None:
     hand.now += 2
     assert cache.get("x", make) == 2
     hand.now += 3
-    assert cache.get("y", make, longest_s=1) == 3
-    hand.now += 2
-    assert cache.get("y", make, longest_s=1) == 4
+    assert cache.get("y", make, longest_s=3) == 3
+    hand.now += 4
+    assert cache.get("y", make, longest_s=3) == 4
+
+
+def test_a_limit_does_not_make_a_costly_answer_eat_a_core() -> None:
+    """At least twenty times its cost."""
+    hand = Hand()
+    cache, made = Cache(hand.clock()), []
+
+    def make() -> int:
+        made.append(1)
+        hand.now += 5
+        return len(made)
+
+    assert cache.get("x", make, longest_s=1) == 1
+    hand.now += 90
+    assert cache.get("x", make, longest_s=1) == 1
+    hand.now += 20
+    assert cache.get("x", make, longest_s=1) == 2
 
 
 def test_what_costs_nothing_is_made_anew() -> None:

@@ -92,7 +92,7 @@ def test_every_page_loads_over_a_real_store(monitor: Monitor) -> None:
     client = Client(monitor)
     issue = client.get("/_metrics/errors.json", headers=HTML).json["issues"][0]["id"]
     slugs = client.get("/_metrics/routes.json", headers=HTML).json["rows"]
-    pages = ["/", "/routes", "/errors", "/not-found", "/status", "/search?q=boom"]
+    pages = ["/", "/routes", "/errors", "/not-found", "/status", "/runtime", "/search?q=boom"]
     pages += [f"/errors/{issue}", f"/routes/{slugs[0]['slug']}"]
     for page in pages:
         for query in ("", "from=-7d", "compare=day", "compare=deploy"):
@@ -165,3 +165,98 @@ def test_every_function_can_be_put_around_a_target(monitor: Monitor) -> None:
         )
         assert answer.status_code == 200, name
     assert not monitor.guard.faults
+
+
+def test_a_chart_is_saved_shown_exported_and_imported(monitor: Monitor) -> None:
+    """By the form of the explore page; the document makes the same dashboard again."""
+    client = Client(monitor)
+    panel = {"name": "shop", "title": "how slow", "target": "requests.time.p95", "shape": "area"}
+    saved = client.post("/_metrics/dashboards", data=panel, headers=HTML)
+    assert saved.status_code == 303
+    assert saved.headers["Location"] == "/_metrics/dashboards/shop"
+    panel["target"] = "noSuch(function)"
+    assert client.post("/_metrics/dashboards", data=panel, headers=HTML).status_code == 303
+    page = client.get("/_metrics/dashboards/shop", headers=HTML)
+    assert "how slow" in page.text
+    assert "noSuch" in page.text
+    assert "shop" in client.get("/_metrics/dashboards", headers=HTML).text
+    document = client.get("/_metrics/dashboards/shop.json", headers=HTML).json
+    copied = client.post("/_metrics/dashboards/copy", json=document, headers=HTML)
+    assert copied.status_code == 303
+    again = client.get("/_metrics/dashboards/copy.json", headers=HTML).json
+    assert [p["targets"] for p in again["panels"]] == [p["targets"] for p in document["panels"]]
+    gone = client.post("/_metrics/dashboards/copy/delete", data={"panel": "0"}, headers=HTML)
+    assert gone.status_code == 303
+    assert len(client.get("/_metrics/dashboards/copy.json", headers=HTML).json["panels"]) == 1
+    assert client.post("/_metrics/dashboards/copy/delete", headers=HTML).status_code == 303
+    assert client.get("/_metrics/dashboards/copy", headers=HTML).status_code == 404
+    assert not monitor.guard.faults
+
+
+def test_graphites_own_dashboards_can_be_imported(monitor: Monitor) -> None:
+    """As its editor saves them: a triple a graph."""
+    client = Client(monitor)
+    graph = {"target": ["requests.status.*"], "areaMode": "stacked", "title": "codes"}
+    state = {"name": "ops", "graphs": [["x", graph, "/render?x"], {"target": "requests.errors"}]}
+    posted = client.post("/_metrics/dashboards/ops", json={"state": state}, headers=HTML)
+    assert posted.status_code == 303
+    panels = client.get("/_metrics/dashboards/ops.json", headers=HTML).json["panels"]
+    assert [(p["title"], p["shape"]) for p in panels] == [("codes", "stacked"), ("", "line")]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b"x", "JSON"),
+        (b"[" * 100_000, "JSON"),
+        (b"[]", "object"),
+        (b"{}", "panels"),
+        (b'{"panels": [{}]}', "targets"),
+        (b'{"panels": [{"targets": []}]}', "target"),
+        (b'{"panels": [{"targets": ["a"], "shape": "pie"}]}', "shape"),
+        (b'{"panels": [{"targets": [1]}]}', "targets"),
+        (b'{"graphs": [1]}', "graphs"),
+    ],
+)
+def test_a_document_that_is_no_dashboard_is_400(body: bytes, named: str, monitor: Monitor) -> None:
+    """The part is named, nothing is kept."""
+    client = Client(monitor)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = client.post("/_metrics/dashboards/x", data=body, headers=headers)
+    assert answer.status_code == 400
+    assert named in answer.text
+    assert client.get("/_metrics/dashboards/x", headers=headers).status_code == 404
+
+
+def test_a_dashboard_is_not_saved_by_another_site(monitor: Monitor) -> None:
+    """The session's cookie alone is not enough."""
+    client = Client(monitor)
+    client.get(f"/_metrics/?token={TOKEN}")
+    panel = {"name": "evil", "target": "a"}
+    assert client.post("/_metrics/dashboards", data=panel).status_code == 403
+    assert client.get("/_metrics/dashboards.json").json["dashboards"] == []
+
+
+def test_what_is_being_answered_and_what_was_slow_is_shown(tmp_path: Path) -> None:
+    """From within a request: itself under way; afterwards, its route's slowest."""
+    seen: dict[str, Any] = {}
+
+    def curious(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        seen["page"] = Client(made).get("/_metrics/runtime", headers=HTML).text
+        seen["data"] = Client(made).get("/_metrics/runtime.json", headers=HTML).json
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"x"]
+
+    made = Monitor(curious, data_dir=tmp_path / "data", token=TOKEN)
+    try:
+        Client(made).get("/report/7")
+        assert [row["path"] for row in seen["data"]["live_requests"]] == ["/report/7"]
+        assert "/report/7" in seen["page"]
+        after = Client(made).get("/_metrics/runtime.json", headers=HTML).json
+        assert not after["live_requests"]
+        assert after["slowest"][0]["path"] == "/report/7"
+        slug = after["slowest"][0]["slug"]
+        page = Client(made).get(f"/_metrics/routes/{slug}", headers=HTML).text
+        assert "/report/7" in page
+    finally:
+        made.close()

@@ -180,9 +180,10 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
         for label, tick in self._y_labels if self.series else ():
             y = full - (tick - frame.low) * full / (frame.high - frame.low)
             lines.append(f"M0 {min(round(y), full - 5)}h{WIDTH}")
-            if y / TENTHS >= 10 and (tick != 0 or frame.low < 0):
+            if tick != 0 or frame.low < 0:
+                beside = -3 if y / TENTHS >= 10 else 12  # above its line, if that is within
                 self.svg.node(
-                    self.nodes["text_overlay"], "text", x=2, y=f"{top + y / TENTHS - 3:.0f}",
+                    self.nodes["text_overlay"], "text", x=2, y=f"{top + y / TENTHS + beside:.0f}",
                     class_="yl",
                 ).text = label  # fmt: skip
         self.svg.node(self.nodes["plot"], "path", d="".join(lines), class_="grid")

@@ -16,12 +16,12 @@ from inapp_monitor.web.beside import beside
 from inapp_monitor.web.pages import deploys, drawing, readings, templating
 from inapp_monitor.web.pages.visit import Visit
 from inapp_monitor.web.render import limits_of
+from inapp_monitor.web.shelf import SHAPES
 
 _TARGETS = 10
 _NODES = 300
 #: Series drawn: more are not told apart, and the page stays small.
 _SERIES = 40
-SHAPES = ("line", "area", "stacked", "bar")
 #: What to begin with for a parameter of a type, where the function suggests nothing.
 _LIKELY: dict[str, Any] = {
     "integer": 5,
@@ -88,6 +88,17 @@ def _wrapped(function: str, target: str) -> str:
 
 def _literal(value: Any) -> str:
     return str(value) if isinstance(value, (int, float)) else f"'{value}'"
+
+
+def picture(visit: Visit, targets: list[str], shape: str) -> dict[str, Any] | None:
+    """The chart of some targets as data; None when there is nothing to draw.
+
+    Raises:
+        QueryError: a target that cannot be evaluated.
+    """
+    series = _evaluate(visit, targets)[:_SERIES]
+    marks = deploys.between(visit.backend, visit.view.start, visit.view.end)
+    return _chart(visit, series, targets, shape, marks) if series else None
 
 
 def _evaluate(visit: Visit, targets: list[str]) -> list[Series]:

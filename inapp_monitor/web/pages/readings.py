@@ -7,6 +7,7 @@ or worded here.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inapp_monitor.histogram import Histogram
+from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats
 
@@ -138,11 +140,20 @@ def sums(
 
 
 def durations(
-    backend: Backend, path: str, start: int, end: int, columns: int = COLUMNS
+    backend: Backend,
+    path: str,
+    start: int,
+    end: int,
+    columns: int = COLUMNS,
+    as_if_later_s: int = 0,
 ) -> Durations | None:
-    """A distribution, or None when it is not stored."""
+    """A distribution, or None when it is not stored.
+
+    Args:
+        as_if_later_s: Ask as if so much later (see `coarser`): fewer, wider slots.
+    """
     now = backend.now()
-    found = backend.store.fetch_distribution(path, start, end, now)
+    found = backend.store.fetch_distribution(path, start, end, now + as_if_later_s)
     if found is None:
         return None
     parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
@@ -154,6 +165,21 @@ def durations(
         if column is not None:
             whole.merge(column)
     return Durations(parts.start, parts.step, merged, whole, parts.covered)
+
+
+def coarser(backend: Backend, start: int, now: int, slots: int) -> int:
+    """How much later to ask so that the store answers with few slots, yet not less than `slots`.
+
+    The store answers from its finest archive that still reaches back to the start of a window;
+    asked as if later, from a coarser one. Values are the same, only the edges are wider.
+    """
+    archives = parse_retention(backend.loaded.settings.distribution_retention)
+    later = 0
+    for finer, archive in itertools.pairwise(archives):
+        if (now - start) / archive.step < slots:
+            break
+        later = max(finer.step * finer.points - (now - start) + archive.step, 0)
+    return later
 
 
 def merge(slots: Sequence[Histogram | None]) -> Histogram | None:

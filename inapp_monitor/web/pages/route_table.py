@@ -15,6 +15,8 @@ _SPARK_COLUMNS = 40
 #: Fewer requests than this say nothing about a route's apdex or error rate.
 ENOUGH = 10
 _METHODS = 12
+#: With more routes than this, only so many are read at full resolution.
+_EXACT = 60
 #: The last of so many parts of the window is what "recent" means in verdicts.
 _PARTS = 6
 
@@ -53,21 +55,44 @@ def templates(backend: Backend) -> dict[str, str]:
 def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     pairs = [(slug, method) for slug, methods in names(backend).items() for method in methods]
     paths = [f"routes.{slug}.{method}.errors" for slug, method in pairs]
-    errors = readings.sums(backend, paths, view.start, view.end, _PARTS)
+    errors = readings.sums(backend, paths, view.start, view.end, _SPARK_COLUMNS)
     known = templates(backend)
     made = []
+    later = 0
+    if len(pairs) > _EXACT:
+        later = readings.coarser(backend, view.start, view.now, _PARTS)
     for slug, method in pairs:
-        path = f"routes.{slug}.{method}"
-        found = readings.durations(backend, f"{path}.time", view.start, view.end, _SPARK_COLUMNS)
+        found = _read(backend, view, slug, method, later)
         if found is None or not found.whole.count:
             continue
-        row = _row(backend, view, found, errors.get(f"{path}.errors"))
+        row = _row(backend, view, found, errors.get(f"routes.{slug}.{method}.errors"))
         made.append({"slug": slug, "method": method, "route": known.get(slug, slug), **row})
+    if later:
+        _refine(backend, view, made, errors)
     everything = math.fsum(row["total_ms"] for row in made) or 1.0
     for row in made:
         row["share"] = 100 * row["total_ms"] / everything
     made.sort(key=lambda row: (-row["total_ms"], row["slug"], row["method"]))
     return made
+
+
+def _read(
+    backend: Backend, view: View, slug: str, method: str, later: int = 0
+) -> readings.Durations | None:
+    path = f"routes.{slug}.{method}.time"
+    return readings.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, later)
+
+
+def _refine(
+    backend: Backend, view: View, made: list[dict[str, Any]], errors: dict[str, readings.Sums]
+) -> None:
+    """Read the routes that matter again, exactly: those that take most time, fail or are slow."""
+    made.sort(key=lambda row: (row["state"] == "ok", -row["total_ms"]))
+    for row in made[:_EXACT]:
+        found = _read(backend, view, row["slug"], row["method"])
+        if found is not None and found.whole.count:
+            path = f"routes.{row['slug']}.{row['method']}.errors"
+            row.update(_row(backend, view, found, errors.get(path)))
 
 
 def _row(
@@ -80,7 +105,9 @@ def _row(
     error_rate = 100 * min(errors / whole.count, 1.0)
     late = math.ceil(len(found.slots) / _PARTS)
     recent = readings.merge(found.slots[-late:])
-    late_errors = float(np.nansum(failed.values[-1:])) if failed else 0.0
+    late_errors = 0.0
+    if failed:
+        late_errors = float(np.nansum(failed.values[-math.ceil(len(failed.values) / _PARTS) :]))
     return {
         "count": whole.count,
         "per_min": whole.count * 60 / view.span,

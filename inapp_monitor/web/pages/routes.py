@@ -13,6 +13,7 @@ from inapp_monitor.web.pages import (
     deploys,
     issue_list,
     route_table,
+    runtime,
     templating,
     traffic,
 )
@@ -80,6 +81,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
         "totals": current.totals(backend.loaded.settings.apdex_target_s * 1_000),
         "charts": traffic.charts(current, before, marks),
         "issues": issues[:20],
+        "slowest": runtime.slowest(backend, slug, method)[:10],
     }
 
 

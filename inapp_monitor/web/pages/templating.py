@@ -43,6 +43,8 @@ _NAVIGATION = (
     ("/errors", "Errors"),
     ("/not-found", "Not found"),
     ("/explore", "Explore"),
+    ("/dashboards", "Dashboards"),
+    ("/runtime", "Runtime"),
     ("/status", "Status"),
 )
 
@@ -166,9 +168,12 @@ def environment() -> jinja2.Environment:
 
 
 def _link(root: str, view: View | None, path: str, /, **changes: Any) -> Markup:
-    """A link that keeps the view; `changes` replace or add parameters."""
-    given = {name.rstrip("_"): str(value) for name, value in changes.items()}
-    return Markup.escape(address(root, path, view.query(**given) if view else given.items()))
+    """A link that keeps the view; `changes` replace or add parameters, a list several times."""
+    query: list[tuple[str, str]] = []
+    for name, value in {**(dict(view.query()) if view else {}), **changes}.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        query += [(name, str(entry)) for entry in values]
+    return Markup.escape(address(root, path, query))
 
 
 def _asset(root: str, name: str) -> Markup:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 
 from inapp_monitor.exceptions import QueryError
+from inapp_monitor.query import parse_time
 
 #: The range switch: `from` and its label.
 RANGES = (
@@ -22,16 +21,6 @@ RANGES = (
 DEFAULT_RANGE = "-1h"
 #: What a window can be compared with: seconds back, and the words for it.
 COMPARISONS = {"day": (86_400, "yesterday"), "week": (7 * 86_400, "last week")}
-_RELATIVE = re.compile(r"-(\d{1,6})(s|min|h|d|w|mon|y)", re.ASCII)
-_SECONDS = {
-    "s": 1,
-    "min": 60,
-    "h": 3_600,
-    "d": 86_400,
-    "w": 604_800,
-    "mon": 2_592_000,
-    "y": 31_536_000,
-}
 _LONGEST = 3 * 366 * 86_400
 _SHORTEST = 60
 
@@ -45,7 +34,6 @@ class View:
         from_text, until_text: The URL's words, normalised; `until_text` is "" for now.
         compare: "", or a key of `COMPARISONS`, or `deploy`.
         is_default: No window was asked for: links leave it out.
-        zone: For labels.
     """
 
     start: int
@@ -55,7 +43,6 @@ class View:
     until_text: str = ""
     compare: str = ""
     is_default: bool = False
-    zone: tzinfo = UTC
 
     @property
     def span(self) -> int:
@@ -88,16 +75,17 @@ class View:
 
 
 def from_arguments(arguments: Mapping[str, str], now: int, default: str = DEFAULT_RANGE) -> View:
-    """Read `from`, `until` and `compare`; `default` is where a window begins when none is given.
+    """Read `from` and `until` (any time of Graphite's language, UTC) and `compare`; `default` is
+    where a window begins when none is given.
 
     Raises:
         QueryError: one that cannot be read, or a window that is empty or too long.
     """
-    from_text = arguments.get("from", "") or default
-    until_text = arguments.get("until", "")
+    from_text = arguments.get("from", "").strip() or default
+    until_text = arguments.get("until", "").strip()
     is_default = not arguments.get("from") and not until_text
-    end = now if until_text in ("", "now") else _moment(until_text, "until", now)
-    start = _moment(from_text, "from", now)
+    end = now if until_text in ("", "now") else parse_time(until_text, now)
+    start = parse_time(from_text, now)
     end = min(end, now)
     if start >= end:
         raise QueryError(f"from {from_text!r} must be before until {until_text or 'now'!r}")
@@ -110,12 +98,3 @@ def from_arguments(arguments: Mapping[str, str], now: int, default: str = DEFAUL
         raise QueryError(f"compare {compare!r} must be one of {known}")
     until_text = "" if until_text == "now" else until_text
     return View(start, end, now, from_text, until_text, compare, is_default)
-
-
-def _moment(text: str, name: str, now: int) -> int:
-    relative = _RELATIVE.fullmatch(text)
-    if relative is not None:
-        return now - int(relative[1]) * _SECONDS[relative[2]]
-    if text.isascii() and text.isdigit() and len(text) <= 12:
-        return int(text)
-    raise QueryError(f"{name} {text[:40]!r} must be such as -15min, -1h, -7d or epoch seconds")

@@ -1,0 +1,105 @@
+"""Memory under a flood: many requests, distinct paths and bogus methods, counted exactly.
+
+    python bench/soak.py [--requests 1000000] [--paths 100000] [--methods 10000] [--quick]
+
+Scanners invent paths and methods. Every request must be counted, and after the warm-up neither the
+Python heap (tracemalloc) nor the resident size may grow with them. Ends with status 1 when a count
+is wrong or a limit is passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import tempfile
+import tracemalloc
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import Any
+
+from inapp_monitor import Monitor
+
+#: Bytes of heap that all the paths and methods may cost.
+LIMIT_BYTES = 1_000_000
+#: The last quarter may not add more than this to the heap.
+GROWTH_BYTES = 200_000
+
+
+def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Knows a few pages; everything else is not found."""
+    known = environ["PATH_INFO"] in ("/", "/about")
+    start_response("200 OK" if known else "404 Not Found", [("Content-Length", "2")])
+    return [b"ok"]
+
+
+def resident_bytes() -> int:
+    """The process's resident size."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def path_is_the_route(environ: dict[str, Any]) -> str:
+    """The worst `route=` there is: every path a route of its own."""
+    return str(environ["PATH_INFO"])
+
+
+def main() -> None:
+    """Flood, then compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=1_000_000)
+    parser.add_argument("--paths", type=int, default=100_000)
+    parser.add_argument("--methods", type=int, default=10_000)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests")
+    options = parser.parse_args()
+    requests = options.requests // (10 if options.quick else 1)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+        monitor = Monitor(application, data_dir=directory, token="soak", route=path_is_the_route)
+        flood(monitor, 2_000, options.paths, options.methods)  # warm up: modules, threads, files
+        settle(monitor)
+        tracemalloc.start()
+        base = tracemalloc.get_traced_memory()[0]
+        seconds, heaps = 0.0, []
+        for _ in range(4):
+            seconds += flood(monitor, requests // 4, options.paths, options.methods)
+            settle(monitor)
+            heaps.append(tracemalloc.get_traced_memory()[0] - base)
+            print(f"heap {heaps[-1] / 1e3:9.0f} KB   resident {resident_bytes() / 1e6:6.1f} MB")
+        recorder = monitor.recorder
+        made = requests // 4 * 4 + 2_000
+        counted = recorder.total_requests
+        over = recorder.routes.overflowed
+        dropped = recorder.dropped_requests
+        print(f"{made} requests, {counted} counted, {over} as (other), {dropped} dropped")
+        print(f"{seconds / requests * 1e6:.1f} us a request, tracing memory and 404 table included")
+        monitor.close()
+    if counted != made:
+        raise SystemExit("requests were lost")
+    if heaps[-1] > LIMIT_BYTES or heaps[-1] - heaps[-2] > GROWTH_BYTES:
+        raise SystemExit("the heap grew")
+
+
+def settle(monitor: Monitor) -> None:
+    """Wait until everything is folded, stored and collected."""
+    while monitor.recorder.pending or monitor.recorder.not_found:
+        monitor.refresh()
+    monitor.refresh()
+    gc.collect()
+
+
+def flood(monitor: Monitor, requests: int, paths: int, methods: int) -> float:
+    """Seconds of that many requests, each with another path and method."""
+    begin = perf_counter()
+    for n in range(requests):
+        if n % 10_000 == 0:  # faster than any server: let the background thread keep up
+            sleep(0.05)
+        environ = {
+            "REQUEST_METHOD": f"M{n % methods}" if n % 3 == 0 else "GET",
+            "SCRIPT_NAME": "",
+            "PATH_INFO": f"/page/{n % paths}",
+            "HTTP_REFERER": f"http://example.org/{n % paths}",
+        }
+        monitor(environ, lambda *_: None)
+    return perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main()
