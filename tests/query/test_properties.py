@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import MemorySource, RenderRequest, evaluate, parse_offset, parse_time
 from inapp_monitor.query import grammar as g
+from inapp_monitor.query.aggregation import aggregate_arrays, aggregate_rows
 from inapp_monitor.query.evaluate import Context
 from inapp_monitor.query.fit import fit
 from inapp_monitor.query.globs import MAX_EXPANSIONS, Tree, expand_braces
@@ -381,3 +382,15 @@ def test_first_path_of_a_name() -> None:
     assert g.first_path("scale(a.b.c,2)") == "a.b.c"
     assert g.first_path("a.b|scale(2)") == "a.b"
     assert g.first_path("constantLine(5)") is None
+
+
+@given(st.integers(1, 600), st.integers(0, 3))
+@settings(max_examples=20)
+def test_streamed_aggregates_are_those_of_the_matrix(count: int, seed: int) -> None:
+    """Going through the series one by one gives what the whole matrix gives, however many."""
+    rows = np.random.default_rng(seed).integers(-5, 6, (count, 7)).astype(float)
+    rows[rows == 5] = np.nan
+    for name in ("sum", "average", "max", "min"):
+        values, known = aggregate_arrays(name, list(rows))
+        np.testing.assert_array_equal(values, aggregate_rows(name, rows))
+        np.testing.assert_array_equal(known, (~np.isnan(rows)).sum(axis=0))
