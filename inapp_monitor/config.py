@@ -138,6 +138,9 @@ class Settings:
     dev_access: bool = _setting(
         True, parse_bool, "Open without a token on a local development server."
     )
+    read_only: bool = _setting(
+        False, parse_bool, "Nobody changes anything on the dashboard: for a shared one."
+    )
     allowed_hosts: tuple[str, ...] = _setting(
         (), parse_texts, "Host names the dashboard answers to; empty: any."
     )

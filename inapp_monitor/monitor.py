@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from inapp_monitor import config as configuration
 from inapp_monitor import integrations, middleware
 from inapp_monitor.background import Ticker
-from inapp_monitor.clock import SYSTEM, Clock
+from inapp_monitor.clock import SYSTEM, Clock, thread_time
 from inapp_monitor.guard import Guard
 from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
@@ -349,7 +349,8 @@ class Monitor(Calls):
                 self._tick_lock.release()
 
     def _work(self) -> None:
-        begin = self._last_tick = self._clock.perf()
+        begin, cpu = self._clock.perf(), thread_time()
+        self._last_tick = begin
         for part, work in (
             ("login token", self._announce),
             ("error channels", self._listen),
@@ -369,6 +370,7 @@ class Monitor(Calls):
         self.recorder.bound_pending()
         if self._parts is not None:
             self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
+            self._parts.own_numbers.cpu_ms += (thread_time() - cpu) * 1000.0
 
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
@@ -503,7 +505,7 @@ class Monitor(Calls):
 
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
-        recorder = self.recorder
+        recorder, parts = self.recorder, self._parts or self._load_parts()
         routes = {**self._stored_routes(), **recorder.routes.slugs}
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
@@ -511,7 +513,8 @@ class Monitor(Calls):
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
             "release": self.tracker.release,
-            "dropped": (self._parts or self._load_parts()).own_numbers.drops(),
+            "dropped": parts.own_numbers.drops(),
+            "cost_us": round(parts.self_cost.us(), 2),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()

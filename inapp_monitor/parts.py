@@ -14,6 +14,7 @@ from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
+from inapp_monitor.self_cost import SelfCost
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
 
@@ -33,3 +34,4 @@ class Parts:
         self.tracker = Tracker(settings, clock, guard, self.database)
         self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
+        self.self_cost = SelfCost(clock, recorder)

@@ -253,6 +253,8 @@ def _add_to_detail(detail: IssueDetail, entry: Pending) -> None:
         decoded = reading.decode(event.body)
         if decoded is not None:
             detail.events.append(decoded)
+    if len(detail.events) > storage.EVENTS_KEPT + 1:  # as they will be kept
+        detail.events = [detail.events[0], *detail.events[-storage.EVENTS_KEPT :]]
     for (name, value), count in entry.delta.tags.items():
         shares = dict(detail.tags.get(name, ()))
         shares[value] = shares.get(value, 0) + count

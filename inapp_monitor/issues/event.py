@@ -102,14 +102,15 @@ class EventBuilder:
         deadline = self._clock.perf() + WALL_BUDGET_S
         renderer = Renderer(self._hides, lambda: self._clock.perf() > deadline)
         links, more = chain.walk(exception)
+        walked = [stack.steps(chain.traceback_of(link.exception)) for link in links]
         exceptions = []
         try:
-            for link in links:
-                exceptions.append(self._exception(link, renderer))
+            for link, (steps, left_out) in zip(links, walked, strict=True):
+                exceptions.append(self._exception(link, steps, left_out, renderer))
             if self._with_locals:
-                self._add_locals(links, exceptions, renderer)
+                self._add_locals([steps for steps, _ in walked], exceptions, renderer)
         finally:
-            del links
+            del links, walked
         if more:
             renderer.cuts.add(f"more than {chain.MAX_EXCEPTIONS} linked exceptions")
         raised = exceptions[0]
@@ -203,13 +204,10 @@ class EventBuilder:
             "thread": threading.current_thread().name,
         }
 
-    def _exception(self, link: chain.Link, renderer: Renderer) -> Event:
+    def _exception(
+        self, link: chain.Link, steps: Sequence[stack.Step], left_out: int, renderer: Renderer
+    ) -> Event:
         cls = type(link.exception)
-        steps, left_out = stack.steps(chain.traceback_of(link.exception))
-        try:
-            frames = [self._frame(step) for step in steps]
-        finally:
-            del steps
         if left_out:
             renderer.cuts.add(f"{left_out} frames left out")
         facts: Event = {
@@ -220,7 +218,7 @@ class EventBuilder:
             "relation": link.relation,
             "parent": link.parent,
             "group": chain.is_group(link.exception),
-            "frames": frames,
+            "frames": [self._frame(step) for step in steps],
             "left_out": left_out,
         }
         if issubclass(cls, SyntaxError):
@@ -255,16 +253,16 @@ class EventBuilder:
         }
 
     def _add_locals(
-        self, links: Sequence[chain.Link], exceptions: Sequence[Event], renderer: Renderer
+        self,
+        walked: Sequence[Sequence[stack.Step]],
+        exceptions: Sequence[Event],
+        renderer: Renderer,
     ) -> None:
         """Fill in the local variables, in-app and innermost frames first, while there is room."""
         room = LOCALS_CHARS
         for wanted in (True, False):
-            for link, facts in zip(links, exceptions, strict=True):
-                steps, _ = stack.steps(chain.traceback_of(link.exception))
-                pairs = list(zip(steps, facts["frames"], strict=True))
-                del steps
-                for step, frame in reversed(pairs):
+            for steps, facts in zip(walked, exceptions, strict=True):
+                for step, frame in reversed(list(zip(steps, facts["frames"], strict=True))):
                     if frame["in_app"] is not wanted:
                         continue
                     if room <= 0:
@@ -273,7 +271,6 @@ class EventBuilder:
                         continue
                     frame["locals"] = self._locals(step.frame, renderer, min(room, 8_000))
                     room -= sum(map(len, frame["locals"].values()))
-                del pairs
 
     def _locals(self, frame: FrameType, renderer: Renderer, room: int) -> dict[str, str]:
         names = stack.local_variables(frame)

@@ -68,7 +68,8 @@ class Memory:
     flushing: threading.Lock = field(default_factory=threading.Lock)
     cache: dict[tuple[object, ...], tuple[Known, Codes]] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
-    waiting: dict[str, tuple[Known, Event]] = field(default_factory=dict)
+    #: Events for the flush, with the record of their request while the route is not known.
+    waiting: dict[str, tuple[Known, Event, object]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
     def remember(self, identity: Identity, others: Identity, moment: float) -> Known:

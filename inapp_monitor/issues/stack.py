@@ -145,16 +145,22 @@ def steps(traceback: TracebackType | None) -> tuple[list[Step], int]:
         entries.append(traceback)
         traceback = traceback.tb_next
     found: list[Step] = []
+    code, instruction, repeated = None, -1, 0
     for entry in entries:
         frame = entry.tb_frame
-        if found:
-            last = found[-1]
-            same = last.frame.f_code is frame.f_code and last.instruction == entry.tb_lasti
-            if same:
-                found[-1] = last._replace(repeated=last.repeated + 1)
-                continue
-        if not is_own(frame.f_code.co_filename) and not is_hidden(frame):
-            found.append(Step(frame, entry.tb_lineno, entry.tb_lasti, 0))
+        if frame.f_code is code and entry.tb_lasti == instruction:
+            repeated += 1
+            continue
+        if repeated:
+            found[-1] = found[-1]._replace(repeated=repeated)
+            repeated = 0
+        if is_own(frame.f_code.co_filename) or is_hidden(frame):
+            code = None
+            continue
+        code, instruction = frame.f_code, entry.tb_lasti
+        found.append(Step(frame, entry.tb_lineno, instruction, 0))
+    if repeated:
+        found[-1] = found[-1]._replace(repeated=repeated)
     left_out = max(0, len(found) - MAX_FRAMES)
     if left_out:
         half = MAX_FRAMES // 2

@@ -299,7 +299,7 @@ class Tracker:
         event_id = ""
         if self._count(memory, known, environ, route, said):
             event = self._builder.build(exception, environ, route=route, channel=channel)
-            event_id = self._wait(memory, known, event, said)
+            event_id = self._wait(memory, known, event, said, environ)
         issue = known.identity.issue
         dict.__setitem__(attributes, MARK, (issue, event_id, request))
         return issue
@@ -323,7 +323,7 @@ class Tracker:
             found = grouping.group_by(said.fingerprint, found)
         known = self._remember(memory, found, kind, level)
         if self._count(memory, known, environ, route, said):
-            self._wait(memory, known, build(environ), said)
+            self._wait(memory, known, build(environ), said, environ)
         return known.identity.issue
 
     def _known(
@@ -379,7 +379,14 @@ class Tracker:
             return False
         return True
 
-    def _wait(self, memory: Memory, known: Known, event: Event, said: scope.Scope | None) -> str:
+    def _wait(
+        self,
+        memory: Memory,
+        known: Known,
+        event: Event,
+        said: scope.Scope | None,
+        environ: Mapping[str, Any] | None,
+    ) -> str:
         """Put an event into the line for the flush; returns its id."""
         if said is not None:
             event["user"] = dict(said.user)
@@ -388,7 +395,8 @@ class Tracker:
             event["breadcrumbs"] = list(said.breadcrumbs)
         event_id = str(event["id"])
         with memory.lock:
-            memory.waiting[event_id] = (known, event)
+            record = environ.get(REQUEST_KEY) if environ and event["route"] is None else None
+            memory.waiting[event_id] = (known, event, record)
         return event_id
 
     def _complete(
@@ -402,7 +410,7 @@ class Tracker:
         waiting = memory.waiting.get(event_id)
         if waiting is None:
             return
-        known, event = waiting
+        known, event, _ = waiting
         if environ is not None and event["request"] is None:
             event["request"] = self._builder.request(environ)
         if route is not None and event["route"] is None:
@@ -427,7 +435,11 @@ class Tracker:
         while memory.waiting:
             with memory.lock:
                 event_id = next(iter(memory.waiting))
-                known, event = memory.waiting.pop(event_id)
+                known, event, record = memory.waiting.pop(event_id)
+                route = _route_of(record) if event["route"] is None else None
+                if route is not None:  # a handled error, captured before the route was known
+                    event["route"] = route
+                    known.delta.route = known.delta.route or route
             try:
                 self._finish(memory, known, event)
             except Exception as error:  # noqa: BLE001  # one event is lost, its count is not
@@ -539,6 +551,13 @@ def _is_error(exception: BaseException) -> bool:
         arguments = chain.arguments_of(exception)
         return bool(arguments) and arguments[0] is not None and arguments[0] != 0
     return True
+
+
+def _route_of(record: object) -> str | None:
+    """The route in the request path's record, once it is there."""
+    route = getattr(record, "route", None)
+    route = getattr(route, "rule", route)
+    return route if type(route) is str else None
 
 
 def _request_identity(environ: Mapping[str, Any] | None) -> object:

@@ -126,7 +126,7 @@ def aggregate_rows(name: str, rows: Floats, present: Bools | None = None) -> Flo
     name = resolve(name)
     if not rows.size:
         return np.full(rows.shape[1], np.nan)
-    known = ~np.isnan(rows)
+    known = rows == rows
     with np.errstate(all="ignore"):
         if name == "multiply":
             product = (np.where(known, rows, 1.0)).prod(axis=0)
@@ -231,7 +231,7 @@ def percentile_rows(rows: Floats, n: float, *, interpolate: bool = False) -> Flo
     if not rows.size:
         return np.full(rows.shape[1], np.nan)
     counts = (~np.isnan(rows)).sum(axis=0)
-    ordered = np.sort(np.ascontiguousarray(rows.T), axis=1).T  # NaN last
+    ordered = np.sort(rows, axis=0)  # NaN last
     fractional = n / 100.0 * (counts + 1)
     rank = fractional.astype(np.int64)
     fraction = fractional - rank

@@ -230,10 +230,9 @@ class Context:
         paths = select(expressions, self.source.tagged())
         if len(paths) > window.max_series:
             raise QueryError(f"{text[:80]} matches {len(paths)} series")
-        found = [s for path in paths for s in self.source.fetch(path, window)]
+        found = self.source.fetch_paths(paths, text, window)
         self.budget.spend(sum(map(len, found)))
-        made = [series.derive(path_expression=text) for series in found]
-        return [self._fresh(series) for series in made]
+        return [self._fresh(series) for series in found]
 
     def _window(self) -> Window:
         request = self.request

@@ -92,6 +92,10 @@ class Source(Protocol):
         """The series that a pattern (or a tagged name) selects, sorted by name."""
         ...
 
+    def fetch_paths(self, paths: Sequence[str], expression: str, window: Window) -> list[Series]:
+        """The series of some leaves, sorted by name; `expression` is what selected them."""
+        ...
+
     def distribution(self, path: str, window: Window) -> Slots | None:
         """The histograms of one distribution, merged to the points to draw."""
         ...
@@ -203,6 +207,11 @@ class StoreSource:
                 f"{pattern[:80]!r} matches {len(paths)} series, "
                 f"at most {window.max_series} are allowed"
             )
+        return self.fetch_paths(paths, pattern, window)
+
+    def fetch_paths(self, paths: Sequence[str], expression: str, window: Window) -> list[Series]:
+        """See `Source.fetch_paths`."""
+        self._refresh()
         stored: dict[str, str] = {}
         made: list[Series] = []
         for path in paths:
@@ -210,9 +219,9 @@ class StoreSource:
             if name is not None and name in self._kinds:
                 stored[name] = path
             else:
-                made += self._virtual(path, pattern, window)
+                made += self._virtual(path, expression, window)
         for found in self._store.fetch(list(stored), window.start, window.end, window.now):
-            made.append(_series(stored[found.path], pattern, found, window))
+            made.append(_series(stored[found.path], expression, found, window))
         return sorted(made, key=lambda s: s.name)
 
     def distribution(self, path: str, window: Window) -> Slots | None:

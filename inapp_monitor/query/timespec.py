@@ -34,7 +34,7 @@ _OFFSET = re.compile(r"[+-]?(?:[0-9]+[A-Za-z]+)*")
 _OFFSET_PART = re.compile(r"([0-9]+)([A-Za-z]+)")
 _DROPPED = str.maketrans("", "", "_, ")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{1,2})(am|pm)?")
-_HOUR = re.compile(r"([0-9]{1,2})(am|pm)")
+_HOURS = (re.compile(r"([0-9]{1,2})(am)"), re.compile(r"([0-9]{1,2})(pm)"))
 _NAMED_HOURS = {"noon": 12, "midnight": 0, "teatime": 16}
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?"
@@ -145,15 +145,19 @@ def _parse_reference(text: str, now: int, tz: tzinfo) -> int:
 
 
 def _parse_clock(text: str) -> tuple[int, int, str]:
-    """Hour, minute and what is left of the text."""
+    """Hour, minute and what is left of the text; of several times in a row the last one counts."""
+    hour = minute = 0
     if match := _CLOCK.match(text):
-        return _half_day(int(match[1]), match[3]), int(match[2]), text[match.end() :]
-    if match := _HOUR.match(text):
-        return _half_day(int(match[1]), match[2]), 0, text[match.end() :]
-    for name, hour in _NAMED_HOURS.items():
+        hour, minute = _half_day(int(match[1]), match[3]), int(match[2])
+        text = text[match.end() :]
+    for pattern in _HOURS:
+        if match := pattern.match(text):
+            hour = _half_day(int(match[1]), match[2])
+            text = text[match.end() :]
+    for name, named in _NAMED_HOURS.items():
         if text.startswith(name):
-            return hour, 0, text[len(name) :]
-    return 0, 0, text
+            return named, 0, text[len(name) :]
+    return hour, minute, text
 
 
 def _half_day(hour: int, suffix: str | None) -> int:

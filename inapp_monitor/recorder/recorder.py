@@ -66,6 +66,7 @@ class Recorder:
         self.dropped_requests = 0
         self.dropped_not_found = 0
         self.total_requests = 0
+        self._fold_s = 0.0
         self._clock = clock
         self.step_s = step_s
         self._max_pending = max_pending
@@ -87,6 +88,7 @@ class Recorder:
         self.slowest = Slowest()
         self._samples.clear()
         self.dropped_requests = self.dropped_not_found = self.total_requests = 0
+        self._fold_s = 0.0
 
     def adopt_routes(self, slugs: dict[str, str]) -> None:
         """Use the slugs that other workers or earlier runs gave to routes."""
@@ -123,6 +125,10 @@ class Recorder:
             sleep(0)
         return folded
 
+    def fold_us(self) -> float:
+        """Microseconds that folding has taken a request so far."""
+        return self._fold_s / self.total_requests * 1e6 if self.total_requests else 0.0
+
     def fold_slice_if_free(self) -> None:
         """Fold one slice unless a fold is under way: for a request, which must not wait."""
         if self._lock.acquire(blocking=False):
@@ -141,8 +147,10 @@ class Recorder:
         if calls:
             self.instruments.fold(calls, step)
         if requests:
+            begin = self._clock.perf()
             self._fold_requests(requests, step, step_start)
             self.total_requests += len(requests)
+            self._fold_s += self._clock.perf() - begin
         return requests
 
     def _current_step(self) -> tuple[int, float]:

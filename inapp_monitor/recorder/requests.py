@@ -6,6 +6,9 @@ No I/O and no WSGI.
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any
+
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Distribution, Method, Scalar
 from inapp_monitor.recorder.name_rules import NameRules
@@ -24,8 +27,9 @@ _Group = tuple[object, object, object, bool]
 #: Slug and method.
 _CellKey = tuple[str, str]
 _MILLISECONDS = 1000.0
-#: A Content-Length with as many is none.
-_DIGITS = 16
+#: A Content-Length as large is none.
+MAX_LENGTH = 1e15
+_size = itemgetter(7)
 
 
 class Cell:
@@ -61,12 +65,9 @@ class RequestCells:
             epoch: Wall time at which the performance counter stood at zero.
         """
         groups: dict[_Group, list[float]] = {}
-        sizes: list[object] = []
         if self._rules:
             requests = [self._named(request) for request in requests]
-        for method, route, status, start, end, failed, _, size in requests:
-            if size is not None:
-                sizes.append(size)
+        for method, route, status, start, end, failed, _, _ in requests:
             try:
                 groups[method, route, status, failed].append(end - start)
             except KeyError:
@@ -83,13 +84,12 @@ class RequestCells:
         now = epoch + requests[-1][4]
         for key, seconds in durations.items():
             self._cells[key].histogram.add([max(s, 0.0) * _MILLISECONDS for s in seconds])
-            floor = self._slowest.floor(key, now) / _MILLISECONDS
+            floor = self._slowest.floor(key[0], now) / _MILLISECONDS
             if max(seconds) > floor:
                 slow[key] = floor
         if slow:
             self._note_slowest(requests, cells, slow, epoch)
-        if sizes:
-            self._sizes.add(_lengths(sizes))
+        self._sizes.add(_lengths(requests))
 
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
@@ -113,8 +113,9 @@ class RequestCells:
             except Exception:  # noqa: BLE001, S112  # none of it was slow, or not hashable
                 continue
             if end - start > floor:
-                entry = Slow((end - start) * _MILLISECONDS, path, epoch + start, _plain(status))
-                self._slowest.offer(key, entry)
+                ms = (end - start) * _MILLISECONDS
+                entry = Slow(key[1], ms, path, epoch + start, _plain(status))
+                self._slowest.offer(key[0], entry)
 
     def _count(self, group: _Group, n: int) -> _CellKey:
         """Count `n` requests of a group, all but their durations. Returns the key of their cell."""
@@ -161,12 +162,19 @@ class RequestCells:
         return scalars, distributions
 
 
-def _lengths(sizes: list[object]) -> list[float]:
-    """Content-Length values as numbers; what is none is left out."""
+def _lengths(requests: list[Request]) -> list[float]:
+    """Their Content-Length values as numbers; what is none is left out."""
+    sizes: Any = list(filter(None, map(_size, requests)))
+    try:
+        lengths = list(map(float, map(int, sizes)))
+        if not lengths or (min(lengths) >= 0.0 and max(lengths) < MAX_LENGTH):
+            return lengths
+    except (TypeError, ValueError, OverflowError):
+        pass
     return [
         float(size)
         for size in sizes
-        if isinstance(size, str) and size.isdecimal() and len(size) < _DIGITS
+        if isinstance(size, str) and size.isdecimal() and float(size) < MAX_LENGTH
     ]
 
 

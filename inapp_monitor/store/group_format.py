@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from inapp_monitor.exceptions import FormatError
 from inapp_monitor.points import Method
-from inapp_monitor.store.retention import Archive, Retention
+from inapp_monitor.store.retention import MAX_ARCHIVES, Archive, Retention
 from inapp_monitor.store.rollup import HEAD, PAIRED
 
 MAGIC: Final = b"IAMROWS\n"
@@ -176,13 +176,15 @@ def unpack_rings(
     Returns:
         (step, points, offset) of each archive, the number that is kind-specific, the file size.
     """
-    if len(data) < _HEADER.size or data[: len(magic)] != magic:
+    if data[: len(magic)] != magic:
         raise FormatError(f"{kind} file: magic is {data[:8]!r}, expected {magic!r}")
+    if len(data) < PAGE:
+        raise FormatError(f"{kind} file: cut after {len(data)} bytes")
     _, version, crc, number, count, size = _HEADER.unpack_from(data)
     if version != VERSION:
         raise FormatError(f"{kind} file: version {version}, this release reads {VERSION}")
     end = _HEADER.size + count * _ARCHIVE.size
-    if end > min(len(data), PAGE):
+    if not 1 <= count <= MAX_ARCHIVES:
         raise FormatError(f"{kind} file: header is cut or damaged")
     if crc != zlib.crc32(data[:12] + bytes(4) + data[16:end]):
         raise FormatError(f"{kind} file: header checksum does not match")

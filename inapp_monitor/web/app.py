@@ -222,6 +222,8 @@ class WebApp:
         if request.method == "OPTIONS":
             return self._method_not_allowed(request, set(adapter.allowed_methods()))
         if route.changes_state and request.method not in ("GET", "HEAD"):
+            if self._backend.loaded.settings.read_only:
+                return self._failure(request, 403, "this dashboard is read-only")
             request.get_data(cache=True)  # before the form is parsed: the handler may want the body
             csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
             if not self.gate.may_change(request.environ, request.access, csrf):

@@ -99,6 +99,11 @@ class Backend:
             self.guard.failed("facts", error)
             return {}
 
+    @property
+    def may_act(self) -> bool:
+        """Whether people may change anything here."""
+        return self.live and not self.loaded.settings.read_only
+
     def now(self) -> int:
         """The present in whole seconds since the epoch."""
         return int(self.clock.wall())

@@ -86,7 +86,7 @@ def get_data(backend: Any, request: Request) -> Response:
         now = parameters.moment("now", now, tz)
     start = parameters.moment("from", now, tz) if "from" in parameters else 0
     end = parameters.moment("until", now, tz) if "until" in parameters else now
-    tags = parameters.text("tags").split() or None
+    tags = parameters.text("tags").split() if "tags" in parameters else None
     found = beside(backend).events.find(start, end, tags, any_of=parameters.text("set") == "union")
     return json_answer([_shown(event) for event in found], parameters)
 

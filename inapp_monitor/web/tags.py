@@ -121,7 +121,7 @@ def complete_values(backend: Any, request: Request) -> Response:
     expressions = parameters.texts("expr")
     paths = _paths(backend)
     if expressions:
-        paths = select(expressions, paths)
+        paths = select([*expressions, f"{tag}!="], paths)
     prefix = parameters.text("valuePrefix")
     found = sorted(value for value in _values(paths, tag) if value.startswith(prefix))
     return json_answer(found[: _limit(parameters, _COMPLETIONS)], parameters)

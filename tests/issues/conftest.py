@@ -69,6 +69,7 @@ class Record:
     def __init__(self, environ: dict[str, Any] | None) -> None:
         self.environ = environ
         self.start = next(self.starts)
+        self.route: object = None
 
 
 @pytest.fixture

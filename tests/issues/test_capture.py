@@ -78,6 +78,19 @@ def test_once_per_exception_object(monitor: Monitor) -> None:
     assert dict(issue.tags["route"]) == {"/a": 1}
 
 
+def test_a_route_that_is_known_later_is_filled_in(monitor: Monitor) -> None:
+    """An error handled inside a view is captured before the framework tells the route."""
+    record = Record(environ())
+    current_request.enter(record)
+    request = environ(**{REQUEST_KEY: record})
+    record.environ = request
+    monitor.tracker.capture(caught(divide, 1, 0))
+    record.route = "/users/<int:id>"
+    monitor.tick()
+    issue = monitor.only_issue()
+    assert issue.events[0]["route"] == issue.summary.route == "/users/<int:id>"
+
+
 def test_one_object_raised_in_two_requests_counts_twice(monitor: Monitor) -> None:
     """A module-level exception that is raised again and again is as many errors."""
     error = ValueError("always the same")

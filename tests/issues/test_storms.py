@@ -55,7 +55,7 @@ def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
     tracemalloc.stop()
     issue = monitor.only_issue()
     assert issue.summary.count == 100_100
-    assert len(issue.events) == 21
+    assert 11 <= len(issue.events) <= 21
     assert kept < 2 * 2**20, kept
     assert peak < 8 * 2**20, peak
     status = monitor.database.status()
@@ -70,6 +70,7 @@ def test_a_storm_while_the_disk_refuses(monitor: Monitor) -> None:
         monitor.clock.step(1)
         monitor.tick()
     assert monitor.only_issue().summary.count == 10_000
+    assert len(monitor.only_issue().events) == 21
     assert monitor.database.status().pending_bytes < 2**20
     monitor.settings.data_dir.unlink()
     for _ in range(3):

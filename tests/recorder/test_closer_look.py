@@ -80,7 +80,7 @@ def test_samples_become_distributions() -> None:
     assert fold(recorder).distributions == []
 
 
-@pytest.mark.parametrize("bad", ["x", "", "-5", "1.5", "9" * 40, 7, b"7", [], "\u0663x"])
+@pytest.mark.parametrize("bad", ["x", "", "-5", "1.5", "9" * 40, "nan", [], {}, "\u0663x"])
 def test_response_bytes(bad: Any) -> None:
     """Content-Length as given, in bytes; what is no length is left out, the others stay."""
     clock = FakeClock()
@@ -93,7 +93,7 @@ def test_response_bytes(bad: Any) -> None:
 
 
 def test_slowest_requests_of_each_route() -> None:
-    """The slowest few of each route and method, with path, start and status."""
+    """The slowest few of each route, with method, path, start and status."""
     clock = FakeClock(wall=NOW)
     recorder = new_recorder(clock)
     for ms in range(100, 0, -1):
@@ -101,7 +101,7 @@ def test_slowest_requests_of_each_route() -> None:
     put(recorder, clock, route="/b", path="/b", ms=1.0, method="POST", status="404 N")
     fold(recorder)
     rows = recorder.slowest.rows(clock.wall())
-    assert [round(float(str(row["ms"]))) for row in rows] == [100, 99, 98, 97, 96, 1]
+    assert [round(float(str(row["ms"]))) for row in rows] == [100, 99, 98, 97, 1]
     assert len(rows) == KEPT + 1
     last = rows[-1]
     assert (last["slug"], last["method"], last["path"]) == ("b", "POST", "/b")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from inapp_monitor.query.evaluate import Context
 
 _GROUP = "Combine"
+#: Aggregations of counts that are counts.
+_KEEP_WHOLE = ("sum", "total", "min", "max", "diff", "last", "current")
 _LISTS = series_list("seriesLists", multiple=True)
 _FUNC = Param("func", "aggFunc", required=True)
 _X_FILES_FACTOR = Param("xFilesFactor", "float")
@@ -50,7 +52,7 @@ def combined(
         values,
         x_files_factor=factor,
         tags=tags,
-        whole=func == "count",
+        whole=func == "count" or (func in _KEEP_WHOLE and all(s.whole for s in series)),
     )
     return [made]
 

@@ -132,11 +132,11 @@ def most_deviant(series: list[Series], n: int) -> list[Series]:
     """The n series whose values vary most."""
     deviants = []
     for s in series:
-        known = s.values[~np.isnan(s.values)]
-        if len(known):
-            with np.errstate(all="ignore"):
-                distances = known - known.sum() / len(known)
-                variance = float((distances * distances).sum()) / len(known)
+        known = s.values[s.values == s.values]
+        count = len(known)
+        if count:
+            distances = known - np.add.reduce(known) / count
+            variance = float(np.dot(distances, distances)) / count
             deviants.append((variance if variance == variance else -np.inf, s))
     deviants.sort(key=lambda pair: pair[0], reverse=True)
     return [s for _, s in deviants][:n]

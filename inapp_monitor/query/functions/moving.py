@@ -64,6 +64,7 @@ def moving_window(
                 windowed(func, s.values, points, factor),
                 start=s.start + preview,
                 tags={label: window},
+                whole=func == "count",
             )
         )
     return made

@@ -48,9 +48,9 @@ def buckets(
     else:
         rows, present = _scattered(series, interval, start, count)
     result = aggregate_rows(func, rows, present)
-    expected = interval / series.step
-    known = (rows == rows).sum(axis=0)
-    result[(known == 0) | (known / expected < series.x_files_factor)] = np.nan
+    if series.x_files_factor:
+        known = (rows == rows).sum(axis=0)
+        result[known / (interval / series.step) < series.x_files_factor] = np.nan
     return result
 
 
@@ -125,6 +125,7 @@ def summarize(
                 end=end,
                 step=interval,
                 tags={"summarize": text, "summarizeFunction": func},
+                whole=func == "count",
             )
         )
     return made
@@ -162,6 +163,7 @@ def smart_summarize(
                 end=s.start + len(values) * interval,
                 step=interval,
                 tags={"smartSummarize": text, "smartSummarizeFunction": func},
+                whole=func == "count",
             )
         )
     return made

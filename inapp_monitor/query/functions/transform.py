@@ -233,8 +233,11 @@ def transform_null(
             values, filling = np.full(width, np.nan), np.full(width, np.nan)
             values[: len(s)] = s.values
             filling[: len(replaced)] = replaced
-        values = np.where(np.isnan(values), filling, values)
-        made.append(s.derive(f"transformNull({s.name},{default:g}{suffix})", values, tags=tags))
+        null = np.isnan(values)
+        values = np.where(null, filling, values)
+        whole = isinstance(default, int) and bool(null.all())  # nothing but the default
+        name = f"transformNull({s.name},{default:g}{suffix})"
+        made.append(s.derive(name, values, tags=tags, whole=whole))
     return made
 
 

@@ -64,7 +64,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "statuses": _STATUSES,
         "sorts": _SORTS,
         "releases": board.releases()[:50] if board is not None else [],
-        "actions": _BULK if board is not None and backend.live else {},
+        "actions": _BULK if board is not None and backend.may_act else {},
     }
 
 
@@ -82,7 +82,7 @@ def act_on_several(backend: Backend, request: MonitorRequest) -> Response:
     board: Any = getattr(backend.tracker, "board", None)
     action = request.form.get("action", "")
     chosen = request.form.getlist("issue")[:_MOST]
-    if board is None or not backend.live or action not in _BULK:
+    if board is None or not backend.may_act or action not in _BULK:
         raise NotFound("there is no such action here")
     by = request.access.user
     if action == "merge":

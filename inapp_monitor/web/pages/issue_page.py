@@ -47,7 +47,7 @@ def gather(visit: Visit, issue_id: str) -> dict[str, Any]:
         "stored": len(events),
         "curl": _curl(event),
         "chart": _occurrences(issue, backend.now()),
-        "can_act": board is not None and backend.live,
+        "can_act": board is not None and backend.may_act,
         "actions": list(_WHEN_SETTLED if settled else _WHEN_OPEN) if board is not None else [],
     }
 
@@ -71,7 +71,7 @@ def act(backend: Backend, request: MonitorRequest, issue_id: str, action: str) -
     if action not in _ACTIONS or backend.tracker.get_issue(issue_id) is None:
         raise NotFound("there is no such issue or action")
     board: Any = getattr(backend.tracker, "board", None)
-    if board is None or not backend.live:
+    if board is None or not backend.may_act:
         raise NotFound("issues cannot be changed here")
     _ACTIONS[action](board, issue_id, request.form, request.access.user)
     gone = action in ("delete", "merge")
