@@ -8,6 +8,7 @@ PORT ?= 8000
 SECONDS ?=
 ARGS ?=
 PYTHON ?=
+BENCH ?= request_path errors store query pages
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -46,9 +47,9 @@ compat: ## against the real peers: Graphite's answers, whisper, WSGI servers, fr
 	$(need) test
 	@$(run) pytest -m compat $(ARGS)
 
-bench: ## what a request, a flush and a chart cost: make bench [ARGS=--quick]
+bench: ## costs beside other libraries: make bench [BENCH="request_path store"] [ARGS=--quick]
 	$(need) bench
-	@for file in bench/*.py; do echo "== $$file"; $(run) "bench.$$(basename "$$file" .py)" $(ARGS) || exit 1; done
+	@for name in $(BENCH); do echo "== $$name"; $(run) "bench.$$name" $(ARGS) || exit 1; done
 
 docs: ## write the generated pages docs/settings.md and docs/functions.md anew
 	$(need) test
@@ -57,6 +58,6 @@ docs: ## write the generated pages docs/settings.md and docs/functions.md anew
 	@.venv/bin/python docs/functions.py
 
 clean: ## remove .venv, caches and the demo's data
-	rm -rf .venv build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-graphite build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -37,13 +37,19 @@ class DistributionFile(RingFile[Histogram, Histogram]):
     def offset(self, archive: int, timestamp: int) -> int:
         return self.geometry.slot_offset(archive, timestamp)
 
-    def load(self, archive: int, timestamp: int) -> Histogram | None:
+    def peek(self, archive: int, timestamp: int) -> tuple[Histogram | None, bool]:
         if self.file is None:
-            return None
+            return None, False
         data = self.file.read(
             self.geometry.slot_size(archive), self.geometry.slot_offset(archive, timestamp)
         )
-        return distribution_format.unpack_slot(data, timestamp)
+        claimed = (
+            len(data) >= distribution_format.SLOT_HEAD
+            and distribution_format.slot_time(data) == timestamp
+        )
+        return (
+            (distribution_format.unpack_slot(data, timestamp), True) if claimed else (None, False)
+        )
 
     def times(self, archive: int) -> Sequence[int]:
         if self.file is None:
@@ -114,6 +120,11 @@ class DistributionFile(RingFile[Histogram, Histogram]):
             data = memoryview(self.file.read(highest - lowest, lowest))
             for time in times[done : done + count]:
                 at = geometry.slot_offset(archive, time) - lowest
-                result.append(distribution_format.unpack_slot(data[at : at + size], time))
+                slot = data[at : at + size]
+                known = distribution_format.unpack_slot(slot, time)
+                cut = len(slot) < size
+                if known is None and not cut and distribution_format.slot_time(slot) == time:
+                    known = self.load(archive, time)
+                result.append(known)
             done += count
         return result

@@ -164,11 +164,12 @@ class Group(RingFile[Row, Cells]):
         assert self.geometry is not None
         return self.geometry.row_offset(archive, timestamp)
 
-    def load(self, archive: int, timestamp: int) -> array[float] | None:
+    def peek(self, archive: int, timestamp: int) -> tuple[array[float] | None, bool]:
         if self.file is None or self.geometry is None:
-            return None
+            return None, False
         data = self.file.read(self.geometry.pitch, self.geometry.row_offset(archive, timestamp))
-        return group_format.open_row(data, timestamp)
+        claimed = len(data) >= group_format.ROW_HEAD and group_format.row_time(data) == timestamp
+        return (group_format.open_row(data, timestamp), True) if claimed else (None, False)
 
     def times(self, archive: int) -> Sequence[int]:
         if self.file is None or self.geometry is None:
@@ -253,15 +254,7 @@ class Group(RingFile[Row, Cells]):
             for number in bad:
                 row = data[number * pitch : (number + 1) * pitch]
                 time = start + number * ring.step
-                claims_to_be_it = group_format.row_time(row) == time
-                if not (claims_to_be_it and self._read_again(archive, time, row)):
-                    row[:] = nothing
-
-    def _read_again(self, archive: int, timestamp: int, row: memoryview) -> bool:
-        """Readers take no lock: a row may just have been in the middle of being written."""
-        assert self.file is not None and self.geometry is not None
-        for _ in range(2):
-            self.file.read_into(row, self.geometry.row_offset(archive, timestamp))
-            if group_format.row_is_intact(row):
-                return True
-        return False
+                known = self.load(archive, time) if group_format.row_time(row) == time else None
+                if known is not None and group_format.SWAP:
+                    known.byteswap()
+                row[:] = nothing if known is None else memoryview(known).cast("B")

@@ -11,13 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
+from inapp_monitor.clock import sleep
 from inapp_monitor.store import group_format
 from inapp_monitor.store.cascade import Plan
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.retention import Retention
 
-#: Readers take no lock: what does not match may just have been in the middle of being written.
-_TRIES = 3
+#: How long a row that does not match its checksum may be in the middle of being written.
+_PAUSES_S = (0.0001, 0.0005, 0.002, 0.005, 0.01, 0.03, 0.05)
+#: Damaged rows that are remembered, so as not to wait for them again.
+_MOST_DAMAGED = 10_000
 
 Row = TypeVar("Row")
 Delta = TypeVar("Delta")
@@ -41,14 +44,34 @@ class RingFile(ABC, Generic[Row, Delta]):
         self.pending: dict[int, Delta] = {}
         self.writing: dict[int, Delta] = {}
         self._again: set[tuple[int, int]] = set()
+        self._damaged: set[tuple[int, int]] = set()
 
     @abstractmethod
     def offset(self, archive: int, timestamp: int) -> int:
         """Where the row of an interval is."""
 
     @abstractmethod
+    def peek(self, archive: int, timestamp: int) -> tuple[Row | None, bool]:
+        """The stored row of an interval, and whether the bytes claim to be one, sound or not."""
+
     def load(self, archive: int, timestamp: int) -> Row | None:
-        """The stored row of an interval."""
+        """The stored row of an interval.
+
+        Readers take no lock: a row that does not match its checksum may just be in the middle of
+        being written, by a process that was interrupted there. So it gets a tenth of a second; then
+        it counts as damaged.
+        """
+        row, claimed = self.peek(archive, timestamp)
+        if row is not None or not claimed or (archive, timestamp) in self._damaged:
+            return row
+        for pause_s in _PAUSES_S:
+            sleep(pause_s)
+            row, claimed = self.peek(archive, timestamp)
+            if row is not None or not claimed:
+                return row
+        if len(self._damaged) < _MOST_DAMAGED:
+            self._damaged.add((archive, timestamp))
+        return None
 
     @abstractmethod
     def times(self, archive: int) -> Sequence[int]:
@@ -82,7 +105,9 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Marks and table version as stored; None when damaged or when there is no file."""
         if self.file is None:
             return None
-        for _ in range(_TRIES):
+        for pause_s in (0.0, *_PAUSES_S[:3]):
+            if pause_s:
+                sleep(pause_s)
             data = self.file.read(group_format.STATE_SIZE, group_format.STATE_OFFSET)
             state = group_format.unpack_state(data, len(self.retention.archives))
             if state is not None:

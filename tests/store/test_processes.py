@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Method, Scalar
 from inapp_monitor.store.leader import Leadership
 from tests.store.conftest import START, Bench
@@ -238,3 +239,40 @@ def test_a_leader_whose_file_is_deleted_stands_again(tmp_path: Path) -> None:
 def test_no_lock_no_leader(tmp_path: Path) -> None:
     """Where the directory is missing nobody leads, and nothing is raised."""
     assert not Leadership(tmp_path / "missing").tick()
+
+
+def test_a_row_in_the_middle_of_being_written_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that meets half a row gives its writer some time to finish, once."""
+    bench.put("a", 1)
+    bench.observe("t", [1.0])
+    bench.store.flush()
+    other = bench.open(read_only=True)
+    pauses: list[float] = []
+    for kind, series in (("group", "a"), ("dist", "t")):
+        path = next((bench.data_dir / "store").glob(f"{kind}-*"))
+        places = bench.store._buffer
+        rings = places.series["a"].group if series == "a" else places.distributions["t"]
+        offset = rings.offset(0, START)
+        whole = path.read_bytes()[offset : offset + 400]
+
+        def write(data: bytes, path: Path = path, offset: int = offset) -> None:
+            with path.open("r+b", buffering=0) as file:
+                file.seek(offset)
+                file.write(data)
+
+        def finish(seconds: float, whole: bytes = whole) -> None:
+            pauses.append(seconds)
+            if len(pauses) % 3 == 0:
+                write(whole)
+
+        monkeypatch.setattr("inapp_monitor.store.rings.sleep", finish)
+        write(whole[:20] + b"half" + whole[24:])
+        now = START
+        if series == "a":
+            assert bench.get("a", store=other) == {START: 1}
+        else:
+            found = other.fetch_distribution("t", now - 60, now, now)
+            assert found is not None and found.slots[-1] == Histogram.of([1.0])
+    assert len(pauses) == 6
