@@ -22,6 +22,8 @@ from inapp_monitor.workers import Workers
 MAX_ROWS = 20
 #: A request that has not ended for so long is forgotten: its server may have dropped it.
 FORGOTTEN_AFTER_S = 6 * 3600.0
+#: Seconds until the files are tried again after a failure.
+RETRY_INTERVAL_S = 30.0
 #: Seconds between two looks for dead workers.
 DEAD_INTERVAL_S = 2.0
 
@@ -55,6 +57,7 @@ class LiveRequests:
         self._clock = clock
         self._gauge_was_zero = True
         self._looked_for_dead = float("-inf")
+        self._retry_at = float("-inf")
 
     def forked(self) -> None:
         """In a child process: the requests under way are the parent's."""
@@ -63,7 +66,7 @@ class LiveRequests:
         self._looked_for_dead = float("-inf")
 
     def report(self) -> None:
-        """Share what this process is doing.
+        """Share what this process is doing. After a failure it is left alone for a while.
 
         Raises:
             OSError: the files cannot be written.
@@ -72,9 +75,14 @@ class LiveRequests:
         for exchange in list(self.exchanges):
             if now - exchange.start > FORGOTTEN_AFTER_S:
                 self.exchanges.discard(exchange)
+        if now < self._retry_at:
+            return
+        self._retry_at = now + RETRY_INTERVAL_S
         rows = self._own_rows()
-        facts = {"pid": os.getpid(), "count": len(self.exchanges), "live": rows}
-        self._workers.write(facts)
+        count = len(self.exchanges)
+        while not self._workers.write({"pid": os.getpid(), "count": count, "live": rows}):
+            rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
+        self._retry_at = now
 
     def take_dead(self) -> list[Killed]:
         """Requests whose worker died meanwhile; each is told by one worker.

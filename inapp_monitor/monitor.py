@@ -438,6 +438,7 @@ class Monitor(Calls):
     def _look_after_workers(self) -> None:
         """Show the others what this process is doing, and tell what killed one of them."""
         self._live_requests.report()
+        self.guard.recovered("workers")
         for killed in self._live_requests.take_dead():
             self.tracker.capture_message(
                 killed.message, template=killed.template, kind="WorkerDied", route=killed.route

@@ -49,21 +49,25 @@ class Workers:
         self._written: bytes = b""
         self._pid = 0
 
-    def write(self, facts: Mapping[str, Any]) -> None:
+    def write(self, facts: Mapping[str, Any]) -> bool:
         """Make `facts` (what JSON can hold, `pid` among them) this process's row.
 
-        Nothing is written when they are what they were; what does not fit is not written either.
+        Nothing is written when they are what they were.
+
+        Returns:
+            False when they do not fit into a row.
 
         Raises:
             OSError: the files cannot be opened or written.
         """
         data = json.dumps(facts, separators=(",", ":")).encode()
         if len(data) > ROW_BYTES - _HEADER.size:
-            raise ValueError(f"{len(data)} bytes do not fit into a worker's row")
+            return False
         self._open()
         if self._row >= 0 and data != self._written:
             self._put(self._row, data)
             self._written = data
+        return True
 
     def others(self) -> list[dict[str, Any]]:
         """The rows of all other processes that live.

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.live_requests import DEAD_INTERVAL_S, FORGOTTEN_AFTER_S, LiveRequests
+from inapp_monitor.live_requests import (
+    DEAD_INTERVAL_S,
+    FORGOTTEN_AFTER_S,
+    RETRY_INTERVAL_S,
+    LiveRequests,
+)
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.workers import FILE_NAME, MAX_WORKERS, ROW_BYTES, Workers
 from tests.middleware.battery import Witness, environ_of
@@ -204,6 +209,28 @@ def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
     assert "worker other died while it answered GET /x" in killed.message
     server.clock.advance(DEAD_INTERVAL_S)
     assert server.requests.take_dead() == []
+
+
+def test_hostile_paths_fit(tmp_path: Path) -> None:
+    """Many requests whose paths are nothing but escapes: the oldest ones are shown."""
+    server = Server(tmp_path)
+    bodies = [server.begin("/" + "\xff" * 500) for _ in range(50)]
+    server.requests.report()
+    assert 0 < (tmp_path / FILE_NAME).stat().st_size <= ROW_BYTES
+    assert len(bodies) == 50
+
+
+def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    """A failure is told, then not again at every tick; afterwards all goes on."""
+    (tmp_path / "data").write_text("in the way")
+    server = Server(tmp_path / "data")
+    with pytest.raises(OSError, match="data"):
+        server.requests.report()
+    server.requests.report()
+    (tmp_path / "data").unlink()
+    server.clock.advance(RETRY_INTERVAL_S)
+    server.requests.report()
+    assert (tmp_path / "data" / FILE_NAME).exists()
 
 
 def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
