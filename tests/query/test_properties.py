@@ -11,7 +11,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query import MemorySource, RenderRequest, evaluate, parse_offset, parse_time
+from inapp_monitor.query import (
+    MemorySource,
+    RenderRequest,
+    evaluate,
+    parse_offset,
+    parse_time,
+    patterns,
+)
 from inapp_monitor.query import grammar as g
 from inapp_monitor.query.aggregation import aggregate_arrays, aggregate_rows
 from inapp_monitor.query.evaluate import Context
@@ -394,3 +401,25 @@ def test_streamed_aggregates_are_those_of_the_matrix(count: int, seed: int) -> N
         values, known = aggregate_arrays(name, list(rows))
         np.testing.assert_array_equal(values, aggregate_rows(name, rows))
         np.testing.assert_array_equal(known, (~np.isnan(rows)).sum(axis=0))
+
+
+def test_without_regex_only_harmless_patterns_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no time limit can be set, patterns that may backtrack badly are refused."""
+    monkeypatch.setattr(patterns, "_engine", None)
+    assert Pattern(r"^servers\.web[0-9]+\.(cpu|load)$").search("servers.web12.cpu")
+    assert Pattern("a.*b").sub("x", "1a2b3") == "1x3"
+    for risky in ("(a|aa)+$", "(a+)+b", r"(a*)\1", ".*.*.*.*x"):
+        with pytest.raises(QueryError, match="install the extra"):
+            Pattern(risky)
+    with pytest.raises(QueryError, match="too long"):
+        Pattern("a").search("b" * 2_000)
+
+
+def test_pipes_inside_functions_that_look_back() -> None:
+    """Graphite forgets them; with `consolidation=series` they count."""
+    source = MemorySource([("a.b", START - 600, 60, [3.0] * 30)])
+    targets = ["movingAverage(a.b|scale(2),3)"]
+    request = RenderRequest(start=START, end=END, now=END)
+    assert evaluate(targets, request, source)[0].values[0] == 3.0
+    request = RenderRequest(start=START, end=END, now=END, own_consolidation=True)
+    assert evaluate(targets, request, source)[0].values[0] == 6.0
