@@ -101,7 +101,7 @@ def _check(text: str) -> None:
 
 
 def _measure(tree: Any, depth: int) -> tuple[int, int, bool, bool]:
-    """Unrolled size, variable repetitions, whether one is of more than a character, back-references."""
+    """Size unrolled, variable repetitions, whether one is of more than a character, references."""
     size, repeats, nested, reference = 1, 0, False, False
     for code, argument in tree:
         if code in _REPEATS:
