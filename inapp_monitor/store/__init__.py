@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -255,6 +256,8 @@ class Store:
         self._pid = os.getpid()
         self._io_lock = threading.RLock()
         self._descriptors = Descriptors()
+        # A store that is dropped without `close` must not keep the process's descriptors.
+        weakref.finalize(self, self._descriptors.close_all).atexit = False
         self._buffer = Buffer(
             self._schemas, self._distribution_retention, self._settings.buffer_size
         )
