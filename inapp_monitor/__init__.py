@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from inapp_monitor import signals as signals
     from inapp_monitor.issues import (
         add_breadcrumb,
+        breadcrumbs_from,
         new_scope,
         set_context,
         set_fingerprint,
@@ -29,6 +30,7 @@ __all__ = [
     "QueryError",
     "__version__",
     "add_breadcrumb",
+    "breadcrumbs_from",
     "new_scope",
     "set_context",
     "set_fingerprint",

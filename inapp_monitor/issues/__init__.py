@@ -11,6 +11,7 @@ from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.not_found import NotFoundRow, NotFoundTable
 from inapp_monitor.issues.scope import (
     add_breadcrumb,
+    breadcrumbs_from,
     new_scope,
     set_context,
     set_fingerprint,
@@ -27,6 +28,7 @@ __all__ = [
     "NotFoundTable",
     "Tracker",
     "add_breadcrumb",
+    "breadcrumbs_from",
     "new_scope",
     "set_context",
     "set_fingerprint",

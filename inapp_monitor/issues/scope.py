@@ -9,10 +9,10 @@ and no storage here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 from inapp_monitor import current_request
 from inapp_monitor.issues.values import Renderer
@@ -21,6 +21,12 @@ MAX_BREADCRUMBS = 50
 MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 50, 32, 200
 MAX_CONTEXTS, MAX_CONTEXT_ITEMS, MAX_CONTEXT_VALUE = 20, 50, 1_000
 MAX_USER_ITEMS = 10
+
+
+class Signal(Protocol):
+    """What is needed of a blinker signal."""
+
+    def connect(self, receiver: Callable[..., None], *, weak: bool = ...) -> object: ...
 
 
 class Scope:
@@ -146,6 +152,21 @@ def add_breadcrumb(
     if data:
         crumb["data"] = _texts(data, MAX_CONTEXT_ITEMS, MAX_TAG_VALUE)
     _scope().breadcrumbs.append(crumb)
+
+
+def breadcrumbs_from(signal: Signal, *, category: str = "signal") -> Callable[..., None]:
+    """Note every sending of a blinker signal, such as Flask's `template_rendered`.
+
+    Returns:
+        The receiver: `signal.disconnect(receiver)` ends it.
+    """
+    name = str(getattr(signal, "name", signal))
+
+    def receive(_sender: object, **facts: object) -> None:
+        add_breadcrumb(name, category=category, data=facts)
+
+    signal.connect(receive, weak=False)
+    return receive
 
 
 def text_of(value: object, limit: int) -> str:

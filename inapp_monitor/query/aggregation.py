@@ -134,7 +134,7 @@ def aggregate_rows(name: str, rows: Floats, present: Bools | None = None) -> Flo
             result = np.where(nulls.any(axis=0), np.nan, product)
         elif name == "avg_zero":
             members = len(rows) if present is None else present.sum(axis=0)
-            return _sum(rows, known) / members
+            result = _sum(rows, known) / members
         else:
             result = _IMPLEMENTATIONS[name](rows, known)
     result[~known.any(axis=0)] = np.nan
@@ -225,13 +225,16 @@ _SINGLE: dict[str, Callable[[Floats, bool], float]] = {
 def percentile_rows(rows: Floats, n: float, *, interpolate: bool = False) -> Floats:
     """Graphite's percentile of each column: rank n/100 of (known + 1), rounded up.
 
+    The matrix gets sorted in place: hand over one of your own.
+
     Raises:
         QueryError: the rank lies beyond the last value.
     """
     if not rows.size:
         return np.full(rows.shape[1], np.nan)
-    counts = (~np.isnan(rows)).sum(axis=0)
-    ordered = np.sort(rows, axis=0)  # NaN last
+    counts = np.add.reduce((rows == rows).view(np.uint8), axis=0, dtype=np.int32)
+    rows.sort(axis=0)  # NaN last
+    ordered = rows
     fractional = n / 100.0 * (counts + 1)
     rank = fractional.astype(np.int64)
     fraction = fractional - rank
@@ -256,4 +259,4 @@ def percentile_rows(rows: Floats, n: float, *, interpolate: bool = False) -> Flo
 
 def percentile(values: Floats, n: float) -> float:
     """The percentile of one array."""
-    return float(percentile_rows(values[:, None], n)[0]) if len(values) else math.nan
+    return float(percentile_rows(values[:, None].copy(), n)[0]) if len(values) else math.nan

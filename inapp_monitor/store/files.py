@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from array import array
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -27,14 +28,24 @@ _FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 class Descriptors:
     """The open files of one store; past the bound, the one opened first is closed."""
 
-    __slots__ = ("_limit", "_open")
+    __slots__ = ("_limit", "_open", "_scratch")
 
     def __init__(self, limit: int = MAX_OPEN) -> None:
         self._limit = limit
+        self._scratch: array[float] = array("d")
         self._open: deque[DiskFile] = deque()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def scratch(self, size: int) -> array[float]:
+        """A buffer of at least `size` bytes for the next read: what it held is gone after that.
+
+        Kept, because fresh memory costs a page fault every 4 KB.
+        """
+        if len(self._scratch) * 8 < size:
+            self._scratch = array("d", bytes(size))
+        return self._scratch
 
     def admit(self, file: DiskFile) -> None:
         """Note that a file has been opened."""
@@ -93,6 +104,10 @@ class DiskFile:
         self._read_only = read_only
         self._reserved: set[int] = set()
         self._writable = False
+
+    def scratch(self, size: int) -> array[float]:
+        """See `Descriptors.scratch`."""
+        return self._descriptors.scratch(size)
 
     @property
     def descriptor(self) -> int:

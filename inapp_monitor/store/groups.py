@@ -223,7 +223,7 @@ class Group(RingFile[Row, Cells]):
             return [array("d", [NAN]) * count for _ in columns]
         width = self.geometry.pitch // 8
         rows = max((_PIECE if len(columns) < 16 else _LARGE_PIECE) // self.geometry.pitch, 1)
-        piece = array("d", bytes(rows * self.geometry.pitch))
+        piece = self.file.scratch(rows * self.geometry.pitch)
         result = [array("d") for _ in columns]
         young = end - _YOUNG * ring.step
         time = start

@@ -24,6 +24,8 @@ _DAY_S = 86_400
 _GRAPH_TYPES = ("line", "pie")
 #: Seconds after which a client that found all places taken may ask again.
 _RETRY_AFTER_S = 1
+#: Seconds for which a render waits for a place: a dashboard asks for many at once.
+_WAIT_S = 1.0
 #: Default width of a picture, in pixels.
 _WIDTH = 800
 
@@ -36,7 +38,7 @@ def render(backend: Any, request: Request) -> Response:
     """
     parameters = Parameters(request)
     place = beside(backend).places
-    if not place.acquire(blocking=False):
+    if not place.acquire(timeout=_WAIT_S):
         response = Response("too many render requests at once\n", 503, mimetype="text/plain")
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
         return response

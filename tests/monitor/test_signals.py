@@ -72,3 +72,29 @@ def test_a_failing_receiver_is_counted_and_hurts_nobody(
     finally:
         signals.request_finished.disconnect(broken)
     assert "receiver of request-finished" in monitor.guard.faults
+
+
+def test_a_signal_of_the_app_becomes_a_breadcrumb(
+    make: Callable[..., Monitor], visit: Callable[..., bytes]
+) -> None:
+    """What the app announced in a request stands beside the request's failure."""
+    from blinker import signal
+
+    emptied = signal("cart-emptied")
+    receiver = inapp_monitor.breadcrumbs_from(emptied)
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        emptied.send("shop", items=3)
+        raise ValueError("boom")
+
+    monitor = make(app)
+    try:
+        with pytest.raises(ValueError, match="boom"):
+            visit(monitor)
+    finally:
+        emptied.disconnect(receiver)
+    monitor.refresh()
+    detail = monitor.tracker.get_issue(monitor.tracker.list_issues()[0].id)
+    assert detail is not None
+    crumb = detail.events[0]["breadcrumbs"][0]
+    assert (crumb["message"], crumb["data"]) == ("cart-emptied", {"items": "3"})

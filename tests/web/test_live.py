@@ -260,3 +260,18 @@ def test_what_is_being_answered_and_what_was_slow_is_shown(tmp_path: Path) -> No
         assert "/report/7" in page
     finally:
         made.close()
+
+
+def test_a_read_only_dashboard_offers_no_saving(tmp_path: Path) -> None:
+    """And refuses it."""
+    made = Monitor(app, data_dir=tmp_path / "data", token=TOKEN, read_only=True)
+    try:
+        client = Client(made)
+        client.get("/page")
+        page = client.get("/_metrics/explore?target=requests.time.count", headers=HTML)
+        assert page.status_code == 200
+        assert "Save to dashboard" not in page.text
+        panel = {"name": "shop", "target": "requests.time.p95"}
+        assert client.post("/_metrics/dashboards", data=panel, headers=HTML).status_code == 403
+    finally:
+        made.close()

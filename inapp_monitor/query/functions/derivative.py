@@ -39,6 +39,12 @@ def growth(values: Floats, maximum: float | None, minimum: float | None) -> Floa
     Values above `maximum` or below `minimum` are taken as nulls.
     """
     result = np.full(len(values), np.nan)
+    if maximum is None and minimum is None:
+        delta = result[1:]
+        with np.errstate(invalid="ignore"):
+            np.subtract(values[1:], values[:-1], out=delta)
+            delta[delta < 0] = np.nan
+        return result
     with np.errstate(all="ignore"):
         if maximum is not None:
             values = np.where(values > maximum, np.nan, values)
@@ -51,8 +57,6 @@ def growth(values: Floats, maximum: float | None, minimum: float | None) -> Floa
             delta = np.where(fell, maximum + 1 + now - before - (minimum or 0), delta)
         elif minimum is not None:
             delta = np.where(fell, now - minimum, delta)
-        else:
-            delta = np.where(fell, np.nan, delta)
     if len(values):
         result[1:] = delta
     return result

@@ -179,7 +179,7 @@ def remove_empty_series(series: list[Series], x_files_factor: float | None = Non
 
 def _bounds(rows: Floats, n: float) -> tuple[Floats, Floats]:
     n = 100 - n if n < 50 else n
-    return percentile_rows(rows, 100 - n), percentile_rows(rows, n)
+    return percentile_rows(rows.copy(), 100 - n), percentile_rows(rows.copy(), n)
 
 
 @function("averageOutsidePercentile", _GROUP, series_list(), _N)

@@ -85,7 +85,7 @@ def _analyse_together(values: Floats, season: int) -> tuple[Floats, Floats]:
             actual = values[i]
             null = np.isnan(actual)
             prediction = actual if i == 0 else following
-            predictions[i] = np.where(null, following, prediction)
+            predictions[i] = prediction
             before = np.where(np.isnan(intercept), actual, intercept)
             j = i - season
             last_seasonal = seasonals[j] if j >= 0 else zeros
@@ -97,10 +97,8 @@ def _analyse_together(values: Floats, season: int) -> tuple[Floats, Floats]:
             following = intercept + slope + next_seasonal  # NaN where the value is null
             known = np.where(np.isnan(prediction), 0.0, prediction)
             deviation = _GAMMA * np.abs(actual - known) + (1 - _GAMMA) * last_deviation
-            if null.any():
-                slope = np.where(null, 0.0, slope)
-                seasonal = np.where(null, 0.0, seasonal)
-                deviation = np.where(null, 0.0, deviation)
+            for part in (slope, seasonal, deviation):
+                np.copyto(part, 0.0, where=null)
             seasonals[i] = seasonal
             deviations[i] = deviation
     return predictions, deviations

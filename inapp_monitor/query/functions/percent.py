@@ -118,21 +118,25 @@ def _by_nodes(
     parts = grouped(series, nodes)
     if total is not None and not isinstance(total, list):
         raise QueryError("parameter 'total' must be none or a series list when nodes are given")
+    totals = parts if total is None else grouped(total, nodes)
     wholes = {
-        key: group[0] if len(group) == 1 else _sum(context, group)
-        for key, group in (parts if total is None else grouped(total, nodes)).items()
+        key: group[0] if len(group) == 1 else _sum(context, group) for key, group in totals.items()
     }
     made = []
+    # What has no counterpart is drawn on the grid of what was computed last, as Graphite does.
+    summed = [wholes[key] for key, group in totals.items() if len(group) > 1]
+    grid = summed[-1] if summed else None
     for key in dict.fromkeys([*parts, *wholes]):
         if key not in parts:
             whole = wholes[key]
-            name = f"asPercent(MISSING,{whole.name})"
-            made.append(_nulls(context, name, whole))
+            made.append(_nulls(context, f"asPercent(MISSING,{whole.name})", whole, grid or whole))
         for part in parts.get(key, ()):
             if key in wholes:
-                made.append(_pair(context, part, wholes[key]))
+                grid = _pair(context, part, wholes[key])
+                made.append(grid)
             else:
-                made.append(_nulls(context, f"asPercent({part.name},MISSING)", part))
+                name = f"asPercent({part.name},MISSING)"
+                made.append(_nulls(context, name, part, grid or part))
     return made
 
 
@@ -148,8 +152,8 @@ def _sum(context: Context, group: list[Series]) -> Series:
     )
 
 
-def _nulls(context: Context, name: str, like: Series) -> Series:
+def _nulls(context: Context, name: str, like: Series, grid: Series) -> Series:
     values = np.full(len(like), np.nan)
     return Series(
-        name, like.start, like.end, like.step, values, x_files_factor=context.x_files_factor
+        name, grid.start, grid.end, grid.step, values, x_files_factor=context.x_files_factor
     )

@@ -69,7 +69,9 @@ def offset_to_zero(series: list[Series]) -> list[Series]:
         known = s.values[~np.isnan(s.values)]
         lowest = float(known.min()) if len(known) else None
         values = s.values if lowest is None else s.values - lowest
-        made.append(s.derive(f"offsetToZero({s.name})", values, tags={"offsetToZero": lowest}))
+        shown = int(lowest) if s.whole and lowest is not None else lowest
+        tags: dict[str, object] = {"offsetToZero": shown}
+        made.append(s.derive(f"offsetToZero({s.name})", values, tags=tags, whole=s.whole))
     return made
 
 

@@ -101,6 +101,7 @@ def html_answer(
         "ranges": RANGES,
         "comparisons": COMPARISONS,
         "live": backend.live,
+        "may_act": backend.may_act,
         "signed_in": request.access.by in ("cookie",),
         "now": backend.now(),
         "csrf": request.csrf,
