@@ -164,6 +164,7 @@ class Served:
 
     def stop(self, with_signal: int) -> float:
         """Send a signal to the server's first process. Returns the seconds until it had ended."""
+        time.sleep(0.2)  # wsgiref swallows a signal that arrives while it ends a request
         begin = time.monotonic()
         self.process.send_signal(with_signal)
         try:
