@@ -91,7 +91,11 @@ class Tracker:
         self._clock = clock
         self._guard = guard
         self._database = database
-        self._scrubber = Scrubber(settings.scrub_names, settings.scrub_patterns)
+        self._scrubber = Scrubber(
+            settings.scrub_names,
+            settings.scrub_patterns,
+            hide_addresses=not settings.error_remote_address,
+        )
         self._places = stack.CodePlaces(settings.in_app_include, settings.in_app_exclude)
         self._builder = EventBuilder(
             clock,
