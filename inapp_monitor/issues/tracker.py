@@ -55,17 +55,13 @@ _EMPTY_EVENT: Event = {"user": {}, "tags": {}, "contexts": {}, "breadcrumbs": []
 
 @dataclass(frozen=True, slots=True)
 class TrackerStatus:
-    """The tracker in numbers, for the status page.
+    """The tracker in numbers.
 
     Attributes:
-        fingerprints: Known in this process.
-        waiting_events: Built and not yet scrubbed.
         unwritten: Occurrences that are not on disk yet.
         dropped_events: Events that were not kept, by reason; counts are never dropped.
     """
 
-    fingerprints: int
-    waiting_events: int
     unwritten: int
     dropped_events: dict[str, int]
 
@@ -274,8 +270,6 @@ class Tracker:
         memory = self._memories.here()
         with memory.lock:
             return TrackerStatus(
-                fingerprints=len(memory.known),
-                waiting_events=len(memory.waiting),
                 unwritten=sum(known.unwritten() for known in memory.known.values()),
                 dropped_events=dict(self._dropped),
             )
