@@ -86,7 +86,7 @@ _ADDRESS_NAMES = (
     r"|(?:^|_)(?:client|real|connecting|cluster_client|user|proxyuser|originating|socket|src|peer)"
     r"_?(?:ip(?:v[46])?|addr|address|port)$"
     r"|^http_client_|(?:^|_)envoy_external_address$|pseudo_ipv4$|nf_client_connection_ip$"
-    r"|^access_route$|^peer_?name$"
+    r"|^access_route$|^peer_?name$|^remote$|^addr$"
 )
 #: The same in the middle of a text, such as a printed environ.
 _ADDRESS_WORD = (

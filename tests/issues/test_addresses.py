@@ -12,7 +12,10 @@ import pytest
 
 from inapp_monitor import Monitor
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
+from tests.integrations import apps
 from tests.middleware.battery import environ_of, serve
+
+from .test_frameworks import FRAMEWORKS
 
 ADDRESS = "203.0.113.77"
 PORT = "54321"
@@ -52,9 +55,9 @@ def application() -> flask.Flask:
     return app
 
 
-def left_behind(directory: Path, **settings: Any) -> tuple[str, dict[str, Any]]:
+def left_behind(app: Any, directory: Path, **settings: Any) -> tuple[str, dict[str, Any]]:
     """Everything a failing request leaves in the data directory and on the pages, as one text."""
-    monitor = Monitor(application(), data_dir=directory, **settings)
+    monitor = Monitor(app, data_dir=directory, **settings)
     try:
         serve(monitor, environ_of("/boom", HTTP_HOST="localhost", **FROM))
         monitor.refresh()
@@ -74,7 +77,7 @@ def left_behind(directory: Path, **settings: Any) -> tuple[str, dict[str, Any]]:
 
 def test_it_is_nowhere_by_default(tmp_path: Path) -> None:
     """Not in frames of the framework, variables, headers, messages nor printed environs."""
-    text, event = left_behind(tmp_path / "data")
+    text, event = left_behind(application(), tmp_path / "data")
     for secret in (ADDRESS, PORT):
         at = text.find(secret)
         assert at < 0, text[max(at - 200, 0) : at + 40]
@@ -84,16 +87,29 @@ def test_it_is_nowhere_by_default(tmp_path: Path) -> None:
     assert ["X-Forwarded-For", HIDDEN] in event["request"]["headers"]
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_it_is_nowhere_in_any_framework(framework: str, tmp_path: Path) -> None:
+    """Each keeps the request in objects and variables of its own."""
+    static = tmp_path / "static"
+    static.mkdir()
+    text, _ = left_behind(getattr(apps, f"{framework}_app")(static), tmp_path / "data")
+    for secret in (ADDRESS, PORT):
+        at = text.find(secret)
+        assert at < 0, text[max(at - 200, 0) : at + 40]
+
+
 def test_it_is_kept_when_asked_for(tmp_path: Path) -> None:
     """With `error_remote_address`, request, headers and variables have it."""
-    text, event = left_behind(tmp_path / "data", error_remote_address=True)
+    text, event = left_behind(application(), tmp_path / "data", error_remote_address=True)
     assert event["request"]["remote_address"] == ADDRESS
     assert ["X-Real-Ip", ADDRESS] in event["request"]["headers"]
     assert f"'REMOTE_ADDR': '{ADDRESS}'" in event["message"]
     assert text.count(ADDRESS) > 10
 
 
-@pytest.mark.parametrize("name", [*FROM, "client_address", "remoteAddr", "access_route"])
+@pytest.mark.parametrize(
+    "name", [*FROM, "client_address", "remoteAddr", "access_route", "remote", "addr"]
+)
 def test_names_of_addresses(name: str) -> None:
     """They hide as environ keys, headers and attributes, only when asked to."""
     assert hiding.hides(name, ADDRESS)
