@@ -451,7 +451,11 @@ class Monitor(Calls):
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
-        self.tick()
+        if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
+            try:
+                self._work()
+            finally:
+                self._tick_lock.release()
         if self._unhook is not None:
             self._unhook()
             self._unhook = None
