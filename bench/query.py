@@ -24,8 +24,8 @@ import numpy as np
 
 from inapp_monitor.query import RenderRequest, Series, Window, evaluate
 from inapp_monitor.query.grammar import parse
+from inapp_monitor.query.memory import MemorySource
 from inapp_monitor.query.request import Limits
-from inapp_monitor.query.sources import MemorySource
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 

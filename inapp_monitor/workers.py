@@ -107,6 +107,7 @@ class Workers:
         if self._row >= 0:
             self._put(self._row, b"")
             self._locks.give_back(self._row)
+        self._locks.leave()
         os.close(self._file)
         self._forget()
 
@@ -164,6 +165,7 @@ class _Locks:
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, _FLAGS, 0o600)
         self._mine: set[int] = set()
+        self._users = 0
 
     @classmethod
     def of(cls, path: Path) -> _Locks:
@@ -175,7 +177,17 @@ class _Locks:
         locks = cls._of_process.get(key)
         if locks is None or not _same_file(locks._descriptor, path):
             locks = cls._of_process[key] = cls(path)
+        locks._users += 1
         return locks
+
+    def leave(self) -> None:
+        """One user less; the last one closes the file, and with it goes whatever is locked."""
+        self._users -= 1
+        if not self._users:
+            for key, locks in list(self._of_process.items()):
+                if locks is self:
+                    del self._of_process[key]
+            os.close(self._descriptor)
 
     def take(self, number: int) -> bool:
         """Lock a row; False when it is somebody's, in this process too."""

@@ -152,11 +152,7 @@ def aggregate_arrays(name: str, arrays: Sequence[Floats]) -> tuple[Floats, NDArr
     known = np.zeros(width, dtype=np.int64)
     with np.errstate(all="ignore"):
         if name in ("sum", "average"):
-            result = np.zeros(width)
-            for values in arrays:
-                mask = values == values
-                known += mask
-                result += np.where(mask, values, 0.0)
+            result, known = _streamed_sum(arrays)
             if name == "average":
                 result /= known
         elif name in ("max", "min"):
@@ -171,6 +167,24 @@ def aggregate_arrays(name: str, arrays: Sequence[Floats]) -> tuple[Floats, NDArr
             result = aggregate_rows(name, rows)
     result[known == 0] = np.nan
     return result, known
+
+
+def _streamed_sum(arrays: Sequence[Floats]) -> tuple[Floats, NDArray[np.int64]]:
+    """Sums in the order of the arrays, and how many values are known at each position."""
+    width = len(arrays[0])
+    total, filled = np.zeros(width), np.empty(width)
+    known = np.full(width, len(arrays), dtype=np.int64)
+    few = np.zeros(width, dtype=np.uint8)  # nulls of up to 255 arrays: bytes are added fastest
+    for i, values in enumerate(arrays, 1):
+        null = values != values
+        few += null.view(np.uint8)
+        if not i % 255:
+            known -= few
+            few[:] = 0
+        np.copyto(filled, values)
+        np.putmask(filled, null, 0.0)
+        total += filled
+    return total, known - few
 
 
 def aggregate(name: str, values: Floats) -> float:

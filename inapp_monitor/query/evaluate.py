@@ -17,10 +17,11 @@ import numpy as np
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import functions, grammar
 from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
+from inapp_monitor.query.leaves import Slots
 from inapp_monitor.query.registry import FUNCTIONS, Function, Groups, bind
 from inapp_monitor.query.request import Budget, RenderRequest
 from inapp_monitor.query.series import Floats, Normalized, Series
-from inapp_monitor.query.sources import Slots, Source, Window
+from inapp_monitor.query.sources import Source, Window
 from inapp_monitor.query.tagged import select
 
 functions.load()

@@ -3,8 +3,8 @@
 The standard library's `re` holds the interpreter lock while it backtracks, so that one hostile
 pattern freezes every thread of the app for minutes. With the `regex` module installed (extra
 `regex`) each search has a time limit and lets other threads run. Without it only patterns that
-cannot backtrack badly are accepted: no repetition inside a repetition, no back-reference, at most
-three open-ended repetitions, and short texts. Either way a pattern is at most 256 characters long.
+cannot backtrack badly are accepted: repetitions of one character (or class) only, at most two of
+them, no back-reference, and short texts. Either way a pattern is at most 256 characters long.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ MAX_PATTERN = 256
 MAX_TEXT = 4096
 TIMEOUT_S = 0.2
 #: Repetitions that the standard library may run: it tries at most this many nested positions.
-_MAX_REPEATS = 3
-_MAX_TEXT_WITHOUT_TIMEOUT = 1024
+_MAX_REPEATS = 2
+_MAX_TEXT_WITHOUT_TIMEOUT = 512
 _REPEATS = {codes.MAX_REPEAT, codes.MIN_REPEAT, getattr(codes, "POSSESSIVE_REPEAT", None)}
 
 
@@ -101,7 +101,7 @@ def _check(text: str) -> None:
 
 
 def _measure(tree: Any, depth: int) -> tuple[int, int, bool, bool]:
-    """Unrolled size, open-ended repetitions, whether they nest, whether it refers back."""
+    """Size unrolled, variable repetitions, whether one is of more than a character, references."""
     size, repeats, nested, reference = 1, 0, False, False
     for code, argument in tree:
         if code in _REPEATS:
@@ -110,7 +110,7 @@ def _measure(tree: Any, depth: int) -> tuple[int, int, bool, bool]:
             bounded = high is not codes.MAXREPEAT
             size += s * min(max(low, high if bounded else low, 1), 10_000_000)
             variable = high != low
-            nested |= n or (variable and r > 0)
+            nested |= n or (variable and not _is_one_character(inner))
             repeats += r + variable
             reference |= ref
             continue
@@ -120,6 +120,15 @@ def _measure(tree: Any, depth: int) -> tuple[int, int, bool, bool]:
             size, repeats = size + s, repeats + r
             nested, reference = nested or n, reference or ref
     return size, repeats, nested, reference
+
+
+def _is_one_character(tree: Any) -> bool:
+    """Whether a pattern matches exactly one character: only such repetitions are harmless."""
+    single = (codes.LITERAL, codes.NOT_LITERAL, codes.ANY, codes.IN)
+    if len(tree) != 1:
+        return False
+    code, argument = tree[0]
+    return code in single or (code is codes.SUBPATTERN and _is_one_character(argument[-1]))
 
 
 def _children(argument: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Where series come from: the protocol that evaluation asks, over the store and in memory.
+"""Where series come from: the protocol that evaluation asks, and its answer over the store.
 
 A distribution `x.time` shows as a branch whose leaves (`count`, `rate`, `p95`, ...) are computed
 when read. They are computed at the step that will be drawn, from merged histograms, because a
@@ -7,29 +7,29 @@ percentile of percentiles is wrong.
 
 from __future__ import annotations
 
-import math
-import re
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.histogram import Histogram, bucket_bounds
+from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Method
 from inapp_monitor.query.globs import Tree, split_nodes
-from inapp_monitor.query.series import Floats, Series
-from inapp_monitor.query.tagged import canonical, parse_tags, readable_name, storage_path
+from inapp_monitor.query.leaves import (
+    PERCENTILE,
+    READERS,
+    VIRTUAL_LEAVES,
+    Computed,
+    Slots,
+    compute,
+    merge_slots,
+    percentile_fraction,
+)
+from inapp_monitor.query.series import Series
+from inapp_monitor.query.tagged import parse_tags, readable_name, storage_path
 
-#: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.
-VIRTUAL_LEAVES = (
-    "count", "rate", "sum", "mean", "min", "max", "stddev",
-    "p50", "p75", "p90", "p95", "p99", "p999",
-)  # fmt: skip
-_PERCENTILE = re.compile(r"p([0-9]{1,6})")
 _CONSOLIDATIONS = {
     Method.AVERAGE: "average",
     Method.SUM: "sum",
@@ -72,15 +72,6 @@ class Node(NamedTuple):
         return self.path.rsplit(".", 1)[-1]
 
 
-class Slots(NamedTuple):
-    """A distribution over time: one histogram (or None) a step."""
-
-    start: int
-    end: int
-    step: int
-    histograms: Sequence[Histogram | None]
-
-
 class Source(Protocol):
     """What evaluation and the find pages need."""
 
@@ -107,11 +98,6 @@ class Source(Protocol):
     def tagged(self) -> list[str]:
         """Canonical names of all tagged series."""
         ...
-
-
-class _Leaf(NamedTuple):
-    path: str
-    kind: str
 
 
 class _Range(Protocol):
@@ -232,7 +218,9 @@ class StoreSource:
         found = self._store.fetch_distribution(path, window.start, window.end, window.now)
         if found is None:
             return None
-        return merge_slots(Slots(found.start, found.end, found.step, found.slots), window)
+        return merge_slots(
+            Slots(found.start, found.end, found.step, found.slots), window.max_points
+        )
 
     def index(self) -> list[str]:
         """See `Source.index`; virtual leaves stand for a distribution."""
@@ -280,7 +268,7 @@ class StoreSource:
     def _percentiles(self, pattern: str) -> list[str]:
         """Percentiles that are not listed, such as `x.time.p42`, for a pattern that names one."""
         *nodes, last = split_nodes(pattern)
-        if not nodes or _PERCENTILE.fullmatch(last) is None:
+        if not nodes or PERCENTILE.fullmatch(last) is None:
             return []
         found = self._tree.find(".".join(nodes))
         return [f"{path}.{last}" for path, _ in found if self._kinds.get(path) == "distribution"]
@@ -310,90 +298,6 @@ def _series(path: str, pattern: str, found: _Range, window: Window) -> Series:
         path_expression=pattern,
         consolidation=how,
     )
-
-
-def merge_slots(slots: Slots, window: Window) -> Slots:
-    """Merge neighbours until at most `window.max_points` are left; buckets start at multiples.
-
-    A first bucket of which only a part was fetched is dropped, as for every consolidation.
-    """
-    count = (slots.end - slots.start) / slots.step
-    if not window.max_points or count <= window.max_points:
-        return slots
-    step = math.ceil(count / window.max_points) * slots.step
-    start = -(-slots.start // step) * step
-    skipped = (start - slots.start) // slots.step
-    size = step // slots.step
-    rest = slots.histograms[skipped:]
-    merged = [_merged(rest[i : i + size]) for i in range(0, len(rest), size)]
-    return Slots(start, start + len(merged) * step, step, merged)
-
-
-def _merged(histograms: Sequence[Histogram | None]) -> Histogram | None:
-    known = [h for h in histograms if h is not None and h.count]
-    if len(known) < 2:
-        return known[0] if known else None
-    whole = known[0].copy()
-    for other in known[1:]:
-        whole.merge(other)
-    return whole
-
-
-class Computed(NamedTuple):
-    """What was computed from the histograms of a distribution: values by leaf."""
-
-    start: int
-    end: int
-    step: int
-    values: dict[str, Floats]
-
-
-#: Leaves other than percentiles. `rate` is per second; the step is known when it is asked for.
-READERS: dict[str, Callable[[Histogram], float]] = {
-    "count": lambda h: float(h.count),
-    "rate": lambda h: float(h.count),
-    "sum": lambda h: h.total,
-    "mean": lambda h: h.mean,
-    "min": lambda h: h.minimum,
-    "max": lambda h: h.maximum,
-    "stddev": lambda h: h.stddev,
-}
-#: Leaves that are computed together with any other: most charts want one of them next.
-_USUAL = ("count", "rate", "mean", "max", "p50", "p95", "p99")
-
-
-def compute(slots: Slots, leaf: str) -> Computed:
-    """The values of a leaf, and of those that will probably be asked for next."""
-    leaves = (leaf, *(name for name in _USUAL if name != leaf))
-    percentiles = [name for name in leaves if name not in READERS]
-    fractions = [percentile_fraction(name) for name in percentiles]
-    values = {name: np.full(len(slots.histograms), math.nan) for name in leaves}
-    for i, h in enumerate(slots.histograms):
-        if h is None or not h.count:
-            continue
-        for name in leaves:
-            if name in READERS:
-                values[name][i] = READERS[name](h)
-        for name, value in zip(percentiles, quantiles(h, fractions), strict=True):
-            values[name][i] = value
-    values["rate"] = values["rate"] / slots.step
-    return Computed(slots.start, slots.end, slots.step, values)
-
-
-def quantiles(h: Histogram, fractions: Sequence[float]) -> list[float]:
-    """`Histogram.quantile` of several fractions in one pass over the buckets."""
-    numbers = sorted(h.buckets)
-    seen = list(accumulate(h.buckets[number] for number in numbers))
-    found = []
-    for q in fractions:
-        place = bisect_right(seen, q * (h.count - 1))
-        if q <= 0.0 or q >= 1.0 or place == len(numbers):
-            found.append(h.minimum if q <= 0.0 else h.maximum)
-            continue
-        lower, upper = bucket_bounds(numbers[place], h.shift)
-        middle = lower if math.isinf(upper) else (lower + upper) / 2
-        found.append(min(max(middle, h.minimum), h.maximum))
-    return found
 
 
 class Computations:
@@ -449,101 +353,3 @@ def virtual_series(
         consolidation=how if window.own_consolidation else "average",
         tags={"name": path},
     )
-
-
-def percentile_fraction(leaf: str) -> float:
-    """`p95` is 0.95, `p999` 0.999, `p5` 0.05, `p100` 1."""
-    match = _PERCENTILE.fullmatch(leaf)
-    if match is None:
-        raise QueryError(f"{leaf!r} is no leaf of a distribution: {', '.join(VIRTUAL_LEAVES)}")
-    digits = match[1]
-    if digits == "100":
-        return 1.0
-    return int(digits) / 100 if len(digits) <= 2 else int(digits) / 10 ** len(digits)
-
-
-class _Stored(NamedTuple):
-    path: str
-    start: int
-    end: int
-    step: int
-    values: array[float]
-    method: Method
-
-
-class MemorySource(StoreSource):
-    """Series held in memory: for tests and for the examples of the documentation."""
-
-    def __init__(
-        self,
-        series: Iterable[tuple[str, int, int, Sequence[float]]] = (),
-        distributions: Mapping[str, Slots] | None = None,
-        methods: Mapping[str, Method] | None = None,
-    ) -> None:
-        """`series` are (path, first timestamp, step, values)."""
-        memory = _Memory(list(series), dict(distributions or {}), dict(methods or {}))
-        super().__init__(memory, lambda: memory.registered)
-        self._memory = memory
-
-    def register(self, path: str) -> None:
-        """Make a tagged name known."""
-        self._memory.registered.append(canonical(path))
-
-
-class _Memory:
-    """A `Reader` over lists."""
-
-    generation = 0
-
-    def __init__(
-        self,
-        series: list[tuple[str, int, int, Sequence[float]]],
-        distributions: dict[str, Slots],
-        methods: dict[str, Method],
-    ) -> None:
-        self._series = {path: (start, step, values) for path, start, step, values in series}
-        self._distributions = distributions
-        self._methods = methods
-        self.registered: list[str] = []
-
-    def leaves(self) -> list[_Leaf]:
-        scalars = [_Leaf(path, "scalar") for path in self._series]
-        return scalars + [_Leaf(path, "distribution") for path in self._distributions]
-
-    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[_Stored]:
-        found = []
-        for path in paths:
-            first, step, values = self._series[path]
-            begin, stop = _grid(start, min(end, now), step)
-            cells = [
-                values[i] if 0 <= (i := (t - first) // step) < len(values) else math.nan
-                for t in range(begin, stop, step)
-            ]
-            method = self._methods.get(path, Method.AVERAGE)
-            found.append(_Stored(path, begin, stop, step, array("d", cells), method))
-        return found
-
-    def fetch_distribution(
-        self, path: str, start: int, end: int, now: int
-    ) -> _DistributionRange | None:
-        held = self._distributions[path]
-        begin, stop = _grid(start, min(end, now), held.step)
-        cells = [
-            held.histograms[i] if 0 <= (i := (t - held.start) // held.step) < len(held.histograms)
-            else None
-            for t in range(begin, stop, held.step)
-        ]  # fmt: skip
-        return _Held(begin, stop, held.step, cells)
-
-
-class _Held(NamedTuple):
-    start: int
-    end: int
-    step: int
-    slots: Sequence[Histogram | None]
-
-
-def _grid(start: int, end: int, step: int) -> tuple[int, int]:
-    begin = start // step * step + step
-    stop = end // step * step + step
-    return begin, max(stop, begin + step)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -107,12 +108,15 @@ class Store:
 
     def flush(self) -> None:
         """Write what is buffered; while the disk refuses, try again with growing pauses."""
+        self._flush(force=False)
+
+    def _flush(self, *, force: bool) -> None:
         if self._read_only:
             return
         self._check_process()
         with self._io_lock:
             try:
-                self._writer.flush()
+                self._writer.flush(force=force)
             except Exception as error:  # noqa: BLE001  # the app must not notice
                 self._guard.failed("store flush", error)
 
@@ -241,8 +245,8 @@ class Store:
                 return None if distribution is None else (distribution.retention, 0.0)
 
     def close(self) -> None:
-        """Write what is buffered and close all files; the store opens again on need."""
-        self.flush()
+        """Try once more to write what is buffered, and close all files; they open again on need."""
+        self._flush(force=True)
         with self._io_lock:
             self._descriptors.close_all()
             self._lock.close()
@@ -252,6 +256,8 @@ class Store:
         self._pid = os.getpid()
         self._io_lock = threading.RLock()
         self._descriptors = Descriptors()
+        # A store that is dropped without `close` must not keep the process's descriptors.
+        weakref.finalize(self, self._descriptors.close_all).atexit = False
         self._buffer = Buffer(
             self._schemas, self._distribution_retention, self._settings.buffer_size
         )

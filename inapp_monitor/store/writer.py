@@ -78,6 +78,8 @@ class Writer:
 
     def flush(self, *, force: bool = False) -> None:
         """Write all that waits, unless the disk refused a moment ago."""
+        if not self._buffer.bytes and self._catalog.generation <= 0:
+            return  # nothing was ever recorded or read: leave no trace
         started = self._clock.perf()
         if self.fault and not force and started < self._retry_at <= started + _LONGEST_RETRY_S:
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,9 @@ class Record:
 
 
 @pytest.fixture
-def make_monitor(tmp_path: Path) -> MakeMonitor:
+def make_monitor(tmp_path: Path) -> Iterator[MakeMonitor]:
     """Make a monitor over the test's directory; several share it as worker processes would."""
+    databases: list[Database] = []
 
     def make(clock: SteppedClock | None = None, **keywords: Any) -> Monitor:
         given = {"data_dir": tmp_path / "data", "release": "r1", **keywords}
@@ -82,6 +83,7 @@ def make_monitor(tmp_path: Path) -> MakeMonitor:
         clock = clock or SteppedClock()
         guard = Guard()
         database = Database(settings.data_dir, settings, clock, guard)
+        databases.append(database)
         return Monitor(
             settings,
             clock,
@@ -91,7 +93,9 @@ def make_monitor(tmp_path: Path) -> MakeMonitor:
             NotFoundTable(settings, clock, guard, database),
         )
 
-    return make
+    yield make
+    for database in databases:
+        database.close()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
-from inapp_monitor.query.sources import quantiles
+from inapp_monitor.query.leaves import quantiles
 
 
 def source() -> MemorySource:

@@ -11,8 +11,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query import MemorySource, RenderRequest, evaluate, parse_offset, parse_time
+from inapp_monitor.query import (
+    MemorySource,
+    RenderRequest,
+    evaluate,
+    parse_offset,
+    parse_time,
+    patterns,
+)
 from inapp_monitor.query import grammar as g
+from inapp_monitor.query.aggregation import aggregate_arrays, aggregate_rows
 from inapp_monitor.query.evaluate import Context
 from inapp_monitor.query.fit import fit
 from inapp_monitor.query.globs import MAX_EXPANSIONS, Tree, expand_braces
@@ -381,3 +389,37 @@ def test_first_path_of_a_name() -> None:
     assert g.first_path("scale(a.b.c,2)") == "a.b.c"
     assert g.first_path("a.b|scale(2)") == "a.b"
     assert g.first_path("constantLine(5)") is None
+
+
+@given(st.integers(1, 600), st.integers(0, 3))
+@settings(max_examples=20)
+def test_streamed_aggregates_are_those_of_the_matrix(count: int, seed: int) -> None:
+    """Going through the series one by one gives what the whole matrix gives, however many."""
+    rows = np.random.default_rng(seed).integers(-5, 6, (count, 7)).astype(float)
+    rows[rows == 5] = np.nan
+    for name in ("sum", "average", "max", "min"):
+        values, known = aggregate_arrays(name, list(rows))
+        np.testing.assert_array_equal(values, aggregate_rows(name, rows))
+        np.testing.assert_array_equal(known, (~np.isnan(rows)).sum(axis=0))
+
+
+def test_without_regex_only_harmless_patterns_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no time limit can be set, patterns that may backtrack badly are refused."""
+    monkeypatch.setattr(patterns, "_engine", None)
+    assert Pattern(r"^servers\.web[0-9]+\.(cpu|load)$").search("servers.web12.cpu")
+    assert Pattern("a.*b").sub("x", "1a2b3") == "1x3"
+    for risky in ("(a|aa)+$", "(a+)+b", r"(a*)\1", ".*.*.*.*x"):
+        with pytest.raises(QueryError, match="install the extra"):
+            Pattern(risky)
+    with pytest.raises(QueryError, match="too long"):
+        Pattern("a").search("b" * 2_000)
+
+
+def test_pipes_inside_functions_that_look_back() -> None:
+    """Graphite forgets them; with `consolidation=series` they count."""
+    source = MemorySource([("a.b", START - 600, 60, [3.0] * 30)])
+    targets = ["movingAverage(a.b|scale(2),3)"]
+    request = RenderRequest(start=START, end=END, now=END)
+    assert evaluate(targets, request, source)[0].values[0] == 3.0
+    request = RenderRequest(start=START, end=END, now=END, own_consolidation=True)
+    assert evaluate(targets, request, source)[0].values[0] == 6.0

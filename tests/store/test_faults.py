@@ -19,7 +19,6 @@ from inapp_monitor.points import Method
 from tests.store.conftest import START, Bench
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
-not_root = pytest.mark.skipif(os.geteuid() == 0, reason="root ignores file modes")
 
 
 @contextlib.contextmanager
@@ -108,14 +107,26 @@ def test_read_only_remount(tmp_path: Path) -> None:
         bench.store.close()
 
 
-@not_root
+@contextlib.contextmanager
+def denied(directory: Path) -> Iterator[None]:
+    """Nothing may be made in a directory; root, who may do everything, becomes somebody else."""
+    directory.mkdir(mode=0o500)
+    if os.geteuid() == 0:
+        os.seteuid(65_534)
+    try:
+        yield
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        directory.chmod(0o700)
+
+
 def test_directory_without_permission(bench: Bench) -> None:
     """A directory that may not be written is a pause, nothing else."""
-    bench.data_dir.mkdir(mode=0o500)
-    use(bench, 5, "a")
-    assert "Permission" in bench.store.status().fault
-    assert totals(bench, "a") == (5, 5)
-    bench.data_dir.chmod(0o700)
+    with denied(bench.data_dir):
+        use(bench, 5, "a")
+        assert "Permission" in bench.store.status().fault
+        assert totals(bench, "a") == (5, 5)
     recover(bench)
     assert totals(bench, "a", store=bench.open(read_only=True)) == (5, 5)
 
@@ -327,6 +338,15 @@ def test_hours_of_a_full_disk_are_written_when_it_ends(
         assert bench.total("b", back=7_200, store=store) == 360
         assert bench.total("b", back=80_000, store=store) == 360
         assert bench.get("a", back=80_000, store=store)[START] == 60
+
+
+def test_closing_tries_once_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that ends does not wait for the pause between two tries to pass."""
+    with monkeypatch.context() as patch:
+        refuse(patch, "lock.os.open", errno.ENOSPC)
+        use(bench, 1, "a")
+    bench.store.close()
+    assert totals(bench, "a", store=bench.open(read_only=True)) == (1, 1)
 
 
 def test_a_series_made_with_another_method_meanwhile(bench: Bench) -> None:

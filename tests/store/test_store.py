@@ -17,6 +17,9 @@ def test_construction_touches_no_file(bench: Bench) -> None:
     """A store that nobody adds to leaves no trace."""
     assert not bench.data_dir.exists()
     assert bench.store.leaves() == []
+    bench.store.flush()
+    bench.store.close()
+    assert not bench.data_dir.exists()
     assert bench.store.fetch(["a"], START - 60, START, START) == []
     assert not bench.data_dir.exists()
 

@@ -43,7 +43,7 @@ def growth(values: Floats, maximum: float | None, minimum: float | None) -> Floa
         delta = result[1:]
         with np.errstate(invalid="ignore"):
             np.subtract(values[1:], values[:-1], out=delta)
-            delta[delta < 0] = np.nan
+            np.putmask(delta, delta < 0, np.nan)
         return result
     with np.errstate(all="ignore"):
         if maximum is not None:

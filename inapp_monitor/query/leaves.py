@@ -1,0 +1,127 @@
+"""What is computed from distributions: their virtual leaves, from merged histograms. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+
+from inapp_monitor.exceptions import QueryError
+from inapp_monitor.histogram import Histogram, bucket_bounds
+from inapp_monitor.query.series import Floats
+
+#: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.
+VIRTUAL_LEAVES = (
+    "count", "rate", "sum", "mean", "min", "max", "stddev",
+    "p50", "p75", "p90", "p95", "p99", "p999",
+)  # fmt: skip
+PERCENTILE = re.compile(r"p([0-9]{1,6})")
+
+
+class Slots(NamedTuple):
+    """A distribution over time: one histogram (or None) a step."""
+
+    start: int
+    end: int
+    step: int
+    histograms: Sequence[Histogram | None]
+
+
+def merge_slots(slots: Slots, max_points: int | None) -> Slots:
+    """Merge neighbours until at most `max_points` are left; buckets start at multiples.
+
+    A first bucket of which only a part was fetched is dropped, as for every consolidation.
+    """
+    count = (slots.end - slots.start) / slots.step
+    if not max_points or count <= max_points:
+        return slots
+    step = math.ceil(count / max_points) * slots.step
+    start = -(-slots.start // step) * step
+    skipped = (start - slots.start) // slots.step
+    size = step // slots.step
+    rest = slots.histograms[skipped:]
+    merged = [_merged(rest[i : i + size]) for i in range(0, len(rest), size)]
+    return Slots(start, start + len(merged) * step, step, merged)
+
+
+def _merged(histograms: Sequence[Histogram | None]) -> Histogram | None:
+    known = [h for h in histograms if h is not None and h.count]
+    if len(known) < 2:
+        return known[0] if known else None
+    whole = known[0].copy()
+    for other in known[1:]:
+        whole.merge(other)
+    return whole
+
+
+class Computed(NamedTuple):
+    """What was computed from the histograms of a distribution: values by leaf."""
+
+    start: int
+    end: int
+    step: int
+    values: dict[str, Floats]
+
+
+#: Leaves other than percentiles. `rate` is per second; the step is known when it is asked for.
+READERS: dict[str, Callable[[Histogram], float]] = {
+    "count": lambda h: float(h.count),
+    "rate": lambda h: float(h.count),
+    "sum": lambda h: h.total,
+    "mean": lambda h: h.mean,
+    "min": lambda h: h.minimum,
+    "max": lambda h: h.maximum,
+    "stddev": lambda h: h.stddev,
+}
+#: Leaves that are computed together with any other: most charts want one of them next.
+_USUAL = ("count", "rate", "mean", "max", "p50", "p95", "p99")
+
+
+def compute(slots: Slots, leaf: str) -> Computed:
+    """The values of a leaf, and of those that will probably be asked for next."""
+    leaves = (leaf, *(name for name in _USUAL if name != leaf))
+    percentiles = [name for name in leaves if name not in READERS]
+    fractions = [percentile_fraction(name) for name in percentiles]
+    values = {name: np.full(len(slots.histograms), math.nan) for name in leaves}
+    for i, h in enumerate(slots.histograms):
+        if h is None or not h.count:
+            continue
+        for name in leaves:
+            if name in READERS:
+                values[name][i] = READERS[name](h)
+        for name, value in zip(percentiles, quantiles(h, fractions), strict=True):
+            values[name][i] = value
+    values["rate"] = values["rate"] / slots.step
+    return Computed(slots.start, slots.end, slots.step, values)
+
+
+def quantiles(h: Histogram, fractions: Sequence[float]) -> list[float]:
+    """`Histogram.quantile` of several fractions in one pass over the buckets."""
+    numbers = sorted(h.buckets)
+    seen = list(accumulate(h.buckets[number] for number in numbers))
+    found = []
+    for q in fractions:
+        place = bisect_right(seen, q * (h.count - 1))
+        if q <= 0.0 or q >= 1.0 or place == len(numbers):
+            found.append(h.minimum if q <= 0.0 else h.maximum)
+            continue
+        lower, upper = bucket_bounds(numbers[place], h.shift)
+        middle = lower if math.isinf(upper) else (lower + upper) / 2
+        found.append(min(max(middle, h.minimum), h.maximum))
+    return found
+
+
+def percentile_fraction(leaf: str) -> float:
+    """`p95` is 0.95, `p999` 0.999, `p5` 0.05, `p100` 1."""
+    match = PERCENTILE.fullmatch(leaf)
+    if match is None:
+        raise QueryError(f"{leaf!r} is no leaf of a distribution: {', '.join(VIRTUAL_LEAVES)}")
+    digits = match[1]
+    if digits == "100":
+        return 1.0
+    return int(digits) / 100 if len(digits) <= 2 else int(digits) / 10 ** len(digits)
