@@ -453,6 +453,8 @@ class Monitor(Calls):
         """Show the others what this process is doing, and tell what killed one of them."""
         self._live_requests.report()
         self.guard.recovered("workers")
+        if not (self._parts or self._load_parts()).leadership.tick():
+            return  # another process tells
         for killed in self._live_requests.take_dead():
             self.tracker.capture_message(
                 killed.message, template=killed.template, kind="WorkerDied", route=killed.route
@@ -474,6 +476,8 @@ class Monitor(Calls):
             self._unhook()
             self._unhook = None
         self._live_requests.leave()
+        if self._parts is not None:
+            self._parts.leadership.resign()
         self.store.close()
         self.database.close()
         self._pid = 0
@@ -530,6 +534,7 @@ class Monitor(Calls):
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
+            "leader": parts.leadership.is_leader,
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
             "release": self.tracker.release,

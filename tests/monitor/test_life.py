@@ -302,3 +302,36 @@ def test_a_part_that_works_again_is_no_fault_any_more(
         assert "store" in monitor.guard.faults
     monitor.tick()
     assert "store" not in monitor.guard.faults
+
+
+def test_one_process_of_a_directory_leads_and_another_takes_over(
+    make: Make, visit: Visit, tmp_path: Path
+) -> None:
+    """What must be done once, such as telling of a killed worker, is done by the leader."""
+    script = """
+        import sys
+        from inapp_monitor import Monitor
+        monitor = Monitor(lambda e, s: [], data_dir=sys.argv[1], flush_interval_s=60)
+        monitor.incr("jobs")
+        monitor.refresh()
+        print(monitor.facts()["leader"], flush=True)
+        sys.stdin.read()
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    first = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "data")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "True\n"
+    monitor = make()
+    visit(monitor)
+    monitor.refresh()
+    assert monitor.facts()["leader"] is False
+    first.kill()
+    first.communicate()
+    monitor.refresh()
+    assert monitor.facts()["leader"] is True
