@@ -24,7 +24,7 @@ _ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
 
 
 @click.command()
-@click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("data_dir", type=click.Path(path_type=Path))
 @click.argument("action", type=click.Choice(_ACTIONS), default="list")
 @click.argument("issue_id", metavar="[ID]", default="")
 @click.option("--json", "as_json", is_flag=True, help="As errors.json and errors/<id>.json.")
@@ -48,6 +48,8 @@ def errors(
 
     ID is an issue's id or its beginning, as far as it is unique.
     """
+    if not data_dir.is_dir():
+        raise MonitorError(f"no directory {str(data_dir)!r}")
     reading = action in ("list", "show")
     board, database = _open(data_dir, read_only=reading)
     if action == "list":

@@ -25,7 +25,6 @@ traceback_of = BaseException.__dict__["__traceback__"].__get__
 #: Its constructor's arguments.
 arguments_of = BaseException.__dict__["args"].__get__
 
-_name = type.__dict__["__name__"].__get__
 _qualname = type.__dict__["__qualname__"].__get__
 _module = type.__dict__["__module__"].__get__
 _namespace = type.__dict__["__dict__"].__get__
@@ -46,13 +45,8 @@ class Link(NamedTuple):
     parent: int | None
 
 
-def class_name(cls: type) -> str:
-    """The name of a class, without asking its metaclass."""
-    return str(_name(cls))
-
-
 def class_qualname(cls: type) -> str:
-    """The qualified name of a class."""
+    """The qualified name of a class, without asking its metaclass."""
     return str(_qualname(cls))
 
 

@@ -61,7 +61,7 @@ class EventBuilder:
         clock: For the event's time and the wall budget.
         places: What is in-app.
         hides: Names of values that are hidden, see `Scrubber.hides`.
-        remote_address: Whether the client's address is kept.
+        remote_address: Whether the client's address is kept; without it, `hides` hides its names.
         with_locals: Whether local variables are kept.
     """
 
@@ -269,10 +269,14 @@ class EventBuilder:
                         renderer.cuts.add("no room for the variables of some frames")
                         frame["locals"] = {}
                         continue
-                    frame["locals"] = self._locals(step.frame, renderer, min(room, 8_000))
+                    frame["locals"] = self._locals(
+                        step.frame, renderer, min(room, 8_000), in_app=wanted
+                    )
                     room -= sum(map(len, frame["locals"].values()))
 
-    def _locals(self, frame: FrameType, renderer: Renderer, room: int) -> dict[str, str]:
+    def _locals(
+        self, frame: FrameType, renderer: Renderer, room: int, *, in_app: bool
+    ) -> dict[str, str]:
         names = stack.local_variables(frame)
         at_module_level = not frame.f_code.co_flags & stack.OPTIMIZED
         found: dict[str, str] = {}
@@ -281,6 +285,8 @@ class EventBuilder:
                 continue
             if at_module_level and _is_definition(value):
                 continue
+            if not in_app and not self._remote_address and _is_environ(value):
+                continue  # says nothing that the event's request does not, but who asked
             if len(found) >= MAX_LOCALS or room <= 0:
                 more = len(names) - len(found)
                 renderer.cuts.add(f"variables cut: {more} more in {frame.f_code.co_name}"[:200])
@@ -404,6 +410,10 @@ def _is_definition(value: object) -> bool:
         "function",
         "builtin_function_or_method",
     )
+
+
+def _is_environ(value: Any) -> bool:
+    return issubclass(type(value), dict) and dict.__contains__(value, "REQUEST_METHOD")
 
 
 def _string(environ: Mapping[str, Any], key: str) -> str:

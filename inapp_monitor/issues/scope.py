@@ -118,20 +118,23 @@ def set_user(user: Mapping[str, object] | str | int | None) -> None:
 def set_tag(name: str, value: object) -> None:
     """Label the events of this scope."""
     tags = _scope().tags
-    if name in tags or len(tags) < MAX_TAGS:
-        tags[str(name)[:MAX_TAG_NAME]] = text_of(value, MAX_TAG_VALUE)
+    known = text_of(name, MAX_TAG_NAME)
+    if known in tags or len(tags) < MAX_TAGS:
+        tags[known] = text_of(value, MAX_TAG_VALUE)
 
 
 def set_context(name: str, facts: Mapping[str, object]) -> None:
     """Add a named group of facts to the events of this scope."""
     contexts = _scope().contexts
-    if name in contexts or len(contexts) < MAX_CONTEXTS:
-        contexts[str(name)[:MAX_TAG_NAME]] = _texts(facts, MAX_CONTEXT_ITEMS, MAX_CONTEXT_VALUE)
+    known = text_of(name, MAX_TAG_NAME)
+    if known in contexts or len(contexts) < MAX_CONTEXTS:
+        contexts[known] = _texts(facts, MAX_CONTEXT_ITEMS, MAX_CONTEXT_VALUE)
 
 
 def set_fingerprint(parts: Sequence[str] | None) -> None:
     """Group the events of this scope by these texts; `{{ default }}` stands for our own rule."""
-    _scope().fingerprint = tuple(str(part)[:200] for part in (parts or ())[:20])
+    given = parts if isinstance(parts, (list, tuple)) else () if parts is None else (parts,)
+    _scope().fingerprint = tuple(text_of(part, 200) for part in given[:20])
 
 
 def add_breadcrumb(
@@ -144,9 +147,9 @@ def add_breadcrumb(
 ) -> None:
     """Note something that happened before a failure; the last 50 of a scope are kept."""
     crumb: dict[str, Any] = {
-        "time": time,
-        "category": str(category)[:100],
-        "level": str(level)[:20],
+        "time": time if isinstance(time, (int, float)) else None,
+        "category": text_of(category, 100),
+        "level": text_of(level, 20),
         "message": text_of(message, MAX_CONTEXT_VALUE),
     }
     if data:
@@ -170,16 +173,18 @@ def breadcrumbs_from(signal: Signal, *, category: str = "signal") -> Callable[..
 
 
 def text_of(value: object, limit: int) -> str:
-    """Plain text of a value, strings as they are."""
-    if type(value) is str:
-        return value[:limit]
+    """Plain text of any value, strings as they are; no code of the application runs."""
+    if issubclass(type(value), str):
+        return str.__str__(value)[:limit]
     return Renderer().render(value, limit)
 
 
-def _texts(facts: Mapping[str, object], items: int, limit: int) -> dict[str, str]:
+def _texts(facts: object, items: int, limit: int) -> dict[str, str]:
+    """Names and texts of some facts; what is no mapping becomes one named `value`."""
     texts: dict[str, str] = {}
-    for name, value in facts.items():
+    given = facts if isinstance(facts, Mapping) else {"value": facts}
+    for name, value in given.items():
         if len(texts) >= items:
             break
-        texts[str(name)[:MAX_TAG_NAME]] = text_of(value, limit)
+        texts[text_of(name, MAX_TAG_NAME)] = text_of(value, limit)
     return texts

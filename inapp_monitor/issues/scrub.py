@@ -79,6 +79,31 @@ _ASSIGNED_LITERAL = re.compile(
 _URL_PAIR = re.compile(r"""((?:^|[?&'"]))([^=&?\s"'#]{1,100})=([^&\s"'#]+)""")
 #: Inside of a key whose first line is not in sight.
 _BASE64_LINE = re.compile(r"^[ \t]*[A-Za-z0-9+/=]{60,}[ \t]*$", re.MULTILINE)
+#: Names (as `_NAMES`) of environ keys, headers and attributes that tell where the client is.
+_ADDRESS_NAMES = (
+    r"(?:^|_)remote_?(?:addr|addresses|address|host|port|ip)$"
+    r"|(?:^|_)forwarded(?:_for)?(?:_ip)?$|(?:^|_)proxied_for$"
+    r"|(?:^|_)(?:client|real|connecting|cluster_client|user|proxyuser|originating|socket|src|peer)"
+    r"_?(?:ip(?:v[46])?|addr|address|port)$"
+    r"|^http_client_|(?:^|_)envoy_external_address$|pseudo_ipv4$|nf_client_connection_ip$"
+    r"|^access_route$|^peer_?name$"
+)
+#: The same in the middle of a text, such as a printed environ.
+_ADDRESS_WORD = (
+    r"(?:remote[_-](?:addr|host|port|ip)|(?:forwarded|proxied)[_-]for"
+    r"|(?:client|real|connecting|user|proxyuser|originating|socket|src)[_-]?ip(?:v[46])?"
+    r"|envoy[_-]external[_-]address|pseudo[_-]ipv4"
+    r"|forwarded(?=[^\w\n]{1,8}b?[^\w\n]{0,4}(?:for|by|host|proto)=))"
+)
+_ADDRESS_QUOTED = re.compile(
+    rf"""({_ADDRESS_WORD}\\*["']?\s*(?:=>|[:=,])\s*b?(\\*["']))(?!\[scrubbed\]).*?(?=\2|$)""",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ADDRESS_BARE = re.compile(
+    rf"""({_ADDRESS_WORD}\\*["']?\s*(?:=>|[:=])\s*)(?!\[scrubbed\])[^\s,"'\\(){{}}<>&]+"""
+    r"""(?:,\s*(?:for=)?"?\[?[0-9a-f]*[.:][0-9a-f.:]+\]?"?)*""",
+    re.IGNORECASE,
+)
 _CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
 
 
@@ -93,14 +118,23 @@ class Scrubber:
     Args:
         names: Further substrings of names, any case.
         patterns: Further regular expressions of values.
+        hide_addresses: Whether the client's address is hidden as well.
 
     Raises:
         ConfigError: a pattern is no regular expression.
     """
 
-    def __init__(self, names: Sequence[str] = (), patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        names: Sequence[str] = (),
+        patterns: Sequence[str] = (),
+        *,
+        hide_addresses: bool = False,
+    ) -> None:
         own = "".join(f"|{re.escape(_plain(name))}" for name in names if _plain(name))
-        self._names = re.compile(_NAMES + own)
+        addresses = f"|{_ADDRESS_NAMES}" if hide_addresses else ""
+        self._names = re.compile(_NAMES + addresses + own)
+        self._hide_addresses = hide_addresses
         self._own_names = tuple(_plain(name) for name in names if _plain(name))
         try:
             self._patterns = [re.compile(pattern) for pattern in patterns]
@@ -129,6 +163,9 @@ class Scrubber:
         if len(text) < 6:
             return text
         text = self._looks(text)
+        if self._hide_addresses and _has_address_word(text):
+            text = _ADDRESS_QUOTED.sub(rf"\g<1>{HIDDEN}", text)
+            text = _ADDRESS_BARE.sub(rf"\g<1>{HIDDEN}", text)
         if "=" in text or ":" in text:
             if _has_word(text):
                 text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
@@ -205,6 +242,11 @@ class Scrubber:
 def _has_word(text: str) -> bool:
     lower = text.lower()
     return any(word in lower for word in _WORDS)
+
+
+def _has_address_word(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in ("remote", "forwarded", "proxied", "ip", "external"))
 
 
 def _hide_token(match: re.Match[str]) -> str:

@@ -40,6 +40,8 @@ from inapp_monitor.issues.storage import Delta, Outcome, StoredEvent
 MARK = "__inapp_monitor__"
 #: Events that wait for the flush: of fingerprints without any yet, and of all others.
 MAX_WAITING_NEW, MAX_WAITING = 500, 100
+#: Of a message that is looked at; more than an event keeps, so that the cut is noted.
+MAX_TEXT_CHARS = 10_000
 PART = "error capture"
 
 #: Sees every scrubbed event before it is kept; returns it, changed or not, or None.
@@ -53,17 +55,13 @@ _EMPTY_EVENT: Event = {"user": {}, "tags": {}, "contexts": {}, "breadcrumbs": []
 
 @dataclass(frozen=True, slots=True)
 class TrackerStatus:
-    """The tracker in numbers, for the status page.
+    """The tracker in numbers.
 
     Attributes:
-        fingerprints: Known in this process.
-        waiting_events: Built and not yet scrubbed.
         unwritten: Occurrences that are not on disk yet.
         dropped_events: Events that were not kept, by reason; counts are never dropped.
     """
 
-    fingerprints: int
-    waiting_events: int
     unwritten: int
     dropped_events: dict[str, int]
 
@@ -91,7 +89,11 @@ class Tracker:
         self._clock = clock
         self._guard = guard
         self._database = database
-        self._scrubber = Scrubber(settings.scrub_names, settings.scrub_patterns)
+        self._scrubber = Scrubber(
+            settings.scrub_names,
+            settings.scrub_patterns,
+            hide_addresses=not settings.error_remote_address,
+        )
         self._places = stack.CodePlaces(settings.in_app_include, settings.in_app_exclude)
         self._builder = EventBuilder(
             clock,
@@ -125,7 +127,8 @@ class Tracker:
         """Note an exception, once per exception object. Never raises.
 
         Args:
-            exception: With its traceback. Nothing of it is kept.
+            exception: With its traceback. Nothing of it is kept. What is no exception is noted as
+                a message: the caller's slip is no fault of ours, and what he meant is not lost.
             environ: WSGI environ of the request, for its facts.
             route: Template of the request's route.
             channel: How it was noticed, shown with the event.
@@ -136,6 +139,8 @@ class Tracker:
 
         *Cost:* 10-20 µs for a known fingerprint, about a millisecond for a new one.
         """
+        if not issubclass(type(exception), BaseException):
+            return self.capture_message(exception, environ=environ, route=route, channel=channel)
         if getattr(self._busy, "on", False):
             return None
         self._busy.on = True
@@ -149,9 +154,9 @@ class Tracker:
 
     def capture_message(
         self,
-        message: str,
+        message: object,
         *,
-        level: str = "error",
+        level: object = "error",
         template: str | None = None,
         place: str = "",
         kind: str = "Message",
@@ -163,8 +168,8 @@ class Tracker:
         """Note a message. Never raises.
 
         Args:
-            message: What is shown.
-            level: `debug`, `info`, `warning`, `error` or `critical`.
+            message: What is shown; of what is no text, the text that a variable would have.
+            level: `debug`, `info`, `warning`, `error` or `critical`; what is no text is `error`.
             template: What is compared, such as a log record's `msg`; default: the message.
             place: What else tells messages apart, such as a logger's name.
             kind: Stands where the class of an exception would.
@@ -178,20 +183,22 @@ class Tracker:
             return None
         self._busy.on = True
         try:
-            found = grouping.group_message(message if template is None else template, place=place)
+            text = scope.text_of(message, MAX_TEXT_CHARS)
+            rank = level if type(level) is str else "error"
+            found = grouping.group_message(text if template is None else template, place=place)
 
             def build(environ: Mapping[str, Any] | None) -> Event:
                 return self._builder.build_message(
-                    message,
+                    text,
                     environ,
                     kind=kind,
-                    level=level,
+                    level=rank,
                     route=route,
                     channel=channel,
                     frame=frame,
                 )
 
-            return self._capture_message(found, kind, level, environ, route, build)
+            return self._capture_message(found, kind, rank, environ, route, build)
         except Exception as error:  # noqa: BLE001
             self._guard.failed(PART, error)
             return None
@@ -263,8 +270,6 @@ class Tracker:
         memory = self._memories.here()
         with memory.lock:
             return TrackerStatus(
-                fingerprints=len(memory.known),
-                waiting_events=len(memory.waiting),
                 unwritten=sum(known.unwritten() for known in memory.known.values()),
                 dropped_events=dict(self._dropped),
             )

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from inapp_monitor.issues import set_tag
+from inapp_monitor.issues import chain, event, set_tag
 from inapp_monitor.issues.event import MAX_EVENT_BYTES, encode
+from inapp_monitor.issues.tracker import MARK
 
 from .conftest import Monitor, caught, environ
 
+#: Processor time of the failing thread; waiting for others does not count.
 LIMIT_S = 0.06
-#: How long the slow ones sleep.
-SLOWEST_S = 0.8
+#: A busy machine also makes processor time longer; the best of so many attempts counts.
+ATTEMPTS = 8
+#: For a `__str__` that answers at once, on a machine that does not.
+PATIENCE_S = 60.0
 
 
 class ReprFails:
@@ -24,9 +30,12 @@ class ReprFails:
         raise KeyboardInterrupt
 
 
-class SlowRepr:
+class ReprIsNeverAsked:
+    def __init__(self) -> None:
+        self.asked = 0
+
     def __repr__(self) -> str:
-        time.sleep(SLOWEST_S)
+        self.asked += 1
         return "late"
 
 
@@ -35,9 +44,12 @@ class StrFailsError(Exception):
         raise SystemExit(3)
 
 
-class SlowStrError(Exception):
+class HangingStrError(Exception):
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
     def __str__(self) -> str:
-        time.sleep(SLOWEST_S)
+        self.go_on.wait()
         return "late"
 
 
@@ -151,13 +163,11 @@ def odd_notes() -> None:
 
 CASES: dict[str, Callable[[], None]] = {
     "repr raises KeyboardInterrupt": with_local(ReprFails()),
-    "slow repr": with_local(SlowRepr()),
     "20 MB text": with_local("x" * 20_000_000),
     "20 MB message": raising(ValueError("x" * 20_000_000)),
     "list of 5 million": with_local(list(range(5_000_000))),
     "int of a million digits": with_local(1 << 3_000_000),
     "str raises SystemExit": raising(StrFailsError()),
-    "slow str": raising(SlowStrError()),
     "str is no text": raising(StrIsNoTextError()),
     "argument that cannot be printed": raising(ValueError(ReprFails())),
     "untouchable": raising(UntouchableError("x")),
@@ -181,7 +191,6 @@ CUTS = {
     "20 MB message": "the message is cut",
     "list of 5 million": "collections are cut",
     "str raises SystemExit": "the exception's __str__ failed",
-    "slow str": "the message takes too long",
     "chain of 300": "more than 30 linked",
     "group of 5000": "more than 30 linked",
     "500 locals": "variables cut",
@@ -190,28 +199,67 @@ CUTS = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_hostile_exceptions(name: str, monitor: Monitor) -> None:
-    """Nothing raises; below 60 ms; at most 64 KB; every cut is announced."""
+def raised_by(case: Callable[[], None]) -> BaseException:
+    """What a case raises, not captured yet."""
     sys.setrecursionlimit(1_500)
     try:
-        CASES[name]()
+        case()
         error: BaseException = ValueError("never raised")
     except BaseException as raised:
         error = raised
-    start, cpu_start = time.perf_counter(), time.thread_time()
-    issue_id = monitor.tracker.capture(error, environ(), route="/a")
-    took, cpu = time.perf_counter() - start, time.thread_time() - cpu_start
-    assert took < LIMIT_S or (cpu < LIMIT_S and took < SLOWEST_S / 2), "a busy machine may wait"
-    assert issue_id is not None
+    dict.pop(chain.attributes_of(error), MARK, None)
+    return error
+
+
+def capture_s(monitor: Monitor, case: Callable[[], None]) -> float:
+    """Processor time of this thread in one capture with its event, without garbage collection."""
+    error = raised_by(case)
+    gc.disable()
+    try:
+        start = time.thread_time()
+        monitor.tracker.capture(error, environ(), route="/a")
+        return time.thread_time() - start
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_hostile_exceptions(name: str, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing raises; below 60 ms; at most 64 KB; every cut is announced."""
+    monkeypatch.setattr(event, "STR_BUDGET_S", PATIENCE_S)
+    attempts = 0
+    while capture_s(monitor, CASES[name]) >= LIMIT_S:
+        attempts += 1
+        assert attempts < ATTEMPTS
     assert monitor.guard.faults == {}
     monitor.tick()
-    issue = monitor.tracker.get_issue(issue_id)
-    assert issue is not None
-    assert len(encode(issue.events[0])) <= MAX_EVENT_BYTES
-    cuts = issue.events[0]["cuts"]
+    kept = monitor.only_issue().events[0]
+    assert len(encode(kept)) <= MAX_EVENT_BYTES
     if name in CUTS:
-        assert any(CUTS[name] in cut for cut in cuts), cuts
+        assert any(CUTS[name] in cut for cut in kept["cuts"]), kept["cuts"]
+
+
+def test_a_str_that_hangs_is_left_alone(monitor: Monitor) -> None:
+    """The request goes on while it still runs; its class is not asked again."""
+    errors = [HangingStrError(), HangingStrError()]
+    for error in errors:
+        assert monitor.tracker.capture(caught(raising(error)), environ()) is not None
+    for error in errors:
+        error.go_on.set()
+    monitor.tick()
+    for kept in monitor.only_issue().events:
+        assert "the message takes too long to make" in kept["cuts"]
+        assert kept["message"] == ""
+
+
+def test_a_repr_is_never_asked(monitor: Monitor) -> None:
+    """Values are shown by their structure, so a slow or failing repr costs nothing."""
+    local = ReprIsNeverAsked()
+    monitor.tracker.capture(caught(with_local(local)), environ())
+    monitor.tick()
+    frame = monitor.only_issue().events[0]["exceptions"][0]["frames"][-1]
+    assert frame["locals"]["local"] == "ReprIsNeverAsked(asked=0)"
+    assert local.asked == 0
 
 
 def test_the_exception_is_the_same_afterwards(monitor: Monitor) -> None:

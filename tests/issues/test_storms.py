@@ -13,10 +13,13 @@ from inapp_monitor.config import load
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.issues.memory import BURST
 
 from .conftest import MakeMonitor, Monitor, SteppedClock, environ
 
 THREADS = 8
+#: For processes that must end, on a machine that has other things to do.
+PATIENCE_S = 600
 
 
 def fail(number: int) -> None:
@@ -55,7 +58,7 @@ def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
     tracemalloc.stop()
     issue = monitor.only_issue()
     assert issue.summary.count == 100_100
-    assert 11 <= len(issue.events) <= 21
+    assert BURST <= len(issue.events) <= 21
     assert kept < 2 * 2**20, kept
     assert peak < 8 * 2**20, peak
     status = monitor.database.status()
@@ -103,12 +106,12 @@ def _work(directory: Path, worker: int) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    for _ in range(100):
+    tracker.flush()
+    not_found.flush()
+    while tracker.status().unwritten or database.status().pending_changes:
+        database.write_pending()  # others may hold the lock for as long as the machine likes
         tracker.flush()
         not_found.flush()
-        database.write_pending()
-        if not tracker.status().unwritten and not database.status().pending_changes:
-            break
     os._exit(0)
 
 
@@ -121,7 +124,7 @@ def test_four_processes_of_four_threads(make_monitor: MakeMonitor) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(PATIENCE_S)
     assert [worker.exitcode for worker in workers] == [0] * 4
     issues = monitor.tracker.list_issues()
     assert sorted(issue.count for issue in issues) == [160] * 10 + [3_200]

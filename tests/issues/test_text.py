@@ -157,13 +157,34 @@ def test_json(monitor: Monitor) -> None:
     assert shown["events"][0]["type"] == "ZeroDivisionError"
 
 
-def test_wrong_input_is_one_line(monitor: Monitor) -> None:
-    """An unknown or missing id, an empty directory."""
+def test_a_directory_without_errors(monitor: Monitor) -> None:
+    """It is no mistake: nothing has failed yet."""
     monitor.settings.data_dir.mkdir()
     assert run(monitor) == (0, "no issues\n")
-    status, text = run(monitor, "show", "abc")
-    assert status == 2
-    assert "no issue 'abc'" in text
-    status, text = run(monitor, "resolve")
-    assert status == 2
-    assert "which issue?" in text
+
+
+@pytest.mark.parametrize("action", ["show", "resolve", "mute", "reopen", "delete"])
+def test_wrong_ids_are_one_line(monitor: Monitor, action: str) -> None:
+    """An unknown, an ambiguous and a missing id: exit status 2, and what is wrong with it."""
+    known = [str(monitor.tracker.capture_message("m", place=str(number))) for number in range(17)]
+    monitor.tick()
+    beginnings = [issue_id[:1] for issue_id in known]
+    twice = next(first for first in beginnings if beginnings.count(first) > 1)
+    number = beginnings.count(twice)
+    unknown = run(monitor, action, "nothing")
+    assert unknown == (2, f"inapp-monitor: no issue 'nothing' in {monitor.settings.data_dir}\n")
+    ambiguous = run(monitor, action, twice)
+    assert ambiguous == (2, f"inapp-monitor: {twice!r} is the beginning of {number} issues\n")
+    assert run(monitor, action) == (2, "inapp-monitor: which issue? give an ID, see the list\n")
+    assert len(monitor.tracker.list_issues()) == 17
+
+
+@pytest.mark.parametrize("arguments", [(), ("show", "abc"), ("delete", "abc")])
+def test_a_missing_directory_is_one_line(monitor: Monitor, arguments: tuple[str, ...]) -> None:
+    """Nothing there, or a file: exit status 2, and nothing is made."""
+    place = monitor.settings.data_dir
+    expected = (2, f"inapp-monitor: no directory {str(place)!r}\n")
+    assert run(monitor, *arguments) == expected
+    assert not place.exists()
+    place.write_text("a file")
+    assert run(monitor, *arguments) == expected
