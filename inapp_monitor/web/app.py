@@ -49,6 +49,8 @@ from inapp_monitor.web.routing import Route
 #: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
 AT_ONCE = 4
 WAIT_S = 5.0
+#: Seconds after which a token that could not be written is tried again.
+TOKEN_AGAIN_S = 10.0
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -94,8 +96,10 @@ class WebApp:
     ) -> None:
         self._backend = backend
         settings = backend.loaded.settings
-        token = login_token.obtain(settings, backend.guard)
-        self.gate = auth.Gate(settings, backend.clock, token.value, authorizer)
+        self._token = login_token.obtain(settings, backend.guard)
+        self._token_asked = backend.clock.perf()
+        self.gate = auth.Gate(settings, backend.clock, self._token.value, authorizer)
+        self.gate.use_token(self._token.value, self._token.earlier)
         self._routes = [*further, *collect_routes()]
         self._map = Map(
             [
@@ -111,6 +115,7 @@ class WebApp:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
+            self._settle_token(environ)
             request = MonitorRequest(environ)
             response = self._answer(request)
             return self._finish(response)(environ, start_response)
@@ -126,6 +131,19 @@ class WebApp:
             ]
             start_response("500 Internal Server Error", headers)
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
+
+    def _settle_token(self, environ: dict[str, Any]) -> None:
+        """Write a token that the disk refused, once it takes it, and tell people of a new one."""
+        backend, token = self._backend, self._token
+        now = backend.clock.perf()
+        if token.source == "memory" and now - self._token_asked >= TOKEN_AGAIN_S:
+            self._token_asked = now
+            self._token = token = login_token.obtain(backend.loaded.settings, backend.guard)
+            self.gate.use_token(token.value, token.earlier)
+        if token.newly_made:
+            self._token = token._replace(newly_made=False)
+            mount = backend.loaded.settings.mount if backend.live else ""
+            login_token.announce(token, login_token.root_url(environ, mount))
 
     def _answer(self, request: MonitorRequest) -> Response:
         problem = request.problem()
