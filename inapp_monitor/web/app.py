@@ -96,10 +96,14 @@ class WebApp:
     ) -> None:
         self._backend = backend
         settings = backend.loaded.settings
-        self._token = login_token.obtain(settings, backend.guard)
+        self._token = self._find_token() if authorizer is None else None
         self._token_asked = backend.clock.perf()
-        self.gate = auth.Gate(settings, backend.clock, self._token.value, authorizer)
-        self.gate.use_token(self._token.value, self._token.earlier)
+        if self._token is None:
+            secret, earlier = login_token.form_key(settings, may_write=backend.live), ""
+        else:
+            secret, earlier = self._token.value, self._token.earlier
+        self.gate = auth.Gate(settings, backend.clock, secret, authorizer)
+        self.gate.use_token(secret, earlier)
         self._routes = [*further, *collect_routes()]
         self._map = Map(
             [
@@ -132,13 +136,20 @@ class WebApp:
             start_response("500 Internal Server Error", headers)
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
+    def _find_token(self) -> login_token.LoginToken:
+        """The token; who only shows another process's directory writes nothing into it."""
+        backend = self._backend
+        return login_token.obtain(backend.loaded.settings, backend.guard, may_write=backend.live)
+
     def _settle_token(self, environ: dict[str, Any]) -> None:
         """Write a token that the disk refused, once it takes it, and tell people of a new one."""
         backend, token = self._backend, self._token
+        if token is None:
+            return
         now = backend.clock.perf()
         if token.source == "memory" and now - self._token_asked >= TOKEN_AGAIN_S:
             self._token_asked = now
-            self._token = token = login_token.obtain(backend.loaded.settings, backend.guard)
+            self._token = token = self._find_token()
             self.gate.use_token(token.value, token.earlier)
         if token.newly_made:
             self._token = token._replace(newly_made=False)

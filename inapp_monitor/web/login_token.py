@@ -1,5 +1,7 @@
 """The token that opens the dashboard: given as a setting, or made once and kept in a private file.
 
+Beside it the key that signs forms where an authorizer decides and no token opens anything.
+
 It must stay free of werkzeug: the monitor calls `obtain` and `announce` when it attaches, long
 before anybody visits the dashboard.
 """
@@ -22,6 +24,8 @@ from inapp_monitor.guard import Guard, logger
 
 #: Name of the file inside the data directory.
 FILE_NAME = "token"
+#: The file of the key for forms: made only where an authorizer decides.
+KEY_NAME = "form-key"
 _LEGAL = re.compile(r"[!-~]{8,512}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}", re.ASCII)
 #: The token that this process could not write, by directory: valid in it until it ends, and the
@@ -50,8 +54,10 @@ class LoginToken(NamedTuple):
     earlier: str = ""
 
 
-def obtain(settings: Settings, guard: Guard) -> LoginToken:
+def obtain(settings: Settings, guard: Guard, *, may_write: bool = True) -> LoginToken:
     """The token of this data directory; made, 0600, when there is none. Never raises.
+
+    Without `may_write` a missing one is made in memory only.
 
     *Threads and processes:* of several first starts at once one makes the file, all read it.
     """
@@ -62,6 +68,8 @@ def obtain(settings: Settings, guard: Guard) -> LoginToken:
     unsaved = _unsaved.get(directory, "")
     try:
         value = _read(path)
+        if value is None and not may_write:
+            return _in_memory(directory)
         if value is None:
             datadir.prepare(settings.data_dir)
             value, newly_made = _make(path, unsaved or secrets.token_urlsafe(32))
@@ -74,6 +82,24 @@ def obtain(settings: Settings, guard: Guard) -> LoginToken:
     guard.recovered("token file")
     earlier = _overtaken(directory, unsaved, value)
     return LoginToken(value, "file", value in _untold, path, earlier)
+
+
+def form_key(settings: Settings, *, may_write: bool) -> str:
+    """What signs the forms when an authorizer decides: the same in all workers. It opens nothing.
+
+    Where it cannot be written, a form counts only in the process that made the page.
+    """
+    if settings.token:
+        return settings.token
+    path, value = settings.data_dir / KEY_NAME, None
+    try:
+        value = _read(path)
+        if value is None and may_write:
+            datadir.prepare(settings.data_dir)
+            value, _ = _make(path, secrets.token_urlsafe(32))
+    except (OSError, ValueError):
+        pass  # a page and what it sends meet in one process more often than not
+    return value or secrets.token_urlsafe(32)
 
 
 def _in_memory(directory: str) -> LoginToken:
@@ -131,7 +157,7 @@ def root_url(environ: Mapping[str, Any], mount: str) -> str:
 
 
 def _read(path: Path) -> str | None:
-    """The token in a file that is ours alone, or None when there is no file."""
+    """The secret in a file that is ours alone, or None when there is no file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -139,9 +165,9 @@ def _read(path: Path) -> str | None:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise PermissionError(13, "token is no regular file", str(path))
+            raise PermissionError(13, f"{path.name} is no regular file", str(path))
         if status.st_mode & 0o077:
-            raise PermissionError(13, "token file is open to other users: chmod 600", str(path))
+            raise PermissionError(13, f"{path.name} is open to other users: chmod 600", str(path))
         text = os.read(descriptor, 1024).decode("ascii", "replace").strip()
     finally:
         os.close(descriptor)
@@ -151,8 +177,8 @@ def _read(path: Path) -> str | None:
 
 
 def _make(path: Path, value: str) -> tuple[str, bool]:
-    """Write a token; when another process was faster, its token. `link` cannot overwrite."""
-    draft = path.with_name(f".{FILE_NAME}-{os.getpid()}-{secrets.token_hex(4)}")
+    """Write a secret; when another process was faster, its own. `link` cannot overwrite."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         try:
