@@ -6,6 +6,7 @@ here, as a page that helps, and is noted with the guard.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -115,7 +116,7 @@ class WebApp:
             merge_slashes=False,
             redirect_defaults=False,
         )
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places: dict[int, threading.BoundedSemaphore] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -170,14 +171,16 @@ class WebApp:
             return refused
         if not request.environ.get("PATH_INFO"):
             return self._redirect(request, "/")
-        if not self._places.acquire(timeout=WAIT_S):
+        # By process: the parent's threads that hold places are not in a forked child.
+        places = self._places.setdefault(os.getpid(), threading.BoundedSemaphore(AT_ONCE))
+        if not places.acquire(timeout=WAIT_S):
             busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
             busy.headers["Retry-After"] = "2"
             return busy
         try:
             return self._dispatch(request)
         finally:
-            self._places.release()
+            places.release()
 
     def _admit(self, request: MonitorRequest) -> Response | None:
         """Let the request in (None), or answer it: a login, a login page, a refusal."""
