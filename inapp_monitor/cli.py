@@ -5,6 +5,7 @@ Exit status: 0 done, 2 wrong input (one line on stderr that names it).
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     except (OSError, SystemExit) as error:  # werkzeug exits when the port is taken
         raise OSError(f"cannot listen on {host}:{port}: {error}") from None
     address = f"http://{host}:{server.port}/"
-    announce(obtain(backend.loaded.settings, backend.guard), address)
+    announce(obtain(backend.loaded.settings, backend.guard, may_write=False), address)
     click.echo(f"serving {data_dir} at {address}")
     try:
         server.serve_forever()
@@ -84,7 +85,7 @@ def fetch(data_dir: Path, targets: tuple[str, ...], since: str, until: str, form
 
     from inapp_monitor.web.app import WebApp
 
-    app = WebApp(stored_backend(data_dir), authorizer=_anybody)
+    app = WebApp(stored_backend(data_dir, may_write=False), authorizer=_anybody)
     query = {"target": list(targets), "from": since, "until": until, "format": form}
     answer = Client(app).get("/render", query_string=query)
     if answer.status_code != 200:
@@ -138,8 +139,12 @@ def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
     return True
 
 
-def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
-    """What the dashboard needs to show a data directory that another process may be writing."""
+def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool = True) -> Backend:
+    """What the dashboard needs to show a data directory that another process may be writing.
+
+    Posted events and names of tagged series go into a `monitor.db` that is there and lets itself
+    be written, unless `may_write` is false; else they are kept in memory. No file is made.
+    """
     from inapp_monitor.database import Database
     from inapp_monitor.guard import Guard
     from inapp_monitor.issues import NotFoundTable, Tracker
@@ -151,7 +156,8 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
     loaded = configuration.load({"data_dir": data_dir, "token": token})
     guard = Guard()
     parts = (data_dir, loaded.settings, SYSTEM, guard)
-    store, database = Store(*parts, read_only=True), Database(*parts)
+    store = Store(*parts, read_only=True)
+    database = Database(*parts, read_only=not (may_write and _is_writable(data_dir)))
     names = RouteNames(data_dir)
     return Backend(
         loaded=loaded,
@@ -166,6 +172,13 @@ def stored_backend(data_dir: Path, token: str | None = None) -> Backend:
         live=False,
         facts=lambda: {"routes": {k: {"route": v} for k, v in names.load().items()}},
     )
+
+
+def _is_writable(data_dir: Path) -> bool:
+    """Whether there is a database, and SQLite could write it and its log beside it."""
+    from inapp_monitor.database import FILE_NAME
+
+    return os.access(data_dir, os.W_OK) and os.access(data_dir / FILE_NAME, os.R_OK | os.W_OK)
 
 
 for command in (*cli_store.COMMANDS, *cli_errors.COMMANDS):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)\s*", re.IGNORECASE | re.
 _SIZE_FACTORS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?\s*", re.ASCII)
 _DURATION_FACTORS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+#: What Kubernetes puts into every container for a service that is called inapp-monitor.
+_SERVICE_VARIABLE = re.compile(r"(SERVICE_)?(HOST|PORT)(_\w+)?", re.ASCII)
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -306,7 +308,9 @@ def load(
                 raise ConfigError(_unknown(name, table, source))
             values[name] = _parse(table[name], value, source)
             sources[name] = source
-    return Loaded(Settings(**values), sources)
+    settings = Settings(**values)
+    # Relative to where the app started: it may change its directory later.
+    return Loaded(replace(settings, data_dir=settings.data_dir.absolute()), sources)
 
 
 def rows(loaded: Loaded) -> list[Row]:
@@ -387,6 +391,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
         for name, value in environ.items()
         if name.startswith(ENVIRONMENT_PREFIX)
         and name != f"{ENVIRONMENT_PREFIX}CONFIG"  # names the file, see `load`
+        and not _SERVICE_VARIABLE.fullmatch(name, length)
     }
 
 

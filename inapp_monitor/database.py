@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inapp_monitor import datadir
+from inapp_monitor import datadir, late_imports
 from inapp_monitor.clock import Clock
 from inapp_monitor.guard import Guard, describe
 
@@ -484,6 +484,7 @@ class Database:
 
 
 def _load(raw: sqlite3.Connection) -> sqlite_utils.Database:
-    import sqlite_utils
+    with late_imports.loading():
+        import sqlite_utils
 
     return sqlite_utils.Database(raw, recursive_triggers=False, execute_plugins=False)

@@ -10,7 +10,9 @@ _GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong into ve
 
 
 def prepare(data_dir: Path) -> None:
-    """Make the directory (0700, with a `.gitignore` inside) unless it is there.
+    """Make the directory (0700) unless it is there, and a `.gitignore` inside where it is missing.
+
+    The mode of a directory that is there is left alone, see `exposure`.
 
     Raises:
         OSError: it cannot be made, is no directory, or other users may write into it.
@@ -18,14 +20,44 @@ def prepare(data_dir: Path) -> None:
     try:
         data_dir.mkdir(mode=0o700, parents=True)
     except FileExistsError:
-        mode = data_dir.stat().st_mode
-        if not stat.S_ISDIR(mode):
-            raise NotADirectoryError(20, "data_dir is not a directory", str(data_dir)) from None
-        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            raise PermissionError(13, "data_dir is writable for everybody", str(data_dir)) from None
-        return
-    descriptor = os.open(data_dir / ".gitignore", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        pass
+    found = data_dir.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(20, "data_dir is not a directory", str(data_dir))
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise PermissionError(13, "data_dir is writable for everybody", str(data_dir))
+    if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH:
+        try:
+            _ignore(data_dir)
+        except OSError:
+            pass  # a full disk: whoever asked will see it; the next call writes it
+
+
+def exposure(data_dir: Path) -> str:
+    """What other users can do with the directory, and the remedy; "" when it is private."""
     try:
-        os.write(descriptor, _GITIGNORE)
+        mode = stat.S_IMODE(data_dir.stat().st_mode)
+    except OSError:
+        return ""
+    if not mode & 0o077:
+        return ""
+    what = "change" if mode & 0o022 else "look into"
+    return f"other users can {what} the data directory (mode {mode:04o}): chmod 700 {data_dir}"
+
+
+def _ignore(data_dir: Path) -> None:
+    """Write `.gitignore`, or leave the one with contents; none at the top of a repository."""
+    path = data_dir / ".gitignore"
+    try:
+        if path.lstat().st_size:
+            return
+    except FileNotFoundError:
+        if (data_dir / ".git").exists():  # it would hide all of the project
+            return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        if os.write(descriptor, _GITIGNORE) != len(_GITIGNORE):
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)

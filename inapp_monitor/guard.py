@@ -1,7 +1,8 @@
 """The wall between our failures and the application: every call into us from outside ends here.
 
-A part that fails is logged once, counted, and after too many failures switched off for good; the
-status page lists it. Nothing here raises.
+A part that fails is logged once and counted, and the status page lists it until it works again. A
+part that asks `allows` before it runs is switched off for good after too many failures in a row
+that are not the operating system's: those pass. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 logger = logging.getLogger("inapp_monitor")
 
-#: Failures after which a part is switched off.
+#: Failures in a row after which a part is switched off.
 FAILURES_ALLOWED = 20
 
 
@@ -21,7 +22,7 @@ class Fault:
 
     Attributes:
         part: Name of the part, such as "flush" or "route capture".
-        count: Failures so far.
+        count: Failures since it last worked.
         first: Text of the first one: type, message and place.
         last: Text of the latest one.
         disabled: Whether the part is switched off.
@@ -58,6 +59,7 @@ class Guard:
     def __init__(self, failures_allowed: int = FAILURES_ALLOWED) -> None:
         self.faults: dict[str, Fault] = {}
         self._failures_allowed = failures_allowed
+        self._asking: set[str] = set()
 
     def failed(self, part: str, error: BaseException) -> None:
         """Note a failure of `part`; log the first one; switch the part off after too many."""
@@ -70,7 +72,8 @@ class Guard:
             if fault.count == 1:
                 fault.first = fault.last
                 logger.warning("inapp-monitor: %s failed, the app goes on: %s", part, fault.last)
-            if fault.count == self._failures_allowed:
+            passes = isinstance(error, OSError) or part not in self._asking
+            if fault.count >= self._failures_allowed and not passes and not fault.disabled:
                 fault.disabled = True
                 logger.error(
                     "inapp-monitor: %s failed %d times and is switched off: %s",
@@ -83,6 +86,7 @@ class Guard:
 
     def allows(self, part: str) -> bool:
         """False once `part` has been switched off."""
+        self._asking.add(part)
         fault = self.faults.get(part)
         return fault is None or not fault.disabled
 

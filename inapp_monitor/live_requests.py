@@ -24,6 +24,8 @@ MAX_ROWS = 20
 FORGOTTEN_AFTER_S = 6 * 3600.0
 #: Seconds until the files are tried again after a failure.
 RETRY_INTERVAL_S = 30.0
+#: Requests of one process that are kept as being answered; more, and somebody forgets to close.
+MAX_EXCHANGES = 2_000
 #: Seconds between two looks for dead workers.
 DEAD_INTERVAL_S = 2.0
 
@@ -47,12 +49,14 @@ class LiveRequests:
 
     Attributes:
         exchanges: Filled and emptied by the request path, in any thread.
+        forgotten: Requests let go because their body was never closed.
 
     *Threads:* the rest is for the ticking thread.
     """
 
     def __init__(self, data_dir: Path, clock: Clock) -> None:
         self.exchanges: set[Exchange] = set()
+        self.forgotten = 0
         self._workers = Workers(data_dir)
         self._clock = clock
         self._gauge_was_zero = True
@@ -72,9 +76,7 @@ class LiveRequests:
             OSError: the files cannot be written.
         """
         now = self._clock.perf()
-        for exchange in list(self.exchanges):
-            if now - exchange.start > FORGOTTEN_AFTER_S:
-                self.exchanges.discard(exchange)
+        self._forget_unclosed(now)
         if now < self._retry_at:
             return
         self._retry_at = now + RETRY_INTERVAL_S
@@ -83,6 +85,20 @@ class LiveRequests:
         while not self._workers.write({"pid": os.getpid(), "count": count, "live": rows}):
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
+
+    def drops(self) -> dict[str, int]:
+        """What was let go, by reason."""
+        return {"requests never closed": self.forgotten} if self.forgotten else {}
+
+    def _forget_unclosed(self, now: float) -> None:
+        """Let go of requests that nobody closes: the oldest beyond the bound, and very old ones."""
+        exchanges = sorted(self.exchanges, key=lambda exchange: exchange.start)
+        excess = len(exchanges) - MAX_EXCHANGES
+        for index, exchange in enumerate(exchanges):
+            if index >= excess and now - exchange.start <= FORGOTTEN_AFTER_S:
+                break
+            self.exchanges.discard(exchange)
+            self.forgotten += 1
 
     def take_dead(self) -> list[Killed]:
         """Requests whose worker died meanwhile; each is told by one worker.

@@ -22,12 +22,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor import config as configuration
-from inapp_monitor import integrations, middleware
+from inapp_monitor import integrations, late_imports, middleware
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock, thread_time
 from inapp_monitor.guard import Guard
 from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
+from inapp_monitor.points import Batch
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
@@ -155,10 +156,10 @@ class Monitor(Calls):
             self._load_parts()  # tell of a bad value now, not in a log later
 
     def _load_parts(self) -> Parts:
-        from inapp_monitor.parts import Parts
-
-        with self._parts_lock:
+        with late_imports.loading(), self._parts_lock:
             if self._parts is None:
+                from inapp_monitor.parts import Parts
+
                 parts = Parts(self.settings, self._clock, self.guard, self.recorder)
                 parts.tracker.before_send = self._before_send
                 parts.tracker.listeners.append(self._issue_changed)
@@ -355,6 +356,7 @@ class Monitor(Calls):
             ("login token", self._announce),
             ("error channels", self._listen),
             ("recorder", self._fold),
+            ("own numbers", self._add_own_numbers),
             ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
@@ -362,15 +364,21 @@ class Monitor(Calls):
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
         ):
-            if self.guard.allows(part):
-                try:
-                    work()
-                except Exception as error:  # noqa: BLE001  # ours
-                    self.guard.failed(part, error)
+            self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
             self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
             self._parts.own_numbers.cpu_ms += (thread_time() - cpu) * 1000.0
+
+    def _run(self, part: str, work: Callable[[], object]) -> None:
+        if self.guard.allows(part):
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  # ours
+                self.guard.failed(part, error)
+            else:
+                if part in self.guard.faults:
+                    self.guard.recovered(part)
 
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
@@ -382,7 +390,8 @@ class Monitor(Calls):
         """Tell the people at the terminal where the dashboard is, when its token is new."""
         if self._announced or self._server is None or self._authorizer is not None:
             return
-        from inapp_monitor.web import login_token
+        with late_imports.loading():
+            from inapp_monitor.web import login_token
 
         self._announced = True
         url = login_token.root_url(self._server, self.settings.mount)
@@ -391,7 +400,8 @@ class Monitor(Calls):
     def _listen(self) -> None:
         """Hear of log records, dying threads and uncaught exceptions; once in a process."""
         if not self._listening and self._pid:
-            from inapp_monitor.integrations import logging as error_channels
+            with late_imports.loading():
+                from inapp_monitor.integrations import logging as error_channels
 
             if self._unhook is not None:  # a parent's process listened, and we are its child
                 self._unhook()
@@ -408,16 +418,20 @@ class Monitor(Calls):
         self.database.write_pending()
 
     def _fold(self) -> None:
+        store = self.store  # before anything is taken: what is taken must reach it
         folded = self.recorder.fold()
         batch = self.recorder.take()
-        now = int(self._clock.wall())
-        batch.scalars.extend((self._parts or self._load_parts()).own_numbers.take(now))
-        batch.scalars.extend(self._live_requests.in_flight(now))
-        self.store.add(batch)
+        store.add(batch)
         signals = _loaded_signals()
         if signals is not None:
             signals.send_requests(self, folded, self.guard)
             signals.send_datapoints(self, batch.scalars, self.guard)
+
+    def _add_own_numbers(self) -> None:
+        now = int(self._clock.wall())
+        scalars = (self._parts or self._load_parts()).own_numbers.take(now)
+        scalars += self._live_requests.in_flight(now)
+        self.store.add(Batch(scalars, []))
 
     def _flush_not_found(self) -> None:
         hits = self.recorder.take_not_found()
@@ -439,6 +453,8 @@ class Monitor(Calls):
         """Show the others what this process is doing, and tell what killed one of them."""
         self._live_requests.report()
         self.guard.recovered("workers")
+        if not (self._parts or self._load_parts()).leadership.tick():
+            return  # another process tells
         for killed in self._live_requests.take_dead():
             self.tracker.capture_message(
                 killed.message, template=killed.template, kind="WorkerDied", route=killed.route
@@ -451,11 +467,17 @@ class Monitor(Calls):
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
-        self.tick()
+        if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
+            try:
+                self._work()
+            finally:
+                self._tick_lock.release()
         if self._unhook is not None:
             self._unhook()
             self._unhook = None
         self._live_requests.leave()
+        if self._parts is not None:
+            self._parts.leadership.resign()
         self.store.close()
         self.database.close()
         self._pid = 0
@@ -469,7 +491,8 @@ class Monitor(Calls):
             self._attach_if_needed()
             self._note_address(environ)
             if self._web is None:
-                self._web = self._build_web()
+                with late_imports.loading():
+                    self._web = self._build_web()
             mount = self.settings.mount
             inner = dict(environ)
             inner["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + mount
@@ -511,10 +534,11 @@ class Monitor(Calls):
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
+            "leader": parts.leadership.is_leader,
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
             "release": self.tracker.release,
-            "dropped": parts.own_numbers.drops(),
+            "dropped": parts.own_numbers.drops() | self._live_requests.drops(),
             "cost_us": round(parts.self_cost.us(), 2),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
@@ -539,11 +563,16 @@ def _loaded_signals() -> Any:
 @functools.cache
 def _watch_process() -> None:
     """Once a process: know of its forks and of its end."""
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=late_imports.before_fork,
+        after_in_parent=late_imports.after_fork_in_parent,
+        after_in_child=_after_fork,
+    )
     atexit.register(_at_exit)
 
 
 def _after_fork() -> None:
+    late_imports.after_fork_in_child()
     for monitor in list(_attached):
         monitor._forked()
 

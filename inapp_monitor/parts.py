@@ -16,6 +16,7 @@ from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
 from inapp_monitor.store import Store
+from inapp_monitor.store.leader import Leadership
 from inapp_monitor.store.retention import parse_retention
 
 
@@ -33,5 +34,6 @@ class Parts:
         self.database = Database(*common)
         self.tracker = Tracker(settings, clock, guard, self.database)
         self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
+        self.leadership = Leadership(settings.data_dir)
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
         self.self_cost = SelfCost(clock, recorder)

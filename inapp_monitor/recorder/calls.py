@@ -38,8 +38,8 @@ class Calls:
         """Count down: subtract `value` from a counter."""
         try:
             value = -value
-        except TypeError:
-            pass  # `record` says what is wrong with it
+        except Exception:  # noqa: BLE001, S110  # `record` says what is wrong with it
+            pass
         self._record(COUNTER, name, value)
 
     def gauge(self, name: str, value: float, rate: float = 1, delta: bool = False) -> None:  # noqa: ARG002

@@ -25,6 +25,8 @@ GAUGE_DELTA: Final = "gauge delta"
 TIMER: Final = "timer"
 SET: Final = "set"
 
+#: First nodes of the series that the kit records itself.
+RESERVED: Final = frozenset(("requests", "routes", "errors", "process", "host", "monitor"))
 #: Call sites of misuse that are remembered.
 MAX_MISUSES = 50
 #: Characters kept of what was wrong.
@@ -100,6 +102,8 @@ class Instruments:
     def _introduce(self, kind: str, name: object) -> None:
         self._first_use()
         path = check_path(name)
+        if path.partition(".")[0] in RESERVED:
+            raise ValueError(f"{path!r}: names that begin with {path.partition('.')[0]} are ours")
         if path not in self._kinds and len(self._kinds) >= self._max_series:
             self._refuse("too many series")
             raise ValueError(f"{path!r}: more than max_series={self._max_series} names")

@@ -6,6 +6,7 @@ here, as a page that helps, and is noted with the guard.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +50,8 @@ from inapp_monitor.web.routing import Route
 #: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
 AT_ONCE = 4
 WAIT_S = 5.0
+#: Seconds after which a token that could not be written is tried again.
+TOKEN_AGAIN_S = 10.0
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -94,8 +97,14 @@ class WebApp:
     ) -> None:
         self._backend = backend
         settings = backend.loaded.settings
-        token = login_token.obtain(settings, backend.guard)
-        self.gate = auth.Gate(settings, backend.clock, token.value, authorizer)
+        self._token = self._find_token() if authorizer is None else None
+        self._token_asked = backend.clock.perf()
+        if self._token is None:
+            secret, earlier = login_token.form_key(settings, may_write=backend.live), ""
+        else:
+            secret, earlier = self._token.value, self._token.earlier
+        self.gate = auth.Gate(settings, backend.clock, secret, authorizer)
+        self.gate.use_token(secret, earlier)
         self._routes = [*further, *collect_routes()]
         self._map = Map(
             [
@@ -107,10 +116,11 @@ class WebApp:
             merge_slashes=False,
             redirect_defaults=False,
         )
-        self._places = threading.BoundedSemaphore(AT_ONCE)
+        self._places: dict[int, threading.BoundedSemaphore] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
+            self._settle_token(environ)
             request = MonitorRequest(environ)
             response = self._answer(request)
             return self._finish(response)(environ, start_response)
@@ -127,6 +137,26 @@ class WebApp:
             start_response("500 Internal Server Error", headers)
             return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
+    def _find_token(self) -> login_token.LoginToken:
+        """The token; who only shows another process's directory writes nothing into it."""
+        backend = self._backend
+        return login_token.obtain(backend.loaded.settings, backend.guard, may_write=backend.live)
+
+    def _settle_token(self, environ: dict[str, Any]) -> None:
+        """Write a token that the disk refused, once it takes it, and tell people of a new one."""
+        backend, token = self._backend, self._token
+        if token is None:
+            return
+        now = backend.clock.perf()
+        if token.source == "memory" and now - self._token_asked >= TOKEN_AGAIN_S:
+            self._token_asked = now
+            self._token = token = self._find_token()
+            self.gate.use_token(token.value, token.earlier)
+        if token.newly_made:
+            self._token = token._replace(newly_made=False)
+            mount = backend.loaded.settings.mount if backend.live else ""
+            login_token.announce(token, login_token.root_url(environ, mount))
+
     def _answer(self, request: MonitorRequest) -> Response:
         problem = request.problem()
         if problem is not None:
@@ -141,14 +171,16 @@ class WebApp:
             return refused
         if not request.environ.get("PATH_INFO"):
             return self._redirect(request, "/")
-        if not self._places.acquire(timeout=WAIT_S):
+        # By process: the parent's threads that hold places are not in a forked child.
+        places = self._places.setdefault(os.getpid(), threading.BoundedSemaphore(AT_ONCE))
+        if not places.acquire(timeout=WAIT_S):
             busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
             busy.headers["Retry-After"] = "2"
             return busy
         try:
             return self._dispatch(request)
         finally:
-            self._places.release()
+            places.release()
 
     def _admit(self, request: MonitorRequest) -> Response | None:
         """Let the request in (None), or answer it: a login, a login page, a refusal."""

@@ -91,9 +91,14 @@ class Gate:
             raise ValueError("the dashboard's token must not be empty")
         self._settings = settings
         self._clock = clock
-        self._token = token.encode()
         self._authorizer = authorizer
         self._failures: dict[str, list[float]] = {}
+        self.use_token(token)
+
+    def use_token(self, token: str, earlier: str = "") -> None:
+        """Let this token in from now on, and an earlier one that people may still hold."""
+        self._token = token.encode()
+        self._earlier = earlier.encode()
         # Two apps on one host share its cookies whatever their port: each has a name of its own.
         self.cookie_name = f"inapp_monitor_{self._sign('cookie name')[:8]}"
 
@@ -128,7 +133,9 @@ class Gate:
 
     def is_token(self, given: str) -> bool:
         """Whether `given` is the token; the comparison takes the same time for all."""
-        return hmac.compare_digest(_bytes(given), self._token)
+        sent = _bytes(given)
+        is_earlier = hmac.compare_digest(sent, self._earlier) and bool(self._earlier)
+        return hmac.compare_digest(sent, self._token) or is_earlier
 
     def csrf_token(self, access: Access) -> str:
         """What a form of this session must carry."""

@@ -73,6 +73,7 @@ class Backend:
         facts: What only the running monitor knows, under the keys `routes` (slug to
             `{"route": template}`), `release`, `deploys`, `cost_us`; any may be missing.
         cache: Kept results of this backend's pages.
+        kept: What endpoints keep beside it, by process id.
     """
 
     loaded: Loaded
@@ -87,6 +88,7 @@ class Backend:
     live: bool = True
     facts: Callable[[], Mapping[str, Any]] = field(default=_no_facts)
     cache: Cache = field(init=False)
+    kept: dict[int, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cache = Cache(self.clock)

@@ -1,24 +1,22 @@
-"""What the Graphite endpoints keep beside a backend: events, tag names, places for renders."""
+"""What the Graphite endpoints keep beside a backend: events, tag names, places for renders.
+
+It belongs to a process: after a fork, places taken and locks held by threads of the parent would
+never be given back in the child.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from inapp_monitor.query import StoreSource
 from inapp_monitor.query.event_log import Events
 from inapp_monitor.query.tag_registry import TagRegistry
 
-if TYPE_CHECKING:
-    from inapp_monitor.guard import Guard
-
-_lock = threading.Lock()
-_kept: WeakKeyDictionary[Guard, Beside] = WeakKeyDictionary()
-
 
 class Beside:
-    """State of one backend.
+    """State of one backend in one process.
 
     Attributes:
         events: Posted events.
@@ -30,14 +28,14 @@ class Beside:
         self.events = Events(backend.database)
         self.tags = TagRegistry(backend.database)
         self.places = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
-        if isinstance(backend.source, StoreSource):
-            backend.source.use_names(self.tags.paths)
 
 
 def beside(backend: Any) -> Beside:
-    """The state that belongs to a backend, made at the first request."""
-    with _lock:
-        found = _kept.get(backend.guard)
-        if found is None:
-            found = _kept[backend.guard] = Beside(backend)
-        return found
+    """The state that belongs to a backend in this process, made at the first request."""
+    pid = os.getpid()
+    found: Beside | None = backend.kept.get(pid)
+    if found is None:
+        found = backend.kept.setdefault(pid, Beside(backend))  # one of two threads wins
+        if isinstance(backend.source, StoreSource):
+            backend.source.use_names(found.tags.paths)
+    return found

@@ -52,7 +52,12 @@ def _text(given: dict[str, Any], name: str, most: int) -> str:
         value = ""
     if not isinstance(value, str) or len(value) > most:
         raise QueryError(f"{name!r} must be a text of at most {most} characters")
-    return value
+    return _storable(value)
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which JSON can carry and no file."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _tags(given: Any) -> tuple[str, ...]:
@@ -62,7 +67,7 @@ def _tags(given: Any) -> tuple[str, ...]:
         given = given.split()
     if not isinstance(given, list) or not all(isinstance(tag, str) for tag in given):
         raise QueryError("'tags' must be an array or space-separated string")
-    tags = [part for tag in given for part in tag.split()]
+    tags = [part for tag in given for part in _storable(tag).split()]
     if len(tags) > _MAX_TAGS or sum(map(len, tags)) > 1_000:
         raise QueryError(f"'tags' must be at most {_MAX_TAGS} short words")
     return tuple(tags)

@@ -1,11 +1,14 @@
 """The token that opens the dashboard: given as a setting, or made once and kept in a private file.
 
+Beside it the key that signs forms where an authorizer decides and no token opens anything.
+
 It must stay free of werkzeug: the monitor calls `obtain` and `announce` when it attaches, long
 before anybody visits the dashboard.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -21,10 +24,16 @@ from inapp_monitor.guard import Guard, logger
 
 #: Name of the file inside the data directory.
 FILE_NAME = "token"
+#: The file of the key for forms: made only where an authorizer decides.
+KEY_NAME = "form-key"
 _LEGAL = re.compile(r"[!-~]{8,512}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}", re.ASCII)
-#: Tokens of processes that could write no file, by directory, so that asking twice gives the same.
+#: The token that this process could not write, by directory: valid in it until it ends, and the
+#: one that is written when the disk is back.
 _unsaved: dict[str, str] = {}
+#: Tokens that this process made and has told nobody of yet, and those it has told people of.
+_untold: set[str] = set()
+_told: set[str] = set()
 
 
 class LoginToken(NamedTuple):
@@ -33,44 +42,93 @@ class LoginToken(NamedTuple):
     Attributes:
         value: The secret, never empty.
         source: `setting`, `file` or `memory` (the directory could not be written).
-        newly_made: True for the one process that made it: that one tells people.
+        newly_made: True in the one process that made it, until it has told people.
         path: The file that holds it, or None.
+        earlier: What this process told people before another one wrote its own; or empty.
     """
 
     value: str
     source: str
     newly_made: bool
     path: Path | None
+    earlier: str = ""
 
 
-def obtain(settings: Settings, guard: Guard) -> LoginToken:
+def obtain(settings: Settings, guard: Guard, *, may_write: bool = True) -> LoginToken:
     """The token of this data directory; made, 0600, when there is none. Never raises.
+
+    Without `may_write` a missing one is made in memory only.
 
     *Threads and processes:* of several first starts at once one makes the file, all read it.
     """
     if settings.token:
         return LoginToken(settings.token, "setting", False, None)
+    directory = str(settings.data_dir)
     path = settings.data_dir / FILE_NAME
+    unsaved = _unsaved.get(directory, "")
     try:
-        found = _read(path)
-        if found is not None:
-            return LoginToken(found, "file", False, path)
-        datadir.prepare(settings.data_dir)
-        made, newly_made = _make(path)
-        return LoginToken(made, "file", newly_made, path)
+        value = _read(path)
+        if value is None and not may_write:
+            return _in_memory(directory)
+        if value is None:
+            datadir.prepare(settings.data_dir)
+            value, newly_made = _make(path, unsaved or secrets.token_urlsafe(32))
+            if newly_made and value not in _told:
+                _untold.add(value)
     except (OSError, ValueError) as error:
-        guard.failed("token file", error)
-        key = str(settings.data_dir)
-        newly_made = key not in _unsaved
-        return LoginToken(
-            _unsaved.setdefault(key, secrets.token_urlsafe(32)), "memory", newly_made, None
-        )
+        if "token file" not in guard.faults:  # it is tried again: told once
+            guard.failed("token file", error)
+        return _in_memory(directory)
+    guard.recovered("token file")
+    earlier = _overtaken(directory, unsaved, value)
+    return LoginToken(value, "file", value in _untold, path, earlier)
+
+
+def form_key(settings: Settings, *, may_write: bool) -> str:
+    """What signs the forms when an authorizer decides: the same in all workers. It opens nothing.
+
+    Where it cannot be written, a form counts only in the process that made the page.
+    """
+    if settings.token:
+        return settings.token
+    path, value = settings.data_dir / KEY_NAME, None
+    try:
+        value = _read(path)
+        if value is None and may_write:
+            datadir.prepare(settings.data_dir)
+            value, _ = _make(path, secrets.token_urlsafe(32))
+    except (OSError, ValueError):
+        pass  # a page and what it sends meet in one process more often than not
+    return value or secrets.token_urlsafe(32)
+
+
+def _in_memory(directory: str) -> LoginToken:
+    made = secrets.token_urlsafe(32)
+    value = _unsaved.setdefault(directory, made)
+    if value == made:
+        _untold.add(value)
+    return LoginToken(value, "memory", value in _untold, None)
+
+
+def _overtaken(directory: str, unsaved: str, written: str) -> str:
+    """What stays valid beside the file's token: another one that people were told of here."""
+    if unsaved in ("", written):
+        return ""
+    if unsaved in _told:
+        if written not in _told:
+            _untold.add(written)
+        return unsaved
+    _untold.discard(unsaved)
+    _unsaved.pop(directory, None)
+    return ""
 
 
 def announce(token: LoginToken, root_url: str) -> None:
     """Tell the people at the terminal, once, where the dashboard is; silent for a known token."""
-    if not token.newly_made:
+    if token.value not in _untold:
         return
+    _untold.discard(token.value)
+    _told.add(token.value)
     kept = f"; the token is kept in {token.path}" if token.path else ""
     message = f"inapp-monitor: open the dashboard at {root_url}?token={token.value}{kept}"
     logger.info("%s", message)
@@ -99,7 +157,7 @@ def root_url(environ: Mapping[str, Any], mount: str) -> str:
 
 
 def _read(path: Path) -> str | None:
-    """The token in a file that is ours alone, or None when there is no file."""
+    """The secret in a file that is ours alone, or None when there is no file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -107,9 +165,9 @@ def _read(path: Path) -> str | None:
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise PermissionError(13, "token is no regular file", str(path))
+            raise PermissionError(13, f"{path.name} is no regular file", str(path))
         if status.st_mode & 0o077:
-            raise PermissionError(13, "token file is open to other users: chmod 600", str(path))
+            raise PermissionError(13, f"{path.name} is open to other users: chmod 600", str(path))
         text = os.read(descriptor, 1024).decode("ascii", "replace").strip()
     finally:
         os.close(descriptor)
@@ -118,16 +176,17 @@ def _read(path: Path) -> str | None:
     return text
 
 
-def _make(path: Path) -> tuple[str, bool]:
-    """Write a new token; when another process was faster, its token. `link` cannot overwrite."""
-    value = secrets.token_urlsafe(32)
-    draft = path.with_name(f".{FILE_NAME}-{os.getpid()}-{secrets.token_hex(4)}")
+def _make(path: Path, value: str) -> tuple[str, bool]:
+    """Write a secret; when another process was faster, its own. `link` cannot overwrite."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, value.encode("ascii") + b"\n")
-    finally:
-        os.close(descriptor)
-    try:
+        try:
+            text = value.encode("ascii") + b"\n"
+            if os.write(descriptor, text) != len(text):  # a disk takes what still fits
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(draft))
+        finally:
+            os.close(descriptor)
         os.link(draft, path)
     except FileExistsError:
         return _read(path) or value, False

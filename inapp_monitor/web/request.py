@@ -15,6 +15,10 @@ MAX_BODY = 2**20
 MAX_PATH_LENGTH = 2_048
 
 
+#: The texts of an environ that hold bytes as latin-1 and may hold anything a client sends.
+_RAW = ("QUERY_STRING", "PATH_INFO", "SCRIPT_NAME")
+
+
 class MonitorRequest(Request):
     """One request below the mount.
 
@@ -28,7 +32,7 @@ class MonitorRequest(Request):
     max_form_parts = MAX_QUERY_FIELDS
 
     def __init__(self, environ: dict[str, Any]) -> None:
-        super().__init__(environ, populate_request=False)
+        super().__init__(_readable(environ), populate_request=False)
         self.access = Access(False)
         self.csrf = ""
 
@@ -73,3 +77,27 @@ class MonitorRequest(Request):
         if length is not None and length > MAX_BODY:
             return 413, f"the body is too long, at most {MAX_BODY} bytes are read"
         return None
+
+
+def _readable(environ: dict[str, Any]) -> dict[str, Any]:
+    """The environ such that werkzeug can read it, whatever bytes the client sent.
+
+    werkzeug raises for a query of raw bytes that are no UTF-8 and for texts that are no latin-1.
+    """
+    if all(str(environ.get(name, "")).isascii() for name in _RAW):
+        return environ
+    mended = dict(environ)
+    for name in _RAW:
+        raw = _bytes(str(environ.get(name, "")))
+        if name == "QUERY_STRING":  # as a browser would have sent it
+            mended[name] = "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in raw)
+        else:
+            mended[name] = raw.decode("latin-1")
+    return mended
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:  # a server that decodes in its own way
+        return text.encode("utf-8", "replace")

@@ -17,7 +17,8 @@ def settings_of(tmp_path: Path, text: str, **keywords: object) -> config.Setting
 def test_defaults_need_nothing() -> None:
     """Without any source every setting has its default."""
     loaded = config.load({}, None, {})
-    assert loaded.settings == config.Settings()
+    expected = config.Settings(data_dir=Path.cwd() / ".inapp_monitor")
+    assert loaded.settings == expected
     assert set(loaded.sources.values()) == {"default"}
 
 
@@ -124,3 +125,24 @@ def test_rows_hide_secrets() -> None:
     loaded = config.load({"token": "hunter2hunter2"}, None, {})
     assert "hunter2" not in repr(config.rows(loaded))
     assert {row.name for row in config.rows(loaded)} >= {"token", "data_dir", "mount"}
+
+
+def test_variables_of_a_service_with_our_name_are_not_settings() -> None:
+    """Kubernetes sets them in every container beside a service called inapp-monitor."""
+    environ = {
+        "INAPP_MONITOR_SERVICE_HOST": "10.0.0.7",
+        "INAPP_MONITOR_SERVICE_PORT": "8000",
+        "INAPP_MONITOR_PORT": "tcp://10.0.0.7:8000",
+        "INAPP_MONITOR_PORT_8000_TCP_ADDR": "10.0.0.7",
+    }
+    assert set(config.load({}, None, environ).sources.values()) == {"default"}
+
+
+def test_the_data_directory_stays_where_the_app_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon changes its directory to / after it was loaded."""
+    monkeypatch.chdir(tmp_path)
+    settings = config.load({"data_dir": "data"}, None, {}).settings
+    monkeypatch.chdir("/")
+    assert settings.data_dir == tmp_path / "data"

@@ -1,6 +1,8 @@
 """The data directory is private, ignored by git, and refused when others could write into it."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,62 @@ def test_it_is_made_private_with_a_gitignore(tmp_path: Path) -> None:
     assert (directory / ".gitignore").read_text().endswith("*\n")
 
 
-def test_an_existing_directory_is_left_as_it_is(tmp_path: Path) -> None:
-    """No file is written into it."""
+@pytest.mark.parametrize("there", [None, ""])
+def test_an_existing_directory_gets_a_gitignore(tmp_path: Path, there: str | None) -> None:
+    """Where it is missing, or a full disk left an empty one; the mode stays."""
+    tmp_path.chmod(0o750)
+    if there is not None:
+        (tmp_path / ".gitignore").write_text(there)
     datadir.prepare(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert (tmp_path / ".gitignore").read_text().endswith("*\n")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
+
+
+def test_what_people_wrote_into_gitignore_stays(tmp_path: Path) -> None:
+    """Also a link is not followed, and the top of a repository is not hidden from git."""
+    (tmp_path / ".gitignore").write_text("mine\n")
+    datadir.prepare(tmp_path)
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+    linked, repository = tmp_path / "linked", tmp_path / "repository"
+    linked.mkdir()
+    (linked / ".gitignore").symlink_to(tmp_path / "elsewhere")
+    datadir.prepare(linked)
+    assert not (tmp_path / "elsewhere").exists()
+    (repository / ".git").mkdir(parents=True)
+    datadir.prepare(repository)
+    assert not (repository / ".gitignore").exists()
+
+
+def test_a_full_disk_costs_only_the_gitignore(tmp_path: Path) -> None:
+    """It is written when the disk is back; the limit is the kernel's own."""
+    data_dir = tmp_path / "data"
+    script = f"""
+import pathlib, resource, signal
+from inapp_monitor import datadir
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+data_dir = pathlib.Path({str(data_dir)!r})
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+datadir.prepare(data_dir)
+assert (data_dir / ".gitignore").stat().st_size == 0
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+datadir.prepare(data_dir)
+assert (data_dir / ".gitignore").stat().st_size > 0
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o700, ""), (0o750, "look into"), (0o705, "look into"), (0o770, "change")]
+)
+def test_a_directory_that_others_may_enter_is_told(tmp_path: Path, mode: int, told: str) -> None:
+    """With what to do about it."""
+    tmp_path.chmod(mode)
+    text = datadir.exposure(tmp_path)
+    assert bool(text) == bool(told)
+    assert told in text
+    assert not text or f"chmod 700 {tmp_path}" in text
 
 
 def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None:

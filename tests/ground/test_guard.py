@@ -31,6 +31,7 @@ def test_the_first_failure_is_logged_and_later_ones_are_counted(
 def test_a_part_that_keeps_failing_is_switched_off_alone() -> None:
     """The other parts go on."""
     guard = Guard()
+    assert guard.allows("flush")
     for _ in range(FAILURES_ALLOWED):
         guard.failed("flush", ValueError())
     assert not guard.allows("flush")
@@ -47,3 +48,28 @@ def test_an_exception_that_cannot_be_printed_is_described() -> None:
         text = describe(error)
     assert text.startswith("HostileError (at ")
     assert "test_guard.py" in text
+
+
+def test_failures_that_pass_switch_nothing_off() -> None:
+    """Those of the operating system, and those before the part worked again."""
+    guard = Guard()
+    assert guard.allows("flush")
+    for _ in range(FAILURES_ALLOWED * 2):
+        guard.failed("flush", OSError(28, "No space left on device"))
+    assert guard.allows("flush")
+    for _ in range(FAILURES_ALLOWED * 2):
+        guard.recovered("flush")
+        guard.failed("flush", ValueError())
+    assert guard.allows("flush")
+
+
+def test_a_part_that_never_asks_is_never_called_switched_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log does not claim what nobody acts on."""
+    guard = Guard()
+    with caplog.at_level(logging.WARNING, "inapp_monitor"):
+        for _ in range(FAILURES_ALLOWED * 2):
+            guard.failed("request path", ValueError())
+    assert not guard.faults["request path"].disabled
+    assert "switched off" not in caplog.text

@@ -253,3 +253,85 @@ def test_a_handled_exception_carries_the_request(make: Make, visit: Visit) -> No
     detail = monitor.tracker.get_issue(issue.id)
     assert detail is not None
     assert "/checkout" in str(detail.events)
+
+
+def test_the_kit_s_own_names_are_refused_to_users(make: Make, visit: Visit) -> None:
+    """A counter called `requests.time` must not stand in the way of the distribution."""
+    monitor = make()
+    monitor.incr("requests.time")
+    monitor.gauge("requests.errors", 1000)
+    visit(monitor)
+    monitor.refresh()
+    kinds = {leaf.path: leaf.kind for leaf in monitor.store.leaves()}
+    assert kinds["requests.time"] == "distribution"
+    assert "requests.errors" not in kinds
+    facts: Any = monitor.facts()
+    assert sum(misuse["count"] for misuse in facts["misuses"]) == 2
+
+
+def test_nothing_is_taken_that_cannot_be_handed_on(
+    make: Make, visit: Visit, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the monitor's numbers about itself fail, the requests are stored all the same."""
+    monitor = make()
+    visit(monitor)
+
+    def broken(now: int) -> list[Any]:
+        raise RuntimeError("own numbers")
+
+    assert monitor._load_parts() is not None
+    monkeypatch.setattr(monitor._parts.own_numbers, "take", broken)  # type: ignore[union-attr]
+    monitor.refresh()
+    assert recorded(monitor, "requests.status.2xx") == 1
+    assert "own numbers" in monitor.guard.faults
+
+
+def test_a_part_that_works_again_is_no_fault_any_more(
+    make: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The status page shows what is wrong now."""
+    monitor = make()
+    with monkeypatch.context() as patch:
+
+        def full() -> None:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(monitor.store, "flush", full)
+        for _ in range(50):
+            monitor.tick()
+        assert "store" in monitor.guard.faults
+    monitor.tick()
+    assert "store" not in monitor.guard.faults
+
+
+def test_one_process_of_a_directory_leads_and_another_takes_over(
+    make: Make, visit: Visit, tmp_path: Path
+) -> None:
+    """What must be done once, such as telling of a killed worker, is done by the leader."""
+    script = """
+        import sys
+        from inapp_monitor import Monitor
+        monitor = Monitor(lambda e, s: [], data_dir=sys.argv[1], flush_interval_s=60)
+        monitor.incr("jobs")
+        monitor.refresh()
+        print(monitor.facts()["leader"], flush=True)
+        sys.stdin.read()
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    first = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "data")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert first.stdout is not None
+    assert first.stdout.readline() == "True\n"
+    monitor = make()
+    visit(monitor)
+    monitor.refresh()
+    assert monitor.facts()["leader"] is False
+    first.kill()
+    first.communicate()
+    monitor.refresh()
+    assert monitor.facts()["leader"] is True

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from sample_backend import TOKEN, sample_backend
+from werkzeug.test import Client
 
+from inapp_monitor import Monitor
 from inapp_monitor.web.app import WebApp
+from inapp_monitor.web.request import MonitorRequest
 
 TABLE = Path(__file__).parent.parent / "data" / "hostile" / "requests.jsonl"
 #: Groups that are about the recording side, not about the dashboard.
@@ -149,6 +153,47 @@ def test_a_hostile_request_is_harmless(row: Row, caller: Caller) -> None:
     assert caller.send("GET", "/status.json", authorized)[0] == 200
 
 
+@pytest.mark.parametrize(
+    "text", ["\xff\xfe", "caf\xe9", "\xc3\xa9", "\udcff", "\ud800x", "\u20ac"], ids=ascii
+)
+@pytest.mark.parametrize(
+    "where", ["/?from={}", "/render?target={}", "/?token={}", "/{}", "/login?next=/{}"]
+)
+def test_bytes_that_are_no_text_are_the_clients_fault(
+    where: str, text: str, tmp_path: Path
+) -> None:
+    """PEP 3333 hands them over as they came: no 500, nothing noted as a fault of ours."""
+    app = WebApp(sample_backend(tmp_path))
+    answers: list[int] = []
+    path, _, query = where.format(text).partition("?")
+    for headers in ({"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}, {"HTTP_ACCEPT": "text/html"}):
+        environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query, **headers}
+        setup_testing_defaults(environ)
+        body = app(environ, lambda status, *_: answers.append(int(status[:3])))
+        b"".join(body)
+    assert all(status < 500 for status in answers), answers
+    assert app._backend.guard.faults == {}
+
+
+def test_a_raw_byte_is_read_as_its_percent_code(tmp_path: Path) -> None:
+    """`curl` sends what is typed: UTF-8 without quoting."""
+    request = MonitorRequest({"QUERY_STRING": "q=caf\xc3\xa9&r=\xff"})
+    assert (request.args["q"], request.args["r"]) == ("caf\xe9", "%FF")
+
+
 def test_there_are_at_least_a_hundred_rows_in_all() -> None:
     """With those of the other tests of pages and access."""
     assert len(rows()) >= 70
+
+
+def test_half_a_character_in_an_event_costs_no_write(tmp_path: Path) -> None:
+    """JSON can name a lone surrogate, a file cannot hold it: it is replaced."""
+    monitor = Monitor(lambda environ, start: [], data_dir=tmp_path / "data", token=TOKEN)
+    client = Client(monitor)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = rb'{"what": "a\ud800", "tags": ["b\udfff"], "data": "\udc00"}'
+    assert client.post("/_metrics/events/", data=body, headers=headers).status_code == 200
+    events = client.get("/_metrics/events/get_data", headers=headers).json
+    monitor.close()
+    assert [(e["what"], e["tags"], e["data"]) for e in events] == [("a?", ["b?"], "?")]
+    assert monitor.guard.faults == {}

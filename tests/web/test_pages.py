@@ -381,3 +381,14 @@ def test_links_stay_below_the_mount(backend: Backend) -> None:
             value = attributes.get(key)
             if value and not value.startswith("#"):
                 assert value.startswith("/a/_metrics/"), (tag, value)
+
+
+def test_the_status_page_tells_of_a_directory_that_others_can_read(
+    client: Client, backend: Backend, authorized: dict[str, str]
+) -> None:
+    """Once, with the remedy; a private one is not mentioned."""
+    directory = backend.loaded.settings.data_dir
+    directory.mkdir(exist_ok=True)
+    for mode, times in ((0o700, 0), (0o755, 1)):
+        directory.chmod(mode)
+        assert client.get("/status", headers=authorized).text.count("chmod 700") == times

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any
@@ -141,9 +142,13 @@ def default_name(backend: Backend) -> str:
     return backend.loaded.settings.data_dir.absolute().parent.name or "app"
 
 
-@cache
 def environment() -> jinja2.Environment:
-    """The templates, compiled once a process."""
+    """The templates, compiled once a process: its cache has a lock, which a fork may copy taken."""
+    return _environment(os.getpid())
+
+
+@cache
+def _environment(pid: int) -> jinja2.Environment:  # noqa: ARG001
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("inapp_monitor.web", "templates"),
         autoescape=True,
