@@ -6,6 +6,7 @@ Exit status: 0 done, 2 wrong input (one line on stderr that names it).
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,18 +23,50 @@ if TYPE_CHECKING:
 
     from inapp_monitor.web.backend import Backend
 
+#: What a shell reports of a program that nobody listens to any more.
+_BROKEN_PIPE = 141
 DATA_DIR = click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+
+
+class OneLine(click.ClickException):
+    """Wrong input: one line on stderr, exit status 2."""
+
+    exit_code = 2
+
+    def show(self, file: Any = None) -> None:
+        """Print it."""
+        click.echo(f"inapp-monitor: {' '.join(self.message.split())}", err=True, file=file)
 
 
 class Group(click.Group):
     """Turns errors about the input into one line and exit status 2."""
 
+    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
+        """Read the arguments in front of the command's name."""
+        try:
+            return super().parse_args(context, arguments)
+        except click.UsageError as error:
+            raise _usage(error) from None
+
     def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
         try:
             return super().invoke(context)
+        except click.UsageError as error:
+            raise _usage(error) from None
+        except BrokenPipeError:  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered goes nowhere
+            context.exit(_BROKEN_PIPE)
         except (MonitorError, OSError) as error:
-            click.echo(f"inapp-monitor: {error}", err=True)
-            context.exit(2)
+            raise OneLine(str(error)) from None
+
+
+def _usage(error: click.UsageError) -> click.ClickException:
+    """The line for wrong arguments; no arguments at all stay a call for help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    path = error.ctx.command_path if error.ctx is not None else "inapp-monitor"
+    return OneLine(f"{error.format_message()} See {path} --help")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,12 +92,17 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     from inapp_monitor.web.login_token import announce, obtain
 
     backend = stored_backend(data_dir, token=token)
-    try:
-        app = WebApp(backend)
-        server = make_server(host, port, app, threaded=True, request_handler=quiet_handler())
-    except (OSError, SystemExit) as error:  # werkzeug exits when the port is taken
-        raise OSError(f"cannot listen on {host}:{port}: {error}") from None
-    address = f"http://{host}:{server.port}/"
+    with listen(host, port) as listener:
+        server = make_server(
+            host,
+            port,
+            WebApp(backend),
+            threaded=True,
+            request_handler=quiet_handler(),
+            fd=listener.fileno(),
+        )
+    named = f"[{host}]" if ":" in host else host
+    address = f"http://{named}:{server.port}/"
     announce(obtain(backend.loaded.settings, backend.guard, may_write=False), address)
     click.echo(f"serving {data_dir} at {address}")
     try:
@@ -91,14 +129,17 @@ def fetch(data_dir: Path, targets: tuple[str, ...], since: str, until: str, form
     if answer.status_code != 200:
         raise MonitorError(answer.get_data(as_text=True).strip())
     sys.stdout.buffer.write(answer.get_data())
+    sys.stdout.buffer.flush()
 
 
 @main.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 def info(file: Path) -> None:
     """Print the header of a Whisper FILE (.wsp)."""
     from inapp_monitor.store.whisper_format import read_header
 
+    if not file.is_file():  # a pipe would wait for a writer
+        raise MonitorError(f"{file} is no regular file")
     header = read_header(file.read_bytes())
     click.echo(f"aggregation method: {header.method.name.lower()}")
     click.echo(f"xFilesFactor: {header.x_files_factor:g}")
@@ -121,6 +162,24 @@ def settings(config_file: str | None, markdown: bool) -> None:
         return
     for row in configuration.rows(configuration.load({}, config_file)):
         click.echo(f"{row.name} = {row.value or '(none)'}  [{row.source}]\n    {row.doc}")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket: werkzeug's own explains a taken port in several lines.
+
+    Raises:
+        MonitorError: why not, in one line.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, UnicodeError) as error:
+        listener.close()
+        why = getattr(error, "strerror", None) or error
+        raise MonitorError(f"cannot listen on {host}:{port}: {why}") from None
+    return listener
 
 
 def quiet_handler() -> type[WSGIRequestHandler]:

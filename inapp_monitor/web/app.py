@@ -67,6 +67,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
 }
+_NOT_MEANT = "this action must come from a page of this dashboard; load it again"
 _NEXT = re.compile(r"/(?![/\\])[A-Za-z0-9_\-./?=&%+,:~*()]{0,2000}", re.ASCII)
 
 StartResponse = Callable[..., Any]
@@ -196,6 +197,8 @@ class WebApp:
             return self._log_in(request)
         if not request.access.allowed:
             return self._refuse(request, request.access)
+        if request.path == "/logout":
+            return self._log_out(request)
         request.csrf = self.gate.csrf_token(request.access)
         return None
 
@@ -223,6 +226,30 @@ class WebApp:
         if not access.allowed:
             return self._refuse(request, access, wanted)
         return self._with_session(request, self._redirect(request, wanted), access)
+
+    def _log_out(self, request: MonitorRequest) -> Response:
+        """Take the session's cookie away; a read-only dashboard can be left as well."""
+        if request.method != "POST":
+            response = self._failure(request, 405, "the logout form is sent with POST")
+            response.headers["Allow"] = "POST"
+            return response
+        if not self._is_meant(request):
+            return self._failure(request, 403, _NOT_MEANT)
+        response = self._redirect(request, "/login")
+        response.delete_cookie(
+            self.gate.cookie_name,
+            path=request.root or "/",
+            secure=request.is_secure_cookie,
+            httponly=True,
+            samesite="Strict",
+        )
+        return response
+
+    def _is_meant(self, request: MonitorRequest) -> bool:
+        """Whether an action comes from our own page or with the token."""
+        request.get_data(cache=True)  # before the form is parsed: the handler may want the body
+        csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
+        return self.gate.may_change(request.environ, request.access, csrf)
 
     def _refuse(self, request: MonitorRequest, access: auth.Access, wanted: str = "") -> Response:
         status = 429 if access.throttled else 401
@@ -256,11 +283,8 @@ class WebApp:
         if route.changes_state and request.method not in ("GET", "HEAD"):
             if self._backend.loaded.settings.read_only:
                 return self._failure(request, 403, "this dashboard is read-only")
-            request.get_data(cache=True)  # before the form is parsed: the handler may want the body
-            csrf = request.headers.get("X-CSRF-Token") or request.form.get("csrf", "")
-            if not self.gate.may_change(request.environ, request.access, csrf):
-                message = "this action must come from a page of this dashboard; load it again"
-                return self._failure(request, 403, message)
+            if not self._is_meant(request):
+                return self._failure(request, 403, _NOT_MEANT)
         return self._handle(request, route, dict(parameters))
 
     def _handle(

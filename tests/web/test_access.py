@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,38 @@ def test_a_forged_or_expired_cookie_is_refused(backend: Backend, stranger: Clien
         assert stranger.get("/", headers={"Cookie": f"{name}={forged}"}).status_code == 401
     backend.clock.wall = lambda: float(NOW + auth.SESSION_S + 1)
     assert stranger.get("/", headers={"Cookie": f"{name}={value}"}).status_code == 401
+
+
+@pytest.mark.parametrize("settings", [{}, {"read_only": True}], ids=str)
+def test_who_signed_in_by_cookie_can_log_out(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """The button's form clears the cookie, for the mount it was set for; then the door is shut."""
+    app = WebApp(sample_backend(tmp_path, **settings))
+    client = Client(app)
+    where = {"base_url": "https://shop.example/m/"}
+    session(client)
+    page = client.get("/status").text
+    form = re.search(r'action="(/logout)"><input type="hidden" name="csrf" value="([^"]+)">', page)
+    assert form is not None
+    answer = client.post(form[1], data={"csrf": form[2]})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert "Max-Age=0" in answer.headers["Set-Cookie"]
+    assert client.get("/status").status_code == 401
+    mounted = client.get("/", headers={"Authorization": f"Bearer {TOKEN}"}, **where)
+    assert "Log out" not in mounted.text
+    cookie = client.post("/logout", headers={"Authorization": f"Bearer {TOKEN}"}, **where)
+    for part in ("Path=/m", "HttpOnly", "SameSite=Strict", "Secure", "Max-Age=0"):
+        assert part in cookie.headers["Set-Cookie"]
+
+
+def test_another_site_cannot_log_anybody_out(stranger: Client) -> None:
+    """It takes the page's CSRF token and a POST; a stranger gets no further than anywhere."""
+    headers = {"Cookie": session(stranger)}
+    for csrf in ("", "x"):
+        answer = stranger.post("/logout", data={"csrf": csrf}, headers=headers)
+        assert answer.status_code == 403
+        assert "Set-Cookie" not in answer.headers
+    assert stranger.get("/logout", headers=headers).status_code == 405
+    assert stranger.post("/logout").status_code == 401
 
 
 def test_two_apps_on_one_host_have_cookies_of_their_own(tmp_path: Path) -> None:
