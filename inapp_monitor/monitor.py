@@ -252,7 +252,8 @@ class Monitor(Calls):
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""
-        error = error or sys.exception()
+        if error is None:
+            error = sys.exception()
         if error is None:
             return None
         try:
