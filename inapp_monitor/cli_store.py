@@ -117,7 +117,8 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     click.echo(f"files: at most {_size(report.taken)}")
     click.echo(f"series: {report.series}, {_size(report.series_bytes)} each at {report.retention}")
     click.echo(
-        f"distributions: {report.distributions}, {_size(report.distribution_bytes)} each at "
+        f"distributions: {report.distributions}, {_size(report.distribution_bytes[0])} each, "
+        f"the later ones down to {_size(report.distribution_bytes[1])}, at "
         f"{report.distribution_retention}"
     )
     click.echo(
