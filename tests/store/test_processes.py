@@ -1,4 +1,4 @@
-"""Several processes on one directory: no count is lost, whoever dies, and one of them leads."""
+"""Several processes on one directory: no count is lost, whoever dies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Method, Scalar
-from inapp_monitor.store.leader import Leadership
 from tests.store.conftest import START, Bench
 
 NAMES = [f"n{number}" for number in range(50)]
@@ -181,64 +180,6 @@ def test_a_stopped_holder_of_the_lock_stops_nobody(
     os.close(reader)
     bench.store.flush()
     assert bench.get("a", store=bench.open(read_only=True)) == {START: 2}
-
-
-def test_one_process_leads_until_it_dies(tmp_path: Path) -> None:
-    """Only one is the leader; after a SIGKILL another takes over at its next tick."""
-
-    def run(out: int) -> None:
-        leadership = Leadership(tmp_path)
-        os.write(out, b"1" if leadership.tick() else b"0")
-        signal.pause()
-
-    pid, reader = child(run)
-    assert os.read(reader, 1) == b"1"
-    mine = Leadership(tmp_path)
-    assert not mine.tick()
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(reader)
-    assert mine.tick()
-    assert mine.is_leader
-
-
-def test_a_child_of_the_leader_is_no_leader(tmp_path: Path) -> None:
-    """Leadership is not inherited, and a child that ticks does not take it away."""
-    mine = Leadership(tmp_path)
-    assert mine.tick()
-
-    def run(out: int) -> None:
-        os.write(out, b"1" if mine.is_leader or mine.tick() else b"0")
-
-    pid, reader = child(run)
-    assert os.read(reader, 1) == b"0"
-    os.waitpid(pid, 0)
-    os.close(reader)
-    assert mine.tick()
-
-
-def test_a_leader_whose_file_is_deleted_stands_again(tmp_path: Path) -> None:
-    """With the lock file gone, the old leader and a rival settle on one."""
-    mine = Leadership(tmp_path)
-    assert mine.tick()
-    (tmp_path / "leader").unlink()
-
-    def run(out: int) -> None:
-        os.write(out, b"1" if Leadership(tmp_path).tick() else b"0")
-        signal.pause()
-
-    pid, reader = child(run)
-    assert os.read(reader, 1) == b"1"
-    assert not mine.tick()
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os.close(reader)
-    assert mine.tick()
-
-
-def test_no_lock_no_leader(tmp_path: Path) -> None:
-    """Where the directory is missing nobody leads, and nothing is raised."""
-    assert not Leadership(tmp_path / "missing").tick()
 
 
 def test_a_row_in_the_middle_of_being_written_is_waited_for(
