@@ -7,12 +7,14 @@ The main command turns their errors into one line.
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import click
 
 from inapp_monitor import config
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.config import Settings
+from inapp_monitor.exceptions import StoreError
 from inapp_monitor.guard import Guard
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
@@ -24,6 +26,21 @@ _CONFIG = click.option("--config", "config_file", default=None, help="A TOML fil
 
 def _settings(data_dir: Path | None, config_file: str | None) -> Settings:
     return config.load({"data_dir": data_dir}, config_file).settings
+
+
+def _existing(data_dir: Path | None, config_file: str | None) -> Settings:
+    """The settings of a data directory that is there: nobody means to look at a missing one."""
+    settings = _settings(data_dir, config_file)
+    if not settings.data_dir.is_dir():
+        raise StoreError(f"data directory {str(settings.data_dir)!r} does not exist")
+    return settings
+
+
+def _check_target(directory: Path) -> None:
+    """Make a directory, or say at once that nothing can be written there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=directory):
+        pass
 
 
 @click.command()
@@ -70,7 +87,8 @@ def export(target: Path, data_dir: Path | None, config_file: str | None) -> None
     from inapp_monitor.store import Store
     from inapp_monitor.store.maintenance import export_whisper
 
-    settings = _settings(data_dir, config_file)
+    settings = _existing(data_dir, config_file)
+    _check_target(target)
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = export_whisper(store, target, SYSTEM.wall())
     _failures(report.failed)
@@ -92,7 +110,7 @@ def convert(dry_run: bool, data_dir: Path | None, config_file: str | None) -> No
     """Move series to the retention that the settings ask for now."""
     from inapp_monitor.store.maintenance import convert as run
 
-    settings = _settings(data_dir, config_file)
+    settings = _existing(data_dir, config_file)
     report = run(settings.data_dir, settings, SYSTEM.wall(), dry_run=dry_run)
     for path, old, new in report.converted:
         click.echo(f"{path}: {old} -> {new}")
@@ -110,14 +128,15 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     from inapp_monitor.store import Store
     from inapp_monitor.store.maintenance import plan as run
 
-    settings = _settings(data_dir, config_file)
+    settings = _existing(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = run(store, settings)
     click.echo(f"disk budget: {_size(report.disk_budget)}, {_size(report.store_budget)} for series")
     click.echo(f"files: at most {_size(report.taken)}")
     click.echo(f"series: {report.series}, {_size(report.series_bytes)} each at {report.retention}")
     click.echo(
-        f"distributions: {report.distributions}, {_size(report.distribution_bytes)} each at "
+        f"distributions: {report.distributions}, {_size(report.distribution_bytes[0])} each, "
+        f"the later ones down to {_size(report.distribution_bytes[1])}, at "
         f"{report.distribution_retention}"
     )
     click.echo(

@@ -212,7 +212,7 @@ class Settings:
 
     # -- store
     disk_budget: int = _setting(
-        256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=2**20
+        256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=32 * 2**20
     )
     buffer_size: int = _setting(
         16 * 2**20, parse_size, "Bytes of points kept while the disk refuses them.", at_least=2**16
@@ -353,10 +353,17 @@ def settings_markdown() -> str:
 def _limits(entry: Field[Any]) -> str:
     at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
     return "".join(
-        f", {words} {show(limit)}"
+        f", {words} {_show_limit(entry, limit)}"
         for words, limit in (("at least", at_least), ("at most", at_most))
         if limit is not None
     )
+
+
+def _show_limit(entry: Field[Any], limit: float) -> str:
+    """A limit as one would write it: sizes of whole megabytes as such."""
+    if entry.metadata["parse"] is parse_size and limit % 2**20 == 0:
+        return f"{int(limit) // 2**20}MB"
+    return show(limit)
 
 
 def show(value: object) -> str:
@@ -378,9 +385,9 @@ def _parse(entry: Field[Any], value: object, source: str) -> Any:
         raise ConfigError(f"{where} must be {error}, got {value!r}") from None
     at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
     if at_least is not None and parsed < at_least:
-        raise ConfigError(f"{where} must be at least {show(at_least)}, got {value!r}")
+        raise ConfigError(f"{where} must be at least {_show_limit(entry, at_least)}, got {value!r}")
     if at_most is not None and parsed > at_most:
-        raise ConfigError(f"{where} must be at most {show(at_most)}, got {value!r}")
+        raise ConfigError(f"{where} must be at most {_show_limit(entry, at_most)}, got {value!r}")
     return parsed
 
 

@@ -446,7 +446,8 @@ class Monitor(Calls):
     def _save_route_names(self) -> None:
         """Tell the other workers of new routes; where two slugs met, the first writer's stays."""
         table = self.recorder.routes
-        if len(table.slugs) != self._saved_routes:
+        deleted = self._saved_routes and not self._route_names.is_there()
+        if deleted or len(table.slugs) != self._saved_routes:
             self.recorder.adopt_routes(self._route_names.save_new(dict(table.slugs)))
             self._saved_routes = len(table.slugs)
 

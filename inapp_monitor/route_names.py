@@ -29,7 +29,7 @@ class RouteNames:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE_NAME
         self._known: dict[str, str] = {}
-        self._seen: tuple[int, int] = (0, 0)
+        self._seen: tuple[int, int, int] = (0, 0, 0)  # size, and what tells another file
 
     def load(self) -> dict[str, str]:
         """Slug to route, as all workers have written so far.
@@ -40,13 +40,18 @@ class RouteNames:
         try:
             status = self._path.stat()
         except FileNotFoundError:
+            self._known, self._seen = {}, (0, 0, 0)
             return {}
-        state = (status.st_mtime_ns, status.st_size)
+        state = (status.st_size, status.st_mtime_ns, status.st_ino)
         if state != self._seen:
             with self._path.open("rb") as file:
                 self._known = _parse(file.read(MAX_SIZE_BYTES))
             self._seen = state
         return dict(self._known)
+
+    def is_there(self) -> bool:
+        """Whether the file exists: somebody may have deleted it under us."""
+        return self._path.exists()
 
     def save_new(self, slugs: Mapping[str, str]) -> dict[str, str]:
         """Append what is not written yet, and return what all workers agree on.
@@ -56,7 +61,7 @@ class RouteNames:
         """
         known = self.load()
         lines = b"".join(_line(slug, route) for slug, route in slugs.items() if slug not in known)
-        if lines and self._seen[1] + len(lines) <= MAX_SIZE_BYTES:
+        if lines and self._seen[0] + len(lines) <= MAX_SIZE_BYTES:
             self._append(lines)
             known = self.load()
         return known

@@ -43,6 +43,7 @@ class Workers:
 
     def __init__(self, data_dir: Path) -> None:
         self._directory = data_dir
+        self._lock_path = data_dir / f"{FILE_NAME}.lock"
         self._file = -1
         self._locks: _Locks | None = None
         self._row = -1
@@ -123,13 +124,28 @@ class Workers:
         self._locks = None
         self._pid = 0
 
+    def _start_again(self) -> None:
+        """The files were deleted or replaced under us: the row is where nobody looks."""
+        if self._locks is not None:
+            if self._row >= 0:
+                if self._get(self._row) == json.loads(self._written or b"null"):
+                    self._put(self._row, b"")
+                self._locks.give_back(self._row)
+            self._locks.leave()
+        os.close(self._file)
+        self._forget()
+
     def _open(self) -> None:
         if self._pid == os.getpid():
-            return
+            if _same_file(self._file, self._directory / FILE_NAME) and (
+                self._locks is None or self._locks.are_of(self._lock_path)
+            ):
+                return
+            self._start_again()
         self.forked()
         datadir.prepare(self._directory)
         self._file = os.open(self._directory / FILE_NAME, _FLAGS, 0o600)
-        self._locks = _Locks.of(self._directory / f"{FILE_NAME}.lock")
+        self._locks = _Locks.of(self._lock_path)
         self._pid = os.getpid()
         for number in range(MAX_WORKERS):
             # A row that somebody left behind is for `take_dead` first, unless all others are taken.
@@ -179,6 +195,10 @@ class _Locks:
             locks = cls._of_process[key] = cls(path)
         locks._users += 1
         return locks
+
+    def are_of(self, path: Path) -> bool:
+        """Whether the lock file is still what one finds under a path."""
+        return _same_file(self._descriptor, path)
 
     def leave(self) -> None:
         """One user less; the last one closes the file, and with it goes whatever is locked."""

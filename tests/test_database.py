@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,8 @@ def clock() -> SteppedClock:
 
 @pytest.fixture
 def make(tmp_path: Path, clock: SteppedClock) -> MakeDatabase:
-    def make(budget: str = "64MB", read_only: bool = False) -> Database:
-        settings = load({"disk_budget": budget}, environ={}).settings
+    def make(budget: int = 64 * 2**20, read_only: bool = False) -> Database:
+        settings = replace(load(environ={}).settings, disk_budget=budget)
         database = Database(tmp_path / "data", settings, clock, Guard(), read_only=read_only)
         database.declare("things", SCHEMA)
         return database
@@ -214,7 +215,7 @@ def test_a_deleted_directory_is_made_again(make: MakeDatabase, tmp_path: Path) -
 
 def test_the_file_has_a_hard_cap_and_parts_make_room(make: MakeDatabase) -> None:
     """At its cap the file grows no more; the parts are asked to delete."""
-    database = make(budget="2MB")
+    database = make(budget=2 * 2**20)
 
     def make_room(connection: Connection) -> None:
         connection.execute(

@@ -85,6 +85,7 @@ class Buffer:
 
     def adopt(self, catalog: Catalog) -> None:
         """Take over where the catalog has put each series; waiting points move along."""
+        self._give_up_other_kinds(catalog)
         for path, series in list(self.series.items()):
             target = catalog.series.get(path)
             if target is series or (target is None and series.group.file is None):
@@ -116,6 +117,15 @@ class Buffer:
         used = {id(series.group) for series in self.series.values()}
         self._newcomers = {r: g for r, g in self._newcomers.items() if id(g) in used}
         self.version += 1
+
+    def _give_up_other_kinds(self, catalog: Catalog) -> None:
+        """What another process has stored as the other kind meanwhile was first."""
+        for path in catalog.distributions.keys() & self.series.keys():
+            if path not in catalog.series:
+                self.drops["other_kind"] += _remove(self.series.pop(path))
+        for path in catalog.series.keys() & self.distributions.keys():
+            if path not in catalog.distributions:
+                self.drops["other_kind"] += len(self.distributions.pop(path).unwritten())
 
     def refuse(self, path: str, reason: str, now: float) -> None:
         """Give a newcomer up, and its points with it."""
@@ -195,6 +205,9 @@ class Buffer:
             return
         distribution = self.distributions.get(path)
         if distribution is None:
+            if path in self.series:
+                self.drops["other_kind"] += 1
+                return
             if self._is_refused(path, now):
                 return
             distribution = DistributionFile(path, self._distribution_retention, None, None)
@@ -211,7 +224,10 @@ class Buffer:
             self._cells += distribution.weigh(histogram)
 
     def _meet(self, path: str, method: Method, now: float) -> Series | None:
-        """A series that was not known: it becomes a newcomer."""
+        """A series that was not known becomes a newcomer, unless a distribution has its name."""
+        if path in self.distributions:
+            self.drops["other_kind"] += 1
+            return None
         if self._is_refused(path, now):
             return None
         method, x_files_factor = self._schemas.rollup_for(path, method)
@@ -308,5 +324,6 @@ def _remove(series: Series) -> int:
             cells.pop(series.column + 1, None) if series.paired else None
             if not cells:
                 del deltas[timestamp]
-    group.entries.pop(series.column, None)
+    if group.file is None:
+        group.entries.pop(series.column, None)
     return lost

@@ -6,6 +6,11 @@ then readers compute it on the fly. `marks` remember up to where each archive ha
 and since a rollup is computed from what is stored, doing it twice (after a crash, or by two
 processes) changes nothing. Where the finer rows are gone, a late point merges into the coarser row.
 
+A clock that was set back meets rows of the time that it has been through already. Where the slot
+of an interval holds such a newer row, a delta goes into the next coarser archive, and coarser
+intervals that would need that slot take their deltas directly. The mark of the finest archive
+remembers until when there may be such rows.
+
 The same plan serves the writer, which stores the rows, and readers, which lay them over what is
 stored: what is still buffered looks as if it had been written.
 """
@@ -37,6 +42,9 @@ class Rings(Protocol[Row, Delta_contra]):
     def times(self, archive: int) -> Sequence[int]:
         """The times that all stored rows of an archive claim, in any order."""
 
+    def newer(self, archive: int, timestamp: int, now: int) -> bool:
+        """Whether the slot of an interval holds a row of the future: the clock was set back."""
+
     def merged(self, row: Row | None, delta: Delta_contra) -> Row:
         """A new row."""
 
@@ -54,10 +62,21 @@ class Plan(Generic[Row, Delta]):
         rows: New rows by (archive, start of the interval), in the order to write them.
         base: Where the delta of a time went: its time to (archive, start).
         too_old: Times that no archive holds any more.
-        marks: Per archive, up to where it is rolled up; the finest has none (0).
+        marks: Per archive, up to where it is rolled up; for the finest, until when there may be
+            rows of the future.
     """
 
-    __slots__ = ("_changed", "_now", "_rings", "base", "marks", "rows", "too_old")
+    __slots__ = (
+        "_behind",
+        "_blocked",
+        "_changed",
+        "_now",
+        "_rings",
+        "base",
+        "marks",
+        "rows",
+        "too_old",
+    )
 
     def __init__(
         self,
@@ -82,6 +101,12 @@ class Plan(Generic[Row, Delta]):
         self._rings = rings
         self._now = max(now, 0)  # before 1970 there is nothing to be late for
         archives = rings.retention.archives
+        if len(archives) > 1 and self.marks[1] > archives[1].floor(self._now):
+            ahead = self.marks[1] + archives[1].step + archives[0].step
+            self.marks[0] = max(self.marks[0], ahead)
+        # One archive alone has no marks that could tell.
+        self._behind = self._now < self.marks[0] or len(archives) == 1
+        self._blocked: dict[tuple[int, int], bool] = {}
         self._changed: list[set[int]] = [set() for _ in archives]
         for archive, timestamp in again:
             self._changed[archive].add(timestamp)
@@ -97,7 +122,7 @@ class Plan(Generic[Row, Delta]):
 
     def current(self, archive: int, timestamp: int) -> Row | None:
         """The row of an interval, also of one that is not closed yet."""
-        if archive == 0 or timestamp < self.marks[archive]:
+        if archive == 0 or timestamp < self.marks[archive] or self._is_blocked(archive, timestamp):
             return self.row(archive, timestamp)
         archives = self._rings.retention.archives
         step, finer = archives[archive].step, archives[archive - 1].step
@@ -115,17 +140,40 @@ class Plan(Generic[Row, Delta]):
         retention = self._rings.retention
         for timestamp in sorted(deltas):
             number = retention.archive_for(timestamp, self._now)
-            if number is None:
-                self.too_old.append(timestamp)
-            else:
+            while number is not None:
                 start = retention.archives[number].floor(timestamp)
-                self.base[timestamp] = number, start
+                if not self._is_newer(number, start):
+                    self.base[timestamp] = number, start
+                    break
+                number = number + 1 if number + 1 < len(retention.archives) else None
+            else:
+                self.too_old.append(timestamp)
+
+    def _is_newer(self, number: int, start: int) -> bool:
+        return self._behind and self._rings.newer(number, start, self._now)
+
+    def _is_blocked(self, number: int, start: int) -> bool:
+        """Whether newer rows have the slots that an interval would be rolled up from."""
+        if not self._behind or not number:
+            return False
+        known = self._blocked.get((number, start))
+        if known is None:
+            fine = self._rings.retention.archives[number - 1]
+            end = start + self._rings.retention.archives[number].step
+            if end - start <= _FEW_ROWS * fine.step:
+                starts = range(max(start, fine.oldest(self._now)), end, fine.step)
+                known = any(self._is_newer(number - 1, at) for at in starts)
+            else:
+                held = (at - fine.retention for at in self._rings.times(number - 1))
+                known = any(start <= at < end and self._is_newer(number - 1, at) for at in held)
+            self._blocked[number, start] = known
+        return known
 
     def _merge(self, number: int, deltas: Mapping[int, Delta], rolled: set[int]) -> None:
         """Add deltas to the rows of one archive, where no rollup brings them in.
 
-        These are the deltas that belong here, and late ones of intervals that the finer archive
-        holds only in part.
+        These are the deltas that belong here, and those of intervals that the finer archive holds
+        only in part: late ones, and those that newer rows block.
         """
         archives = self._rings.retention.archives
         held = archives[number - 1].oldest(self._now) if number else 0
@@ -134,7 +182,9 @@ class Plan(Generic[Row, Delta]):
                 continue
             if archive < number:
                 start = archives[number].floor(timestamp)
-                if start >= held or start in rolled:
+                if start in rolled or self._is_newer(number, start):
+                    continue
+                if start >= held and not self._is_blocked(number, start):
                     continue
             self.rows[number, start] = self._rings.merged(
                 self.row(number, start), deltas[timestamp]
@@ -154,6 +204,8 @@ class Plan(Generic[Row, Delta]):
                 due.add(start)
         rolled = set()
         for start in sorted(due):
+            if self._is_blocked(number, start) or self._is_newer(number, start):
+                continue
             row = self._rings.rolled_up(
                 [self.row(number - 1, at) for at in range(start, start + coarse.step, fine.step)]
             )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from inapp_monitor.exceptions import BudgetError, FormatError
-from inapp_monitor.store import bulk, distribution_format, files, group_format
+from inapp_monitor.store import allotment, bulk, distribution_format, files, group_format
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
@@ -25,6 +25,10 @@ LOCK_NAME = "lock"
 _NAME = re.compile(r"(group|dist)-(\d{6,})", re.ASCII)
 #: Width of the first, second... group of a retention, unless more columns are wanted at once.
 _GROWTH = (62, 126, 254)
+#: Groups are not narrower than this unless the budget asks for it.
+_SMALL = 30
+#: Columns that nobody has asked for yet take at most this part of what is free.
+_PART = 8
 #: Seconds between two searches for idle columns.
 _LOOK_AGAIN_S = 60
 #: Called with (path of the file, what is wrong) when a file has been moved aside.
@@ -125,15 +129,17 @@ class Catalog:
         result: list[Series] = []
         waiting = [s for s in newcomers if again or s.path not in self.series]
         retention = newcomers[0].group.retention if newcomers else None
-        while waiting and retention is not None:
-            place = self._place(retention, waiting, now)
-            if place is None:
-                break
-            group, added = place
-            group.store_entries(added)
-            for entry in added:
-                self.series[entry.path] = Series(entry, group)
-            waiting = waiting[len(added) :]
+        for own in (True, False):  # the kit's totals first, whatever the order
+            some = [s for s in waiting if allotment.is_own(s.path) is own]
+            while some and retention is not None:
+                place = self._place(retention, some, now)
+                if place is None:
+                    break
+                group, added = place
+                group.store_entries(added)
+                for entry in added:
+                    self.series[entry.path] = Series(entry, group)
+                some = some[len(added) :]
         for newcomer in newcomers:
             known = self.series.get(newcomer.path)
             if known is not None:
@@ -147,15 +153,26 @@ class Catalog:
             BudgetError: no room.
             OSError: the disk refused.
         """
-        geometry = distribution_format.DistributionGeometry.of(retention)
-        while self.ceiling + geometry.size > self.budget and self._drop_idle_distribution(now):
-            pass
-        if self.ceiling + geometry.size > self.budget:
+        geometry = self._geometry_for(path, retention)
+        while geometry is None and self._drop_idle_distribution(now):
+            geometry = self._geometry_for(path, retention)
+        if geometry is None:
             raise BudgetError(f"no room for distribution {path!r} in {self.budget} bytes")
         name = self._new_name("dist")
         header = distribution_format.pack_header(geometry, path, now)
         self._create(name, geometry.size, header, retention, now)
         return self._add_distribution(name, path, geometry, now)
+
+    def _geometry_for(
+        self, path: str, retention: Retention
+    ) -> distribution_format.DistributionGeometry | None:
+        own = allotment.is_own(path)
+        return allotment.geometry_for(retention, self._room(own=own), own=own)
+
+    def _room(self, *, own: bool) -> int:
+        """Bytes that new files may take; the last ones are for the kit's own series."""
+        kept = 0 if own else allotment.reserve(self.budget)
+        return self.budget - self.ceiling - kept
 
     def _place(
         self, retention: Retention, waiting: list[Series], now: int
@@ -166,7 +183,7 @@ class Catalog:
                 entries = _fit(group, waiting, now)
                 if entries:
                     return group, entries
-        made = self._create_group(retention, sum(s.entry.columns for s in waiting), now)
+        made = self._create_group(retention, waiting, now)
         if made is None:
             made = self._free_idle(retention, waiting, now)
         entries = [] if made is None else _fit(made, waiting, now)
@@ -175,8 +192,8 @@ class Catalog:
     def _free_idle(self, retention: Retention, waiting: list[Series], now: int) -> Group | None:
         """Take columns from series that were written longest ago, when the budget is used up.
 
-        Never one written within its finest retention. Looking for them reads whole files, so it
-        happens at most once in a while.
+        Never one of the kit's, or one written within its finest retention. Looking for them reads
+        whole files, so it happens at most once in a while.
         """
         if 0 <= now - self._looked_for_idle < _LOOK_AGAIN_S:
             return None
@@ -188,7 +205,7 @@ class Catalog:
             latest = bulk.last_written(group)
             limit = now - retention.archives[0].retention
             idle = [e for e in group.entries.values() if latest[e.column] < limit]
-            idle = [e for e in idle if e.created < limit]
+            idle = [e for e in idle if e.created < limit and not allotment.is_own(e.path)]
             idle.sort(key=lambda entry: latest[entry.column])
             if idle:
                 self.free(group, idle[:wanted])
@@ -209,7 +226,7 @@ class Catalog:
         """Remove the file of a distribution without a value in its finest retention, if any."""
         idle = []
         for name, rings in self.all_rings():
-            if isinstance(rings, DistributionFile):
+            if isinstance(rings, DistributionFile) and not allotment.is_own(rings.path):
                 latest = max(rings.times(0), default=0)
                 if max(latest, rings.created) < now - rings.retention.archives[0].retention:
                     idle.append((latest, name))
@@ -221,12 +238,22 @@ class Catalog:
         self.reused += 1
         return True
 
-    def _create_group(self, retention: Retention, wanted: int, now: int) -> Group | None:
+    def _create_group(self, retention: Retention, waiting: list[Series], now: int) -> Group | None:
         """A new group file, narrower when the budget asks for it; None when there is no room."""
+        wanted = sum(series.entry.columns for series in waiting)
         siblings = sum(group.retention == retention for group in self.groups.values())
         usual = _GROWTH[min(siblings, len(_GROWTH) - 1)]
-        widths = [w for w in group_format.WIDTHS if w <= max(usual, _ceil_width(wanted))]
-        room = self.budget - self.ceiling
+        room = self._room(own=False)
+        most = _width_for(wanted)
+        widths = [
+            width
+            for width in group_format.WIDTHS
+            if width <= most
+            or (width <= usual and Geometry.of(width, retention).size <= room // _PART)
+        ]
+        if allotment.is_own(waiting[0].path) and Geometry.of(widths[0], retention).size > room:
+            room = self._room(own=True)
+            widths = [w for w in widths if w <= _ceil_width(wanted)]
         for width in reversed(widths):
             geometry = Geometry.of(width, retention)
             if geometry.size <= room:
@@ -365,6 +392,12 @@ class Catalog:
         result: list[tuple[str, Group | DistributionFile]] = list(self.groups.items())
         result += [(by_path[path], d) for path, d in self.distributions.items()]
         return result
+
+
+def _width_for(wanted: int) -> int:
+    """The widest group of which some series would use three quarters, but not a tiny one."""
+    used = [w for w in group_format.WIDTHS if 3 * w <= 4 * wanted]
+    return max(_SMALL, *used) if used else _SMALL
 
 
 def _ceil_width(wanted: int) -> int:

@@ -29,9 +29,10 @@ from inapp_monitor.store.retention import Archive, Retention
 
 MAGIC: Final = b"IAMDIST\n"
 DATA_OFFSET: Final = 2 * PAGE
-#: Slots a page, finest archive first, the last for all further ones. Few values in a short interval
-#: need room for gaps, many in a long one for large counts; the default archives fill two megabytes.
-SLOTS_PER_PAGE: Final = (10, 18, 17, 16)
+#: Slots a page by grade, finest archive first, the last for all further ones. Few values in a short
+#: interval need room for gaps, many in a long one for large counts. The default archives fill two
+#: megabytes at grade 0, one at grade 1, a half at grade 2, where buckets are coarser.
+GRADES: Final = ((10, 18, 17, 16), (20, 36, 34, 32), (40, 64, 64, 64))
 _NAME_OFFSET = 1024
 _NAME = struct.Struct("<IIQ")  # crc32, length, created
 _SLOT = struct.Struct("<IBBHQddd")  # crc32, shift, flags, first bucket, time, total, min, max
@@ -48,23 +49,26 @@ class DistributionGeometry:
         per_page: Slots a page, by archive.
         offsets: Where each archive starts.
         size: Bytes of the whole file, for ever.
+        grade: How small its slots are: index into `GRADES`.
     """
 
     retention: Retention
     per_page: tuple[int, ...]
     offsets: tuple[int, ...]
     size: int
+    grade: int = 0
 
     @classmethod
-    def of(cls, retention: Retention) -> DistributionGeometry:
+    def of(cls, retention: Retention, grade: int = 0) -> DistributionGeometry:
         """The layout for a retention."""
+        densities = GRADES[grade]
         offset, offsets, per_page = DATA_OFFSET, [], []
         for number, archive in enumerate(retention.archives):
-            slots = SLOTS_PER_PAGE[min(number, len(SLOTS_PER_PAGE) - 1)]
+            slots = densities[min(number, len(densities) - 1)]
             per_page.append(slots)
             offsets.append(offset)
             offset += -(-archive.points // slots) * PAGE
-        return cls(retention, tuple(per_page), tuple(offsets), offset)
+        return cls(retention, tuple(per_page), tuple(offsets), offset, grade)
 
     def slot_size(self, archive: int) -> int:
         """Bytes of one slot."""
@@ -87,7 +91,7 @@ def pack_header(geometry: DistributionGeometry, path: str, created: int) -> byte
         (archive.step, archive.points, offset)
         for archive, offset in zip(geometry.retention.archives, geometry.offsets, strict=True)
     ]
-    head = pack_header_of(MAGIC, 0, rings, geometry.size)
+    head = pack_header_of(MAGIC, geometry.grade, rings, geometry.size)
     named = _NAME.pack(0, len(name), created)[4:] + name
     named = _U32.pack(zlib.crc32(named)) + named
     return (head.ljust(_NAME_OFFSET, b"\0") + named).ljust(PAGE, b"\0")
@@ -99,9 +103,11 @@ def unpack_header(data: bytes) -> tuple[DistributionGeometry, str, int]:
     Raises:
         FormatError: not a distribution file, one of a later version, or a damaged one.
     """
-    rings, _, size = unpack_rings(data, MAGIC, "distribution")
+    rings, grade, size = unpack_rings(data, MAGIC, "distribution")
+    if grade >= len(GRADES):
+        raise FormatError(f"distribution file: grade {grade} is not known")
     retention = Retention(tuple(Archive(step, points) for step, points, _ in rings))
-    geometry = DistributionGeometry.of(retention)
+    geometry = DistributionGeometry.of(retention, grade)
     if geometry.offsets != tuple(ring[2] for ring in rings) or geometry.size != size:
         raise FormatError("distribution file: header does not fit its own numbers")
     crc, length, created = _NAME.unpack_from(data, _NAME_OFFSET)

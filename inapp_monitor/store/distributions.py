@@ -51,6 +51,15 @@ class DistributionFile(RingFile[Histogram, Histogram]):
             (distribution_format.unpack_slot(data, timestamp), True) if claimed else (None, False)
         )
 
+    def stored_time(self, archive: int, timestamp: int) -> int:
+        if self.file is None:
+            return 0
+        size = self.geometry.slot_size(archive)
+        data = self.file.read(size, self.geometry.slot_offset(archive, timestamp))
+        if len(data) < size or not distribution_format.slot_is_intact(data):
+            return 0
+        return distribution_format.slot_time(data)
+
     def times(self, archive: int) -> Sequence[int]:
         if self.file is None:
             return []

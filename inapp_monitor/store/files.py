@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import threading
 from array import array
 from collections import deque
@@ -21,8 +22,9 @@ RESERVE: Final = 64 * 1024
 #: A file that may not be written can still be read.
 _READABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))
 _UNSUPPORTED = frozenset((errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
-#: Ours alone, not inherited by programs that the app starts, and never through a link.
-_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW
+#: Ours alone, not inherited by programs that the app starts, never through a link, and never
+#: waiting for the other end of a pipe.
+_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Descriptors:
@@ -192,6 +194,9 @@ class DiskFile:
                 raise
             fd = os.open(self.path, os.O_RDONLY | _FLAGS)
             self._writable = False
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise IsADirectoryError(errno.EISDIR, "not a regular file", str(self.path))
         # Without this, reading ahead fills the cache with large folios, and each small write then
         # makes 64 KB and more dirty instead of a page. Large reads are one request anyway.
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)

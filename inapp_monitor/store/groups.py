@@ -171,6 +171,14 @@ class Group(RingFile[Row, Cells]):
         claimed = len(data) >= group_format.ROW_HEAD and group_format.row_time(data) == timestamp
         return (group_format.open_row(data, timestamp), True) if claimed else (None, False)
 
+    def stored_time(self, archive: int, timestamp: int) -> int:
+        if self.file is None or self.geometry is None:
+            return 0
+        data = self.file.read(self.geometry.pitch, self.geometry.row_offset(archive, timestamp))
+        if len(data) < self.geometry.pitch or not group_format.row_is_intact(data):
+            return 0
+        return group_format.row_time(data)
+
     def times(self, archive: int) -> Sequence[int]:
         if self.file is None or self.geometry is None:
             return []

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from inapp_monitor import datadir
 from inapp_monitor.config import Settings
-from inapp_monitor.store import Leaf, ScalarRange, Store, budget_of, bulk, schemas_of
+from inapp_monitor.store import Leaf, ScalarRange, Store, allotment, budget_of, bulk, schemas_of
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
-from inapp_monitor.store.distribution_format import DistributionGeometry
+from inapp_monitor.store.distribution_format import GRADES, DistributionGeometry
 from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.group_format import WIDTHS, Geometry
 from inapp_monitor.store.groups import Group, Series
@@ -241,7 +241,7 @@ class PlanReport:
         retention: Archives of a new series by the settings.
         series_bytes: Bytes of one more column.
         distribution_retention: Archives of a new distribution.
-        distribution_bytes: Bytes of one more distribution.
+        distribution_bytes: Bytes of the finest and of the smallest distribution.
         more_series: How many further columns fit, if nothing else is added.
         more_distributions: How many further distributions fit, if nothing else is added.
     """
@@ -254,7 +254,7 @@ class PlanReport:
     retention: str
     series_bytes: int
     distribution_retention: str
-    distribution_bytes: int
+    distribution_bytes: tuple[int, int]
     more_series: int
     more_distributions: int
 
@@ -264,8 +264,8 @@ def plan(store: Store, settings: Settings) -> PlanReport:
     status = store.status()
     retention = Retention.parse(settings.retention)
     distribution_retention = Retention.parse(settings.distribution_retention)
-    distribution_bytes = DistributionGeometry.of(distribution_retention).size
-    room = max(budget_of(settings) - status.size, 0)
+    budget = budget_of(settings)
+    room = max(budget - allotment.reserve(budget) - status.size, 0)
     sizes = {width: Geometry.of(width, retention).size for width in WIDTHS}
     more, left = sum(f.room for f in status.files if f.retention == str(retention)), room
     for width in sorted(sizes, reverse=True):
@@ -273,14 +273,19 @@ def plan(store: Store, settings: Settings) -> PlanReport:
         left %= sizes[width]
     return PlanReport(
         disk_budget=settings.disk_budget,
-        store_budget=budget_of(settings),
+        store_budget=budget,
         taken=status.size,
         series=status.series,
         distributions=status.distributions,
         retention=str(retention),
         series_bytes=sizes[WIDTHS[-1]] // WIDTHS[-1],
         distribution_retention=str(distribution_retention),
-        distribution_bytes=distribution_bytes,
+        distribution_bytes=(
+            DistributionGeometry.of(distribution_retention).size,
+            DistributionGeometry.of(distribution_retention, len(GRADES) - 1).size,
+        ),
         more_series=more,
-        more_distributions=room // distribution_bytes,
+        more_distributions=sum(
+            1 for _ in allotment.further_distributions(distribution_retention, room)
+        ),
     )

@@ -74,6 +74,15 @@ class RingFile(ABC, Generic[Row, Delta]):
         return None
 
     @abstractmethod
+    def stored_time(self, archive: int, timestamp: int) -> int:
+        """The time of the intact row in the slot of an interval, whichever it is; 0 for none."""
+
+    def newer(self, archive: int, timestamp: int, now: int) -> bool:
+        """Whether the slot of an interval holds a row of the future, but for an absurd one."""
+        time = self.stored_time(archive, timestamp)
+        return max(timestamp, now) < time <= now + self.retention.longest
+
+    @abstractmethod
     def times(self, archive: int) -> Sequence[int]:
         """The times that all stored rows of an archive claim, in any order."""
 
@@ -182,6 +191,8 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Whether the only delta belongs into one row, and no rollup is due: the usual flush."""
         (timestamp,) = self.writing
         archives = self.retention.archives
+        if now < marks[0] or len(archives) == 1:
+            return False  # the clock was set back, or nothing would tell
         if self._again or timestamp < archives[0].oldest(now):
             return False
         for archive, mark in zip(archives[1:], marks[1:], strict=True):

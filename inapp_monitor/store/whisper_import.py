@@ -126,7 +126,7 @@ def read_archive(
 ) -> array[float]:
     """Some intervals of one archive of a file; NaN where it has nothing."""
     ring = header.archives[archive]
-    with file.open("rb", buffering=0) as handle:
+    with whisper_tree.open_file(file) as handle:
         handle.seek(ring.offset)
         base = base_time(handle.read(POINT_SIZE))
         if not base:

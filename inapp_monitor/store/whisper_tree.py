@@ -7,6 +7,8 @@ A file's path is its name: `servers/web1/load.wsp` is `servers.web1.load`. Files
 from __future__ import annotations
 
 import os
+import stat
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -64,7 +66,7 @@ class WhisperTree:
         if file is None:
             return None
         try:
-            with file.open("rb", buffering=0) as handle:
+            with open_file(file) as handle:
                 return read_range(handle.fileno(), path, start, end, now)
         except (OSError, FormatError):
             return None
@@ -83,6 +85,20 @@ def name_of(path: Path, directory: Path) -> str:
     return ".".join(path.relative_to(directory).parts)[: -len(_SUFFIX)]
 
 
+def open_file(path: Path) -> FileIO:
+    """A file for reading; a pipe under its name is refused instead of being waited for.
+
+    Raises:
+        OSError: it cannot be opened.
+        FormatError: it is not a regular file.
+    """
+    handle = FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+        handle.close()
+        raise FormatError("not a regular file")
+    return handle
+
+
 def read_header(path: Path) -> WhisperHeader:
     """The header of a file.
 
@@ -90,7 +106,7 @@ def read_header(path: Path) -> WhisperHeader:
         OSError: it cannot be read.
         FormatError: it is no Whisper file.
     """
-    with path.open("rb", buffering=0) as handle:
+    with open_file(path) as handle:
         return whisper_format.read_header(os.pread(handle.fileno(), 4096, 0))
 
 

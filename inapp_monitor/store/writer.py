@@ -7,6 +7,7 @@ finest rows first, then rollups, then the marks that say how far rollups have co
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +16,10 @@ from inapp_monitor.clock import Clock
 from inapp_monitor.config import Settings
 from inapp_monitor.exceptions import BudgetError, FormatError
 from inapp_monitor.guard import Guard, describe
-from inapp_monitor.store import distribution_format, files, group_format
+from inapp_monitor.store import allotment, distribution_format, files, group_format
 from inapp_monitor.store.buffer import Buffer, Rings
 from inapp_monitor.store.catalog import Catalog
+from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group
 from inapp_monitor.store.lock import LockBusyError, StoreLock
 
@@ -160,23 +162,18 @@ class Writer:
             distributions = buffer.new_distributions()
         if not batches and not distributions:
             return None
-        problem: OSError | None = None
         refused: list[str] = []
         before = len(catalog.series) + len(catalog.distributions)
+        own = [d for d in distributions if allotment.is_own(d.path)]
+        others = [d for d in distributions if not allotment.is_own(d.path)]
+        problem = self._create(own, now, refused)  # first: the overview lives on them
         for batch in batches:
             try:
                 placed = {series.path for series in catalog.assign(batch, int(now))}
                 refused += [series.path for series in batch if series.path not in placed]
             except OSError as error:
                 problem = error
-        for distribution in distributions:
-            try:
-                catalog.create_distribution(distribution.path, distribution.retention, int(now))
-            except BudgetError:
-                refused.append(distribution.path)
-            except OSError as error:
-                problem = error
-                break
+        problem = self._create(others, now, refused) or problem
         if len(catalog.series) + len(catalog.distributions) != before:
             catalog.changed(self._lock)
         with buffer.lock:
@@ -184,6 +181,21 @@ class Writer:
                 buffer.refuse(path, "no_room", now)
             buffer.adopt(catalog)
         return problem
+
+    def _create(
+        self, distributions: Iterable[DistributionFile], now: float, refused: list[str]
+    ) -> OSError | None:
+        """Make the files of new distributions; adds those without room to `refused`."""
+        for distribution in distributions:
+            try:
+                self._catalog.create_distribution(
+                    distribution.path, distribution.retention, int(now)
+                )
+            except BudgetError:
+                refused.append(distribution.path)
+            except OSError as error:
+                return error
+        return None
 
     def _write(self, now: int) -> OSError | None:
         buffer = self._buffer

@@ -69,6 +69,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_match(source: str, tmp_path
         ("max_routes", True, "a whole number"),
         ("max_routes", 0, "at least 1"),
         ("disk_budget", "12 parsecs", "a size such as 256MB"),
+        ("disk_budget", "31MB", "at least 32MB"),
         ("flush_interval_s", "soon", "a duration such as"),
         ("flush_interval_s", 3600, "at most 60"),
         ("dev_access", "perhaps", "true or false"),

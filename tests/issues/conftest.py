@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,10 @@ def make_monitor(tmp_path: Path) -> Iterator[MakeMonitor]:
 
     def make(clock: SteppedClock | None = None, **keywords: Any) -> Monitor:
         given = {"data_dir": tmp_path / "data", "release": "r1", **keywords}
+        budget = given.pop("disk_budget", None)  # may be smaller than an app may ask for
         settings = load(given, environ={}).settings
+        if budget is not None:
+            settings = replace(settings, disk_budget=budget)
         clock = clock or SteppedClock()
         guard = Guard()
         database = Database(settings.data_dir, settings, clock, guard)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -335,3 +336,25 @@ def test_one_process_of_a_directory_leads_and_another_takes_over(
     first.communicate()
     monitor.refresh()
     assert monitor.facts()["leader"] is True
+
+
+def test_a_data_directory_that_is_deleted_is_made_anew(
+    make: Make, visit: Visit, recorded: Recorded, tmp_path: Path
+) -> None:
+    """Series, names of routes and the worker's row come back with the next ticks."""
+    monitor = make()
+    visit(monitor)
+    monitor.refresh()
+    names = {path.name for path in (tmp_path / "data").iterdir()}
+    assert {"routes", "store", "workers", "workers.lock"} <= names
+    routes = (tmp_path / "data" / "routes").read_bytes()
+    assert b"unrouted" in routes
+    shutil.rmtree(tmp_path / "data")
+    visit(monitor)
+    monitor.refresh()
+    assert {"routes", "store", "workers", "workers.lock"} <= {
+        path.name for path in (tmp_path / "data").iterdir()
+    }
+    assert (tmp_path / "data" / "routes").read_bytes() == routes
+    assert (tmp_path / "data" / "workers").stat().st_size
+    assert recorded(monitor, "requests.status.2xx") == 1

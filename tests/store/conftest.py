@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,11 @@ class Bench:
     def open(self, **options: Any) -> Store:
         """Another store on the same directory, as another process would have."""
         clock = Clock(wall=lambda: self.now, perf=lambda: self.perf)
-        settings = config.load(self.settings, environ={}).settings
+        given = dict(self.settings)
+        budget = given.pop("disk_budget", None)  # may be smaller than an app may ask for
+        settings = config.load(given, environ={}).settings
+        if budget is not None:
+            settings = replace(settings, disk_budget=budget)
         return Store(self.data_dir, settings, clock, self.guard, **options)
 
     def wait(self, seconds: float) -> None:

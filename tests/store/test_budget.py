@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inapp_monitor.points import Batch, Method, Scalar
+import pytest
+
+from inapp_monitor.histogram import Histogram
+from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import plan
 from tests.store.conftest import Bench
 
@@ -122,3 +126,80 @@ def test_new_series_of_one_flush_share_wide_groups(bench: Bench) -> None:
     record(bench, "a")
     record(bench, *(f"n{number}" for number in range(100)))
     assert [file.series + file.room for file in bench.store.status().files] == [62, 126]
+
+
+def record_routes(bench: Bench, routes: int, scalars: int) -> None:
+    """One flush of many routes, with the kit's totals at its end, as a recorder names them."""
+    points = [
+        Scalar(f"routes.r{route}.GET.status.{number}", int(bench.now), 1.0, Method.SUM)
+        for route in range(routes)
+        for number in range(scalars)
+    ]
+    points.append(Scalar("requests.status.2xx", int(bench.now), 1.0, Method.SUM))
+    times = [f"routes.r{route}.GET.time" for route in range(routes)] + ["requests.time"]
+    bench.store.add(
+        Batch(points, [Distribution(p, int(bench.now), Histogram.of([5.0, 7.0])) for p in times])
+    )
+    bench.store.flush()
+
+
+def test_two_hundred_routes_fit_by_default(bench: Bench) -> None:
+    """The first distributions are fine, later ones smaller, so that all find room."""
+    record_routes(bench, 200, 2)
+    status = bench.store.status()
+    assert status.drops == {}
+    assert status.distributions == 201
+    assert status.size <= status.budget
+    sizes = {file.size for file in status.files if file.name.startswith("dist")}
+    assert len(sizes) > 1
+    assert min(sizes) < 600_000
+    report = plan(bench.store, bench.store._settings)
+    assert report.distribution_bytes == (max(sizes), min(sizes))
+    again = bench.open(read_only=True)
+    for path in ("requests.time", "routes.r0.GET.time", "routes.r199.GET.time"):
+        found = again.fetch_distribution(path, int(bench.now) - 60, int(bench.now), int(bench.now))
+        assert found is not None
+        assert [slot.count for slot in found.slots if slot] == [2]
+    assert check_directory(bench.data_dir, bench.now).clean
+
+
+@pytest.mark.parametrize("budget", [32 * 2**20, 256 * 2**20])
+def test_the_totals_of_the_kit_always_have_room(make_bench: Maker, budget: int) -> None:
+    """However many series come first, `requests.*` is stored, in the first flush and later."""
+    bench = make_bench(disk_budget=budget)
+    record_routes(bench, 500, 6)
+    kit = ["requests.time", "requests.status.2xx"]
+    stored = {leaf.path for leaf in bench.store.leaves()}
+    assert bench.store.status().drops["no_room"]
+    assert stored.issuperset(kit)
+    record(bench, "requests.errors", "requests.not_found", "requests.status.5xx")
+    bench.observe("monitor.flush", [1.0])
+    bench.store.flush()
+    stored = {leaf.path for leaf in bench.store.leaves()}
+    assert {"requests.errors", "requests.not_found", "requests.status.5xx"} <= stored
+    assert "monitor.flush" in stored
+    status = bench.store.status()
+    assert status.size <= status.budget
+
+
+def test_the_totals_of_the_kit_never_give_way(make_bench: Maker) -> None:
+    """An hour without an error does not cost the past of `requests.errors`."""
+    bench = make_bench(disk_budget=2**20, retention="10s:10m,1m:1h")
+    record(bench, "requests.errors", *(f"n{number}" for number in range(2_000)))
+    bench.wait(700)
+    record(bench, *(f"m{number}" for number in range(2_000)))
+    stored = {leaf.path for leaf in bench.store.leaves()}
+    assert {"requests.errors", "m0"} <= stored
+    assert "n0" not in stored
+
+
+def test_as_many_distributions_fit_as_the_plan_says(make_bench: Maker) -> None:
+    """The plan knows that later distributions are smaller."""
+    bench = make_bench(disk_budget=32 * 2**20)
+    bench.observe("first", [1.0])
+    bench.store.flush()
+    wanted = plan(bench.store, bench.store._settings).more_distributions
+    for number in range(wanted + 5):
+        bench.observe(f"t{number}", [1.0])
+    bench.store.flush()
+    assert bench.store.status().distributions == wanted + 1

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from inapp_monitor.store import Store
+from inapp_monitor.store.check import check_directory
 from tests.store.conftest import START, Bench
 
 
@@ -70,3 +74,59 @@ def test_before_1970_points_are_dropped(bench: Bench) -> None:
     count(bench, 3)
     assert bench.store.status().drops == {"too_old": 6}
     assert bench.guard.faults == {}
+
+
+def counted(bench: Bench, back: int, store: Store) -> int:
+    """How many values the distribution has in the last seconds."""
+    now = int(bench.now)
+    found = store.fetch_distribution("time", now - back, now, now)
+    assert found is not None
+    return sum(slot.count for slot in found.slots if slot)
+
+
+@pytest.mark.parametrize("gap", [0, 30, 1_000])
+@pytest.mark.parametrize("hours", [1, 2])
+def test_whole_rings_backwards(make_bench: Callable[..., Bench], hours: int, gap: int) -> None:
+    """Set back by a multiple of a ring's length, the clock costs no point of either time."""
+    bench = make_bench(retention="10s:1h,1m:1d,10m:14d", distribution_retention="10s:1h,1m:1d")
+    bench.wait(3_600 * 3)
+    count(bench, 100)
+    first = bench.get("hits", back=3_600)
+    bench.now -= 3_600 * hours + gap
+    count(bench, 100)
+    back = int(bench.now) - START + 60
+    for store in (bench.store, bench.open(read_only=True)):
+        assert bench.total("hits", back=back, store=store) == 100
+        assert counted(bench, back, store) == 100
+    bench.wait(3_600 * hours + gap)
+    again = bench.get("hits", back=3_600)
+    assert {t: again[t] for t in first if t in again} == {t: first[t] for t in first if t in again}
+    count(bench, 10)
+    for store in (bench.store, bench.open(read_only=True)):
+        for back in (5 * 3_600, 20 * 3_600):
+            assert bench.total("hits", back=back, store=store) == 210
+            assert counted(bench, back, store) == 210
+    assert bench.store.status().drops == {}
+    assert check_directory(bench.data_dir, bench.now).clean
+
+
+def test_one_requests_instant_an_hour_before(bench: Bench) -> None:
+    """A hundred requests now and a hundred an hour earlier are two hundred."""
+    for _ in range(2):
+        bench.observe("time", [5.0] * 100)
+        bench.store.flush()
+        bench.now -= 3_600
+    bench.now += 3_600 * 2
+    for back in (7_000, 86_000):
+        assert counted(bench, back, bench.store) == 200
+
+
+def test_a_single_archive_keeps_what_is_newer(make_bench: Callable[..., Bench]) -> None:
+    """Without a coarser archive, points of the second time are dropped and counted."""
+    bench = make_bench(retention="10s:1h", distribution_retention="10s:1h")
+    count(bench, 1)
+    bench.now -= 3_610
+    count(bench, 1)
+    assert bench.store.status().drops == {"too_old": 2}
+    bench.now = START
+    assert bench.get("hits") == {START: 1}

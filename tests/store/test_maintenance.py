@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from inapp_monitor import cli_store, config
+from inapp_monitor.cli import main
 from inapp_monitor.points import Method
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import convert
@@ -191,3 +192,50 @@ def test_plan_command(bench: Bench) -> None:
     code, output = run("plan", "--data-dir", bench.data_dir)
     assert code == 0
     assert "room for" in output
+
+
+@pytest.mark.parametrize("command", ["export --whisper out", "plan", "convert"])
+def test_a_directory_that_does_not_exist_is_refused(tmp_path: Path, command: str) -> None:
+    """One line, exit status 2, and nothing is made."""
+    missing = tmp_path / "nosuch"
+    name, *options = command.replace("out", str(tmp_path / "out")).split()
+    done = CliRunner().invoke(main, [name, *options, "--data-dir", str(missing)])
+    assert done.exit_code == 2
+    assert done.output == f"inapp-monitor: data directory {str(missing)!r} does not exist\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_cannot_be_written_says_so_once(bench: Bench, tmp_path: Path) -> None:
+    """Not once a series."""
+    live(bench, 5)
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "out"
+    arguments = ["export", "--whisper", str(target), "--data-dir", str(bench.data_dir)]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert len(done.output.splitlines()) == 1
+    assert str(target) in done.output
+
+
+def test_a_pipe_is_not_waited_for(bench: Bench, tmp_path: Path) -> None:
+    """A pipe where a file should be is reported, by whatever command meets it."""
+    live(bench, 5)
+    (bench.data_dir / "whisper").mkdir()
+    os.mkfifo(bench.data_dir / "whisper" / "pipe.wsp")
+    os.mkfifo(bench.data_dir / "store" / "group-000009")
+    code, output = run("check", bench.data_dir)
+    assert code == 1
+    assert "whisper/pipe.wsp: whisper: not a regular file" in output
+    assert "store/group-000009: header" in output
+    assert run("plan", "--data-dir", bench.data_dir)[0] == 0
+    code, output = run(
+        "import", bench.data_dir / "whisper" / "pipe.wsp", "--data-dir", bench.data_dir
+    )
+    assert code == 1
+    assert "pipe.wsp: not a regular file" in output
+    assert "pipe" not in {leaf.path for leaf in bench.open(read_only=True).leaves()}
+    assert bench.get("pipe") == {}
+    bench.put("a.hits", 1)
+    bench.store.flush()
+    assert not (bench.data_dir / "store" / "group-000009").exists()
+    assert bench.store.status().buffered == 0

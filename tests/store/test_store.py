@@ -279,3 +279,42 @@ def test_many_series_take_several_groups(bench: Bench) -> None:
     answers = bench.open().fetch([p.path for p in points], START - 60, START, START)
     assert [a.values[-1] for a in answers] == [float(n) for n in range(1_000)]
     assert len(bench.store.status().files) == 4
+
+
+def test_the_kind_that_came_first_stays_in_the_buffer(bench: Bench) -> None:
+    """A name is a scalar or a distribution; points of the other kind are dropped and counted."""
+    bench.put("a", 1)
+    bench.observe("a", [5.0])
+    bench.observe("b", [5.0])
+    bench.put("b", 1)
+    assert [(leaf.path, leaf.kind) for leaf in bench.store.leaves()] == [
+        ("a", "scalar"),
+        ("b", "distribution"),
+    ]
+    bench.store.flush()
+    bench.observe("a", [5.0])
+    bench.put("b", 1)
+    bench.store.flush()
+    assert [(leaf.path, leaf.kind) for leaf in bench.open().leaves()] == [
+        ("a", "scalar"),
+        ("b", "distribution"),
+    ]
+    assert bench.total("a") == 1
+    found = bench.store.fetch_distribution("b", START - 60, START, START)
+    assert found is not None and sum(slot.count for slot in found.slots if slot) == 1
+    assert bench.store.status().drops == {"other_kind": 4}
+
+
+def test_the_kind_that_another_process_stored_first_stays(bench: Bench) -> None:
+    """What waits in this process under the name of the other kind is dropped and counted."""
+    other = bench.open()
+    bench.put("a", 1, store=other)
+    bench.observe("b", [5.0], store=other)
+    bench.observe("a", [5.0])
+    bench.put("b", 1)
+    other.flush()
+    bench.store.flush()
+    assert bench.store.leaves() == other.leaves()
+    assert [leaf.kind for leaf in bench.store.leaves()] == ["scalar", "distribution"]
+    assert bench.total("a") == 1
+    assert bench.store.status().drops == {"other_kind": 2}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,3 +241,37 @@ def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
     server.clock.advance(FORGOTTEN_AFTER_S + 1)
     server.requests.report()
     assert server.requests.exchanges == set()
+
+
+@pytest.mark.parametrize("gone", [("workers", "workers.lock"), ("workers",), ("workers.lock",)])
+def test_files_that_are_deleted_are_made_anew(tmp_path: Path, gone: tuple[str, ...]) -> None:
+    """At the next write each process has a row again that the others see, and nobody died."""
+    first, second = Workers(tmp_path / "data"), Workers(tmp_path / "data")
+    first.write({"pid": 1})
+    second.write({"pid": 2})
+    before = open_descriptors()
+    for name in gone:
+        (tmp_path / "data" / name).unlink()
+    first.write({"pid": 1})
+    second.write({"pid": 2})
+    assert [facts["pid"] for facts in first.others()] == [2]
+    assert [facts["pid"] for facts in second.others()] == [1]
+    assert first.take_dead() == second.take_dead() == []
+    assert open_descriptors() == before
+    third = Workers(tmp_path / "data")
+    third.write({"pid": 3})
+    assert sorted(facts["pid"] for facts in third.others()) == [1, 2]
+    assert third.take_dead() == []
+    for workers in (first, second, third):
+        workers.leave()
+
+
+def test_a_directory_that_is_deleted_is_made_anew(tmp_path: Path) -> None:
+    """A worker that comes later sees the row as well."""
+    first = Workers(tmp_path / "data")
+    first.write({"pid": 1})
+    shutil.rmtree(tmp_path / "data")
+    first.write({"pid": 1})
+    second = Workers(tmp_path / "data")
+    second.write({"pid": 2})
+    assert [facts["pid"] for facts in second.others()] == [1]
