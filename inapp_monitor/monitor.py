@@ -85,6 +85,10 @@ class Monitor(Calls):
     *Cost:* about 1 us a request. *Threads:* everything may be called from any thread.
     """
 
+    #: The request path itself: a slot spares each request a function that only hands on.
+    __slots__ = ("__call__",)
+    __call__: WSGIApp
+
     def __init__(
         self,
         app: WSGIApp,
@@ -121,14 +125,15 @@ class Monitor(Calls):
         self._before_send = before_send
         self._make_parts()
         self._connect_frameworks(app, route)
-        self._handle = (
+        handle = (
             middleware.build(
-                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve),
-                live=self._live_requests.exchanges,
+                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve)
             )
             if self.settings.enabled
             else app
         )
+        _called: Any = Monitor.__call__  # the descriptor, which subclasses may hide
+        _called.__set__(self, handle)
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
@@ -147,10 +152,10 @@ class Monitor(Calls):
             first_use=self._attach_if_needed,
             route_rules=settings.route_rules,
         )
-        self.put = self.recorder.pending.append
+        self.begin = self.recorder.pending.append
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
-        self._live_requests = LiveRequests(settings.data_dir, clock)
+        self._live_requests = LiveRequests(settings.data_dir, clock, self.recorder)
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
@@ -190,15 +195,13 @@ class Monitor(Calls):
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
         self._connected = integrations.connect(app, self.guard)
+        self.shortcut = self._connected.shortcut if route is None else None
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
         if route is not None:
             self.route_askers.insert(0, integrations.asker(route))
 
     # -- WSGI
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return self._handle(environ, start_response)
 
     def __getattr__(self, name: str) -> Any:
         """Attributes of the wrapped application, so that the wrapped one can stand for it."""
@@ -212,7 +215,7 @@ class Monitor(Calls):
         """Keep a 404's path and referer."""
         environ = exchange.environ
         if environ is not None:
-            path = exchange.script_name + exchange.path
+            path = exchange.whole_path()
             self.recorder.note_not_found(path, str(environ.get("HTTP_REFERER", "")))
 
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:

@@ -14,10 +14,10 @@ def route_of(exchange: Exchange) -> object:
     try:
         environ: Any = exchange.environ
         rule: str = environ["werkzeug.request"].url_rule.rule
+        if environ.get("PATH_INFO", "") == exchange.path:
+            return rule
     except (KeyError, AttributeError, TypeError):  # not Flask's, or nothing matched
         return None
-    if environ.get("SCRIPT_NAME", "") == exchange.script_name:
-        return rule
     return exchange.below_prefix(rule)
 
 

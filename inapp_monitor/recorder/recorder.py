@@ -1,7 +1,8 @@
 """The recorder: what is pending, folded in slices, handed over as a `Batch`. No I/O.
 
 Requests and instruments append to plain lists from any thread; folding takes the front of a list
-while appends go on behind it, so nothing is locked on their time and nothing is lost.
+while appends go on behind it, so nothing is locked on their time and nothing is lost. A request is
+appended when it begins: a fold keeps those that have not ended for later ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
-from inapp_monitor.recorder.requests import Request, RequestCells
+from inapp_monitor.recorder.requests import Record, Request, RequestCells, facts_of
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
 
@@ -61,7 +62,8 @@ class Recorder:
         first_use: Callable[[], None],
         route_rules: Iterable[str] = (),
     ) -> None:
-        self.pending: list[Request] = []
+        self.pending: list[Record] = []
+        self._unfinished: list[Record] = []
         self.not_found: list[NotFoundHit] = []
         self.dropped_requests = 0
         self.dropped_not_found = 0
@@ -82,6 +84,7 @@ class Recorder:
         """In a child process: what is pending belongs to the parent."""
         self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
         self.pending.clear()
+        self._unfinished = []
         self.not_found.clear()
         self.instruments.forked()
         self._steps = {}
@@ -116,6 +119,9 @@ class Recorder:
         Between two slices other threads get their turn, so that no request waits for more than one.
         """
         folded: list[Request] = []
+        with self._lock:
+            waited, self._unfinished = self._unfinished, []
+        self.pending[:0] = waited
         for _ in range(slices):
             with self._lock:
                 requests = self._fold_slice()
@@ -124,6 +130,17 @@ class Recorder:
             folded += requests
             sleep(0)
         return folded
+
+    def unfinished(self) -> list[Record]:
+        """The requests that are being answered."""
+        with self._lock:
+            known = self._unfinished + self.pending
+        return [record for record in known if record.end is None]
+
+    def forget(self, records: set[Record]) -> None:
+        """Let go of unfinished requests."""
+        with self._lock:
+            self._unfinished = [one for one in self._unfinished if one not in records]
 
     def fold_us(self) -> float:
         """Microseconds that folding has taken a request so far."""
@@ -140,18 +157,28 @@ class Recorder:
     def _fold_slice(self) -> list[Request] | None:
         """Fold one slice under the lock. Returns its requests; None when nothing was pending."""
         calls = _front(self.instruments.pending)
-        requests = _front(self.pending)
-        if not calls and not requests:
+        records = _front(self.pending)
+        if not calls and not records:
             return None
         step, step_start = self._current_step()
         if calls:
             self.instruments.fold(calls, step)
+        begin = self._clock.perf()
+        requests = self._take_finished(records)
         if requests:
-            begin = self._clock.perf()
             self._fold_requests(requests, step, step_start)
             self.total_requests += len(requests)
             self._fold_s += self._clock.perf() - begin
         return requests
+
+    def _take_finished(self, records: list[Record]) -> list[Request]:
+        """The facts of those that have ended; the others wait for a later fold."""
+        waiting = [record for record in records if record.end is None]
+        if waiting:
+            self._unfinished += waiting
+            left = set(map(id, waiting))
+            records = [record for record in records if id(record) not in left]
+        return list(map(facts_of, records))
 
     def _current_step(self) -> tuple[int, float]:
         """The step that is now: its label (epoch seconds) and start (performance counter)."""
@@ -183,8 +210,7 @@ class Recorder:
         with self._lock:
             excess = len(self.pending) - self._max_pending
             if excess > 0:
-                del self.pending[:excess]
-                self.dropped_requests += excess
+                self.dropped_requests += len(self._take_finished(_front(self.pending, excess)))
 
     def take(self) -> Batch:
         """The deltas folded since the last call, labelled with their time."""

@@ -1,4 +1,4 @@
-"""Finished requests, folded: from tuples to counts and histograms by route, method and status.
+"""Finished requests, folded: from records to counts and histograms by route, method and status.
 
 Everything that a request did not have time for happens here, in slices, at C speed where it counts.
 No I/O and no WSGI.
@@ -6,8 +6,8 @@ No I/O and no WSGI.
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import Any, Protocol
 
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Distribution, Method, Scalar
@@ -20,10 +20,33 @@ from inapp_monitor.recorder.routes import (
 )
 from inapp_monitor.recorder.slowest import Slow, Slowest
 
-#: `(method, route, status, start, end, failed, path, size)`, see `middleware.Finished`.
-Request = tuple[object, object, object, float, float, bool, str, object]
-#: What requests are grouped by: method, route, status, failed.
-_Group = tuple[object, object, object, bool]
+
+
+class Record(Protocol):
+    """One request as the request path noted it; `middleware.Exchange` is one.
+
+    Attributes:
+        method, route, status, size: Whatever the server and the application put there.
+        start, end: Performance counter, seconds; `end` is None until the request is complete.
+        error: None, or a mark that there was one.
+        path: The path on entry.
+    """
+
+    method: Any
+    route: Any
+    status: Any
+    start: float
+    end: Any
+    error: Any
+    path: Any
+    size: Any
+
+
+#: `(method, route, status, start, end, error, path, size)` of a complete record.
+Request = tuple[object, object, object, float, float, object, str, object]
+facts_of = attrgetter("method", "route", "status", "start", "end", "error", "path", "size")
+#: What requests are grouped by: method, route, status, error.
+_Group = tuple[object, object, object, object]
 #: Slug and method.
 _CellKey = tuple[str, str]
 _MILLISECONDS = 1000.0
@@ -67,14 +90,14 @@ class RequestCells:
         groups: dict[_Group, list[float]] = {}
         if self._rules:
             requests = [self._named(request) for request in requests]
-        for method, route, status, start, end, failed, _, _ in requests:
+        for method, route, status, start, end, error, _, _ in requests:
             try:
-                groups[method, route, status, failed].append(end - start)
+                groups[method, route, status, error].append(end - start)
             except KeyError:
-                groups[method, route, status, failed] = [end - start]
+                groups[method, route, status, error] = [end - start]
             except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
                 plain = (_plain(method), route_name(route, None), _plain(status))
-                groups.setdefault((*plain, failed), []).append(end - start)
+                groups.setdefault((*plain, error), []).append(end - start)
         cells: dict[_Group, _CellKey] = {}
         durations: dict[_CellKey, list[float]] = {}
         for group, seconds in groups.items():
@@ -93,10 +116,10 @@ class RequestCells:
 
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
-        method, route, status, start, end, failed, path, size = request
+        method, route, status, start, end, error, path, size = request
         text = path if route is None else route_name(route, None)
         name = self._rules.name(text)
-        return request if name is None else (method, name, status, start, end, failed, path, size)
+        return request if name is None else (method, name, status, start, end, error, path, size)
 
     def _note_slowest(
         self,
@@ -106,9 +129,9 @@ class RequestCells:
         epoch: float,
     ) -> None:
         """Offer the requests above the floor of their cell: rare once its table is full."""
-        for method, route, status, start, end, failed, path, _ in requests:
+        for method, route, status, start, end, error, path, _ in requests:
             try:
-                key = cells[method, route, status, failed]
+                key = cells[method, route, status, error]
                 floor = slow[key]
             except Exception:  # noqa: BLE001, S112  # none of it was slow, or not hashable
                 continue
@@ -119,7 +142,7 @@ class RequestCells:
 
     def _count(self, group: _Group, n: int) -> _CellKey:
         """Count `n` requests of a group, all but their durations. Returns the key of their cell."""
-        status, failed = _plain(group[2]), group[3]
+        status = _plain(group[2])
         slug = self._routes.slug(route_name(group[1], status), n)
         key = (slug, method_name(_plain(group[0])))
         cell = self._cells.get(key)
@@ -130,7 +153,7 @@ class RequestCells:
             cell.statuses[name] = cell.statuses.get(name, 0) + n
             if status is not None and status.startswith("404"):
                 cell.not_found += n
-        if failed or name == "5xx":
+        if group[3] is not None or name == "5xx":
             cell.errors += n
         return key
 
