@@ -3,8 +3,8 @@
 Found when somebody asks, not noted when a request begins: the stack of whoever asks shows the
 function that answers, and one of its variables is the record. That costs a request nothing, and
 threads, greenlets and requests within requests are told apart by their very stacks. Only where a
-stack cannot show it - a body that is produced while it is sent, a framework that runs the view
-in another thread or greenlet with a copy of the context - does the request path note it in a context
+stack cannot show it (a body that is produced while it is sent, a framework that runs the view in
+another thread or greenlet with a copy of the context) the request path notes it in a context
 variable.
 
 Nothing is read from the record here, and nothing else may be kept here.

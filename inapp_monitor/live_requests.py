@@ -130,7 +130,9 @@ class LiveRequests:
 
     def in_flight(self, now: int) -> list[Scalar]:
         """How many requests all workers are answering, as a gauge; nothing while it stays zero."""
-        count = len(self._recorder.unfinished()) + sum(int(facts.get("count", 0)) for facts in self._others())
+        count = len(self._recorder.unfinished()) + sum(
+            int(facts.get("count", 0)) for facts in self._others()
+        )
         if not count and self._gauge_was_zero:
             return []
         self._gauge_was_zero = not count

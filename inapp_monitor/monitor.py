@@ -32,6 +32,7 @@ from inapp_monitor.points import Batch
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
+from inapp_monitor.recorder.requests import facts_of
 from inapp_monitor.route_names import RouteNames
 
 if TYPE_CHECKING:
@@ -85,9 +86,12 @@ class Monitor(Calls):
     *Cost:* about 1 us a request. *Threads:* everything may be called from any thread.
     """
 
-    #: The request path itself: a slot spares each request a function that only hands on.
-    __slots__ = ("__call__",)
-    __call__: WSGIApp
+    if TYPE_CHECKING:
+
+        def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]: ...
+
+    else:  # a slot for the request path itself spares each request a function that only hands on
+        __slots__ = ("__call__",)
 
     def __init__(
         self,
@@ -132,8 +136,8 @@ class Monitor(Calls):
             if self.settings.enabled
             else app
         )
-        _called: Any = Monitor.__call__  # the descriptor, which subclasses may hide
-        _called.__set__(self, handle)
+        called: Any = Monitor.__call__  # the slot, which a subclass may hide
+        called.__set__(self, handle)
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
@@ -428,7 +432,7 @@ class Monitor(Calls):
         store.add(batch)
         signals = _loaded_signals()
         if signals is not None:
-            signals.send_requests(self, folded, self.guard)
+            signals.send_requests(self, map(facts_of, folded), self.guard)
             signals.send_datapoints(self, batch.scalars, self.guard)
 
     def _add_own_numbers(self) -> None:

@@ -45,7 +45,7 @@ class _Nobody:
     def __init__(self) -> None:
         self.begun: list[Any] = []
         self.begin = self.begun.append
-        self.shortcut = None
+        self.shortcut: middleware.Shortcut | None = None
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
 
