@@ -262,10 +262,7 @@ class Exchange:
         return next(iterator)
 
     def hand_over(self, body: Any, kind: int) -> Any:
-        """What the server gets for a body that is not an ordinary iterable."""
-        if kind == _COMPLETE:
-            self.finish()
-            return body
+        """What the server gets for a body that is neither complete nor an ordinary iterable."""
         self.body = body
         if kind == _AS_IS:
             return _hand_back(body, self)
@@ -303,12 +300,17 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             except Exception as error:  # noqa: BLE001  # ours: the application must not see it
                 if isinstance(status, str):
                     hooks.broke(error)
-            if type(headers) is list:
-                try:
-                    name, value = headers[1]  # where Flask has it
-                    self.size = value if name == "Content-Length" else _length_in(headers)
-                except Exception:  # noqa: BLE001  # no pairs: for the server to say
-                    self.size = _length_in(headers)
+            try:
+                if type(headers) is list:
+                    if len(headers) > 1 and headers[1][0] == "Content-Length":  # as Flask has it
+                        self.size = headers[1][1]
+                    else:
+                        for name, value in headers:
+                            if name == "Content-Length" or name == "content-length":
+                                self.size = value
+                                break
+            except Exception:  # noqa: BLE001, S110  # no pairs: for the server to say
+                pass
             if exc_info is None:
                 return self._start_response(status, headers)
             return self.start_again(status, headers, exc_info)
@@ -354,17 +356,6 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
 
 
 _nothing = ().__iter__
-
-
-def _length_in(headers: list[Any]) -> str | None:
-    """The Content-Length as given."""
-    try:
-        for name, value in headers:
-            if name == "Content-Length" or name == "content-length":
-                return value  # type: ignore[no-any-return]
-    except Exception:  # noqa: BLE001, S110  # no pairs
-        pass
-    return None
 
 
 def _length(exchange: Exchange) -> int:
@@ -544,6 +535,9 @@ def build(
         if body_askers and exchange.route is None:
             exchange.ask_for_route(body_askers, body)
         kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
+        if kind == _COMPLETE:
+            exchange.finish()
+            return body
         if kind != _WRAP:
             return exchange.hand_over(body, kind)
         if exchange.size is None and not carried:  # it may well run while it is sent

@@ -118,7 +118,7 @@ class Monitor(Calls):
         self._authorizer = authorizer
         self._pid = 0
         self._ticker: Ticker | None = None
-        self._last_tick = clock.perf()
+        self._attached_at = self._last_tick = clock.perf()
         self._web: WebApp | None = None
         self._saved_routes = 0
         self._server: dict[str, object] | None = None
@@ -297,7 +297,7 @@ class Monitor(Calls):
             if self._pid:
                 self._forked()
             self._pid = pid
-            self._last_tick = self._clock.perf()
+            self._attached_at = self._last_tick = self._clock.perf()
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
             self._listening = False
@@ -375,8 +375,8 @@ class Monitor(Calls):
             self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
-            self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
-            self._parts.own_numbers.cpu_ms += (thread_time() - cpu) * 1000.0
+            took = (self._clock.perf() - begin) * 1000.0, (thread_time() - cpu) * 1000.0
+            self._parts.own_numbers.add_tick(*took)
 
     def _run(self, part: str, work: Callable[[], object]) -> None:
         if self.guard.allows(part):
@@ -549,6 +549,7 @@ class Monitor(Calls):
             "release": self.tracker.release,
             "dropped": parts.own_numbers.drops() | self._live_requests.drops(),
             "cost_us": round(parts.self_cost.us(), 2),
+            "cpu_share": self._cpu_share(parts),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
@@ -557,6 +558,12 @@ class Monitor(Calls):
             "slowest": recorder.slowest.rows(self._clock.wall()),
             "ticker": "thread" if self._ticker is not None else "requests",
         }
+
+
+    def _cpu_share(self, parts: Parts) -> float:
+        """The part of one processor that all ticks have taken since this process attached."""
+        elapsed_ms = (self._clock.perf() - self._attached_at) * 1000.0
+        return round(parts.own_numbers.cpu_total_ms / elapsed_ms, 5) if elapsed_ms > 0.0 else 0.0
 
 
 def _template(exchange: Exchange) -> str | None:
