@@ -559,7 +559,6 @@ class Monitor(Calls):
             "ticker": "thread" if self._ticker is not None else "requests",
         }
 
-
     def _cpu_share(self, parts: Parts) -> float:
         """The part of one processor that all ticks have taken since this process attached."""
         elapsed_ms = (self._clock.perf() - self._attached_at) * 1000.0

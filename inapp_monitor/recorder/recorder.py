@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from inapp_monitor.clock import Clock, sleep, thread_time
+from inapp_monitor.clock import Clock, thread_time
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
@@ -21,11 +21,10 @@ from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.requests import Record, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
+from inapp_monitor.recorder.turns import Turns
 
 #: Entries folded at a time: 0.02 ms of requests, whatever they are.
 SLICE = 500
-#: Seconds for which a fold gives way: any sleep lets threads that wait for the interpreter have it.
-_GIVE_WAY_S = 1e-6
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
 #: Samples kept until the next flush; there are about 50 a second.
@@ -80,6 +79,7 @@ class Recorder:
         self._rules = NameRules(route_rules)
         self._samples: list[tuple[str, float]] = []
         self._folded: list[Record] = []
+        self._give_way = Turns()
         self._steps: dict[int, RequestCells] = {}
 
     def forked(self) -> None:
@@ -131,7 +131,7 @@ class Recorder:
             if requests is None:
                 break
             folded += requests
-            _give_way()
+            self._give_way()
         return folded
 
     def unfinished(self) -> list[Record]:
@@ -203,7 +203,7 @@ class Recorder:
             steps_ago = max(0, -int((record.end - step_start) // self.step_s))
             by_step.setdefault(step - steps_ago * self.step_s, []).append(record)
         for label, ended in by_step.items():
-            self._cells_of(label).fold(ended, step - step_start, _give_way)
+            self._cells_of(label).fold(ended, step - step_start, self._give_way)
         self._fold_s += thread_time() - begin
 
     def _cells_of(self, step: int) -> RequestCells:
@@ -215,9 +215,12 @@ class Recorder:
     def bound_pending(self) -> None:
         """Drop the oldest requests when folding has not kept up; count them."""
         with self._lock:
-            excess = len(self.pending) - self._max_pending
+            excess = len(self._folded) + len(self.pending) - self._max_pending
             if excess > 0:
-                self.dropped_requests += len(self._ended(_front(self.pending, excess)))
+                dropped = _front(self._folded, excess)
+                self.total_requests -= len(dropped)
+                dropped += self._ended(_front(self.pending, excess - len(dropped)))
+                self.dropped_requests += len(dropped)
 
     def take(self) -> Batch:
         """The deltas folded since the last call, labelled with their time."""
@@ -246,10 +249,6 @@ class Recorder:
     def take_not_found(self) -> list[NotFoundHit]:
         """The 404s since the last call."""
         return _front(self.not_found, MAX_NOT_FOUND_PENDING)
-
-
-def _give_way() -> None:
-    sleep(_GIVE_WAY_S)
 
 
 def _text(wsgi_string: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inapp_monitor.clock import SYSTEM
 from inapp_monitor.points import Batch, Method
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder import recorder as recorder_module
@@ -289,6 +290,30 @@ def test_pending_is_bounded() -> None:
     recorder.bound_pending()
     assert (len(recorder.pending), recorder.dropped_requests) == (1_000, 500)
     assert fold(recorder).distributions[0].histogram.minimum == pytest.approx(500.0)
+
+
+def test_folding_keeps_up_with_a_thread_that_never_rests() -> None:
+    """While another thread computes without a pause, folding gets its part of the interpreter."""
+    recorder = new_recorder(SYSTEM)
+    for n in range(20_000):
+        end = SYSTEM.perf()
+        recorder.pending.append(Noted(end, end, route=f"/{n}"))
+    running = threading.Event()
+    running.set()
+
+    def compute() -> None:
+        while running.is_set():
+            sum(range(100))
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    begin = SYSTEM.perf()
+    batch = fold(recorder)
+    seconds = SYSTEM.perf() - begin
+    running.clear()
+    thread.join()
+    assert counts(batch)["requests.time"] == 20_000
+    assert seconds < 5.0
 
 
 def test_requests_under_way_wait() -> None:
