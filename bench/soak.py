@@ -3,9 +3,9 @@
     python -m bench.soak [--requests 10000000] [--paths 100000] [--methods 10000] [--quick]
 
 Scanners invent paths and methods. Every request must be counted, and after the warm-up neither the
-Python heap nor the resident size may grow with them. The heap is traced for the first tenth, because
-tracing makes everything several times slower. Ends with status 1 when a count is wrong or a limit is
-passed. The disk may hold what 500 routes need, so that this is about memory.
+Python heap nor the resident size may grow with them. The heap is traced for the first tenth only,
+because tracing makes everything several times slower. Ends with status 1 when a count is wrong or a
+limit is passed. The disk may hold what 500 routes need, so that this is about memory.
 """
 
 from __future__ import annotations

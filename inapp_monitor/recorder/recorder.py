@@ -123,8 +123,7 @@ class Recorder:
         """
         folded: list[Record] = []
         with self._lock:
-            waited, self._unfinished = self._unfinished, []
-        self.pending[:0] = waited
+            self.pending[:0], self._unfinished = self._unfinished, []
         for _ in range(slices):
             with self._lock:
                 requests = self._fold_slice()
