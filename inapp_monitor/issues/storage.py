@@ -23,6 +23,8 @@ HOURS_KEPT = 90 * 24
 MAX_TAG_VALUES = 50
 MAX_USERS = 10_000
 MAX_HISTORY = 200
+#: Different tags and users of one fingerprint that wait for the disk.
+MAX_DELTA_TAGS, MAX_DELTA_USERS = 200, 1_000
 
 SCHEMA = (
     """
@@ -104,11 +106,24 @@ class Delta:
         self.route = later.route or self.route
         for hour, count in later.hours.items():
             self.hours[hour] = self.hours.get(hour, 0) + count
-        for tag, count in later.tags.items():
-            self.tags[tag] = self.tags.get(tag, 0) + count
-        self.users |= later.users
+        for (name, value), count in later.tags.items():
+            self.add_tag(name, value, count)
+        for user in later.users:
+            self.add_user(user)
         for event in later.events:
             self.add_event(event)
+
+    def add_tag(self, name: str, value: str, count: int = 1) -> None:
+        """Count a tag's value, past the cap as `(other)`."""
+        key = (name, value)
+        if key not in self.tags and len(self.tags) >= MAX_DELTA_TAGS:
+            key = (name, "(other)")
+        self.tags[key] = self.tags.get(key, 0) + count
+
+    def add_user(self, user: str) -> None:
+        """Note who was affected, up to the cap."""
+        if len(self.users) < MAX_DELTA_USERS:
+            self.users.add(user)
 
     def add_event(self, event: StoredEvent) -> None:
         """Keep the first and the last events."""

@@ -28,7 +28,7 @@ from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
 from inapp_monitor.issues.board import Board, Pending
 from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
 from inapp_monitor.issues.lifecycle import Transition
-from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, add_tag
+from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.naming import complete, identity_of, skeleton
 from inapp_monitor.issues.release import detect_release
@@ -69,8 +69,8 @@ class TrackerStatus:
 class Tracker:
     """The errors of one monitor.
 
-    *Threads:* every method may be called from any thread; `capture` holds a lock for about a
-    microsecond.
+    *Threads:* every method may be called from any thread; `capture` of a known fingerprint takes
+    no lock.
 
     Args:
         settings: Those about errors, `disk_budget` and `mount`.
@@ -237,6 +237,7 @@ class Tracker:
         memory = self._memories.here()
         with memory.flushing:
             self._digest(memory)
+            memory.fold()
             for known in list(memory.known.values()):
                 if (known.delta.count or known.delta.events) and known.in_flight is None:
                     self._hand_over(memory, known)
@@ -244,6 +245,7 @@ class Tracker:
     def take_counts(self) -> dict[str, int]:
         """Occurrences by issue id since the last call: for series named `errors.<issue>`."""
         memory = self._memories.here()
+        memory.fold()
         with memory.lock:
             counts, memory.counts = memory.counts, {}
         return counts
@@ -268,6 +270,7 @@ class Tracker:
     def status(self) -> TrackerStatus:
         """The tracker in numbers."""
         memory = self._memories.here()
+        memory.fold()
         with memory.lock:
             return TrackerStatus(
                 unwritten=sum(known.unwritten() for known in memory.known.values()),
@@ -358,7 +361,7 @@ class Tracker:
         if known is not None:
             return known
         identity = identity_of(found, kind, level, self._scrubber.text)
-        return memory.remember(identity, self._others, self._clock.perf())
+        return memory.remember(identity, self._others)
 
     def _count(
         self,
@@ -368,16 +371,12 @@ class Tracker:
         route: str | None,
         said: scope.Scope | None,
     ) -> bool:
-        """Count one occurrence; True when its event is wanted."""
-        tags: dict[str, str] = {}
-        if said is not None and said.tags:
-            tags.update(said.tags)
-        if environ is not None:
-            tags["method"] = str(environ.get("REQUEST_METHOD", ""))[:20]
-        if route is not None:
-            tags["route"] = route
-        user = said.user if said is not None else _NOTHING
-        if not memory.count(known, self._clock.wall(), self._clock.perf(), tags, user):
+        """Note one occurrence; True when its event is wanted."""
+        method = None if environ is None else environ.get("REQUEST_METHOD")
+        tags, user = (_NOTHING, _NOTHING) if said is None else (dict(said.tags), said.user)
+        memory.pending.append((known, self._clock.wall(), method, route, tags, user))
+        memory.fold_if_many()
+        if not known.wants_event(self._clock.perf()):
             return False
         if len(memory.waiting) >= (MAX_WAITING if known.titled else MAX_WAITING_NEW):
             self._drop("too many at once")
@@ -421,7 +420,8 @@ class Tracker:
         if route is not None and event["route"] is None:
             event["route"] = route
             with memory.lock:
-                add_tag(known.delta, "route", route)
+                known.delta.add_tag("route", route)
+                known.delta.route = route
 
     def _below_mount(self, environ: Mapping[str, Any]) -> bool:
         mount = self._settings.mount
@@ -520,6 +520,7 @@ class Tracker:
         memory = self._memories.here()
         with memory.flushing:
             self._digest(memory)
+        memory.fold()
         with memory.lock:
             totals = [(known, known.total()) for known in memory.known.values()]
         pending = [
