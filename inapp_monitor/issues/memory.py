@@ -38,6 +38,7 @@ class Known:
 
     Attributes:
         identity: What names its issue.
+        has_event: Whether an event of it has been built.
         titled: Whether the identity has been completed from an event.
         delta: What was counted since the last hand-over.
         in_flight: What the database has been given and not yet written.
@@ -45,6 +46,7 @@ class Known:
     """
 
     identity: Identity
+    has_event: bool = False
     titled: bool = False
     delta: Delta = field(default_factory=Delta)
     in_flight: Delta | None = None

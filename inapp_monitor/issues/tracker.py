@@ -38,8 +38,9 @@ from inapp_monitor.issues.storage import Delta, Outcome, StoredEvent
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
-#: Events that wait for the flush: of fingerprints without any yet, and of all others.
-MAX_WAITING_NEW, MAX_WAITING = 500, 100
+#: Events that wait for the flush, which takes milliseconds of each: of fingerprints without any
+#: yet, and of all others.
+MAX_WAITING_NEW, MAX_WAITING = 500, 30
 #: Of a message that is looked at; more than an event keeps, so that the cut is noted.
 MAX_TEXT_CHARS = 10_000
 PART = "error capture"
@@ -378,7 +379,7 @@ class Tracker:
         memory.fold_if_many()
         if not known.wants_event(self._clock.perf()):
             return False
-        if len(memory.waiting) >= (MAX_WAITING if known.titled else MAX_WAITING_NEW):
+        if len(memory.waiting) >= (MAX_WAITING if known.has_event else MAX_WAITING_NEW):
             self._drop("too many at once")
             return False
         return True
@@ -398,6 +399,7 @@ class Tracker:
             event["contexts"] = dict(said.contexts)
             event["breadcrumbs"] = list(said.breadcrumbs)
         event_id = str(event["id"])
+        known.has_event = True
         with memory.lock:
             record = environ.get(REQUEST_KEY) if environ and event["route"] is None else None
             memory.waiting[event_id] = (known, event, record)
