@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 
+from inapp_monitor.issues.delta import Delta, Identity
 from inapp_monitor.issues.event import Event
-from inapp_monitor.issues.storage import Delta, Identity
 
 #: Events of one fingerprint: a burst, then so many a second.
 BURST, REFILL_PER_S = 10, 1.0

@@ -26,6 +26,7 @@ from inapp_monitor.database import Database, budget
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
 from inapp_monitor.issues.board import Board, Pending
+from inapp_monitor.issues.delta import Delta, StoredEvent
 from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
 from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory
@@ -34,7 +35,7 @@ from inapp_monitor.issues.naming import complete, identity_of, skeleton
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 from inapp_monitor.issues.signature import key_of, shapes_of
-from inapp_monitor.issues.storage import Delta, Outcome, StoredEvent
+from inapp_monitor.issues.storage import Outcome
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
