@@ -242,8 +242,10 @@ class Renderer:
         else:
             self._put(opening)
             items = list(islice(base.__iter__(value), MAX_ITEMS))
-            if length == 2 and type(items[0]) is str and self._hides(items[0][:100], items[-1]):
-                items[-1] = _HIDDEN_ITEM  # a pair, such as a header
+            if length == 2 or (length == 3 and cls is tuple):  # such as a header
+                name_of_item = _name_of(items[0])
+                if name_of_item and self._hides(name_of_item, items[1]):
+                    items[1] = _HIDDEN_ITEM
             self._items(items, depth, length)
             self._put(",)" if cls is tuple and length == 1 else closing)
         if not plain:
@@ -329,9 +331,11 @@ class Renderer:
 
 
 def _name_of(key: object) -> str:
-    """A dictionary's key as a name that may hide its value."""
+    """A dictionary's key, or the first of a pair, as a name that may hide its value."""
     if issubclass(type(key), str):
         return str.__str__(key)[:100]
+    if type(key) is tuple:
+        return "_".join(_name_of(item) for item in key[:4] if type(item) is not tuple)
     return key[:100].decode("latin-1") if type(key) is bytes else ""
 
 
