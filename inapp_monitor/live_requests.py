@@ -71,7 +71,11 @@ class LiveRequests:
         self._workers.forked()
         self._looked_for_dead = float("-inf")
 
-    def report(self, about: dict[str, Any], shared: Mapping[str, Sequence[Any]]) -> None:
+    def report(
+        self,
+        about: Mapping[str, Any] | None = None,
+        shared: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         """Share what this process is doing. After a failure it is left alone for a while.
 
         Args:
@@ -87,7 +91,8 @@ class LiveRequests:
             return
         self._retry_at = now + RETRY_INTERVAL_S
         rows = self._own_rows()
-        row = {"pid": os.getpid(), "count": len(self.exchanges), "about": about, "shared": shared}
+        told = {"about": about or {}, "shared": shared or {}}
+        row = {"pid": os.getpid(), "count": len(self.exchanges), **told}
         while not self._workers.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
