@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from inapp_monitor.clock import Clock
-from inapp_monitor.collectors.base import Shared
 from inapp_monitor.middleware import Environ, Exchange
 from inapp_monitor.points import Method, Scalar
 from inapp_monitor.recorder.routes import method_name
@@ -155,12 +154,9 @@ class LiveRequests:
         by_pid = {row["pid"]: row for row in (*others, own)}
         return sorted(by_pid.values(), key=lambda row: (row.get("started") or 0.0, row["pid"] or 0))
 
-    def shared(self) -> list[dict[str, Shared]]:
+    def shared(self) -> list[Mapping[str, Sequence[Any]]]:
         """The gauges that the other workers want to be joined."""
-        return [
-            {path: Shared(*value) for path, value in _mapping(facts.get("shared")).items()}
-            for facts in self._others()
-        ]
+        return [_mapping(facts.get("shared")) for facts in self._others()]
 
     def leave(self) -> None:
         """This process ends properly."""

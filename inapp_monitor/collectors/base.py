@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 from inapp_monitor.exceptions import SeriesNameError
 from inapp_monitor.names import check_path, clean_node
@@ -221,8 +222,8 @@ class Sink:
         return path
 
 
-def joined(workers: list[dict[str, Shared]], now: int) -> list[Scalar]:
-    """The gauges of all workers as one series each."""
+def joined(workers: Iterable[Mapping[str, Sequence[Any]]], now: int) -> list[Scalar]:
+    """The gauges of all workers as one series each; a value is what `Shared` is."""
     values: dict[str, list[float]] = {}
     combines: dict[str, str] = {}
     for shared in workers:

@@ -72,7 +72,7 @@ def _cpu_limit(group: Path) -> float | None:
         quota, period = float(words[0]), float(words[1])
     except (IndexError, ValueError):  # "max": no limit
         return None
-    return quota / period if period > 0 else None
+    return quota / period if quota > 0 and period > 0 else None
 
 
 def _field(path: Path, name: str) -> float | None:

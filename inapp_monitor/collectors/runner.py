@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from inapp_monitor.clock import Clock
@@ -68,7 +68,7 @@ class Runner:
         self._start_afresh()
 
     def tick(
-        self, is_leader: bool, others: Callable[[], Iterable[dict[str, Shared]]]
+        self, is_leader: bool, others: Callable[[], Iterable[Mapping[str, Sequence[Any]]]]
     ) -> list[Scalar]:
         """Start what is due, and fetch what was published meanwhile. Waits for nothing.
 
