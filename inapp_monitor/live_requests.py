@@ -150,6 +150,11 @@ class LiveRequests:
         return [row for exchange in oldest if (row := _row(exchange, epoch)) is not None]
 
 
+def request_id(exchange: Exchange) -> str:
+    """Tells a request from the others that this process is answering."""
+    return f"{round(exchange.start * 1e6):x}-{id(exchange) >> 4 & 0xFFFF:04x}"
+
+
 def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     """One request as plain data; None when it has ended meanwhile."""
     environ: Environ | None = exchange.environ
@@ -157,6 +162,7 @@ def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
         return None
     route = getattr(exchange.route, "rule", exchange.route)
     return {
+        "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
         "path": f"{exchange.script_name}{exchange.path}"[:200],
         "route": route[:200] if isinstance(route, str) else None,

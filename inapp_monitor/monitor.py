@@ -160,7 +160,9 @@ class Monitor(Calls):
             if self._parts is None:
                 from inapp_monitor.parts import Parts
 
-                parts = Parts(self.settings, self._clock, self.guard, self.recorder)
+                parts = Parts(
+                    *(self.settings, self._clock, self.guard, self.recorder, self._live_requests)
+                )
                 parts.tracker.before_send = self._before_send
                 parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
@@ -361,6 +363,7 @@ class Monitor(Calls):
             ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
+            ("stacks", self._answer_questions),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
@@ -462,6 +465,10 @@ class Monitor(Calls):
                 killed.message, template=killed.template, kind="WorkerDied", route=killed.route
             )
 
+    def _answer_questions(self) -> None:
+        """Other workers show on their dashboard what this one is doing."""
+        (self._parts or self._load_parts()).stacks.answer()
+
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
@@ -526,6 +533,7 @@ class Monitor(Calls):
             refresh=self.refresh,
             live=True,
             facts=self.facts,
+            stack_of=(self._parts or self._load_parts()).stacks.ask,
         )
         return WebApp(backend, authorizer=self._authorizer)
 

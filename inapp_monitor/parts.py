@@ -12,6 +12,8 @@ from inapp_monitor.config import Settings
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.live_requests import LiveRequests
+from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
@@ -27,7 +29,14 @@ class Parts:
         ConfigError: a retention or schema file that cannot be understood.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, guard: Guard, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        guard: Guard,
+        recorder: Recorder,
+        live_requests: LiveRequests,
+    ) -> None:
         recorder.step_s = parse_retention(settings.distribution_retention)[0].step
         common = (settings.data_dir, settings, clock, guard)
         self.store = Store(*common)
@@ -37,3 +46,6 @@ class Parts:
         self.leadership = Leadership(settings.data_dir)
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
         self.self_cost = SelfCost(clock, recorder)
+        self.stacks = LiveStacks(
+            *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
+        )
