@@ -160,14 +160,28 @@ def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     environ: Environ | None = exchange.environ
     if environ is None:
         return None
-    route = getattr(exchange.route, "rule", exchange.route)
+    route = _template(exchange, environ)
     return {
         "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
-        "path": f"{exchange.script_name}{exchange.path}"[:200],
+        "path": _text(f"{exchange.script_name}{exchange.path}"[:200]),
         "route": route[:200] if isinstance(route, str) else None,
         "started": round(epoch + exchange.start, 3),
     }
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1."""
+    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _template(exchange: Exchange, environ: Environ) -> object:
+    """The route, also before the answer has begun, where the framework leaves it in the environ."""
+    route = getattr(exchange.route, "rule", exchange.route)
+    if route is None:
+        found = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
+        route = getattr(found, "rule", None)
+    return exchange.below_prefix(route) if exchange.route is None and route else route
 
 
 def _killed(pid: object, row: dict[str, Any]) -> Killed:

@@ -67,6 +67,11 @@ class LiveStacks:
         self._tracker = tracker
         self._wait_s = min(2 * tick_s + 1.0, _MOST_S)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The requests under way in all workers, see `LiveRequests.rows`, without secrets."""
+        clean = self._tracker.without_secrets
+        return [{**row, "path": clean(str(row["path"]))} for row in self._requests.rows()]
+
     def answer(self) -> None:
         """Answer the questions of other workers.
 
@@ -88,8 +93,9 @@ class LiveStacks:
         Raises:
             OSError: the question cannot be written.
         """
-        rows = self._requests.rows()
-        row = next((row for row in rows if row["pid"] == pid and row["request"] == request), None)
+        row = next(
+            (row for row in self.rows() if row["pid"] == pid and row["request"] == request), None
+        )
         if row is None:
             return {"state": "ended", "pid": pid, "frames": []}
         answer = self.look(request) if pid == os.getpid() else self._ask_other(pid, request)

@@ -221,6 +221,7 @@ class Monitor(Calls):
         """Capture an exception of the application."""
         self._attach_if_needed()
         issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
+        self.recorder.slowest.note_issue(exchange.start, issue_id)
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
@@ -234,9 +235,10 @@ class Monitor(Calls):
         """Capture a 5xx that came without an exception: an event of its own."""
         self._attach_if_needed()
         if exchange.environ is not None:
-            self.tracker.capture_status(
+            issue_id = self.tracker.capture_status(
                 exchange.status or "", exchange.environ, route=_template(exchange)
             )
+            self.recorder.slowest.note_issue(exchange.start, issue_id)
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""
@@ -363,7 +365,8 @@ class Monitor(Calls):
             ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
-            ("stacks", self._answer_questions),
+            ("stacks", lambda: self._load_parts().stacks.answer()),
+            ("slow requests", lambda: self._load_parts().slow_requests.share()),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
@@ -465,10 +468,6 @@ class Monitor(Calls):
                 killed.message, template=killed.template, kind="WorkerDied", route=killed.route
             )
 
-    def _answer_questions(self) -> None:
-        """Other workers show on their dashboard what this one is doing."""
-        (self._parts or self._load_parts()).stacks.answer()
-
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
         if self._pid and self._pid != os.getpid():
@@ -486,6 +485,8 @@ class Monitor(Calls):
             self._unhook = None
         self._live_requests.leave()
         if self._parts is not None:
+            share = self._parts.slow_requests.share
+            self._run("slow requests", functools.partial(share, at_once=True))
             self._parts.leadership.resign()
         self.store.close()
         self.database.close()
@@ -533,7 +534,7 @@ class Monitor(Calls):
             refresh=self.refresh,
             live=True,
             facts=self.facts,
-            stack_of=(self._parts or self._load_parts()).stacks.ask,
+            stack_of=self._load_parts().stacks.ask,
         )
         return WebApp(backend, authorizer=self._authorizer)
 
@@ -554,8 +555,8 @@ class Monitor(Calls):
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
             ],
-            "live": self._live_requests.rows(),
-            "slowest": recorder.slowest.rows(self._clock.wall()),
+            "live": parts.stacks.rows(),
+            "slowest": parts.slow_requests.rows(),
             "ticker": "thread" if self._ticker is not None else "requests",
         }
 

@@ -17,6 +17,7 @@ from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
+from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.store.leader import Leadership
 from inapp_monitor.store.retention import parse_retention
@@ -46,6 +47,9 @@ class Parts:
         self.leadership = Leadership(settings.data_dir)
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
         self.self_cost = SelfCost(clock, recorder)
+        self.slow_requests = SlowRequests(
+            *(settings.data_dir, clock, recorder, self.tracker.without_secrets)
+        )
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
         )

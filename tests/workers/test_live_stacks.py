@@ -255,9 +255,7 @@ def test_another_worker_is_asked(tmp_path: Path, other: Callable[[str], int]) ->
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
-def test_a_worker_that_does_not_answer_is_told(
-    tmp_path: Path, other: Callable[[str], int]
-) -> None:
+def test_a_worker_that_does_not_answer_is_told(tmp_path: Path, other: Callable[[str], int]) -> None:
     """After its ticks have had their time, and the question is taken back."""
     pid = other("is busy")
     worker = Worker(tmp_path, lambda *_: [b""])
