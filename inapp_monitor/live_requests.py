@@ -180,8 +180,9 @@ def _template(exchange: Exchange, environ: Environ) -> object:
     route = getattr(exchange.route, "rule", exchange.route)
     if route is None:
         found = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
-        route = getattr(found, "rule", None)
-    return exchange.below_prefix(route) if exchange.route is None and route else route
+        rule = getattr(found, "rule", None)
+        return exchange.below_prefix(rule) if isinstance(rule, str) else None
+    return route
 
 
 def _killed(pid: object, row: dict[str, Any]) -> Killed:
