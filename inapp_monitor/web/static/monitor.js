@@ -217,7 +217,7 @@
 
   // -- the zone of whoever looks, on a click
   const mine = document.querySelector(".mine"), own = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  if (mine && own && own !== root.dataset.zone) {
+  if (mine && own && own !== clock.resolvedOptions().timeZone) {
     mine.hidden = false;
     mine.textContent = "times in " + own;
     mine.addEventListener("click", () => { mine.form.elements.tz.value = own; mine.form.submit(); });
