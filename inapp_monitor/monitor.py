@@ -164,8 +164,8 @@ class Monitor(Calls):
             if self._parts is None:
                 from inapp_monitor.parts import Parts
 
-                common = (self.settings, self._clock, self.guard)
-                parts = Parts(*common, self.recorder, self._collectors)
+                common = (self.settings, self._clock, self.guard, self.recorder)
+                parts = Parts(*common, self._live_requests, self._collectors)
                 parts.tracker.before_send = self._before_send
                 parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
@@ -224,6 +224,7 @@ class Monitor(Calls):
         """Capture an exception of the application."""
         self._attach_if_needed()
         issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
+        self.recorder.slowest.note_issue(exchange.start, issue_id)
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
@@ -237,9 +238,10 @@ class Monitor(Calls):
         """Capture a 5xx that came without an exception: an event of its own."""
         self._attach_if_needed()
         if exchange.environ is not None:
-            self.tracker.capture_status(
+            issue_id = self.tracker.capture_status(
                 exchange.status or "", exchange.environ, route=_template(exchange)
             )
+            self.recorder.slowest.note_issue(exchange.start, issue_id)
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""
@@ -377,6 +379,8 @@ class Monitor(Calls):
             ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
+            ("stacks", lambda: self._load_parts().stacks.answer()),
+            ("slow requests", lambda: self._load_parts().slow_requests.share()),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
@@ -511,6 +515,8 @@ class Monitor(Calls):
             self._unhook = None
         self._live_requests.leave()
         if self._parts is not None:
+            share = self._parts.slow_requests.share
+            self._run("slow requests", lambda: share(at_once=True))
             self._parts.leadership.resign()
         self.store.close()
         self.database.close()
@@ -558,6 +564,7 @@ class Monitor(Calls):
             refresh=self.refresh,
             live=True,
             facts=self.facts,
+            stack_of=self._load_parts().stacks.ask,
         )
         return WebApp(backend, authorizer=self._authorizer)
 
@@ -579,10 +586,10 @@ class Monitor(Calls):
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
             ],
-            "live": self._live_requests.rows(),
+            "live": parts.stacks.rows(),
             "workers": self._live_requests.workers(self._about()),
             "collectors": parts.collectors.rows(),
-            "slowest": recorder.slowest.rows(self._clock.wall()),
+            "slowest": parts.slow_requests.rows(),
             "ticker": "thread" if self._ticker is not None else "requests",
         }
 

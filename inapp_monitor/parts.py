@@ -15,9 +15,12 @@ from inapp_monitor.config import Settings
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.live_requests import LiveRequests
+from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
+from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.store.leader import Leadership
 from inapp_monitor.store.retention import parse_retention
@@ -36,6 +39,7 @@ class Parts:
         clock: Clock,
         guard: Guard,
         recorder: Recorder,
+        live_requests: LiveRequests,
         collectors: list[Candidate],
     ) -> None:
         recorder.step_s = parse_retention(settings.distribution_retention)[0].step
@@ -48,3 +52,9 @@ class Parts:
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
         self.collectors = Runner(settings, clock, guard, collectors)
         self.self_cost = SelfCost(clock, recorder)
+        self.slow_requests = SlowRequests(
+            *(settings.data_dir, clock, recorder, self.tracker.without_secrets)
+        )
+        self.stacks = LiveStacks(
+            *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
+        )
