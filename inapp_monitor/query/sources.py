@@ -7,6 +7,7 @@ percentile of percentiles is wrong.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
@@ -40,6 +41,9 @@ _CONSOLIDATIONS = {
     Method.ABSMAX: "max",
     Method.ABSMIN: "min",
 }
+
+#: More virtual leaves than this in one chart of ours are read from coarser archives.
+_MANY = 12
 
 
 class Window(NamedTuple):
@@ -200,12 +204,13 @@ class StoreSource:
         self._refresh()
         stored: dict[str, str] = {}
         made: list[Series] = []
+        roughly = window.own_consolidation and len(paths) > _MANY
         for path in paths:
             name = self._stored_name(path) if ";" in path else path
             if name is not None and name in self._kinds:
                 stored[name] = path
             else:
-                made += self._virtual(path, expression, window)
+                made += self._virtual(path, expression, window, roughly=roughly)
         for found in self._store.fetch(list(stored), window.start, window.end, window.now):
             made.append(_series(stored[found.path], expression, found, window))
         return sorted(made, key=lambda s: s.name)
@@ -213,9 +218,12 @@ class StoreSource:
     def distribution(self, path: str, window: Window) -> Slots | None:
         """See `Source.distribution`."""
         self._refresh()
+        return self._slots(path, window, window.now)
+
+    def _slots(self, path: str, window: Window, now: int) -> Slots | None:
         if self._kinds.get(path) != "distribution":
             return None
-        found = self._store.fetch_distribution(path, window.start, window.end, window.now)
+        found = self._store.fetch_distribution(path, window.start, window.end, now)
         if found is None:
             return None
         return merge_slots(
@@ -273,17 +281,36 @@ class StoreSource:
         found = self._tree.find(".".join(nodes))
         return [f"{path}.{last}" for path, _ in found if self._kinds.get(path) == "distribution"]
 
-    def _virtual(self, path: str, pattern: str, window: Window) -> list[Series]:
+    def _virtual(
+        self, path: str, pattern: str, window: Window, *, roughly: bool = False
+    ) -> list[Series]:
         parent, _, leaf = path.rpartition(".")
         if leaf not in READERS:
             percentile_fraction(leaf)  # raises for what is no leaf
         computed = self._computed.get(parent, window, leaf)
         if computed is None:
-            slots = self.distribution(parent, window)
+            later = self._later(parent, window) if roughly else 0
+            slots = self._slots(parent, window, window.now + later)
             if slots is None:
                 return []
             computed = self._computed.put(parent, window, compute(slots, leaf))
         return [virtual_series(path, pattern, leaf, computed, window)]
+
+    def _later(self, path: str, window: Window) -> int:
+        """How much later to ask for the coarsest archive that gives half of the points to draw.
+
+        An archive answers when no finer one reaches back to the window's start, and what is rolled
+        up is merged already: with many series, reading every slot would take seconds.
+        """
+        known = getattr(self._store, "retention_of", lambda _: None)(path)
+        if known is None or window.max_points is None:
+            return 0
+        later, archives = 0, known[0].archives
+        for finer, coarser in itertools.pairwise(archives):
+            if (window.end - window.start) / coarser.step < window.max_points / 2:
+                break
+            later = max(finer.retention - (window.now - window.start) + coarser.step, 0)
+        return later
 
 
 def _series(path: str, pattern: str, found: _Range, window: Window) -> Series:
