@@ -305,6 +305,12 @@ class Settings:
     max_renders: int = _setting(
         2, parse_int, "Render requests worked on at once in a process.", at_least=1, at_most=64
     )
+    render_cache_size: int = _setting(
+        4 * 2**20,
+        parse_size,
+        "Memory for answers about periods that are over; 0 keeps none.",
+        at_least=0,
+    )
 
 
 class Loaded(NamedTuple):
