@@ -12,7 +12,6 @@ thread. Every entry from outside is guarded: no exception of ours reaches the ap
 
 from __future__ import annotations
 
-import atexit
 import functools
 import os
 import sys
@@ -22,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor import config as configuration
-from inapp_monitor import integrations, late_imports, middleware
+from inapp_monitor import integrations, late_imports, middleware, process_life
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock, thread_time
 from inapp_monitor.guard import Guard
@@ -154,6 +153,15 @@ class Monitor(Calls):
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
+        if settings.enabled and process_life.must_load_early():
+            self._load_all()
+
+    def _load_all(self) -> None:
+        """Load what a tick needs, but for what the first error needs."""
+        self._load_parts()
+        with late_imports.loading():
+            import inapp_monitor.integrations.logging
+            import inapp_monitor.web.login_token  # noqa: F401
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
@@ -350,7 +358,7 @@ class Monitor(Calls):
             finally:
                 self._tick_lock.release()
 
-    def _work(self) -> None:
+    def _work(self, *, at_end: bool = False) -> None:
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
         for part, work in (
@@ -365,7 +373,8 @@ class Monitor(Calls):
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
         ):
-            self._run(part, work)
+            if not (at_end and part == "workers"):  # others tell of the dead, or the next start
+                self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
             self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
@@ -471,7 +480,7 @@ class Monitor(Calls):
             ticker.stop(timeout_s=1.0)
         if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
             try:
-                self._work()
+                self._work(at_end=True)
             finally:
                 self._tick_lock.release()
         if self._unhook is not None:
@@ -565,16 +574,10 @@ def _loaded_signals() -> Any:
 @functools.cache
 def _watch_process() -> None:
     """Once a process: know of its forks and of its end."""
-    os.register_at_fork(
-        before=late_imports.before_fork,
-        after_in_parent=late_imports.after_fork_in_parent,
-        after_in_child=_after_fork,
-    )
-    atexit.register(_at_exit)
+    process_life.watch(_after_fork, _at_exit)
 
 
 def _after_fork() -> None:
-    late_imports.after_fork_in_child()
     for monitor in list(_attached):
         monitor._forked()
 
