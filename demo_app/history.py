@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from demo_app.mishaps import PROBLEMS
+from demo_app import mishaps
 from demo_app.routes_of_the_past import (
     DEPLOYS,
     FAULT,
@@ -212,10 +212,13 @@ class Writer:
                 self._tracker = self._new_tracker()
             if not story.is_down(step.start):
                 self._step(step)
-            if number % 120 == 0:
+            if number % 40 == 0:
                 self._flush()
         self._deploys(begin)
         self._flush()
+        drops, faults = self._store.status().drops, self._guard.faults
+        if drops or faults:
+            raise OSError(f"not all could be written: {drops or faults}")
         self._store.close()
         self._database.close()
 
@@ -267,12 +270,10 @@ class Writer:
         for _ in range(times):
             self._failed += 1
             environ = self._environ(route)
-            try:
-                PROBLEMS[problem](self._failed)
-            except Exception as error:  # noqa: BLE001  # that is what it is for
-                with new_scope():
-                    set_user({"id": story.chance.randrange(100, 400)})
-                    self._tracker.capture(error, environ, route=route.template)
+            error = mishaps.answer(environ["PATH_INFO"], problem, self._failed)
+            with new_scope():
+                set_user({"id": story.chance.randrange(100, 400)})
+                self._tracker.capture(error, environ, route=route.template)
 
     def _environ(self, route: Route) -> Mapping[str, Any]:
         path = route.template.replace("<int:number>", "4711").replace("<int:year>", "2025")

@@ -21,6 +21,8 @@ from inapp_monitor.web.pages.visit import Visit
 _ROUTES = 8
 _ISSUES = 6
 _MISSING = 6
+#: Missing addresses that are looked through: as many as are kept, unless a setting says more.
+_KNOWN = 200
 
 
 def gather(visit: Visit) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def gather(visit: Visit) -> dict[str, Any]:
     before = traffic.read(backend, earlier) if earlier else None
     rows = route_table.rows(backend, view)
     issues = issue_list.newest(backend, 200)
-    not_found = missing.most_frequent(backend, request.host, 50)
+    not_found = missing.most_frequent(backend, request.host, _KNOWN)
     counts = readings.sums(backend, ["requests.not_found"], view.start, view.end, 60)
     marks = deploys.between(backend, view.start, view.end)
     own = own_health.summary(backend)
@@ -48,7 +50,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "route_count": len(rows),
         "issues": issues[:_ISSUES],
         "issue_count": len(issues),
-        "not_found": not_found[:_MISSING],
+        "not_found": missing.busiest(not_found, view.start)[:_MISSING],
         "own": own,
     }
 
