@@ -37,7 +37,7 @@ from inapp_monitor.clock import Clock
 #: A Monday, 15:20 UTC.
 NOW = 1_795_447_200
 #: The past goes on for a while, or charts would fall to zero while pictures are taken.
-AHEAD_S = 120
+AHEAD_S = 45
 PORT = 8642
 SITE = f"127.0.0.1:{PORT}"
 TOKEN = "screenshots-token-0123456789"
@@ -180,9 +180,12 @@ def take(browser: Any, shop: Shop, picture: Picture, path: str) -> bytes:
 
 
 def smaller(png: bytes) -> bytes:
-    """The picture as it is, or with 256 colours when that is too large."""
+    """The picture as it is, or with its 256 most frequent colours when that is too large."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    few = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    known = sorted(image.getcolors(image.width * image.height) or (), reverse=True)[:256]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in known for part in colour])
+    few = image.quantize(palette=palette, dither=Image.Dither.NONE)
     for each in (image, few):
         out = io.BytesIO()
         each.save(out, "PNG", optimize=True)

@@ -39,7 +39,7 @@ def gather(visit: Visit) -> dict[str, Any]:
     own = own_health.summary(backend)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     return {
-        "empty": not backend.store.leaves(),
+        "empty": not any(leaf.path == "requests.time" for leaf in backend.store.leaves()),
         "window": {"from": view.start, "until": view.end},
         "verdicts": verdicts.collect(
             backend, current, rows, issues, not_found, counts.get("requests.not_found"), own

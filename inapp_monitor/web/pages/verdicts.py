@@ -70,8 +70,8 @@ def _latency(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]])
     # Most people disappointed, rather than the slowest of all, which may be a nightly report.
     worst = max(slow, key=lambda row: (1 - row["recent_apdex"]) * row["recent_count"])
     since = slow_since(worst, target_ms)
-    when = _since(backend, traffic, since)
-    detail = f"p95 {human.value(worst['recent_p95'], 'ms')}, target {target}{when}"
+    lasts, cause = _since(backend, traffic, since)
+    detail = f"p95 {human.value(worst['recent_p95'], 'ms')}{lasts}, target {target}{cause}"
     if len(slow) > 1:
         detail += f" · {len(slow) - 1} more slow"
     name = human.shorten(worst["route"], 40)
@@ -90,15 +90,15 @@ def slow_since(row: dict[str, Any], target_ms: float) -> float | None:
     return float(row["spark_start"] + row["spark_step"] * int(first_slow))
 
 
-def _since(backend: Backend, traffic: Traffic, since: float | None) -> str:
-    """` for 8 min · since deploy 2.4.1`, as far as it is known."""
+def _since(backend: Backend, traffic: Traffic, since: float | None) -> tuple[str, str]:
+    """` for 8 min` and ` · since deploy 2.4.1`, as far as they are known."""
     view = traffic.view
     if since is None:
-        return ""
-    text = f" for {human.seconds(view.end - since)}"
+        return "", ""
     slack = max(view.span / 20, 120)
     marks = deploys.between(backend, since - slack, since + slack)
-    return f"{text} · since deploy {marks[-1]['label']}" if marks else text
+    cause = f" · since deploy {marks[-1]['label']}" if marks else ""
+    return f" for {human.seconds(view.end - since)}", cause
 
 
 def _errors(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _errors(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]]) 
     share = human.value(_recent_rate(worst), "percent")
     state = "crit" if max(_recent_rate(worst), rate) >= _ERRORS_CRIT else "warn"
     since = _failing_since(backend, traffic, worst)
-    detail = f"{share} of its requests{_since(backend, traffic, since)}"
+    detail = f"{share} of its requests{''.join(_since(backend, traffic, since))}"
     if len(failing) > 1:
         detail += f" · {len(failing) - 1} more fail"
     path = f"/routes/{worst['slug']}"
@@ -175,7 +175,7 @@ def _not_found(
             detail += f", most: {human.shorten(top[0]['path'], 60)}"
         return verdict("ok", "Not found", detail, "/not-found", "404s")
     times = f"{human.plain(round(found.times, 1))} × the usual" if found.times else "a surge"
-    when = _since(backend, traffic, begin)
+    when = "".join(_since(backend, traffic, begin))
     top = missing.busiest(rows, begin)
     if not top:
         return verdict("warn", f"404s: {times}", f"{detail}, more{when}", "/not-found", "404s")
