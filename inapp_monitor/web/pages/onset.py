@@ -18,12 +18,12 @@ class Onset(NamedTuple):
     """A rise that has not ended.
 
     Attributes:
-        index: The first column of the rise.
+        column: The first column of the rise.
         times: How many times more a column than before; None when there was nothing before.
         total: The sum since.
     """
 
-    index: int
+    column: int
     times: float | None
     total: float
 

@@ -136,7 +136,7 @@ def _failing_since(backend: Backend, traffic: Traffic, row: dict[str, Any]) -> f
     found = None if counts is None else onset(counts.values)
     if counts is None or found is None:
         return None
-    begin = float(counts.start + counts.step * found.index)
+    begin = float(counts.start + counts.step * found.column)
     return begin if traffic.was_watched_before(begin) else None
 
 
@@ -168,7 +168,7 @@ def _not_found(
         return verdict("ok", "Not found", "no 404 in this period", "/not-found", "404s")
     detail = f"{human.count(counts.total)} in this period"
     found = onset(counts.values)
-    begin = counts.start + counts.step * found.index if found else 0
+    begin = counts.start + counts.step * found.column if found else 0
     if found is None or found.total < _SURGE_LEAST or not traffic.was_watched_before(begin):
         top = missing.busiest(rows, traffic.view.start)
         if top:
