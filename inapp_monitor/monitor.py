@@ -400,7 +400,7 @@ class Monitor(Calls):
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
         if self._server is None:
-            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "wsgi.multithread")
             self._server = {name: environ.get(name) for name in names}
 
     def _announce(self) -> None:
@@ -569,6 +569,7 @@ class Monitor(Calls):
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
+            "multithread": (self._server or {}).get("wsgi.multithread"),
             "leader": parts.leadership.is_leader,
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,

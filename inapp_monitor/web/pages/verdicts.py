@@ -14,7 +14,7 @@ import numpy as np
 
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import deploys, own_health, route_table
+from inapp_monitor.web.pages import capacity, deploys, own_health, route_table
 from inapp_monitor.web.pages.traffic import Traffic
 
 _ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
@@ -45,6 +45,7 @@ def collect(
         _errors(traffic, rows),
         _new_issues(traffic, issues),
         _not_found(traffic, not_found, not_found_counts),
+        *capacity.collect(backend, traffic.view),
         own_health.disk(own),
         own_health.monitor(backend, own),
     ]
