@@ -170,12 +170,12 @@ def judge_saturation(room: Room, sampled: bool) -> Judgement | None:
     """How much of what answers requests is taken."""
     numbers = []
     if room.busiest is not None:
-        numbers.append(f"busiest worker {human.value(room.busiest, 'percent')} of a core")
+        numbers.append(f"busiest worker {room.busiest:.0f} % of a core")
     if room.machine is not None:
-        numbers.append(f"machine {human.value(room.machine, 'percent')}")
+        numbers.append(f"machine {room.machine:.0f} %")
     if room.at_once is not None and room.workers:
         many = f"{room.workers:.0f} worker" + ("" if round(room.workers) == 1 else "s")
-        numbers.append(f"{human.plain(round(room.at_once, 2))} requests at once on {many}")
+        numbers.append(f"{human.plain(round(room.at_once, 2))} at once on {many}")
     if room.busiest is None and room.machine is None:
         return _missing(sampled)
     share = None
@@ -198,9 +198,9 @@ def judge_memory(room: Room, sampled: bool) -> Judgement | None:
     share = 100.0 * used / limit if used is not None and limit else None
     numbers = []
     if room.rss is not None:
-        numbers.append(f"workers take {human.value(room.rss, 'bytes')}")
+        numbers.append(f"workers {human.value(room.rss, 'bytes')}")
     if share is not None:
-        numbers.append(f"{human.value(share, 'percent')} of {what} is taken")
+        numbers.append(f"{share:.0f} % of {what}")
     if room.fds is not None:
         numbers.append(f"{human.count(room.fds)} descriptors")
     if not numbers:
