@@ -178,18 +178,39 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def request_id(exchange: Exchange) -> str:
+    """Tells a request from the others that this process is answering."""
+    return f"{round(exchange.start * 1e6):x}-{id(exchange) >> 4 & 0xFFFF:04x}"
+
+
 def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     """One request as plain data; None when it has ended meanwhile."""
     environ: Environ | None = exchange.environ
     if environ is None:
         return None
-    route = getattr(exchange.route, "rule", exchange.route)
+    route = _template(exchange, environ)
     return {
+        "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
-        "path": f"{exchange.script_name}{exchange.path}"[:200],
+        "path": _text(f"{exchange.script_name}{exchange.path}"[:200]),
         "route": route[:200] if isinstance(route, str) else None,
         "started": round(epoch + exchange.start, 3),
     }
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1."""
+    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _template(exchange: Exchange, environ: Environ) -> object:
+    """The route, also before the answer has begun, where the framework leaves it in the environ."""
+    route = getattr(exchange.route, "rule", exchange.route)
+    if route is None:
+        found = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
+        rule = getattr(found, "rule", None)
+        return exchange.below_prefix(rule) if isinstance(rule, str) else None
+    return route
 
 
 def _killed(pid: object, row: dict[str, Any]) -> Killed:

@@ -158,14 +158,23 @@ class Monitor(Calls):
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
+        if settings.enabled and process_life.must_load_early():
+            self._load_all()
+
+    def _load_all(self) -> None:
+        """Load what a tick needs, but for what the first error needs."""
+        self._load_parts()
+        with late_imports.loading():
+            import inapp_monitor.integrations.logging
+            import inapp_monitor.web.login_token  # noqa: F401
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
             if self._parts is None:
                 from inapp_monitor.parts import Parts
 
-                common = (self.settings, self._clock, self.guard)
-                parts = Parts(*common, self.recorder, self._collectors)
+                common = (self.settings, self._clock, self.guard, self.recorder)
+                parts = Parts(*common, self._live_requests, self._collectors)
                 parts.tracker.before_send = self._before_send
                 parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
@@ -224,6 +233,7 @@ class Monitor(Calls):
         """Capture an exception of the application."""
         self._attach_if_needed()
         issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
+        self.recorder.slowest.note_issue(exchange.start, issue_id)
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
@@ -237,9 +247,10 @@ class Monitor(Calls):
         """Capture a 5xx that came without an exception: an event of its own."""
         self._attach_if_needed()
         if exchange.environ is not None:
-            self.tracker.capture_status(
+            issue_id = self.tracker.capture_status(
                 exchange.status or "", exchange.environ, route=_template(exchange)
             )
+            self.recorder.slowest.note_issue(exchange.start, issue_id)
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""
@@ -365,7 +376,7 @@ class Monitor(Calls):
             finally:
                 self._tick_lock.release()
 
-    def _work(self) -> None:
+    def _work(self, *, at_end: bool = False) -> None:
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
         for part, work in (
@@ -377,11 +388,14 @@ class Monitor(Calls):
             ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
+            ("stacks", lambda: self._load_parts().stacks.answer()),
+            ("slow requests", lambda: self._load_parts().slow_requests.share()),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
         ):
-            self._run(part, work)
+            if not (at_end and part == "workers"):  # others tell of the dead, or the next start
+                self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
             self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
@@ -503,7 +517,7 @@ class Monitor(Calls):
             self._parts.collectors.stop()
         if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
             try:
-                self._work()
+                self._work(at_end=True)
             finally:
                 self._tick_lock.release()
         if self._unhook is not None:
@@ -511,6 +525,8 @@ class Monitor(Calls):
             self._unhook = None
         self._live_requests.leave()
         if self._parts is not None:
+            share = self._parts.slow_requests.share
+            self._run("slow requests", lambda: share(at_once=True))
             self._parts.leadership.resign()
         self.store.close()
         self.database.close()
@@ -558,34 +574,17 @@ class Monitor(Calls):
             refresh=self.refresh,
             live=True,
             facts=self.facts,
+            stack_of=self._load_parts().stacks.ask,
         )
         return WebApp(backend, authorizer=self._authorizer)
 
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
-        recorder, parts = self.recorder, self._parts or self._load_parts()
-        routes = {**self._stored_routes(), **recorder.routes.slugs}
-        dropped = parts.own_numbers.drops() | parts.collectors.drops()
-        return {
-            "routes": {slug: {"route": route} for slug, route in routes.items()},
-            "pid": os.getpid(),
-            "multithread": (self._server or {}).get("wsgi.multithread"),
-            "leader": parts.leadership.is_leader,
-            "requests_seen": recorder.total_requests,
-            "routes_over_the_cap": recorder.routes.overflowed,
-            "release": self.tracker.release,
-            "dropped": dropped | self._live_requests.drops(),
-            "cost_us": round(parts.self_cost.us(), 2),
-            "misuses": [
-                {"place": place, "problem": problem, "count": count}
-                for (place, problem), count in recorder.instruments.misuses.items()
-            ],
-            "live": self._live_requests.rows(),
-            "workers": self._live_requests.workers(self._about()),
-            "collectors": parts.collectors.rows(),
-            "slowest": recorder.slowest.rows(self._clock.wall()),
-            "ticker": "thread" if self._ticker is not None else "requests",
-        }
+        parts = self._parts or self._load_parts()
+        ticker = "requests" if self._ticker is None else "thread"
+        known = parts.facts(self._stored_routes(), self._about())
+        multithread = (self._server or {}).get("wsgi.multithread")
+        return {**known, "ticker": ticker, "multithread": multithread}
 
 
 def _template(exchange: Exchange) -> str | None:

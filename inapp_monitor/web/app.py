@@ -35,6 +35,7 @@ from inapp_monitor.web.pages import (
     errors,
     explore,
     failure,
+    live_request,
     login,
     not_found,
     overview,
@@ -123,7 +124,10 @@ class WebApp:
         try:
             self._settle_token(environ)
             request = MonitorRequest(environ)
-            response = self._answer(request)
+            try:
+                response = self._answer(request)
+            except HTTPException as error:  # a body that ends too soon, or cannot be read
+                response = self._failure(request, error.code or 400, error.description or "")
             return self._finish(response)(environ, start_response)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app's server
             self._backend.guard.failed("web", error)
@@ -364,4 +368,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
+    pages.append(live_request)
     return [*pages, render, metrics, functions, events, tags, version]

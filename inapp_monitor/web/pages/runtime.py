@@ -53,7 +53,7 @@ def workers(facts: Mapping[str, Any], now: float) -> list[dict[str, Any]]:
 
 
 def slowest(backend: Backend, slug: str = "", method: str = "") -> list[dict[str, Any]]:
-    """The slowest requests of the last hour that this worker answered, the slowest first."""
+    """The slowest requests of the last hour that any worker answered, the slowest first."""
     known = route_table.templates(backend)
     rows = [as_plain(row) for row in backend.known().get("slowest") or ()]
     for row in rows:
