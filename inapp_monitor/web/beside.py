@@ -13,6 +13,7 @@ from typing import Any
 from inapp_monitor.query import StoreSource
 from inapp_monitor.query.event_log import Events
 from inapp_monitor.query.tag_registry import TagRegistry
+from inapp_monitor.web.dashboard_files import DashboardFiles
 
 
 class Beside:
@@ -21,12 +22,14 @@ class Beside:
     Attributes:
         events: Posted events.
         tags: Registered names of tagged series.
+        dashboard_files: Dashboards that are files.
         places: One for each render request at a time.
     """
 
     def __init__(self, backend: Any) -> None:
         self.events = Events(backend.database)
         self.tags = TagRegistry(backend.database)
+        self.dashboard_files = DashboardFiles(backend.loaded.settings.dashboards_dir)
         self.places = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
 
 

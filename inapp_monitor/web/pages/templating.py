@@ -56,7 +56,7 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
 
     def show(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
-        view = _view(backend, request)
+        view = view_of(backend, request)
         data = gather(Visit(backend, request, view), **parameters)
         if request.wants_json:
             return json_answer(data)
@@ -64,13 +64,14 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
 
     def show_json(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
-        view = _view(backend, request)
+        view = view_of(backend, request)
         return json_answer(gather(Visit(backend, request, view), **parameters))
 
     return [Route(rule, show), Route(twin, show_json)]
 
 
-def _view(backend: Backend, request: MonitorRequest) -> View:
+def view_of(backend: Backend, request: MonitorRequest) -> View:
+    """The window that a request asks for."""
     time_zone = backend.loaded.settings.time_zone
     return from_arguments(request.args, backend.now(), default_range(backend), time_zone)
 
