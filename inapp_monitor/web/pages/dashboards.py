@@ -96,7 +96,9 @@ def upload(backend: Backend, request: MonitorRequest) -> Response:
         data_of_page = {**gather(visit), "given": given}
         if request.wants_json:
             raise
-        return templating.html_answer(backend, request, "dashboards.html", data_of_page, view, 400)
+        return templating.html_answer(
+            backend, request, "dashboards.html", data_of_page, view, 400, here="/dashboards"
+        )
     return _to(request, f"/dashboards/{name}")
 
 

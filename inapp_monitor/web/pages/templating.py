@@ -29,6 +29,7 @@ from inapp_monitor.web.pages.view import (
     COMPARISONS,
     DEFAULT_RANGE,
     RANGES,
+    VIEW_ARGUMENTS,
     View,
     from_arguments,
 )
@@ -94,10 +95,16 @@ def html_answer(
     data: Mapping[str, Any],
     view: View | None = None,
     status: int = 200,
+    here: str = "",
 ) -> Response:
-    """Render a template around the skeleton of all pages."""
+    """Render a template around the skeleton of all pages.
+
+    Args:
+        here: The page's address, when the request's is that of an action.
+    """
     settings = backend.loaded.settings
     link = partial(_link, request.root, view)
+    own = {} if here else _own_arguments(request)
     context = {
         "data": data,
         "view": view,
@@ -106,7 +113,9 @@ def html_answer(
         "asset": partial(_asset, request.root),
         "app_name": settings.app_name or default_name(backend),
         "navigation": _NAVIGATION,
-        "here": request.path,
+        "here": here or request.path,
+        "stay": partial(link, here or request.path, **own),
+        "own": [(name, value) for name, values in own.items() for value in values],
         "ranges": RANGES,
         "comparisons": COMPARISONS,
         "live": backend.live,
@@ -119,6 +128,15 @@ def html_answer(
     text = environment().get_template(template).render(context)
     # A lone surrogate in recorded data must not cost the page.
     return Response(text.encode("utf-8", "replace"), status=status, mimetype="text/html")
+
+
+def _own_arguments(request: MonitorRequest) -> dict[str, list[str]]:
+    """The parameters of a page beside those of the view: they stay when the view changes."""
+    return {
+        name: [value for value in values if value]
+        for name, values in request.args.lists()
+        if name not in VIEW_ARGUMENTS and name.isidentifier()
+    }
 
 
 def json_answer(data: Mapping[str, Any], status: int = 200) -> Response:
