@@ -209,6 +209,27 @@ class Settings:
         False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
     )
 
+    # -- collectors
+    collect_process: bool = _setting(
+        True, parse_bool, "Sample each worker: CPU, memory, threads, descriptors, GC: `process.*`."
+    )
+    collect_host: bool = _setting(
+        True, parse_bool, "Sample the machine: CPU, load, memory, disk, network: `host.*`."
+    )
+    collect_interval_s: float = _setting(
+        10.0,
+        parse_duration,
+        "Time between two runs of a collector that does not say itself.",
+        at_least=1,
+        at_most=3_600,
+    )
+    collect_installed: bool = _setting(
+        True, parse_bool, "Run collectors that installed packages offer as entry points."
+    )
+    collectors: tuple[str, ...] = _setting(
+        (), parse_texts, "Further collectors to run: `module:Class`."
+    )
+
     # -- errors
     environment: str = _setting(
         "production", parse_text, "Name of this installation, shown with every error."
@@ -287,6 +308,12 @@ class Settings:
     )
     max_renders: int = _setting(
         2, parse_int, "Render requests worked on at once in a process.", at_least=1, at_most=64
+    )
+    render_cache_size: int = _setting(
+        4 * 2**20,
+        parse_size,
+        "Memory for answers about periods that are over; 0 keeps none.",
+        at_least=0,
     )
 
 

@@ -51,6 +51,13 @@ class Parameters:
         """Every name with its value."""
         return {name: self.text(name) for name in self._all}
 
+    def everything(self) -> list[tuple[str, str, str]]:
+        """All that was sent, in order, each with where it was sent: what an answer follows from."""
+        places = zip(("form", "query"), self._all.dicts, strict=False)
+        return [
+            (place, name, value) for place, part in places for name, value in part.items(multi=True)
+        ]
+
     def integer(self, name: str, default: int = 0) -> int:
         """A whole number.
 

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.web import human, static, zones
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.conditional import conditional, etag_of
 from inapp_monitor.web.pages import drawing, readings
 from inapp_monitor.web.pages.links import address
 from inapp_monitor.web.pages.view import (
@@ -60,13 +61,13 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
         view = view_of(backend, request)
         data = gather(Visit(backend, request, view), **parameters)
         if request.wants_json:
-            return json_answer(data)
+            return _twin(request, data)
         return html_answer(backend, request, template, data, view)
 
     def show_json(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
         view = view_of(backend, request)
-        return json_answer(gather(Visit(backend, request, view), **parameters))
+        return _twin(request, gather(Visit(backend, request, view), **parameters))
 
     return [Route(rule, show), Route(twin, show_json)]
 
@@ -143,6 +144,11 @@ def json_answer(data: Mapping[str, Any], status: int = 200) -> Response:
     """Data as JSON; NaN and infinities are null."""
     text = json.dumps(plain(data), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return Response(text + "\n", status=status, mimetype="application/json")
+
+
+def _twin(request: MonitorRequest, data: Mapping[str, Any]) -> Response:
+    response = json_answer(data)
+    return conditional(response, request, etag_of(response.get_data()))
 
 
 def plain(value: Any) -> Any:
