@@ -7,13 +7,19 @@ from pathlib import Path
 from flask import Flask
 
 from demo_app.shop import create_app, events
+from demo_app.warehouse import ShopDatabase
 from inapp_monitor import Monitor
 
 
 def build(data_dir: Path) -> Flask:
     """The monitored shop; its database and all recorded data are below `data_dir`."""
     app = create_app(data_dir / "shop.db")
-    monitor = Monitor(app.wsgi_app, data_dir=data_dir / "monitor", app_name="Kettle & Leaf")
+    monitor = Monitor(
+        app.wsgi_app,
+        data_dir=data_dir / "monitor",
+        app_name="Kettle & Leaf",
+        collectors=[ShopDatabase(data_dir / "shop.db")],
+    )
     app.wsgi_app = monitor  # type: ignore[method-assign]
     _count_events(app, monitor)
     return app

@@ -131,7 +131,7 @@ def _request(backend: Any, parameters: Parameters, name: str) -> RenderRequest:
     graph_type = parameters.text("graphType", "line")
     if graph_type not in _GRAPH_TYPES:
         raise QueryError(f"invalid graphType {graph_type[:40]!r}: one of {', '.join(_GRAPH_TYPES)}")
-    tz = parameters.zone()
+    tz = parameters.zone(backend.loaded.settings.time_zone)
     clock = backend.clock
     now = int(clock.wall())
     if "now" in parameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 from markupsafe import Markup
@@ -21,7 +22,8 @@ from inapp_monitor.web.charts import (
 )
 from inapp_monitor.web.charts.words import in_words
 
-_HEIGHT = 190
+#: Pixels.
+HEIGHT = 190
 #: What the marks of a scatter mean.
 _KINDS: dict[Kind, str] = {
     "ok": "answered",
@@ -54,8 +56,8 @@ def chart(
     }
 
 
-def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
-    """The SVG of a chart's data."""
+def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> Markup:
+    """The SVG of a chart's data, its time axis in a zone."""
     series = [
         ChartSeries(
             entry["name"],
@@ -79,6 +81,7 @@ def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
         markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
         stacked=bool(data.get("stacked")),
         embedded=True,
+        zone=zone,
     )
     slots: Sequence[Histogram | None] | None = data.get("slots")
     if slots is not None:

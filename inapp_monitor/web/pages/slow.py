@@ -39,7 +39,7 @@ def _point(visit: Visit, row: Mapping[str, Any], number: int) -> dict[str, Any]:
         href = address(visit.request.root, f"/errors/{issue}", query)
     label = (
         f"{row['method']} {row['path']} took {human.value(float(row['ms']), 'ms')}, "
-        f"{status or 'no answer'}, at {human.moment(float(row['started']))}"
+        f"{status or 'no answer'}, at {human.moment(float(row['started']), visit.view.zone.tz)}"
     )
     return {
         "timestamp": float(row["started"]),
