@@ -158,6 +158,15 @@ class Monitor(Calls):
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
+        if settings.enabled and process_life.must_load_early():
+            self._load_all()
+
+    def _load_all(self) -> None:
+        """Load what a tick needs, but for what the first error needs."""
+        self._load_parts()
+        with late_imports.loading():
+            import inapp_monitor.integrations.logging
+            import inapp_monitor.web.login_token  # noqa: F401
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
@@ -367,7 +376,7 @@ class Monitor(Calls):
             finally:
                 self._tick_lock.release()
 
-    def _work(self) -> None:
+    def _work(self, *, at_end: bool = False) -> None:
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
         for part, work in (
@@ -385,7 +394,8 @@ class Monitor(Calls):
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
         ):
-            self._run(part, work)
+            if not (at_end and part == "workers"):  # others tell of the dead, or the next start
+                self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
             self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
@@ -507,7 +517,7 @@ class Monitor(Calls):
             self._parts.collectors.stop()
         if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
             try:
-                self._work()
+                self._work(at_end=True)
             finally:
                 self._tick_lock.release()
         if self._unhook is not None:
@@ -570,28 +580,9 @@ class Monitor(Calls):
 
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
-        recorder, parts = self.recorder, self._parts or self._load_parts()
-        routes = {**self._stored_routes(), **recorder.routes.slugs}
-        dropped = parts.own_numbers.drops() | parts.collectors.drops()
-        return {
-            "routes": {slug: {"route": route} for slug, route in routes.items()},
-            "pid": os.getpid(),
-            "leader": parts.leadership.is_leader,
-            "requests_seen": recorder.total_requests,
-            "routes_over_the_cap": recorder.routes.overflowed,
-            "release": self.tracker.release,
-            "dropped": dropped | self._live_requests.drops(),
-            "cost_us": round(parts.self_cost.us(), 2),
-            "misuses": [
-                {"place": place, "problem": problem, "count": count}
-                for (place, problem), count in recorder.instruments.misuses.items()
-            ],
-            "live": parts.stacks.rows(),
-            "workers": self._live_requests.workers(self._about()),
-            "collectors": parts.collectors.rows(),
-            "slowest": parts.slow_requests.rows(),
-            "ticker": "thread" if self._ticker is not None else "requests",
-        }
+        parts = self._parts or self._load_parts()
+        ticker = "requests" if self._ticker is None else "thread"
+        return {**parts.facts(self._stored_routes(), self._about()), "ticker": ticker}
 
 
 def _template(exchange: Exchange) -> str | None:

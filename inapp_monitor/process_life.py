@@ -1,6 +1,13 @@
-"""Forks and the end of this process, told to the monitors that live in it.
+"""Forks and the end of a process, as each server lets one know of them, told to the monitors.
 
 Hooks are set once a process, when the first monitor begins to live; monitors are held weakly.
+
+What servers do, as seen in `tests/servers`:
+- uWSGI forks in C: no fork hook of Python's is called. Hence a monitor compares process ids, and
+  the hooks here are an extra.
+- mod_wsgi's daemons skip `atexit` of a sub-interpreter and call shutdown callbacks instead.
+- A worker of uWSGI ends by C's `exit`, which cleans up OpenSSL before Python's exit handlers run:
+  importing or using `hashlib` there crashes. See `must_load_early`.
 """
 
 from __future__ import annotations
@@ -8,6 +15,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import sys
 import weakref
 from typing import Protocol
 
@@ -21,7 +29,7 @@ class Living(Protocol):
         """This is a child process."""
 
     def close(self) -> None:
-        """The process ends."""
+        """The process ends; may be called twice."""
 
 
 _living: weakref.WeakSet[Living] = weakref.WeakSet()
@@ -38,6 +46,13 @@ def leave(living: Living) -> None:
     _living.discard(living)
 
 
+def must_load_early() -> bool:
+    """Whether nothing may be imported at the end of this process (and workers share what their
+    master has loaded, so that it is no loss).
+    """
+    return "uwsgi" in sys.modules
+
+
 @functools.cache
 def _watch() -> None:
     os.register_at_fork(
@@ -45,7 +60,10 @@ def _watch() -> None:
         after_in_parent=late_imports.after_fork_in_parent,
         after_in_child=_after_fork,
     )
-    atexit.register(_at_exit)
+    atexit.register(_at_end)
+    subscribe = getattr(sys.modules.get("mod_wsgi"), "subscribe_shutdown", None)
+    if subscribe is not None:
+        subscribe(lambda *_, **__: _at_end())
 
 
 def _after_fork() -> None:
@@ -54,6 +72,6 @@ def _after_fork() -> None:
         living._forked()
 
 
-def _at_exit() -> None:
+def _at_end() -> None:
     for living in list(_living):
         living.close()

@@ -124,7 +124,10 @@ class WebApp:
         try:
             self._settle_token(environ)
             request = MonitorRequest(environ)
-            response = self._answer(request)
+            try:
+                response = self._answer(request)
+            except HTTPException as error:  # a body that ends too soon, or cannot be read
+                response = self._failure(request, error.code or 400, error.description or "")
             return self._finish(response)(environ, start_response)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app's server
             self._backend.guard.failed("web", error)

@@ -22,8 +22,10 @@ CLASSES = (
 )
 
 
-#: Columns for a scope with few requests: a line instead of scattered dots.
+#: Columns for a scope with few requests: a line instead of scattered dots, and percentiles that
+#: differ. Few are less than so many a column.
 _FEW_COLUMNS = 60
+_FEW_REQUESTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,10 @@ def read(
 ) -> Traffic:
     """Fetch a scope's series for a window."""
     durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
-    if durations is not None and durations.is_sparse() and columns > _FEW_COLUMNS:
+    few = durations is not None and (
+        durations.is_sparse() or durations.whole.count < _FEW_REQUESTS * len(durations.slots)
+    )
+    if few and columns > _FEW_COLUMNS:
         return read(backend, view, scope, _FEW_COLUMNS)
     by_class = {name: scope.path(f"status.{name}") for name, _, _ in CLASSES}
     errors = scope.path("errors")
