@@ -9,6 +9,7 @@ from flask import Flask
 
 from demo_app.fault import RELEASE, Fault
 from demo_app.shop import create_app, events
+from demo_app.warehouse import ShopDatabase
 from inapp_monitor import Monitor
 from inapp_monitor.query.event_log import Event, Events
 
@@ -20,7 +21,12 @@ def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
         fault_after_s: When a bad deploy comes, seconds from now; None for never.
     """
     app = create_app(data_dir / "shop.db")
-    monitor = Monitor(app.wsgi_app, data_dir=data_dir / "monitor", app_name="Kettle & Leaf")
+    monitor = Monitor(
+        app.wsgi_app,
+        data_dir=data_dir / "monitor",
+        app_name="Kettle & Leaf",
+        collectors=[ShopDatabase(data_dir / "shop.db")],
+    )
     app.wsgi_app = monitor  # type: ignore[method-assign]
     _count_events(app, monitor)
     if fault_after_s is not None:

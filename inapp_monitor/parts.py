@@ -1,4 +1,5 @@
-"""The parts that only a running monitor needs: store, database, tracker, 404 table.
+"""The parts that only a running monitor needs: store, database, tracker, 404 table,
+collectors.
 
 The monitor imports this module on first need, in its ticking thread as a rule: an app starts, and
 answers its first requests, without the cost of loading them. No logic here, only what is made of
@@ -8,13 +9,18 @@ what.
 from __future__ import annotations
 
 from inapp_monitor.clock import Clock
+from inapp_monitor.collectors.found import Candidate
+from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.config import Settings
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.live_requests import LiveRequests
+from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
+from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.store.leader import Leadership
 from inapp_monitor.store.retention import parse_retention
@@ -27,7 +33,15 @@ class Parts:
         ConfigError: a retention or schema file that cannot be understood.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, guard: Guard, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        guard: Guard,
+        recorder: Recorder,
+        live_requests: LiveRequests,
+        collectors: list[Candidate],
+    ) -> None:
         recorder.step_s = parse_retention(settings.distribution_retention)[0].step
         common = (settings.data_dir, settings, clock, guard)
         self.store = Store(*common)
@@ -36,4 +50,11 @@ class Parts:
         self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
         self.leadership = Leadership(settings.data_dir)
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
+        self.collectors = Runner(settings, clock, guard, collectors)
         self.self_cost = SelfCost(clock, recorder)
+        self.slow_requests = SlowRequests(
+            *(settings.data_dir, clock, recorder, self.tracker.without_secrets)
+        )
+        self.stacks = LiveStacks(
+            *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
+        )

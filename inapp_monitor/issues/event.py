@@ -11,6 +11,7 @@ The shape of an event is described in `build`.
 from __future__ import annotations
 
 import contextvars
+import functools
 import json
 import os
 import re
@@ -192,6 +193,10 @@ class EventBuilder:
         if self._remote_address:
             facts["remote_address"] = _string(environ, "REMOTE_ADDR")
         return facts
+
+    def frames(self, steps: Sequence[stack.Step]) -> list[Event]:
+        """Frames without variables, not scrubbed yet."""
+        return [self._frame(step) for step in steps]
 
     # -- inside
 
@@ -432,13 +437,14 @@ def _latin(environ: Mapping[str, Any], key: str) -> str:
 def finish(event: Event, scrubber: Scrubber) -> Event:
     """The event as it may be stored and shown: secrets replaced, unsafe characters visible."""
     done: Event = {}
+    text = functools.cache(scrubber.text)  # many frames have the same variables
     for key, value in event.items():
         if key == "exceptions":
-            done[key] = [_finish_exception(item, scrubber) for item in value]
+            done[key] = [_finish_exception(item, scrubber, text) for item in value]
         elif key == "request" and value is not None:
             done[key] = _finish_request(value, scrubber)
         else:
-            done[key] = scrubber.tree(value)
+            done[key] = scrubber.tree(value, text)
     cleaned: Event = _clean(done)
     return cleaned
 
@@ -453,14 +459,14 @@ def encode(event: Event) -> bytes:
     return json.dumps(event, separators=(",", ":"), default=str).encode("ascii")
 
 
-def _finish_exception(facts: Event, scrubber: Scrubber) -> Event:
+def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], str]) -> Event:
     frames = []
     for frame in facts["frames"]:
         source = frame["source"]
-        hidden = {key: scrubber.text(text) for key, text in frame.get("locals", {}).items()}
+        hidden = {key: text(shown) for key, shown in frame.get("locals", {}).items()}
         lines = scrubber.source(source["lines"])
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
-    rest = {key: scrubber.tree(value) for key, value in facts.items() if key != "frames"}
+    rest = {key: scrubber.tree(value, text) for key, value in facts.items() if key != "frames"}
     return {**rest, "frames": frames}
 
 

@@ -66,6 +66,7 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 _SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+_SCHEME_WORDS = ("bearer", "basic", "digest", "negotiate")
 _URL_PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)")
 _ASSIGNED = re.compile(
     rf"""({_WORD}\s*(?:=>|[:=])\s*)(?!\[scrubbed\])({_VALUE}|[^\s,;&)}}\]"'<>]+)""",
@@ -94,6 +95,11 @@ _ADDRESS_WORD = (
     r"|(?:client|real|connecting|user|proxyuser|originating|socket|src)[_-]?ip(?:v[46])?"
     r"|envoy[_-]external[_-]address|pseudo[_-]ipv4"
     r"|forwarded(?=[^\w\n]{1,8}b?[^\w\n]{0,4}(?:for|by|host|proto)=))"
+)
+#: One of these is in every text that the word above matches.
+_ADDRESS_WORDS = (
+    *("remote", "forwarded", "proxied", "external", "_ip", "-ip", "clientip", "realip", "userip"),
+    *("connectingip", "originatingip", "socketip", "srcip"),
 )
 _ADDRESS_QUOTED = re.compile(
     rf"""({_ADDRESS_WORD}\\*["']?\s*(?:=>|[:=,])\s*b?(\\*["']))(?!\[scrubbed\]).*?(?=\2|$)""",
@@ -141,6 +147,7 @@ class Scrubber:
         except re.error as error:
             raise ConfigError(f"setting 'scrub_patterns': {error}") from None
         self._decision = lru_cache(maxsize=4096)(self._decide)
+        self._source = lru_cache(maxsize=256)(self._hide_in_source)  # the same lines each time
 
     def _decide(self, name: str) -> bool | None:
         """Whether a name hides; None when it depends on the value."""
@@ -162,12 +169,13 @@ class Scrubber:
         """A text with every secret in it replaced."""
         if len(text) < 6:
             return text
-        text = self._looks(text)
-        if self._hide_addresses and _has_address_word(text):
+        lower = text.lower()
+        text = self._looks(text, lower)
+        if self._hide_addresses and _has_any(_ADDRESS_WORDS, lower):
             text = _ADDRESS_QUOTED.sub(rf"\g<1>{HIDDEN}", text)
             text = _ADDRESS_BARE.sub(rf"\g<1>{HIDDEN}", text)
         if "=" in text or ":" in text:
-            if _has_word(text):
+            if _has_any(_WORDS, lower):
                 text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
             if "&" in text or "?" in text:
                 text = _URL_PAIR.sub(self._hide_pair, text)
@@ -178,10 +186,14 @@ class Scrubber:
 
         The number of lines stays the same, also where a secret spans several.
         """
-        text = self._looks("\n".join(lines))
-        if _has_word(text):
-            text = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', text)
-        return _BASE64_LINE.sub(HIDDEN, text).split("\n")
+        return self._source("\n".join(lines)).split("\n")
+
+    def _hide_in_source(self, source: str) -> str:
+        lower = source.lower()
+        source = self._looks(source, lower)
+        if _has_any(_WORDS, lower):
+            source = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', source)
+        return _BASE64_LINE.sub(HIDDEN, source)
 
     def query(self, query: str) -> str:
         """A query string or form body: values under secret names, and what looks like one."""
@@ -198,7 +210,7 @@ class Scrubber:
             ):
                 pairs.append(f"{name}={HIDDEN}")
             else:
-                pairs.append(self._looks(pair))
+                pairs.append(self._looks(pair, pair.lower()))
         return "&".join(pairs)
 
     def _hide_pair(self, match: re.Match[str]) -> str:
@@ -227,10 +239,12 @@ class Scrubber:
             return [self.tree(item, text) for item in value]
         return value
 
-    def _looks(self, text: str) -> str:
-        if any(mark in text for mark in _MARKS):
+    def _looks(self, text: str, lower: str) -> str:
+        """What looks like a secret, whatever its name; `lower` is the text in lower case."""
+        if _has_any(_MARKS, text):
             text = _TOKENS.sub(_hide_token, text)
-        text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
+        if _has_any(_SCHEME_WORDS, lower):
+            text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
         if "://" in text:
             text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
         text = _CARD.sub(_hide_card, text)
@@ -239,14 +253,8 @@ class Scrubber:
         return text
 
 
-def _has_word(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in _WORDS)
-
-
-def _has_address_word(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in ("remote", "forwarded", "proxied", "ip", "external"))
+def _has_any(words: Sequence[str], text: str) -> bool:
+    return any(word in text for word in words)
 
 
 def _hide_token(match: re.Match[str]) -> str:

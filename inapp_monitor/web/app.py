@@ -35,6 +35,7 @@ from inapp_monitor.web.pages import (
     errors,
     explore,
     failure,
+    live_request,
     login,
     not_found,
     overview,
@@ -367,4 +368,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
+    pages.append(live_request)
     return [*pages, render, metrics, functions, events, tags, version]

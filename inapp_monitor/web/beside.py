@@ -1,4 +1,4 @@
-"""What the Graphite endpoints keep beside a backend: events, tag names, places for renders.
+"""What the Graphite endpoints keep beside a backend: events, tag names, answers, places.
 
 It belongs to a process: after a fork, places taken and locks held by threads of the parent would
 never be given back in the child.
@@ -13,6 +13,7 @@ from typing import Any
 from inapp_monitor.query import StoreSource
 from inapp_monitor.query.event_log import Events
 from inapp_monitor.query.tag_registry import TagRegistry
+from inapp_monitor.web.answers import SettledAnswers
 
 
 class Beside:
@@ -21,12 +22,15 @@ class Beside:
     Attributes:
         events: Posted events.
         tags: Registered names of tagged series.
+        answers: Kept answers about periods that are over.
         places: One for each render request at a time.
     """
 
     def __init__(self, backend: Any) -> None:
         self.events = Events(backend.database)
         self.tags = TagRegistry(backend.database)
+        size = backend.loaded.settings.render_cache_size
+        self.answers = SettledAnswers(backend.clock, size)
         self.places = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
 
 

@@ -5,6 +5,7 @@ Needs Chromium and the `playwright` package (only its client: no download); skip
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -170,6 +171,25 @@ def test_hovering_shows_all_values(tab: Tab) -> None:
     for part in ("UTC", "p50", "p95", "p99", "ms"):
         assert part in text
     assert page.locator(".cross").count() == 1
+
+
+def test_a_visitor_sees_the_times_of_his_own_zone(browser: Any, serve: Callable[..., str]) -> None:
+    """Offered where it differs; a click, and all pages and boxes have them."""
+    tab = Tab(
+        browser, serve(), timezone_id="Europe/Berlin", viewport={"width": 1440, "height": 900}
+    )
+    page = tab.open("/?from=-6h&compare=day")
+    page.locator(".custom summary").click()
+    page.locator(".mine").click()
+    page.wait_for_url("**tz=Europe*Berlin**")
+    assert "compare=day" in page.url
+    page.locator("figure.hover svg[data-chart]").nth(1).hover(position={"x": 300, "y": 60})
+    assert re.search(r"\d\d:\d\d:\d\d Europe/Berlin", page.locator(".tip").inner_text())
+    page.locator("nav a", has_text="Routes").click()
+    page.wait_for_url("**/routes?**tz=Europe*Berlin**")
+    page.locator(".custom summary").click()
+    assert not page.locator(".mine").is_visible()
+    tab.close()
 
 
 def test_a_legend_entry_switches_its_series_off(tab: Tab) -> None:

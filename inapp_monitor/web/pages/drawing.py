@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 from markupsafe import Markup
@@ -17,7 +18,8 @@ from inapp_monitor.web.charts import (
     sparkline,
 )
 
-_HEIGHT = 190
+#: Pixels.
+HEIGHT = 190
 #: Points are decimated to this many columns: half of a wide screen.
 _WIDTH = 640
 
@@ -43,8 +45,8 @@ def chart(
     }
 
 
-def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
-    """The SVG of a chart's data."""
+def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> Markup:
+    """The SVG of a chart's data, its time axis in a zone."""
     options = ChartOptions(
         width=_WIDTH,
         height=height,
@@ -56,6 +58,7 @@ def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
         markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
         stacked=bool(data.get("stacked")),
         embedded=True,
+        zone=zone,
     )
     slots: Sequence[Histogram | None] | None = data.get("slots")
     if slots is not None:

@@ -75,9 +75,15 @@
     }
     return digits(value);
   }
-  function moment(seconds, span) {
-    const text = new Date(seconds * 1000).toISOString();
-    return span > 2 * 86400 ? text.slice(0, 10) + " " + text.slice(11, 16) : text.slice(11, 19);
+  let zone = root.dataset.zone || "UTC", clock;
+  const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  try { clock = new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone }); } catch { // not known to this browser
+    zone = "UTC";
+    clock = new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone });
+  }
+  function moment(seconds, span) { // as "2026-11-23 14:43:05", cut to what matters
+    const text = clock.format(seconds * 1000);
+    return (span > 2 * 86400 ? text.slice(0, 16) : text.slice(11)) + " " + zone;
   }
 
   // -- charts
@@ -122,7 +128,7 @@
         if (stamp === null) stamp = series.start + i * series.step;
         values.push([series.name, show(series.values[i], data.unit), series.colour]);
       });
-      row(tip, moment(stamp === null ? time : stamp, span) + " UTC", "", "");
+      row(tip, moment(stamp === null ? time : stamp, span), "", "");
       for (const entry of values) row(tip, ...entry);
       area.append(tip);
       const left = x * area.clientWidth, wide = tip.offsetWidth;
@@ -207,6 +213,14 @@
       try { localStorage.setItem("inapp-monitor-theme", next); } catch { /* for this page only */ }
       name();
     });
+  }
+
+  // -- the zone of whoever looks, on a click
+  const mine = document.querySelector(".mine"), own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (mine && own && own !== clock.resolvedOptions().timeZone) {
+    mine.hidden = false;
+    mine.textContent = "times in " + own;
+    mine.addEventListener("click", () => { mine.form.elements.tz.value = own; mine.form.submit(); });
   }
 
   // -- small comforts
