@@ -194,6 +194,10 @@ class EventBuilder:
             facts["remote_address"] = _string(environ, "REMOTE_ADDR")
         return facts
 
+    def frames(self, steps: Sequence[stack.Step]) -> list[Event]:
+        """Frames without variables, not scrubbed yet."""
+        return [self._frame(step) for step in steps]
+
     # -- inside
 
     def _event(self, **parts: Any) -> Event:

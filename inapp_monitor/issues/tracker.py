@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -261,6 +261,18 @@ class Tracker:
     def get_issue(self, issue_id: str) -> IssueDetail | None:
         """See `Board.get_issue`."""
         return self.board.get_issue(issue_id)
+
+    def running_frames(self, frames: Sequence[FrameType]) -> list[Event]:
+        """Frames that are running now (innermost first) as plain data, outermost first: scrubbed,
+        with their source, without variables."""
+        steps = stack.running_steps(frames)
+        event = {"exceptions": [{"frames": self._builder.frames(steps)}]}
+        done: list[Event] = finish(event, self._scrubber)["exceptions"][0]["frames"]
+        return done
+
+    def without_secrets(self, text: str) -> str:
+        """A text as it may be shown."""
+        return clean_text(self._scrubber.text(text))
 
     @property
     def release(self) -> str:

@@ -154,6 +154,17 @@ class Buffer:
         self._cells = 0
         return taken
 
+    def has_before(self, timestamp: float) -> bool:
+        """Whether an interval that ended by then has points that are not on disk."""
+        places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}
+        places.update((id(d), d) for d in self.distributions.values())
+        return any(
+            min(deltas) + rings.step <= timestamp
+            for rings in places.values()
+            for deltas in (rings.pending, rings.writing)
+            if deltas
+        )
+
     def recount(self) -> None:
         """Count exactly what waits."""
         places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}

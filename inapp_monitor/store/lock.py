@@ -1,4 +1,4 @@
-"""One writer at a time among all processes, and the number that tells them of new series.
+"""One writer at a time among all processes, and the numbers that tell them what has changed.
 
 A POSIX lock (`lockf`) on a file of its own that is opened once: it is freed when its holder dies,
 and a child does not inherit it. It would also be freed by closing *any* descriptor of that file in
@@ -17,7 +17,9 @@ from typing import Final
 
 from inapp_monitor.clock import sleep
 
-_GENERATION = struct.Struct("<Q")
+_NUMBER = struct.Struct("<Q")
+#: Where they are in the file: the catalog's generation, and how often the past was changed.
+_GENERATION, _PAST = 0, 8
 _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
 #: holder that was stopped must not stop us too.
@@ -31,7 +33,7 @@ class LockBusyError(OSError):
 
 
 class StoreLock:
-    """The lock file of a store; its content is the catalog's generation."""
+    """The lock file of a store; its content is two numbers that only grow."""
 
     __slots__ = ("_fd", "path", "read_only")
 
@@ -76,19 +78,31 @@ class StoreLock:
 
     def generation(self) -> int:
         """The catalog's generation; 0 when there is no store yet."""
-        if self._fd >= 0:
-            data = os.pread(self._fd, _GENERATION.size, 0)
-        else:
-            try:
-                with self.path.open("rb", buffering=0) as file:
-                    data = file.read(_GENERATION.size)
-            except OSError:
-                return 0
-        return int(_GENERATION.unpack(data)[0]) if len(data) == _GENERATION.size else 0
+        return self._number(_GENERATION)
 
     def set_generation(self, generation: int) -> None:
         """Tell all processes that the catalog has changed. Needs the lock."""
-        os.pwrite(self._fd, _GENERATION.pack(generation), 0)
+        os.pwrite(self._fd, _NUMBER.pack(generation), _GENERATION)
+
+    def past(self) -> int:
+        """How often points came into intervals that were over long before."""
+        return self._number(_PAST)
+
+    def note_past(self) -> None:
+        """Tell all processes that such points come, or have come. Needs the lock."""
+        os.pwrite(self._fd, _NUMBER.pack(self._number(_PAST) + 1), _PAST)
+
+    def _number(self, offset: int) -> int:
+        if self._fd >= 0:
+            data = os.pread(self._fd, _NUMBER.size, offset)
+        else:
+            try:
+                with self.path.open("rb", buffering=0) as file:
+                    file.seek(offset)
+                    data = file.read(_NUMBER.size)
+            except OSError:
+                return 0
+        return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else 0
 
     def close(self) -> None:
         """Close the file, which frees the lock."""

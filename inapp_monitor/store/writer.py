@@ -26,6 +26,9 @@ from inapp_monitor.store.lock import LockBusyError, StoreLock
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 60.0
 _PART: Final = "store"
+#: Seconds after its end until which points of an interval are on time; longer than any worker
+#: waits between two flushes.
+SETTLED_AFTER_S: Final = 120
 
 
 class Writer:
@@ -203,11 +206,16 @@ class Writer:
             taken = buffer.take([rings for _, rings in self._catalog.all_rings()])
         problem: OSError | None = None
         dropped: Counter[str] = Counter()
+        earliest = min((min(r.writing) + r.step for r in taken if r.writing), default=now)
+        if earliest + SETTLED_AFTER_S <= now:
+            self._lock.note_past()  # who reads from now on may see some of it
         for rings in taken:
             try:
                 dropped["too_old"] += len(rings.flush(now))
             except OSError as error:
                 problem = error
+        if earliest + SETTLED_AFTER_S <= self._clock.wall():
+            self._lock.note_past()  # who has read meanwhile may have seen only some of it
         with buffer.lock:
             for rings in taken:
                 rings.give_back()

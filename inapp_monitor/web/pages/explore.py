@@ -136,7 +136,8 @@ def _chart(
     unit = "ms" if _MILLISECONDS.search(text) else "rate" if _RATE.search(text) else ""
     return drawing.chart(
         "Chart", unit, visit.view.start, visit.view.end, drawn, marks,
-        summary=f"{len(series)} series", change=("", False), stacked=shape == "stacked",
+        summary=f"{len(series)} series" if len(series) > 1 else "",
+        change=("", False), stacked=shape == "stacked",
         description=f"Chart of {', '.join(targets)}",
     )  # fmt: skip
 
