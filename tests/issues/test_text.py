@@ -158,6 +158,8 @@ def test_listing_showing_and_acting(monitor: Monitor) -> None:
     for action, expected in (("resolve", "resolved"), ("mute", "muted"), ("reopen", "open")):
         assert run(monitor, action, issue_id)[0] == 0
         assert monitor.only_issue().summary.status == expected
+    assert run(monitor, "mute", issue_id, "--more", "5")[0] == 0
+    assert monitor.only_issue().muted_count == 6
     assert run(monitor, "delete", issue_id)[0] == 0
     assert run(monitor) == (0, "no issues\n")
 
