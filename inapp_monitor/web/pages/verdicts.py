@@ -155,11 +155,12 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     worst = max(new, key=lambda issue: issue.get("count") or 0)
     count = worst.get("count") or 0
     title = "1 new issue" if len(new) == 1 else f"{len(new)} new issues"
+    times = "once" if count == 1 else f"{human.count(count)} times"
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
     detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
     state = "crit" if count >= 10 else "warn"
     path = f"/errors/{worst['id']}"
-    return verdict(state, f"{title}, {human.count(count)} times", detail, path, "open issue")
+    return verdict(state, f"{title}, {times}", detail, path, "open issue")
 
 
 def _not_found(
