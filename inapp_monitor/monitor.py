@@ -414,7 +414,7 @@ class Monitor(Calls):
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
         if self._server is None:
-            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "wsgi.multithread")
             self._server = {name: environ.get(name) for name in names}
 
     def _announce(self) -> None:
@@ -582,7 +582,9 @@ class Monitor(Calls):
         """What only the running monitor knows, for the dashboard."""
         parts = self._parts or self._load_parts()
         ticker = "requests" if self._ticker is None else "thread"
-        return {**parts.facts(self._stored_routes(), self._about()), "ticker": ticker}
+        known = parts.facts(self._stored_routes(), self._about())
+        multithread = (self._server or {}).get("wsgi.multithread")
+        return {**known, "ticker": ticker, "multithread": multithread}
 
 
 def _template(exchange: Exchange) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import deploys, missing, own_health, readings, route_table
+from inapp_monitor.web.pages import capacity, deploys, missing, own_health, readings, route_table
 from inapp_monitor.web.pages.onset import onset
 from inapp_monitor.web.pages.traffic import Traffic
 
@@ -45,6 +45,7 @@ def collect(
         _errors(backend, traffic, rows),
         _new_issues(traffic, issues),
         _not_found(backend, traffic, not_found, not_found_counts),
+        *capacity.collect(backend, traffic.view),
         own_health.disk(own),
         own_health.monitor(backend, own),
     ]
@@ -154,11 +155,12 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     worst = max(new, key=lambda issue: issue.get("count") or 0)
     count = worst.get("count") or 0
     title = "1 new issue" if len(new) == 1 else f"{len(new)} new issues"
+    times = "once" if count == 1 else f"{human.count(count)} times"
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
     detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
     state = "crit" if count >= 10 else "warn"
     path = f"/errors/{worst['id']}"
-    return verdict(state, f"{title}, {human.count(count)} times", detail, path, "open issue")
+    return verdict(state, f"{title}, {times}", detail, path, "open issue")
 
 
 def _not_found(
