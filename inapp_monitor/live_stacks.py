@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any, NamedTuple
@@ -192,8 +192,9 @@ def _greenlets() -> Iterator[tuple[int, FrameType]]:
     kind = getattr(module, "greenlet", None)
     if kind is None:
         return
-    every: Iterable[object] = gc.get_objects()
-    for number, waiting in enumerate([each for each in every if isinstance(each, kind)], 1):
+    # By type, not `isinstance`: that asks an app's object for its `__class__`, which may raise.
+    found = [each for each in gc.get_objects() if issubclass(type(each), kind)]
+    for number, waiting in enumerate(found, 1):
         frame = getattr(waiting, "gr_frame", None)
         if frame is not None:
             yield number, frame

@@ -6,11 +6,12 @@ Everything of a browser is imported on first need: where it is missing, the test
 from __future__ import annotations
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from werkzeug.serving import make_server
@@ -55,7 +56,7 @@ class Site:
         monitor: The monitor itself.
     """
 
-    def __init__(self, data_dir: Path, **settings: Any) -> None:
+    def __init__(self, data_dir: Path, port: int = 0, **settings: Any) -> None:
         ahead_s = NOW - time.time()
         self.monitor = Monitor(
             shop,
@@ -67,7 +68,7 @@ class Site:
             **settings,
         )
         self._server = make_server(
-            "127.0.0.1", 0, self.monitor, threaded=True, request_handler=quiet_handler()
+            "127.0.0.1", port, self.monitor, threaded=True, request_handler=quiet_handler()
         )
         self.host = f"127.0.0.1:{self._server.port}"
         self.home = f"http://{self.host}/_metrics"
@@ -84,17 +85,38 @@ class Site:
         self.monitor.close()
 
 
+class Past(NamedTuple):
+    """Half a day of visitors, and the port of the shop that they visited."""
+
+    data_dir: Path
+    port: int
+
+
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    """Written once."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    data_dir = tmp_path_factory.mktemp("past") / "data"
+    history.write(data_dir, days=0.4, end=NOW + 120, fault=True, site=f"127.0.0.1:{port}")
+    return Past(data_dir, port)
+
+
+# Sites and the browser end with each module: their threads, and the event loop of the browser's
+# driver, are in the way of tests elsewhere.
+
+
+@pytest.fixture(scope="module")
+def site(past: Past, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The shop."""
     data_dir = tmp_path_factory.mktemp("shop") / "data"
-    made = Site(data_dir)
-    history.write(data_dir, days=0.4, end=NOW + 120, fault=True, site=made.host)
+    shutil.copytree(past.data_dir, data_dir)
+    made = Site(data_dir, past.port)
     yield made
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An app that nobody has visited, and whose dashboard asks for the token."""
     made = Site(tmp_path_factory.mktemp("empty") / "data", dev_access=False)
@@ -102,9 +124,9 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all tests."""
+    """One Chromium for all tests of a module."""
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as engine:
         found = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

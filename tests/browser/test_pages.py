@@ -34,7 +34,7 @@ RUN_AXE = """async () => (await axe.run(document, {resultTypes: ['violations']})
     .map(v => [v.impact, v.id, v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(', ')])"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pages(site: Any) -> list[str]:
     """The addresses of all pages, a dashboard among them."""
     from werkzeug.test import Client
@@ -49,7 +49,7 @@ def pages(site: Any) -> list[str]:
     return [path.replace("{issue}", site.issue("PricingError")) for path in PAGES]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def axe() -> str:
     """The accessibility checker's script, as the package brings it."""
     pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
