@@ -182,6 +182,10 @@ class Settings:
         "Zone of the times shown and of words such as midnight; `local`: the machine's.",
     )
 
+    dashboards_dir: Path | None = _setting(
+        None, parse_path, "Directory of dashboards as TOML or JSON files, shown read-only."
+    )
+
     # -- recording
     flush_interval_s: float = _setting(
         1.0, parse_duration, "Time between two flushes of a worker.", at_least=0.05, at_most=60
@@ -364,7 +368,12 @@ def load(
             sources[name] = source
     settings = Settings(**values)
     # Relative to where the app started: it may change its directory later.
-    return Loaded(replace(settings, data_dir=settings.data_dir.absolute()), sources)
+    absolute = {
+        name: path.absolute()
+        for name in ("data_dir", "dashboards_dir")
+        if (path := getattr(settings, name)) is not None
+    }
+    return Loaded(replace(settings, **absolute), sources)
 
 
 def rows(loaded: Loaded) -> list[Row]:

@@ -414,7 +414,7 @@ class Monitor(Calls):
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
         if self._server is None:
-            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "wsgi.multithread")
             self._server = {name: environ.get(name) for name in names}
 
     def _announce(self) -> None:
@@ -580,28 +580,11 @@ class Monitor(Calls):
 
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
-        recorder, parts = self.recorder, self._parts or self._load_parts()
-        routes = {**self._stored_routes(), **recorder.routes.slugs}
-        dropped = parts.own_numbers.drops() | parts.collectors.drops()
-        return {
-            "routes": {slug: {"route": route} for slug, route in routes.items()},
-            "pid": os.getpid(),
-            "leader": parts.leadership.is_leader,
-            "requests_seen": recorder.total_requests,
-            "routes_over_the_cap": recorder.routes.overflowed,
-            "release": self.tracker.release,
-            "dropped": dropped | self._live_requests.drops(),
-            "cost_us": round(parts.self_cost.us(), 2),
-            "misuses": [
-                {"place": place, "problem": problem, "count": count}
-                for (place, problem), count in recorder.instruments.misuses.items()
-            ],
-            "live": parts.stacks.rows(),
-            "workers": self._live_requests.workers(self._about()),
-            "collectors": parts.collectors.rows(),
-            "slowest": parts.slow_requests.rows(),
-            "ticker": "thread" if self._ticker is not None else "requests",
-        }
+        parts = self._parts or self._load_parts()
+        ticker = "requests" if self._ticker is None else "thread"
+        known = parts.facts(self._stored_routes(), self._about())
+        multithread = (self._server or {}).get("wsgi.multithread")
+        return {**known, "ticker": ticker, "multithread": multithread}
 
 
 def _template(exchange: Exchange) -> str | None:

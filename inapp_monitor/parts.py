@@ -1,12 +1,15 @@
-"""The parts that only a running monitor needs: store, database, tracker, 404 table,
-collectors.
+"""The parts that only a running monitor needs: store, database, tracker, 404 table, collectors.
 
 The monitor imports this module on first need, in its ticking thread as a rule: an app starts, and
 answers its first requests, without the cost of loading them. No logic here, only what is made of
-what.
+what, and what they say of themselves.
 """
 
 from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
 
 from inapp_monitor.clock import Clock
 from inapp_monitor.collectors.found import Candidate
@@ -42,6 +45,8 @@ class Parts:
         live_requests: LiveRequests,
         collectors: list[Candidate],
     ) -> None:
+        self._recorder = recorder
+        self._live_requests = live_requests
         recorder.step_s = parse_retention(settings.distribution_retention)[0].step
         common = (settings.data_dir, settings, clock, guard)
         self.store = Store(*common)
@@ -58,3 +63,32 @@ class Parts:
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
         )
+
+    def facts(self, stored_routes: Mapping[str, str], about: dict[str, Any]) -> dict[str, Any]:
+        """What only a running process knows, for the dashboard.
+
+        Args:
+            stored_routes: Routes by slug, as all workers have named them.
+            about: This worker's row in the table of workers.
+        """
+        recorder, live_requests = self._recorder, self._live_requests
+        routes = {**stored_routes, **recorder.routes.slugs}
+        dropped = self.own_numbers.drops() | self.collectors.drops() | live_requests.drops()
+        return {
+            "routes": {slug: {"route": route} for slug, route in routes.items()},
+            "pid": os.getpid(),
+            "leader": self.leadership.is_leader,
+            "requests_seen": recorder.total_requests,
+            "routes_over_the_cap": recorder.routes.overflowed,
+            "release": self.tracker.release,
+            "dropped": dropped,
+            "cost_us": round(self.self_cost.us(), 2),
+            "misuses": [
+                {"place": place, "problem": problem, "count": count}
+                for (place, problem), count in recorder.instruments.misuses.items()
+            ],
+            "live": self.stacks.rows(),
+            "workers": live_requests.workers(about),
+            "collectors": self.collectors.rows(),
+            "slowest": self.slow_requests.rows(),
+        }

@@ -25,6 +25,8 @@ MAX_NAMES: Final = 1_000
 MAX_SHARED_BYTES: Final = 6_000
 #: A shared value that was not renewed for so many intervals is forgotten.
 _GOOD_FOR_INTERVALS = 3
+#: A gauge is dated back by at most so much.
+_SHORT_S = 5.0
 _METHODS: Final[dict[str, Method]] = {
     "max": Method.MAX,
     "min": Method.MIN,
@@ -185,18 +187,18 @@ class Sink:
     def take(self, wall: float, interval_s: float) -> list[Scalar]:
         """What was published since the last call; what needs the others is left in `shared`.
 
-        A gauge holds now; what a counter grew by happened in the interval before.
+        What a counter grew by happened in the interval before; a gauge stands at its end.
         """
-        now, before = int(wall), int(wall - interval_s / 2)
+        before, end = int(wall - interval_s / 2), int(end_of_interval(wall, interval_s))
         gauges, self._gauges = self._gauges, {}
         added, self._added = self._added, {}
         scalars = [Scalar(path, before, value, Method.SUM) for path, value in added.items()]
-        until = now + math.ceil(_GOOD_FOR_INTERVALS * interval_s)
+        until = math.ceil(wall + _GOOD_FOR_INTERVALS * interval_s)
         for path, (value, combine) in gauges.items():
             if self._per_worker and combine in ("sum", "average"):
                 self._share(path, Shared(combine, value, until))
             else:
-                scalars.append(Scalar(path, now, value, _METHODS[combine]))
+                scalars.append(Scalar(path, end, value, _METHODS[combine]))
         return scalars
 
     def _share(self, path: str, shared: Shared) -> None:
@@ -222,7 +224,15 @@ class Sink:
         return path
 
 
-def joined(workers: Iterable[Mapping[str, Sequence[Any]]], now: int) -> list[Scalar]:
+def end_of_interval(wall: float, interval_s: float) -> float:
+    """A time within the interval that ends at `wall`: samples are taken at round times, and what is
+    sampled at 12:00:10 is shown beside what was counted until then."""
+    return wall - min(interval_s / 2, _SHORT_S)
+
+
+def joined(
+    workers: Iterable[Mapping[str, Sequence[Any]]], now: float, timestamp: int
+) -> list[Scalar]:
     """The gauges of all workers as one series each; a value is what `Shared` is."""
     values: dict[str, list[float]] = {}
     combines: dict[str, str] = {}
@@ -232,9 +242,9 @@ def joined(workers: Iterable[Mapping[str, Sequence[Any]]], now: int) -> list[Sca
                 values.setdefault(path, []).append(value)
                 combines[path] = combine
     return [
-        Scalar(path, now, sum(found) / len(found), Method.AVERAGE)
+        Scalar(path, timestamp, sum(found) / len(found), Method.AVERAGE)
         if combines[path] == "average"
-        else Scalar(path, now, sum(found), Method.LAST)
+        else Scalar(path, timestamp, sum(found), Method.LAST)
         for path, found in values.items()
     ]
 

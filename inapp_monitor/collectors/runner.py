@@ -14,7 +14,7 @@ from typing import Any
 
 from inapp_monitor.clock import Clock
 from inapp_monitor.collectors import found
-from inapp_monitor.collectors.base import Shared, joined
+from inapp_monitor.collectors.base import Shared, end_of_interval, joined
 from inapp_monitor.collectors.job import SLOW_S, Job
 from inapp_monitor.collectors.lane import Lane
 from inapp_monitor.config import Settings
@@ -87,7 +87,9 @@ class Runner:
         self._meet()
         self._start(self._due(now), now)
         if is_leader and self._is_time_to_join():
-            scalars += joined([self.shared(), *others()], int(self._clock.wall()))
+            wall, interval_s = self._clock.wall(), self._settings.collect_interval_s
+            timestamp = int(end_of_interval(wall - interval_s / 2, interval_s))
+            scalars += joined([self.shared(), *others()], wall, timestamp)
         return scalars
 
     def shared(self) -> dict[str, Shared]:

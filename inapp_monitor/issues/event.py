@@ -321,7 +321,7 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
             if len(text) > MAX_MESSAGE_CHARS:
                 renderer.cuts.add("the message is cut")
             return text[:MAX_MESSAGE_CHARS]
-    arguments = chain.arguments_of(exception)
+    arguments = (*chain.arguments_of(exception), *chain.files_of(exception))
     if chain.is_group(exception) or all(map(_is_plain, arguments)):
         # Only builtin code runs: each builtin exception class has its own way to print itself.
         try:
@@ -336,9 +336,10 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
 
 
 def _is_plain(argument: object) -> bool:
-    if type(argument) is tuple:  # a SyntaxError's place
-        return all(type(item) in _PLAIN_TYPES for item in argument)
-    return type(argument) in _PLAIN_TYPES
+    """Whether printing it runs no code of the application."""
+    items = argument if type(argument) is tuple else (argument,)  # a SyntaxError's place
+    # By identity: `in` would ask the metaclass of a class of the application.
+    return all(any(type(item) is plain for plain in _PLAIN_TYPES) for item in items)
 
 
 def _builtin_str(cls: type) -> Callable[[BaseException], str]:
@@ -399,18 +400,22 @@ def _syntax(exception: BaseException, renderer: Renderer) -> Event:
     def attribute(name: str) -> object:
         return SyntaxError.__dict__[name].__get__(exception)
 
+    def number(name: str) -> int | None:
+        value = attribute(name)
+        return value if type(value) is int and -1 <= value < 2**31 else None
+
     text = attribute("text")
     return {
         "file": renderer.render(attribute("filename")),
-        "line": attribute("lineno") if type(attribute("lineno")) is int else None,
-        "column": attribute("offset") if type(attribute("offset")) is int else None,
+        "line": number("lineno"),
+        "column": number("offset"),
         "text": text.rstrip()[:MAX_SOURCE_LINE] if type(text) is str else "",
     }
 
 
 def _is_definition(value: object) -> bool:
     kind = type(value)
-    return issubclass(kind, type) or kind.__name__ in (
+    return issubclass(kind, type) or chain.class_short_name(kind) in (
         "module",
         "function",
         "builtin_function_or_method",

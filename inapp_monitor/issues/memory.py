@@ -16,7 +16,6 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import CodeType
 
 from inapp_monitor.issues.delta import Delta, Identity
 from inapp_monitor.issues.event import Event
@@ -27,9 +26,6 @@ MAX_FINGERPRINTS = 2_000
 MAX_CACHED = 4_096
 #: Occurrences that wait to be counted until a failing request counts them.
 MAX_PENDING = 1_000
-
-#: What the traceback cache holds on to: code objects, so that their ids stay theirs.
-Codes = tuple[CodeType, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +82,7 @@ class Memory:
     """What belongs to one process. Lock order: flushing, folding, then lock.
 
     Attributes:
+        cache: Fingerprints by the key of their traceback, with what the key's ids stand for.
         pending: Appended to by failing requests, without a lock; emptied under `folding`.
         waiting: Events for the flush, with the record of their request while the route is not
             known.
@@ -96,7 +93,7 @@ class Memory:
     lock: threading.Lock = field(default_factory=threading.Lock)
     folding: threading.Lock = field(default_factory=threading.Lock)
     flushing: threading.Lock = field(default_factory=threading.Lock)
-    cache: dict[tuple[object, ...], tuple[Known, Codes]] = field(default_factory=dict)
+    cache: dict[tuple[object, ...], tuple[Known, tuple[object, ...]]] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
     pending: deque[Occurrence] = field(default_factory=deque)
     waiting: dict[str, tuple[Known, Event, object]] = field(default_factory=dict)

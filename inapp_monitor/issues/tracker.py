@@ -353,13 +353,13 @@ class Tracker:
     ) -> Known | None:
         """The fingerprint of an exception; None when it happened in our own code."""
         given = said.fingerprint if said is not None else ()
-        key, codes = key_of(exception)
+        key, kept, raising = key_of(exception)
         if given:
             key = (*key, given)
         cached = memory.cache.get(key)
         if cached is not None:
             return cached[0]
-        if codes and stack.is_own(codes[-1].co_filename):
+        if raising is not None and stack.is_own(raising.co_filename):
             return None
         found = grouping.group(shapes_of(exception, self._places))
         if given:
@@ -367,7 +367,7 @@ class Tracker:
         known = self._remember(memory, found, chain.class_short_name(type(exception)), "error")
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
-        memory.cache[key] = (known, codes)
+        memory.cache[key] = (known, kept)
         return known
 
     def _remember(self, memory: Memory, found: grouping.Grouping, kind: str, level: str) -> Known:

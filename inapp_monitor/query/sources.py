@@ -298,7 +298,7 @@ class StoreSource:
         return [virtual_series(path, pattern, leaf, computed, window)]
 
     def _later(self, path: str, window: Window) -> int:
-        """How much later to ask for the coarsest archive that gives half of the points to draw.
+        """How much later to ask for the coarsest archive that gives a third of the points to draw.
 
         An archive answers when no finer one reaches back to the window's start, and what is rolled
         up is merged already: with many series, reading every slot would take seconds.
@@ -308,7 +308,7 @@ class StoreSource:
             return 0
         later, archives = 0, known[0].archives
         for finer, coarser in itertools.pairwise(archives):
-            if (window.end - window.start) / coarser.step < window.max_points / 2:
+            if (window.end - window.start) / coarser.step < window.max_points / 3:
                 break
             later = max(finer.retention - (window.now - window.start) + coarser.step, 0)
         return later

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
@@ -229,7 +230,8 @@ class WebApp:
         access = self.gate.login(request.environ, request.form.get("token", "").strip())
         if not access.allowed:
             return self._refuse(request, access, wanted)
-        return self._with_session(request, self._redirect(request, wanted), access)
+        path, _, query = wanted.partition("?")
+        return self._with_session(request, self._redirect(request, path, parse_qsl(query)), access)
 
     def _log_out(self, request: MonitorRequest) -> Response:
         """Take the session's cookie away; a read-only dashboard can be left as well."""

@@ -150,13 +150,13 @@ def test_a_total(totals: list[float], resets: bool, added: list[float]) -> None:
 
 
 def test_growth_is_of_the_interval_before() -> None:
-    """A gauge holds now; what was added happened since the last run."""
+    """What was added happened since the last run; a gauge stands at the end of that time."""
     made = sink()
     made.gauge("length", 3, "")
     made.counter("done", 1, True)
     made.counter("done", 2, True)
     stamps = {scalar.path: scalar.timestamp for scalar in made.take(NOW, 60)}
-    assert stamps == {"queue.length": NOW, "queue.done": NOW - 30}
+    assert stamps == {"queue.length": NOW - 5, "queue.done": NOW - 30}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_gauges_of_workers_are_summed_or_averaged() -> None:
         made.gauge("threads", number + 1, "")
         made.gauge("load", number, "average")
         assert made.take(NOW if number else NOW - 100, 10) == []
-    found = {s.path: (s.value, s.method) for s in joined([m.shared for m in workers], int(NOW))}
+    found = {s.path: (s.value, s.method) for s in joined([m.shared for m in workers], NOW, 5)}
     assert found == {"queue.threads": (5, Method.LAST), "queue.load": (1.5, Method.AVERAGE)}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_backend import TOKEN, SampleRoute, sample_backend
+from sample_backend import NOW, TOKEN, SampleRoute, sample_backend
 from werkzeug.serving import make_server
 
 from inapp_monitor.web.app import WebApp
@@ -296,3 +296,59 @@ def test_logging_in_by_hand(browser: Any, serve: Callable[..., str]) -> None:
     page.wait_for_url("**/errors")
     assert "PaymentError" in page.locator("main").inner_text()
     tab.close()
+
+
+SLOW = [
+    {"slug": "checkout", "method": "POST", "ms": ms, "path": f"/checkout/{ms}", "status": status,
+     "started": NOW - ms, "issue": issue}
+    for ms, status, issue in (
+        (2_900, "500 INTERNAL SERVER ERROR", "a1b2c3"), (900, "200 OK", None), (400, None, None),
+    )
+]  # fmt: skip
+
+
+def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[..., str]) -> None:
+    """What a mark stands for is told on hover and on focus; a failed one opens its issue."""
+    tab = Tab(
+        browser, serve("slow", facts={"slowest": SLOW}), viewport={"width": 900, "height": 900}
+    )
+    page = tab.open("/routes/checkout")
+    assert page.locator("svg .point").count() == 3
+    failed = page.locator("svg .point", has=page.locator(".mark.open.s-crit"))
+    failed.hover()
+    told = page.locator(".tip").inner_text()
+    for part in ("POST /checkout/2900", "2.9 s", "500", "at 20"):
+        assert part in told
+    page.mouse.move(0, 0)
+    assert page.locator(".tip").count() == 0
+    slow = page.locator('svg a.point[href="#slow-2"]')
+    slow.focus()
+    assert "/checkout/900 took 900 ms, 200 OK" in page.locator(".tip").inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**#slow-2")
+    assert "/checkout/900" in page.locator("tr:target").inner_text()
+    failed.click()
+    page.wait_for_url("**/errors/a1b2c3*")
+    tab.close()
+
+
+def test_the_heatmap_counts_and_zooms(tab: Tab) -> None:
+    """As every chart over time."""
+    page = tab.open("/")
+    heat = page.locator('figure.hover svg[aria-label^="Heatmap"]')
+    assert "nine of ten between" in heat.get_attribute("aria-label")
+    heat.hover(position={"x": 300, "y": 60})
+    assert "values" in page.locator(".tip").inner_text()
+    heat.focus()
+    for key in ("Enter", "Shift+ArrowRight", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url("**from=*until=*")
+
+
+def test_a_chart_is_told_in_words(tab: Tab) -> None:
+    """Extremes, the last value and the trend of its series."""
+    page = tab.open("/routes/checkout")
+    told = page.locator("figure.hover svg").first.get_attribute("aria-label")
+    assert "p95 from" in told
+    assert "last" in told
+    assert "rising" in told

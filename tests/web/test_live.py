@@ -212,7 +212,7 @@ def test_graphites_own_dashboards_can_be_imported(monitor: Monitor) -> None:
     [
         (b"x", "JSON"),
         (b"[" * 100_000, "JSON"),
-        (b"[]", "object"),
+        (b"[]", "JSON"),
         (b"{}", "panels"),
         (b'{"panels": [{}]}', "targets"),
         (b'{"panels": [{"targets": []}]}', "target"),

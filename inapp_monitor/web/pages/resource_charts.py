@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 
 from inapp_monitor.web.human import Unit
 
-#: How the values of a line are read: as they are, the highest of each column; or what was added in
-#: a second (times `factor`).
-Reading = Literal["level", "rate"]
+#: How the values of a line are read: as they are, the highest of each column; what was added in a
+#: second (times `factor`); the quantile `factor` of a distribution.
+Reading = Literal["level", "rate", "quantile"]
 
 
 class Line(NamedTuple):
@@ -18,7 +18,7 @@ class Line(NamedTuple):
         name: In the legend.
         paths: Series that are added up; one that is not there counts as nothing.
         reading: How.
-        factor: Of a rate.
+        factor: Of a rate, or the quantile.
         shape, colour: Of the line; "" takes the next one.
         parts_of: Series whose sum is the whole; then the line is per cent of it.
     """
@@ -81,6 +81,10 @@ PROCESSES = Section(
         )),
         Picture("Requests under way", "count", (
             Line("requests", ("requests.in_flight",), shape="area"),
+        )),
+        Picture("Waiting before the app", "ms", (
+            Line("p95", ("requests.queue_time",), "quantile", 0.95, "area"),
+            Line("p50", ("requests.queue_time",), "quantile", 0.5),
         )),
         Picture("Threads and descriptors", "count", (
             Line("descriptors", ("process.descriptors.open",), shape="area"),

@@ -80,7 +80,9 @@ class Read:
 
     def __init__(self, backend: Backend, view: View, found: Mapping[str, Any]) -> None:
         self.view = view
+        self._backend = backend
         self._found = found
+        self._distributions: dict[str, readings.Durations | None] = {}
         interval_s = backend.loaded.settings.collect_interval_s
         self._columns = max(min(readings.COLUMNS, int(view.span / interval_s)), 1)
         self._now = backend.now()
@@ -95,6 +97,8 @@ class Read:
         """Start, step and values; None when there is no value at all."""
         if line.reading == "level":
             return self._some(self._level(line.paths))
+        if line.reading == "quantile":
+            return self._some(self._quantile(line.paths[0], line.factor))
         made = self._some(self._rate(line.paths))
         if made is None:
             return None
@@ -136,6 +140,15 @@ class Read:
         sums = np.where(known, values, 0.0).sum(axis=1)
         rates = np.where(known.any(axis=1), sums / np.maximum(seconds, slot_s), np.nan)
         return start, step, rates
+
+    def _quantile(self, path: str, q: float) -> tuple[float, float, Floats] | None:
+        if path not in self._distributions:
+            view = self.view
+            self._distributions[path] = readings.durations(
+                self._backend, path, view.start, view.end, self._columns
+            )
+        found = self._distributions[path]
+        return None if found is None else (found.start, found.step, found.quantile(q))
 
     def _columns_of(self, paths: Sequence[str]) -> tuple[float, float, Floats, float] | None:
         """The sum of some series, a row a column: start, step, rows, seconds of a slot."""

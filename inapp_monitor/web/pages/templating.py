@@ -30,6 +30,7 @@ from inapp_monitor.web.pages.view import (
     COMPARISONS,
     DEFAULT_RANGE,
     RANGES,
+    VIEW_ARGUMENTS,
     View,
     from_arguments,
 )
@@ -57,7 +58,7 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
 
     def show(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
-        view = _view(backend, request)
+        view = view_of(backend, request)
         data = gather(Visit(backend, request, view), **parameters)
         if request.wants_json:
             return _twin(request, data)
@@ -65,13 +66,14 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
 
     def show_json(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
-        view = _view(backend, request)
+        view = view_of(backend, request)
         return _twin(request, gather(Visit(backend, request, view), **parameters))
 
     return [Route(rule, show), Route(twin, show_json)]
 
 
-def _view(backend: Backend, request: MonitorRequest) -> View:
+def view_of(backend: Backend, request: MonitorRequest) -> View:
+    """The window that a request asks for."""
     time_zone = backend.loaded.settings.time_zone
     return from_arguments(request.args, backend.now(), default_range(backend), time_zone)
 
@@ -94,10 +96,16 @@ def html_answer(
     data: Mapping[str, Any],
     view: View | None = None,
     status: int = 200,
+    here: str = "",
 ) -> Response:
-    """Render a template around the skeleton of all pages."""
+    """Render a template around the skeleton of all pages.
+
+    Args:
+        here: The page's address, when the request's is that of an action.
+    """
     settings = backend.loaded.settings
     link = partial(_link, request.root, view)
+    own = {} if here else _own_arguments(request)
     context = {
         "data": data,
         "view": view,
@@ -106,7 +114,9 @@ def html_answer(
         "asset": partial(_asset, request.root),
         "app_name": settings.app_name or default_name(backend),
         "navigation": _NAVIGATION,
-        "here": request.path,
+        "here": here or request.path,
+        "stay": partial(link, here or request.path, **own),
+        "own": [(name, value) for name, values in own.items() for value in values],
         "ranges": RANGES,
         "comparisons": COMPARISONS,
         "live": backend.live,
@@ -119,6 +129,15 @@ def html_answer(
     text = environment().get_template(template).render(context)
     # A lone surrogate in recorded data must not cost the page.
     return Response(text.encode("utf-8", "replace"), status=status, mimetype="text/html")
+
+
+def _own_arguments(request: MonitorRequest) -> dict[str, list[str]]:
+    """The parameters of a page beside those of the view: they stay when the view changes."""
+    return {
+        name: [value for value in values if value]
+        for name, values in request.args.lists()
+        if name not in VIEW_ARGUMENTS and name.isidentifier()
+    }
 
 
 def json_answer(data: Mapping[str, Any], status: int = 200) -> Response:

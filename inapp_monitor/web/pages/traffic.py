@@ -247,12 +247,22 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     return drawing.chart(
         "Where the time goes", "ms", view.start, view.end, [], markers,
         summary="every request, by duration",
-        description="Heatmap of response times: the darker, the more requests",
+        description=_spread(traffic),
         change=("", False),
         slots=slots,
         slots_start=found.start if found else view.start,
         slots_step=found.step * factor if found else 1,
     )  # fmt: skip
+
+
+def _spread(traffic: Traffic) -> str:
+    """What the heatmap shows, in words."""
+    text = "Heatmap of response times: the darker, the more requests"
+    if not traffic.durations or not traffic.count:
+        return text
+    whole = traffic.durations.whole
+    low, half, high = (human.value(whole.quantile(q), "ms") for q in (0.05, 0.5, 0.95))
+    return f"{text}. Half within {half}, nine of ten between {low} and {high}"
 
 
 def _change(

@@ -13,7 +13,7 @@ import numpy as np
 
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import deploys, missing, own_health, readings, route_table
+from inapp_monitor.web.pages import capacity, deploys, missing, own_health, readings, route_table
 from inapp_monitor.web.pages.onset import onset
 from inapp_monitor.web.pages.traffic import Traffic
 
@@ -45,6 +45,7 @@ def collect(
         _errors(backend, traffic, rows),
         _new_issues(traffic, issues),
         _not_found(backend, traffic, not_found, not_found_counts),
+        *capacity.collect(backend, traffic.view),
         own_health.disk(own),
         own_health.monitor(backend, own),
     ]

@@ -21,6 +21,8 @@ RANGES = (
     ("-1y", "1 y"),
 )
 DEFAULT_RANGE = "-1h"
+#: Parameters of every page; all others are a page's own.
+VIEW_ARGUMENTS = ("from", "until", "compare", "tz")
 #: What a window can be compared with: seconds back, and the words for it.
 COMPARISONS = {"day": (86_400, "yesterday"), "week": (7 * 86_400, "last week")}
 _LONGEST = 3 * 366 * 86_400

@@ -126,7 +126,7 @@
         const i = Math.round((time - series.start) / series.step - (series.bar ? 0.5 : 0));
         if (i < 0 || i >= series.values.length) return;
         if (stamp === null) stamp = series.start + i * series.step;
-        values.push([series.name, show(series.values[i], data.unit), series.colour]);
+        values.push([series.name, show(series.values[i], series.unit || data.unit), series.colour]);
       });
       row(tip, moment(stamp === null ? time : stamp, span), "", "");
       for (const entry of values) row(tip, ...entry);
@@ -188,7 +188,30 @@
       apply();
     }
   }
+  // -- single requests: what a mark stands for, where it is pointed at or focused
+  function equipPoint(mark) {
+    const area = mark.closest(".plotarea"), title = mark.querySelector("title");
+    if (title) title.remove(); // the browser's own would come on top
+    let tip = null;
+    const hide = () => { if (tip) tip.remove(); tip = null; };
+    const tell = () => {
+      hide();
+      tip = document.createElement("div");
+      tip.className = "tip wraps";
+      tip.textContent = mark.getAttribute("aria-label");
+      area.append(tip);
+      const box = mark.getBoundingClientRect(), home = area.getBoundingClientRect();
+      const x = box.left + box.width / 2 - home.left, y = box.top - home.top;
+      tip.style.left = Math.min(Math.max(x - tip.offsetWidth / 2, 0), Math.max(home.width - tip.offsetWidth, 0)) + "px";
+      tip.style.top = (y > tip.offsetHeight + 6 ? y - tip.offsetHeight - 6 : y + box.height + 6) + "px";
+    };
+    mark.addEventListener("pointerenter", tell);
+    mark.addEventListener("focus", tell);
+    mark.addEventListener("pointerleave", hide);
+    mark.addEventListener("blur", hide);
+  }
   function equip() {
+    document.querySelectorAll("svg .point").forEach(equipPoint);
     document.querySelectorAll("svg[data-chart]").forEach((svg, number) => {
       equipChart(svg, JSON.parse(svg.dataset.chart), number);
     });
