@@ -146,7 +146,7 @@ class Buffer:
         """Set apart what waits in some places; returns those that have something to write."""
         taken = []
         for rings in places:
-            if rings.pending or rings.writing:
+            if rings.waits:
                 rings.take()
                 taken.append(rings)
             elif rings.unfinished:

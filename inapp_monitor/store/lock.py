@@ -17,7 +17,10 @@ from typing import Final
 
 from inapp_monitor.clock import sleep
 
-_GENERATION = struct.Struct("<Q")
+_HEAD = struct.Struct("<QQ")  # generation, turns
+_NUMBER = struct.Struct("<Q")
+_TURN_OFFSET: Final = 8
+_NO_TURN: Final = -1
 _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
 #: holder that was stopped must not stop us too.
@@ -31,14 +34,24 @@ class LockBusyError(OSError):
 
 
 class StoreLock:
-    """The lock file of a store; its content is the catalog's generation."""
+    """The lock file of a store; it holds the catalog's generation, and how often it was taken.
 
-    __slots__ = ("_fd", "path", "read_only")
+    Attributes:
+        epoch: Grows when anybody else may have written since this process held the lock last:
+            what it knows of rows and states holds within an epoch only.
+    """
+
+    __slots__ = ("_fd", "_generation", "_held", "_inode", "_turn", "epoch", "path", "read_only")
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self.epoch = 0
         self._fd = -1
+        self._inode = (0, 0)
+        self._turn = _NO_TURN
+        self._held = False
+        self._generation = 0
 
     def acquire(self, patience_s: float = PATIENCE_S) -> bool:
         """Take the lock.
@@ -61,13 +74,31 @@ class StoreLock:
                 if waited >= patience_s:
                     raise LockBusyError(error.errno, "lock is busy", str(self.path)) from None
             else:
+                self._take_turn()
                 return fresh
             sleep(wait)
             waited += wait
             wait = min(wait * 1.5, _LONGEST_WAIT_S)
 
+    def _take_turn(self) -> None:
+        """Note that it was us, before anything else is written; see whether it was us before."""
+        try:
+            data = os.pread(self._fd, _HEAD.size, 0)
+            self._generation, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
+            if turn != self._turn:
+                self.epoch += 1
+            self._turn = (turn + 1) % 2**64
+            if not self.read_only:
+                os.pwrite(self._fd, _NUMBER.pack(self._turn), _TURN_OFFSET)
+        except OSError:
+            self._turn = _NO_TURN
+            self.release()
+            raise
+        self._held = True
+
     def release(self) -> None:
         """Give the lock back."""
+        self._held = False
         if self._fd >= 0:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN)
@@ -76,22 +107,26 @@ class StoreLock:
 
     def generation(self) -> int:
         """The catalog's generation; 0 when there is no store yet."""
+        if self._held:
+            return self._generation
         if self._fd >= 0:
-            data = os.pread(self._fd, _GENERATION.size, 0)
+            data = os.pread(self._fd, _NUMBER.size, 0)
         else:
             try:
                 with self.path.open("rb", buffering=0) as file:
-                    data = file.read(_GENERATION.size)
+                    data = file.read(_NUMBER.size)
             except OSError:
                 return 0
-        return int(_GENERATION.unpack(data)[0]) if len(data) == _GENERATION.size else 0
+        return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else 0
 
     def set_generation(self, generation: int) -> None:
         """Tell all processes that the catalog has changed. Needs the lock."""
-        os.pwrite(self._fd, _GENERATION.pack(generation), 0)
+        os.pwrite(self._fd, _NUMBER.pack(generation), 0)
+        self._generation = generation
 
     def close(self) -> None:
         """Close the file, which frees the lock."""
+        self._held, self._turn = False, _NO_TURN
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             try:
@@ -104,8 +139,7 @@ class StoreLock:
         if self._fd >= 0:
             try:
                 there = os.stat(self.path)  # noqa: PTH116  # half the cost of Path.stat
-                here = os.fstat(self._fd)
-                if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
+                if (there.st_ino, there.st_dev) == self._inode:
                     return False
             except OSError:
                 pass
@@ -115,4 +149,6 @@ class StoreLock:
         else:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             self._fd = os.open(self.path, flags, 0o600)
+        here = os.fstat(self._fd)
+        self._inode = here.st_ino, here.st_dev
         return True

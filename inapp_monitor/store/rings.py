@@ -35,6 +35,9 @@ class RingFile(ABC, Generic[Row, Delta]):
         file: On disk; None when there is none yet.
         pending: Deltas by start of their interval. Guarded by the buffer's lock.
         writing: Deltas that a flush is just writing: still to be seen by readers.
+
+    What this process has written itself it need not read again, as long as nobody else has held
+    the store's lock in between: an *epoch* of the lock. Readers, who hold no lock, never use that.
     """
 
     def __init__(self, retention: Retention, file: DiskFile | None) -> None:
@@ -45,6 +48,14 @@ class RingFile(ABC, Generic[Row, Delta]):
         self.writing: dict[int, Delta] = {}
         self._again: set[tuple[int, int]] = set()
         self._damaged: set[tuple[int, int]] = set()
+        self._epoch = -1
+        self._own_rows: dict[int, Row] = {}
+        self._own_state: group_format.State | None = None
+
+    @property
+    def kept_rows(self) -> int:
+        """How many rows of the finest archive are worth keeping within an epoch."""
+        return 1
 
     @abstractmethod
     def offset(self, archive: int, timestamp: int) -> int:
@@ -133,6 +144,11 @@ class RingFile(ABC, Generic[Row, Delta]):
             result[timestamp] = delta if older is None else self.joined(older, delta)
         return result
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything that is not on disk. Needs the buffer's lock."""
+        return bool(self.pending or self.writing)
+
     def take(self) -> None:
         """Move what is pending to `writing`. Needs the buffer's lock."""
         self.writing, self.pending = self.unwritten(), {}
@@ -150,10 +166,14 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Whether an earlier flush could not write all rollups."""
         return bool(self._again)
 
-    def flush(self, now: int) -> list[int]:
+    def flush(self, now: int, epoch: int) -> list[int]:
         """Write what `take` set apart. Needs the store's lock.
 
         Deltas leave `writing` one by one as they are written, so that a retry adds none twice.
+
+        Args:
+            now: Wall time.
+            epoch: The lock's: the same as last time when nobody else has written since.
 
         Returns:
             Times that were too old for every archive.
@@ -161,13 +181,15 @@ class RingFile(ABC, Generic[Row, Delta]):
         Raises:
             OSError: the disk refused; the rest is still in `writing`.
         """
-        state = self.read_state()
-        if len(self.writing) == 1 and state is not None and self._is_plain(state.marks, now):
+        state = self.state_within(epoch)
+        if len(self.writing) == 1 and state is not None:
             ((timestamp, delta),) = self.writing.items()
-            self.write_row(0, timestamp, self.merged(self.load(0, timestamp), delta))
-            self.writing = {}
-            return []
-        plan = Plan(self, self.writing, self._marks(state, now), now, sorted(self._again))
+            if self.is_plain(timestamp, state.marks, now):
+                self.write_row(0, timestamp, self.merged(self.own_row(0, timestamp), delta))
+                self.writing = {}
+                return []
+        again = sorted(self._again)
+        plan = Plan(self, self.writing, self._marks(state, now), now, again, self.own_row)
         for timestamp in plan.too_old:
             del self.writing[timestamp]
         owners: dict[tuple[int, int], list[int]] = {}
@@ -187,9 +209,27 @@ class RingFile(ABC, Generic[Row, Delta]):
             self.write_state(group_format.State(version, tuple(plan.marks)))
         return plan.too_old
 
-    def _is_plain(self, marks: Sequence[int], now: int) -> bool:
-        """Whether the only delta belongs into one row, and no rollup is due: the usual flush."""
-        (timestamp,) = self.writing
+    def state_within(self, epoch: int) -> group_format.State | None:
+        """The state; as it was written last when that was in the same epoch of the lock."""
+        if epoch != self._epoch:
+            self.forget()
+            self._epoch = epoch
+        if self._own_state is None:
+            self._own_state = self.read_state()
+        return self._own_state
+
+    def own_row(self, archive: int, timestamp: int) -> Row | None:
+        """The stored row of an interval, from memory within an epoch. Not to be changed."""
+        row = None if archive else self._own_rows.get(timestamp)
+        return self.load(archive, timestamp) if row is None else row
+
+    def forget(self) -> None:
+        """Know nothing of what is stored."""
+        self._own_state = None
+        self._own_rows.clear()
+
+    def is_plain(self, timestamp: int, marks: Sequence[int], now: int) -> bool:
+        """Whether a delta alone leads to one row only, and no rollup is due: the usual flush."""
         archives = self.retention.archives
         if now < marks[0] or len(archives) == 1:
             return False  # the clock was set back, or nothing would tell
@@ -211,12 +251,22 @@ class RingFile(ABC, Generic[Row, Delta]):
     def write_row(self, archive: int, timestamp: int, row: Row) -> None:
         """Store one row."""
         assert self.file is not None
+        if archive:
+            self.file.write(self.sealed(archive, timestamp, row), self.offset(archive, timestamp))
+            return
+        own = self._own_rows
+        own.pop(timestamp, None)  # whatever becomes of the write
         self.file.write(self.sealed(archive, timestamp, row), self.offset(archive, timestamp))
+        while len(own) >= self.kept_rows:
+            del own[next(iter(own))]
+        own[timestamp] = row
 
     def write_state(self, state: group_format.State) -> None:
         """Store marks and table version."""
         assert self.file is not None
+        self._own_state = None
         self.file.write(group_format.pack_state(state), group_format.STATE_OFFSET)
+        self._own_state = state
 
     def _remember(self, plan: Plan[Row, Delta], failed: tuple[int, int]) -> None:
         """Rollups that a failed flush leaves behind are done again by the next one."""

@@ -124,7 +124,7 @@ class Writer:
         """Deal with files that were deleted or cut under us; True when one had to go."""
         lost = []
         for name, rings in self._catalog.all_rings():
-            if rings.file is None or not (rings.pending or rings.unfinished):
+            if rings.file is None or not (rings.waits or rings.unfinished):
                 continue
             state = rings.file.state()
             if state == "gone" or (state == "cut" and not self._mend(rings, now)):
@@ -151,6 +151,7 @@ class Writer:
             self.note_damage(rings.file.path, f"{error}{where}")
             return False
         rings.file.mend()
+        rings.forget()
         self.note_damage(rings.file.path, "was cut; its size has been restored")
         return True
 
@@ -205,7 +206,7 @@ class Writer:
         dropped: Counter[str] = Counter()
         for rings in taken:
             try:
-                dropped["too_old"] += len(rings.flush(now))
+                dropped["too_old"] += len(rings.flush(now, self._lock.epoch))
             except OSError as error:
                 problem = error
         with buffer.lock:
