@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from inapp_monitor.points import Method
 from inapp_monitor.store import group_format
@@ -16,6 +16,7 @@ from inapp_monitor.store.group_format import Entry, Geometry, State
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.rings import RingFile
 from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
+from inapp_monitor.store.steady import Run
 from inapp_monitor.store.verified import Verified
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ Cells = dict[int, float]
 #: in the processor's cache, against the price of a slice.
 _PIECE: Final = 2**18
 _LARGE_PIECE: Final = 2**20
+#: Rows of the finest archive that are kept for their rollup, at most.
+_MOST_KEPT: Final = 12
 #: Rows at the end of a range whose checksums are computed each time: somebody may be writing them.
 _YOUNG: Final = 3
 
@@ -77,6 +80,71 @@ class Group(RingFile[Row, Cells]):
         self.verified = [Verified(archive.points) for archive in retention.archives]
         self._width = 0 if geometry is None else geometry.width
         self._layout: Layout | None = None
+        self._run: Run | None = None  # pending too: what came in one piece, and nothing after it
+        self._taken: Run | None = None  # writing too
+        steps = [archive.step for archive in retention.archives]
+        self._kept_rows = min(steps[1] // steps[0], _MOST_KEPT) if len(steps) > 1 else 1
+
+    @property
+    def kept_rows(self) -> int:
+        return self._kept_rows
+
+    # -- waiting values: a run while there is only one, else cells
+
+    @property
+    def pending(self) -> dict[int, Cells]:
+        """Cells by start of their interval. Guarded by the buffer's lock."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            self._pending[run.timestamp] = run.cells()
+        return self._pending
+
+    @pending.setter
+    def pending(self, cells: dict[int, Cells]) -> None:
+        self._pending, self._run = cells, None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pending, so that a run may be."""
+        return self._run is None and not self._pending
+
+    def put_run(self, run: Run) -> None:
+        """Make a run pending in an idle group. Needs the buffer's lock."""
+        self._run = run
+
+    @property
+    def waits(self) -> bool:
+        return not self.idle or self._taken is not None or bool(self._writing)
+
+    @property
+    def writing(self) -> dict[int, Cells]:
+        """Cells that a flush is just writing."""
+        if self._taken is not None:
+            run, self._taken = self._taken, None
+            self._writing[run.timestamp] = run.cells()
+        return self._writing
+
+    @writing.setter
+    def writing(self, cells: dict[int, Cells]) -> None:
+        self._writing, self._taken = cells, None
+
+    def take(self) -> None:
+        if self._run is None or self._writing or self._taken is not None:
+            super().take()
+        else:
+            self._taken, self._run = self._run, None
+
+    def flush(self, now: int, epoch: int) -> list[int]:
+        if self._taken is None:
+            return super().flush(now, epoch)
+        deltas: dict[int, Any] = {self._taken.timestamp: self._taken}
+        try:
+            return self.carry_out(deltas, self.state_within(epoch), now)
+        finally:
+            if not deltas:
+                self._taken = None
+
+    # -- columns
 
     @property
     def layout(self) -> Layout:
@@ -188,8 +256,11 @@ class Group(RingFile[Row, Cells]):
         )
         return group_format.row_times(memoryview(data)[: len(data) // pitch * pitch], pitch)
 
-    def merged(self, row: array[float] | None, delta: Cells) -> array[float]:
-        return self.layout.merged(row, delta)
+    def merged(self, row: array[float] | None, delta: Cells | Run) -> array[float]:
+        if isinstance(delta, dict):
+            return self.layout.merged(row, delta)
+        joined = self.layout.joined(row, delta.first, delta.values)
+        return self.layout.merged(row, delta.cells()) if joined is None else joined
 
     def rolled_up(self, rows: Sequence[array[float] | None]) -> array[float] | None:
         return self.layout.rolled_up(rows)

@@ -181,17 +181,25 @@ class RingFile(ABC, Generic[Row, Delta]):
         Raises:
             OSError: the disk refused; the rest is still in `writing`.
         """
-        state = self.state_within(epoch)
-        if len(self.writing) == 1 and state is not None:
-            ((timestamp, delta),) = self.writing.items()
-            if self.is_plain(timestamp, state.marks, now):
+        return self.carry_out(self.writing, self.state_within(epoch), now)
+
+    def carry_out(
+        self, deltas: dict[int, Delta], state: group_format.State | None, now: int
+    ) -> list[int]:
+        """Write some deltas and what follows from them, each leaving `deltas` once it is written.
+
+        Returns, raises: as `flush`.
+        """
+        if len(deltas) == 1 and state is not None:
+            ((timestamp, delta),) = deltas.items()
+            if self._is_plain(timestamp, state.marks, now):
                 self.write_row(0, timestamp, self.merged(self.own_row(0, timestamp), delta))
-                self.writing = {}
+                deltas.clear()
                 return []
-        again = sorted(self._again)
-        plan = Plan(self, self.writing, self._marks(state, now), now, again, self.own_row)
+        marks = self._marks(state, now)
+        plan = Plan(self, deltas, marks, now, sorted(self._again), self.own_row)
         for timestamp in plan.too_old:
-            del self.writing[timestamp]
+            del deltas[timestamp]
         owners: dict[tuple[int, int], list[int]] = {}
         for timestamp, key in plan.base.items():
             owners.setdefault(key, []).append(timestamp)
@@ -202,7 +210,7 @@ class RingFile(ABC, Generic[Row, Delta]):
                 self._remember(plan, key)
                 raise
             for timestamp in owners.get(key, ()):
-                del self.writing[timestamp]
+                del deltas[timestamp]
         self._again.clear()
         if state is None or state.marks != tuple(plan.marks):
             version = 0 if state is None else state.table_version
@@ -228,7 +236,7 @@ class RingFile(ABC, Generic[Row, Delta]):
         self._own_state = None
         self._own_rows.clear()
 
-    def is_plain(self, timestamp: int, marks: Sequence[int], now: int) -> bool:
+    def _is_plain(self, timestamp: int, marks: Sequence[int], now: int) -> bool:
         """Whether a delta alone leads to one row only, and no rollup is due: the usual flush."""
         archives = self.retention.archives
         if now < marks[0] or len(archives) == 1:
