@@ -14,7 +14,7 @@ from inapp_monitor.store import group_format
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
 from inapp_monitor.store.retention import Retention
-from inapp_monitor.store.rings import RingFile
+from inapp_monitor.store.rings import MOST_KEPT, RingFile
 from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
 from inapp_monitor.store.steady import Run
 from inapp_monitor.store.verified import Verified
@@ -30,8 +30,6 @@ Cells = dict[int, float]
 #: in the processor's cache, against the price of a slice.
 _PIECE: Final = 2**18
 _LARGE_PIECE: Final = 2**20
-#: Rows of the finest archive that are kept for their rollup, at most.
-_MOST_KEPT: Final = 12
 #: Rows at the end of a range whose checksums are computed each time: somebody may be writing them.
 _YOUNG: Final = 3
 
@@ -83,7 +81,7 @@ class Group(RingFile[Row, Cells]):
         self._run: Run | None = None  # pending too: what came in one piece, and nothing after it
         self._taken: Run | None = None  # writing too
         steps = [archive.step for archive in retention.archives]
-        self._kept_rows = min(steps[1] // steps[0], _MOST_KEPT) if len(steps) > 1 else 1
+        self._kept_rows = min(steps[1] // steps[0], MOST_KEPT) if len(steps) > 1 else 1
 
     @property
     def kept_rows(self) -> int:

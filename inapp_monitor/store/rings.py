@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from inapp_monitor.clock import sleep
 from inapp_monitor.store import group_format
@@ -19,6 +19,8 @@ from inapp_monitor.store.retention import Retention
 
 #: How long a row that does not match its checksum may be in the middle of being written.
 _PAUSES_S = (0.0001, 0.0005, 0.002, 0.005, 0.01, 0.03, 0.05)
+#: Rows of the finest archive that are kept for their rollup, at most.
+MOST_KEPT: Final = 12
 #: Damaged rows that are remembered, so as not to wait for them again.
 _MOST_DAMAGED = 10_000
 
@@ -192,9 +194,12 @@ class RingFile(ABC, Generic[Row, Delta]):
         """
         if len(deltas) == 1 and state is not None:
             ((timestamp, delta),) = deltas.items()
-            if self._is_plain(timestamp, state.marks, now):
+            due = self._due(timestamp, state.marks, now)
+            if due >= 0:
                 self.write_row(0, timestamp, self.merged(self.own_row(0, timestamp), delta))
                 deltas.clear()
+                if due:
+                    self._close_one(state)
                 return []
         marks = self._marks(state, now)
         plan = Plan(self, deltas, marks, now, sorted(self._again), self.own_row)
@@ -236,17 +241,45 @@ class RingFile(ABC, Generic[Row, Delta]):
         self._own_state = None
         self._own_rows.clear()
 
-    def _is_plain(self, timestamp: int, marks: Sequence[int], now: int) -> bool:
-        """Whether a delta alone leads to one row only, and no rollup is due: the usual flush."""
+    def _due(self, timestamp: int, marks: Sequence[int], now: int) -> int:
+        """What a delta alone leads to beside its row: the usual flush.
+
+        Returns:
+            0: nothing; 1: the last interval of the second archive, and no other, has just ended
+            before it; -1: something else.
+        """
         archives = self.retention.archives
         if now < marks[0] or len(archives) == 1:
-            return False  # the clock was set back, or nothing would tell
+            return -1  # the clock was set back, or nothing would tell
         if self._again or timestamp < archives[0].oldest(now):
-            return False
-        for archive, mark in zip(archives[1:], marks[1:], strict=True):
-            if mark != now - now % archive.step or timestamp < mark:
-                return False
-        return True
+            return -1
+        due = 0
+        for number in range(1, len(archives)):
+            step, mark = archives[number].step, marks[number]
+            closed = now - now % step
+            if timestamp < closed:
+                return -1
+            if mark != closed:
+                few = step <= MOST_KEPT * archives[0].step
+                if number > 1 or mark != closed - step or not few:
+                    return -1
+                due = 1
+        return due
+
+    def _close_one(self, state: group_format.State) -> None:
+        """Roll the first interval up that is not, into the second archive.
+
+        When the disk refuses, the mark says that it is still to be done.
+        """
+        mark, step = state.marks[1], self.retention.archives[1].step
+        rows = [self.own_row(0, at) for at in range(mark, mark + step, self.step)]
+        row = self.rolled_up(rows)
+        if row is not None:
+            filled = self.filled(row, self.load(1, mark))
+            assert filled is not None
+            self.write_row(1, mark, filled)
+        marks = (state.marks[0], mark + step, *state.marks[2:])
+        self.write_state(group_format.State(state.table_version, marks))
 
     def _marks(self, state: group_format.State | None, now: int) -> tuple[int, ...]:
         """As stored; from the beginning when that is lost, so that all rollups are done again."""
