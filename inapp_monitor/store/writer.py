@@ -204,9 +204,12 @@ class Writer:
             taken = buffer.take([rings for _, rings in self._catalog.all_rings()])
         problem: OSError | None = None
         dropped: Counter[str] = Counter()
+        is_due, epoch = self._sync_is_due(self._clock.perf()), self._lock.epoch
         for rings in taken:
             try:
-                dropped["too_old"] += len(rings.flush(now, self._lock.epoch))
+                dropped["too_old"] += len(rings.flush(now, epoch))
+                if is_due and rings.file is not None:
+                    rings.file.start_sync()  # the disk works while the next file is written to
             except OSError as error:
                 problem = error
         with buffer.lock:
@@ -220,13 +223,16 @@ class Writer:
     def _sync(self) -> None:
         """Make written files safe against a power cut, when it is time."""
         now = self._clock.perf()
-        if 0 <= now - self._synced_at < self._sync_interval_s:
+        if not self._sync_is_due(now):
             return
         self._synced_at = now
         files.sync_all([file for file in self._catalog.files() if file.dirty])
         if self._catalog.has_new_files:
             self._catalog.has_new_files = False
             files.sync_directory(self._catalog.directory)
+
+    def _sync_is_due(self, now: float) -> bool:
+        return not 0 <= now - self._synced_at < self._sync_interval_s
 
     def _refused(self, error: OSError) -> None:
         """Keep everything, and wait longer each time."""
