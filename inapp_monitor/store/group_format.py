@@ -274,7 +274,8 @@ def open_row(data: bytes | bytearray, timestamp: int) -> array[float] | None:
 
 def row_times(view: memoryview, pitch: int) -> array[int]:
     """The times that rows, one after the other, claim."""
-    times = array("Q", view.cast("Q")[1 :: pitch // 8].tolist())
+    times = array("Q")
+    times.frombytes(view.cast("Q")[1 :: pitch // 8].tobytes())
     if SWAP:
         times.byteswap()
     return times

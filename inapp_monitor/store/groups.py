@@ -26,10 +26,10 @@ else:
 Cells = dict[int, float]
 
 
-#: Bytes of rows that a reader handles at a time, for few columns and for many: a piece that stays
-#: in the processor's cache, against the price of a slice.
+#: Bytes of rows that a reader handles at a time, for few columns: a piece that stays in the
+#: processor's cache; and for many: a day of minutes at once, so that a column is one slice.
 _PIECE: Final = 2**18
-_LARGE_PIECE: Final = 2**20
+_LARGE_PIECE: Final = 2**22
 #: Rows at the end of a range whose checksums are computed each time: somebody may be writing them.
 _YOUNG: Final = 3
 
@@ -291,8 +291,7 @@ class Group(RingFile[Row, Cells]):
     ) -> list[array[float]]:
         """The stored values of some columns, for the intervals from `start` up to `end`.
 
-        *Cost:* reads all columns' rows once, however many are asked for, in pieces that stay in
-        the processor's cache.
+        *Cost:* reads all columns' rows once, however many are asked for.
         """
         ring = self.retention.archives[archive]
         count = (end - start) // ring.step
@@ -301,17 +300,18 @@ class Group(RingFile[Row, Cells]):
         width = self.geometry.pitch // 8
         rows = max((_PIECE if len(columns) < 16 else _LARGE_PIECE) // self.geometry.pitch, 1)
         piece = self.file.scratch(rows * self.geometry.pitch)
-        result = [array("d") for _ in columns]
         young = end - _YOUNG * ring.step
-        time = start
-        while time < end:
-            slot = ring.slot(time)
-            some = min(rows, (end - time) // ring.step, ring.points - slot)
-            self._read_rows(archive, time, memoryview(piece)[: some * width], young)
+        result: list[array[float]] = []
+        for first in range(start, end, rows * ring.step):
+            some = min(rows, (end - first) // ring.step)
+            self._read_rows(archive, first, memoryview(piece)[: some * width], young)
             stop = some * width
+            if some == count:  # one slice a column is the answer
+                result = [piece[column + HEAD : stop : width] for column in columns]
+                break
+            result = result or [array("d") for _ in columns]
             for values, column in zip(result, columns, strict=True):
                 values.extend(piece[column + HEAD : stop : width])
-            time += some * ring.step
         if group_format.SWAP:
             for values in result:
                 values.byteswap()
@@ -319,6 +319,17 @@ class Group(RingFile[Row, Cells]):
 
     def _read_rows(self, archive: int, start: int, view: memoryview, young: int) -> None:
         """Fill a buffer with rows; those that are missing or damaged hold NaN only."""
+        assert self.geometry is not None
+        ring, width = self.retention.archives[archive], self.geometry.pitch // 8
+        done, count = 0, len(view) // width
+        while done < count:  # twice where the ring wraps
+            time = start + done * ring.step
+            some = min(count - done, ring.points - ring.slot(time))
+            self._read_slots(archive, time, view[done * width : (done + some) * width], young)
+            done += some
+
+    def _read_slots(self, archive: int, start: int, view: memoryview, young: int) -> None:
+        """The same for rows that lie one after the other."""
         assert self.file is not None and self.geometry is not None
         pitch, ring = self.geometry.pitch, self.retention.archives[archive]
         data = view.cast("B")
