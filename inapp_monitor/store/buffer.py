@@ -174,7 +174,7 @@ class Buffer:
     # -- adding
 
     def _add_steady(self, scalars: list[Scalar], now: float) -> bool:
-        """Take a batch in that names the series of the last ones; False when it has to be looked at.
+        """Take a batch in that names the series of the one before; False when that is not all.
 
         The second such batch pays for working out where its values go.
         """

@@ -122,7 +122,16 @@ class Layout:
         combine: How two values of a column become one, by column.
     """
 
-    __slots__ = ("_additive", "_demanding", "_others", "_paired", "_sums", "_used", "combine", "width")
+    __slots__ = (
+        "_additive",
+        "_demanding",
+        "_others",
+        "_paired",
+        "_sums",
+        "_used",
+        "combine",
+        "width",
+    )
 
     def __init__(self, width: int, columns: Sequence[Column]) -> None:
         self.width = width
