@@ -177,7 +177,7 @@ class Turns:
         self.means: dict[str, list[float]] = {name: [] for name in stores}
         self.firsts: dict[str, list[float]] = {name: [] for name in stores}
         self.added: dict[str, list[float]] = {name: [] for name in stores}
-        self._next = 0
+        self._next = 3  # so that no turn begins with a rollup, which has its place in the middle
 
     def run(self, turns: int) -> None:
         """One turn of each store that is not counted, then so many that are."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from inapp_monitor.points import Batch, Distribution, Method, Scalar
@@ -27,6 +28,8 @@ _REFUSED_LIMIT: Final = 10_000
 _REFUSED_S: Final = 60.0
 #: Fewer scalars than this are not worth comparing with the batch before.
 _FEW: Final = 8
+
+_PATH, _TIMESTAMP, _VALUE = itemgetter(0), itemgetter(1), itemgetter(2)
 
 Rings = Group | DistributionFile
 
@@ -57,7 +60,7 @@ class Buffer:
         self._cells = 0
         self._refused: dict[str, float] = {}
         self._steady: Steady | None = None
-        self._paths: tuple[str, ...] = ()
+        self._paths: list[str] = []
 
     @property
     def bytes(self) -> int:
@@ -179,9 +182,10 @@ class Buffer:
         The second such batch pays for working out where its values go.
         """
         if len(scalars) != len(self._paths) or scalars[-1][0] != self._paths[-1]:
-            self._paths = tuple([path for path, _, _, _ in scalars])
+            self._paths = list(map(_PATH, scalars))
             return False
-        paths, times, values, _ = zip(*scalars, strict=True)
+        # Not `zip(*scalars)`: an iterator a point, at once, would start the garbage collector.
+        paths = list(map(_PATH, scalars))
         if paths != self._paths:
             self._paths = paths
             return False
@@ -191,6 +195,7 @@ class Buffer:
             if len(set(paths)) != len(paths) or not all(path in known for path in paths):
                 return False
             steady = self._steady = Steady(self._paths, known, self.version)
+        times, values = list(map(_TIMESTAMP, scalars)), list(map(_VALUE, scalars))
         timestamp, total = times[0], sum(values)
         if times.count(timestamp) != len(times) or total - total != 0.0:
             return False

@@ -57,7 +57,7 @@ class Steady:
 
     __slots__ = ("count", "parts", "paths", "version")
 
-    def __init__(self, paths: tuple[str, ...], known: Mapping[str, Series], version: int) -> None:
+    def __init__(self, paths: list[str], known: Mapping[str, Series], version: int) -> None:
         """All of `paths` are in `known`, each once."""
         self.paths = paths
         self.version = version
@@ -73,9 +73,9 @@ class Steady:
         self.count = sum(map(len, wanted.values()))
         self.parts = [_part(groups[key], columns) for key, columns in wanted.items()]
 
-    def runs(self, values: tuple[float, ...], timestamp: int) -> list[tuple[Group, Run]]:
+    def runs(self, values: list[float], timestamp: int) -> list[tuple[Group, Run]]:
         """The values of a batch, by group."""
-        values = (*values, NAN, 1.0)
+        values = [*values, NAN, 1.0]
         result = []
         for group, first, _, pick in self.parts:
             start = timestamp - timestamp % group.step
