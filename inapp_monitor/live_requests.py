@@ -9,6 +9,7 @@ is told is at most a tick old: a request may have ended since.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,8 +74,16 @@ class LiveRequests:
         self._workers.forked()
         self._looked_for_dead = float("-inf")
 
-    def report(self) -> None:
+    def report(
+        self,
+        about: Mapping[str, Any] | None = None,
+        shared: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         """Share what this process is doing. After a failure it is left alone for a while.
+
+        Args:
+            about: Facts about this worker, for `workers`.
+            shared: Gauges that the leader joins with the others', for `shared`.
 
         Raises:
             OSError: the files cannot be written.
@@ -84,8 +93,10 @@ class LiveRequests:
         if now < self._retry_at:
             return
         self._retry_at = now + RETRY_INTERVAL_S
-        rows, count = self._rows_of(exchanges), len(exchanges)
-        while not self._workers.write({"pid": os.getpid(), "count": count, "live": rows}):
+        rows = self._rows_of(exchanges)
+        told = {"about": about or {}, "shared": shared or {}}
+        row = {"pid": os.getpid(), "count": len(exchanges), **told}
+        while not self._workers.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
 
@@ -98,7 +109,7 @@ class LiveRequests:
 
         Returns the others, the oldest first.
         """
-        exchanges = self._exchanges()
+        exchanges = self.exchanges()
         excess = max(0, len(exchanges) - MAX_EXCHANGES)
         while excess < len(exchanges) and now - exchanges[excess].start > FORGOTTEN_AFTER_S:
             excess += 1
@@ -107,7 +118,7 @@ class LiveRequests:
             self.forgotten += excess
         return exchanges[excess:]
 
-    def _exchanges(self) -> list[Exchange]:
+    def exchanges(self) -> list[Exchange]:
         """What this process is answering, the oldest first."""
         unfinished: Any = self._recorder.unfinished()
         return sorted(unfinished, key=lambda exchange: exchange.start)
@@ -140,13 +151,27 @@ class LiveRequests:
 
     def rows(self) -> list[dict[str, Any]]:
         """The requests under way in all workers, the oldest first."""
-        found = [{"pid": os.getpid(), **row} for row in self._rows_of(self._exchanges())]
+        found = [{"pid": os.getpid(), **row} for row in self._rows_of(self.exchanges())]
         for facts in self._others():
             found += [{"pid": facts.get("pid"), **row} for row in facts.get("live", ())]
         now = self._clock.wall()
         for row in found:
             row["age_s"] = round(max(0.0, now - row["started"]), 3)
         return sorted(found, key=lambda row: -float(row["age_s"]))
+
+    def workers(self, about: dict[str, Any]) -> list[dict[str, Any]]:
+        """All workers with what they told about themselves, the oldest first; `about` is ours."""
+        own = {"pid": os.getpid(), "live": len(self._recorder.unfinished()), **about}
+        others = (
+            {"pid": facts.get("pid"), "live": facts.get("count"), **_mapping(facts.get("about"))}
+            for facts in self._others()
+        )
+        by_pid = {row["pid"]: row for row in (*others, own)}
+        return sorted(by_pid.values(), key=lambda row: (row.get("started") or 0.0, row["pid"] or 0))
+
+    def shared(self) -> list[Mapping[str, Sequence[Any]]]:
+        """The gauges that the other workers want to be joined."""
+        return [_mapping(facts.get("shared")) for facts in self._others()]
 
     def leave(self) -> None:
         """This process ends properly."""
@@ -164,18 +189,43 @@ class LiveRequests:
         return [row for row in rows if row is not None]
 
 
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def request_id(exchange: Exchange) -> str:
+    """Tells a request from the others that this process is answering."""
+    return f"{round(exchange.start * 1e6):x}-{id(exchange) >> 4 & 0xFFFF:04x}"
+
+
 def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     """One request as plain data; None when it has ended meanwhile."""
     environ: Environ | None = exchange.environ
     if environ is None:
         return None
-    route = getattr(exchange.route, "rule", exchange.route)
+    route = _template(exchange, environ)
     return {
+        "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
-        "path": exchange.whole_path()[:200],
+        "path": _text(exchange.whole_path()[:200]),
         "route": route[:200] if isinstance(route, str) else None,
         "started": round(epoch + exchange.start, 3),
     }
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1."""
+    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _template(exchange: Exchange, environ: Environ) -> object:
+    """The route, also before the answer has begun, where the framework leaves it in the environ."""
+    route = getattr(exchange.route, "rule", exchange.route)
+    if route is None:
+        found = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
+        rule = getattr(found, "rule", None)
+        return exchange.below_prefix(rule) if isinstance(rule, str) else None
+    return route
 
 
 def _killed(pid: object, row: dict[str, Any]) -> Killed:
