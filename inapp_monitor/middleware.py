@@ -293,8 +293,11 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                                 self.route = rule_of(environ[key])
                         except Exception:  # noqa: BLE001, S110  # the askers look closer
                             pass
-                    if self.route is None and askers:
-                        self.ask_for_route(askers)
+                    if self.route is None:
+                        for ask in askers:
+                            self.route = ask(self)
+                            if self.route is not None:
+                                break
                 if status >= "4":
                     self.refused(status, exc_info)
             except Exception as error:  # noqa: BLE001  # ours: the application must not see it

@@ -14,6 +14,8 @@ def route_of(exchange: Exchange) -> object:
     """The matched rule with the prefix that dispatchers moved into SCRIPT_NAME."""
     try:
         environ: Any = exchange.environ
+        if "werkzeug.request" not in environ:  # cheaper than an exception for every request
+            return None
         request = environ["werkzeug.request"]
         rule: str = (request or _request_of_escape()).url_rule.rule
     except (KeyError, AttributeError, TypeError):  # not Flask's, or nothing matched

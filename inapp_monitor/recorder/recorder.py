@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 from inapp_monitor.clock import Clock, thread_time
@@ -31,6 +32,8 @@ MAX_NOT_FOUND_PENDING = 10_000
 MAX_SAMPLES = 10_000
 #: Characters kept of a path or referer.
 MAX_URL_LENGTH = 500
+
+_end = attrgetter("end")
 
 #: (path, referer, wall time) of a 404.
 NotFoundHit = tuple[str, str, float]
@@ -197,10 +200,12 @@ class Recorder:
         records, self._folded = self._folded, []
         begin = thread_time()
         step, step_start = self._current_step()
-        by_step: dict[int, list[Record]] = {}
-        for record in records:
-            steps_ago = max(0, -int((record.end - step_start) // self.step_s))
-            by_step.setdefault(step - steps_ago * self.step_s, []).append(record)
+        by_step: dict[int, list[Record]] = {step: records} if records else {}
+        if min(map(_end, records), default=step_start) < step_start:
+            by_step = {}
+            for record in records:
+                steps_ago = max(0, -int((record.end - step_start) // self.step_s))
+                by_step.setdefault(step - steps_ago * self.step_s, []).append(record)
         for label, ended in by_step.items():
             self._cells_of(label).fold(ended, step - step_start, self._give_way)
         self._fold_s += thread_time() - begin
