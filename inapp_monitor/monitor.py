@@ -133,15 +133,11 @@ class Monitor(Calls):
             self.collect(collector)
         self._make_parts()
         self._connect_frameworks(app, route)
-        handle = (
-            middleware.build(
-                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve)
-            )
-            if self.settings.enabled
-            else app
-        )
+        if self.settings.enabled:
+            tick, mount = self._request_tick, self.settings.mount
+            app = middleware.build(app, self, clock.perf, tick, mount, self._serve)
         called: Any = Monitor.__call__  # the slot, which a subclass may hide
-        called.__set__(self, handle)
+        called.__set__(self, app)
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
@@ -405,8 +401,7 @@ class Monitor(Calls):
                 self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
-            took = (self._clock.perf() - begin) * 1000.0, (thread_time() - cpu) * 1000.0
-            self._parts.own_numbers.add_tick(*took)
+            self._parts.own_numbers.add_tick(self._clock.perf() - begin, thread_time() - cpu)
 
     def _run(self, part: str, work: Callable[[], object]) -> None:
         if self.guard.allows(part):
@@ -591,13 +586,7 @@ class Monitor(Calls):
         ticker = "requests" if self._ticker is None else "thread"
         known = parts.facts(self._stored_routes(), self._about())
         multithread = (self._server or {}).get("wsgi.multithread")
-        beside = {"ticker": ticker, "multithread": multithread, "cpu_share": self._cpu_share(parts)}
-        return {**known, **beside}
-
-    def _cpu_share(self, parts: Parts) -> float:
-        """The part of one processor that all ticks have taken since this process attached."""
-        elapsed_ms = (self._clock.wall() - self._attached_at) * 1000.0
-        return round(parts.own_numbers.cpu_total_ms / elapsed_ms, 5) if elapsed_ms > 0.0 else 0.0
+        return {**known, "ticker": ticker, "multithread": multithread}
 
 
 def _template(exchange: Exchange) -> str | None:

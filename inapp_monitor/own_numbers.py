@@ -40,11 +40,15 @@ class OwnNumbers:
         self._interval = 0
         self._drops_before: dict[str, int] = {}
 
-    def add_tick(self, tick_ms: float, cpu_ms: float) -> None:
+    def add_tick(self, tick_s: float, cpu_s: float) -> None:
         """A tick has ended: what it took by the clock and of a processor."""
-        self.tick_ms = tick_ms
-        self.cpu_ms += cpu_ms
-        self.cpu_total_ms += cpu_ms
+        self.tick_ms = tick_s * 1000.0
+        self.cpu_ms += cpu_s * 1000.0
+        self.cpu_total_ms += cpu_s * 1000.0
+
+    def cpu_share(self, seconds: float) -> float:
+        """The part of one processor that all ticks have taken in that time."""
+        return round(self.cpu_total_ms / 1000.0 / seconds, 5) if seconds > 0.0 else 0.0
 
     def take(self, now: int) -> list[Scalar]:
         """What is new since the last call."""

@@ -45,6 +45,7 @@ class Parts:
         live_requests: LiveRequests,
         collectors: list[Candidate],
     ) -> None:
+        self._clock = clock
         self._recorder = recorder
         self._live_requests = live_requests
         recorder.step_s = parse_retention(settings.distribution_retention)[0].step
@@ -83,6 +84,7 @@ class Parts:
             "release": self.tracker.release,
             "dropped": dropped,
             "cost_us": round(self.self_cost.us(), 2),
+            "cpu_share": self.own_numbers.cpu_share(self._clock.wall() - about["started"]),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}
                 for (place, problem), count in recorder.instruments.misuses.items()
