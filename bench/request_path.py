@@ -106,7 +106,6 @@ def candidates(app: App, monitor: Monitor) -> dict[str, App]:
         OURS: monitor,
         "prometheus_client": peers.prometheus(app),
         "OpenTelemetry metrics": peers.opentelemetry(app),
-        "sentry-sdk": peers.sentry(app),
     }
     return {name: wrapped for name, wrapped in found.items() if wrapped is not None}
 
@@ -223,7 +222,7 @@ def main() -> None:
     print(
         f"Python {sys.version.split()[0]}, {'with' if switching else 'without'} the GIL", flush=True
     )
-    for phase in (hot_loop, inside_flask):
+    for phase in (hot_loop, inside_flask, beside_sentry):
         child = os.fork()  # a process of its own: two monitors would spoil each other's caches
         if not child:
             with tempfile.TemporaryDirectory() as directory:
@@ -241,6 +240,16 @@ def hot_loop(directory: str, rounds: int) -> None:
     compare("Hot loop, plain WSGI", apps, monitor, rounds // 4, 500)
     crowd(monitor, rounds * 500)
     slices(rounds)
+    monitor.close()
+
+
+def beside_sentry(directory: str, rounds: int) -> None:
+    """Alone, because it loads what makes ours note each request in a context variable."""
+    flask = flask_hello()
+    monitor = Monitor(flask.wsgi_app, data_dir=directory, token="bench")
+    apps = {"bare": flask.wsgi_app, OURS: monitor, "sentry-sdk": peers.sentry(flask.wsgi_app)}
+    found = {name: app for name, app in apps.items() if app is not None}
+    tails(compare("Inside Flask, beside sentry-sdk", found, monitor, rounds, 25))
     monitor.close()
 
 

@@ -46,8 +46,8 @@ Shortcut = tuple[str, Callable[[Any], object]]
 #: Characters kept of a path that leads nowhere.
 MAX_PATH_LENGTH = 500
 _GREENLETS = ("gevent", "eventlet")
-#: Packages that hand a request's context variables on to other threads and greenlets.
-_CARRIERS = ("asgiref", *_GREENLETS)
+#: What hands a request's context variables on to other threads and greenlets.
+_CARRIERS = ("asgiref.sync", "eventlet")
 #: Exceptions that mean "the client left" when an application lets them escape. Exactly these: a
 #: subclass such as `http.client.RemoteDisconnected` is about a back end, and a bug.
 _CLIENT_LEFT = (ConnectionError, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
@@ -373,6 +373,12 @@ def _has_close(body: object) -> bool:
         return True
 
 
+def _contexts_are_carried() -> bool:
+    """Whether views may run in other threads or greenlets with a copy of the context."""
+    patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
+    return _any_loaded(_CARRIERS) or (patched is not None and patched("socket"))
+
+
 def _any_loaded(packages: Iterable[str]) -> bool:
     return any(package in sys.modules for package in packages)
 
@@ -519,7 +525,7 @@ def build(
                     environ[RECORD_KEY] = exchange
                 exchange.start = start = clock()
                 if start > due:
-                    due, carried = tick(start, environ), _any_loaded(_CARRIERS)
+                    due, carried = tick(start, environ), _contexts_are_carried()
                     exchange.sample, exchange.unusual = (get_ident(), thread_time()), True
                     exchange.start = clock()
                 if carried:

@@ -98,10 +98,11 @@ def test_found_while_the_body_is_produced_and_closed() -> None:
 @pytest.fixture
 def carrier() -> Iterator[None]:
     """A package that runs views in other threads with a copy of the context."""
-    sys.modules.setdefault("asgiref", ModuleType("asgiref"))
+    before = sys.modules.get("asgiref.sync")
+    sys.modules["asgiref.sync"] = before or ModuleType("asgiref.sync")
     yield
-    if not hasattr(sys.modules["asgiref"], "__path__"):
-        del sys.modules["asgiref"]
+    if before is None:
+        del sys.modules["asgiref.sync"]
 
 
 @pytest.mark.usefixtures("carrier")
