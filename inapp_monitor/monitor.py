@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor import config as configuration
-from inapp_monitor import integrations, late_imports, middleware, process_life
+from inapp_monitor import datadir, integrations, late_imports, middleware, process_life
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock, thread_time
 from inapp_monitor.guard import Guard
@@ -113,7 +113,7 @@ class Monitor(Calls):
         self._web: WebApp | None = None
         self._saved_routes = 0
         self._server: dict[str, object] | None = None
-        self._announced = False
+        self._announced = self._data_dir_ready = False
         self._listening = False
         self._unhook: Callable[[], None] | None = None
         self._make_locks()
@@ -362,6 +362,7 @@ class Monitor(Calls):
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
         for part, work in (
+            ("data directory", self._prepare_data_dir),
             ("login token", self._announce),
             ("error channels", self._listen),
             ("recorder", self._fold),
@@ -389,6 +390,12 @@ class Monitor(Calls):
             else:
                 if part in self.guard.faults:
                     self.guard.recovered(part)
+
+    def _prepare_data_dir(self) -> None:
+        """First of all, so that the first message says what to do; in vain, it stands as a fault."""
+        if not self._data_dir_ready:
+            datadir.prepare(self.settings.data_dir)
+            self._data_dir_ready = True
 
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
