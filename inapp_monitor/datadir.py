@@ -35,7 +35,9 @@ def prepare(data_dir: Path) -> None:
         raise PermissionError(13, "data_dir is writable for everybody", str(data_dir))
     if not os.access(data_dir, os.W_OK | os.X_OK, effective_ids=True):
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
-        why = f"user id {os.geteuid()} cannot write to the directory of {found.st_uid} (mode {mode})"
+        why = (
+            f"user id {os.geteuid()} cannot write to the directory of {found.st_uid} (mode {mode})"
+        )
         if os.statvfs(data_dir).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, f"read-only file system; {_REMEDY}", str(data_dir))
         raise PermissionError(errno.EACCES, f"{why}; {_REMEDY}", str(data_dir))

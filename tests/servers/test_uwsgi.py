@@ -73,7 +73,7 @@ def test_recycled_workers(tmp_path: Path) -> None:
     """Workers that end after some requests lose nothing."""
     with Served("uwsgi prefork", tmp_path, options=RECYCLE, FLUSH_S="60") as served:
         served.traffic(100)
-        served.stop(signal.SIGTERM)
+        served.stop(signal.SIGTERM, settled_s=3.0)  # deaf while it respawns fast
     assert served.errors == []
     assert served.counted() == served.answered == 100
 
