@@ -1,4 +1,6 @@
-"""Forks and the end of a process, as each server lets one know of them. It knows no monitor.
+"""Forks and the end of a process, as each server lets one know of them, told to the monitors.
+
+Hooks are set once a process, when the first monitor begins to live; monitors are held weakly.
 
 What servers do, as seen in `tests/servers`:
 - uWSGI forks in C: no fork hook of Python's is called. Hence a monitor compares process ids, and
@@ -11,29 +13,37 @@ What servers do, as seen in `tests/servers`:
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import sys
-from collections.abc import Callable
+import weakref
+from typing import Protocol
 
 from inapp_monitor import late_imports
 
 
-def watch(after_fork: Callable[[], None], at_end: Callable[[], None]) -> None:
-    """Call `after_fork` in each child of this process, and `at_end` once or twice at its end."""
+class Living(Protocol):
+    """What is told."""
 
-    def in_child() -> None:
-        late_imports.after_fork_in_child()
-        after_fork()
+    def _forked(self) -> None:
+        """This is a child process."""
 
-    os.register_at_fork(
-        before=late_imports.before_fork,
-        after_in_parent=late_imports.after_fork_in_parent,
-        after_in_child=in_child,
-    )
-    atexit.register(at_end)
-    subscribe = getattr(sys.modules.get("mod_wsgi"), "subscribe_shutdown", None)
-    if subscribe is not None:
-        subscribe(lambda *_, **__: at_end())
+    def close(self) -> None:
+        """The process ends; may be called twice."""
+
+
+_living: weakref.WeakSet[Living] = weakref.WeakSet()
+
+
+def join(living: Living) -> None:
+    """Be told from now on."""
+    _watch()
+    _living.add(living)
+
+
+def leave(living: Living) -> None:
+    """Not any more."""
+    _living.discard(living)
 
 
 def must_load_early() -> bool:
@@ -41,3 +51,27 @@ def must_load_early() -> bool:
     master has loaded, so that it is no loss).
     """
     return "uwsgi" in sys.modules
+
+
+@functools.cache
+def _watch() -> None:
+    os.register_at_fork(
+        before=late_imports.before_fork,
+        after_in_parent=late_imports.after_fork_in_parent,
+        after_in_child=_after_fork,
+    )
+    atexit.register(_at_end)
+    subscribe = getattr(sys.modules.get("mod_wsgi"), "subscribe_shutdown", None)
+    if subscribe is not None:
+        subscribe(lambda *_, **__: _at_end())
+
+
+def _after_fork() -> None:
+    late_imports.after_fork_in_child()
+    for living in list(_living):
+        living._forked()
+
+
+def _at_end() -> None:
+    for living in list(_living):
+        living.close()

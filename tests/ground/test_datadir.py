@@ -104,7 +104,7 @@ def test_a_directory_of_somebody_else_is_refused_with_a_remedy(made_by_root: boo
             datadir.prepare(data_dir)
         os.seteuid(65534)
         try:
-            with pytest.raises(OSError, match="user id 65534 cannot .*INAPP_MONITOR_DATA_DIR"):
+            with pytest.raises(OSError, match=r"user id 65534 cannot .*INAPP_MONITOR_DATA_DIR"):
                 datadir.prepare(data_dir)
         finally:
             os.seteuid(0)

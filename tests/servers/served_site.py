@@ -54,7 +54,7 @@ def fork_and_count() -> bytes:
         try:
             application.incr("child.calls")
             application.refresh()
-            os.write(writing, str(len(os.listdir("/proc/self/fd"))).encode())
+            os.write(writing, str(len(list(Path("/proc/self/fd").iterdir()))).encode())
             application.close()
         finally:
             os._exit(0)
