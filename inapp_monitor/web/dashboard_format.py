@@ -187,7 +187,7 @@ def _panel(given: Any, *path: str | int) -> Document:
 def _check_keys(given: dict[str, Any], known: tuple[str, ...], *path: str | int) -> None:
     for key in given:
         if key not in known and key not in _SAID:
-            raise FormatError(f"is no key that is known: {', '.join(known)} are", *path, key)
+            raise FormatError(f"is no key here, only {', '.join(known)} are", *path, key)
 
 
 def _check_targets(document: Document) -> None:
@@ -221,9 +221,14 @@ def _several(value: Any) -> list[str]:
 
 
 def _shown(path: _Path) -> str:
-    """`panels[1].shape`; people count from 1, so does this."""
-    parts = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in path)
-    return "".join(parts).lstrip(".")
+    """`panel 1, shape`: people count from 1."""
+    parts: list[str] = []
+    for part in path:
+        if isinstance(part, int):
+            parts[-1] = f"{parts[-1].removesuffix('s')} {part + 1}"
+        else:
+            parts.append(part)
+    return ", ".join(parts)
 
 
 def _quoted(text: str) -> str:

@@ -218,6 +218,19 @@ def test_dragging_zooms_and_back_works(tab: Tab) -> None:
     page.wait_for_url(lambda url: "until" not in url)
 
 
+def test_zooming_keeps_the_rest_of_the_address(tab: Tab) -> None:
+    """Method, zone and comparison stay, in the zoom and in the way out of it."""
+    page = tab.open("/routes/checkout?method=POST&tz=Europe/Berlin&compare=day")
+    page.locator("figure.hover svg[data-chart]").first.focus()
+    for key in ("ArrowLeft", "Enter", "Shift+ArrowRight", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url("**until=**")
+    page.locator(".range a[title]").click()
+    page.wait_for_url(lambda url: "until=" not in url)
+    for part in ("method=POST", "tz=Europe", "compare=day"):
+        assert part in page.url
+
+
 def test_the_keyboard_zooms_too(tab: Tab) -> None:
     """Arrows move the crosshair, Enter marks both ends."""
     page = tab.open("/")
@@ -253,6 +266,39 @@ def test_the_page_refreshes_itself_until_it_is_paused(tab: Tab) -> None:
     assert page.evaluate("document.activeElement.closest('.verdicts') !== null")
     page.locator(".live").click()
     assert page.locator(".live").get_attribute("aria-pressed") == "false"
+
+
+def test_a_hidden_tab_is_left_alone(tab: Tab) -> None:
+    """No refresh while nobody looks; one as soon as somebody does."""
+    asked: list[str] = []
+    tab.page.clock.install()
+    page = tab.open("/")
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(request.url))
+    turn = (
+        "hidden => { Object.defineProperty(document, 'hidden', "
+        "{ configurable: true, get: () => hidden });"
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    page.evaluate(turn, True)
+    page.clock.run_for(120_000)
+    assert asked == []
+    with page.expect_response(lambda answer: answer.url.endswith("/")):
+        page.evaluate(turn, False)
+
+
+def test_paper_is_light_and_says_what_it_shows(browser: Any, serve: Callable[..., str]) -> None:
+    """In a dark theme too: legends and period are printed, what one clicks is not."""
+    tab = Tab(browser, serve(), viewport={"width": 800, "height": 1100}, color_scheme="dark")
+    page = tab.open("/?from=-6h")
+    page.emulate_media(media="print", color_scheme="dark")
+    style = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(style) == "rgb(255, 255, 255)"
+    assert "23 Nov 09:00 – 15:00 UTC" in page.locator(".paper").inner_text()
+    assert page.locator(".legend button").first.is_visible()
+    assert not page.locator(".top").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    tab.close()
 
 
 def test_the_theme_can_be_chosen(tab: Tab) -> None:
@@ -324,6 +370,8 @@ def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[...,
     slow = page.locator('svg a.point[href="#slow-2"]')
     slow.focus()
     assert "/checkout/900 took 900 ms, 200 OK" in page.locator(".tip").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator(".tip").count() == 0
     page.keyboard.press("Enter")
     page.wait_for_url("**#slow-2")
     assert "/checkout/900" in page.locator("tr:target").inner_text()

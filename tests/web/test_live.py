@@ -217,8 +217,8 @@ def test_graphites_own_dashboards_can_be_imported(monitor: Monitor) -> None:
         (b'{"panels": [{}]}', "targets"),
         (b'{"panels": [{"targets": []}]}', "target"),
         (b'{"panels": [{"targets": ["a"], "shape": "pie"}]}', "shape"),
-        (b'{"panels": [{"targets": [1]}]}', "targets"),
-        (b'{"graphs": [1]}', "graphs"),
+        (b'{"panels": [{"targets": [1]}]}', "target"),
+        (b'{"graphs": [1]}', "graph"),
     ],
 )
 def test_a_document_that_is_no_dashboard_is_400(body: bytes, named: str, monitor: Monitor) -> None:

@@ -21,6 +21,7 @@ from inapp_monitor.web import zones
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.charts.scale import time_ticks
 from inapp_monitor.web.formats.axes import time_ticks as picture_ticks
+from inapp_monitor.web.pages import comparison
 from inapp_monitor.web.pages.view import from_arguments
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -132,6 +133,36 @@ def test_the_configured_zone_stays_out_of_addresses() -> None:
     assert dict(from_arguments({"tz": "UTC"}, now, "-1h", "Europe/Berlin").query())["tz"] == "UTC"
     with pytest.raises(QueryError, match="must be a zone of IANA"):
         from_arguments({"tz": "Mars/Base"}, now)
+
+
+@pytest.mark.parametrize(
+    ("end", "earlier"),
+    [
+        ("2026-10-25 12:00", "2026-10-24 12:00"),  # 25 hours before
+        ("2026-03-29 12:00", "2026-03-28 12:00"),  # 23 hours before
+        ("2026-07-02 12:00", "2026-07-01 12:00"),
+    ],
+)
+def test_yesterday_is_the_same_time_by_the_clock(end: str, earlier: str, tmp_path: Path) -> None:
+    """Daily habits are compared with themselves, also over the weekend when clocks are set."""
+    now = epoch(end, "Europe/Berlin")
+    view = from_arguments({"compare": "day", "tz": "Europe/Berlin"}, now)
+    before = comparison.view_before(sample_backend(tmp_path / "data"), view)
+    assert before is not None
+    assert before.end == epoch(earlier, "Europe/Berlin")
+    assert before.span == view.span
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Chatham", "America/New_York"])
+@pytest.mark.parametrize("day", ["0001-01-01", "0001-01-02", "1883-11-18", "1970-01-01"])
+def test_times_at_the_edge_of_the_calendar(day: str, zone: str, tmp_path: Path) -> None:
+    """Any day is a time: it is shown or refused, and nothing fails."""
+    visitor = client(tmp_path)
+    query = {"from": day, "until": f"{day}T20:00:00", "tz": zone, "compare": "week"}
+    assert visitor.get("/", query_string=query).status_code in (200, 400)
+    for form in ("svg", "csv", "html"):
+        asked = {**query, "target": "requests.errors", "format": form}
+        assert visitor.get("/render", query_string=asked).status_code in (200, 400)
 
 
 # -- axes

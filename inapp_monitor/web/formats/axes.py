@@ -60,7 +60,15 @@ def value_label(value: float, step: float, system: str) -> str:
 
 
 def time_ticks(start: int, end: int, most: int, tz: tzinfo) -> list[tuple[int, str]]:
-    """Moments and labels: at most about `most`, at round times of the zone."""
+    """Moments and labels: at most about `most`, at round times of the zone; none where the
+    calendar ends."""
+    try:
+        return _time_ticks(start, end, most, tz)
+    except (OverflowError, OSError, ValueError):
+        return []
+
+
+def _time_ticks(start: int, end: int, most: int, tz: tzinfo) -> list[tuple[int, str]]:
     wanted = max(1, (end - start) // max(1, most))
     for step in _STEPS:
         if step >= wanted:

@@ -23,14 +23,14 @@ _MEDIA_TYPES = {"toml": "application/toml", "json": "application/json"}
 
 def gather(visit: Visit) -> dict[str, Any]:
     """All dashboards, and what is wrong with files."""
-    shelf = _shelf(visit.backend)
-    return {"dashboards": shelf.names(), "problems": shelf.problems()}
+    known = shelf(visit.backend)
+    return {"dashboards": known.names(), "problems": known.problems()}
 
 
 def gather_one(visit: Visit, name: str) -> dict[str, Any]:
     """One dashboard: its document, which can be posted back, and its charts."""
-    shelf = _shelf(visit.backend)
-    document = shelf.get(name)
+    known = shelf(visit.backend)
+    document = known.get(name)
     if document is None:
         raise NotFound("there is no such dashboard")
     drawn = []
@@ -43,13 +43,13 @@ def gather_one(visit: Visit, name: str) -> dict[str, Any]:
             chart["title"] = panel["title"] or ", ".join(panel["targets"])
         drawn.append({**panel, "chart": chart, "problem": problem})
     title = document["title"] or name
-    return {"name": name, "title": title, "file": shelf.file_of(name), "panels": drawn}
+    return {"name": name, "title": title, "file": known.file_of(name), "panels": drawn}
 
 
 def export(backend: Backend, request: MonitorRequest, name: str, form: str) -> Response:  # noqa: ARG001
     """The document alone, as a file to keep."""
     write = dashboard_format.WRITERS.get(form)
-    document = _shelf(backend).get(name) if write else None
+    document = shelf(backend).get(name) if write else None
     if write is None or document is None:
         raise NotFound("there is no such dashboard or format")
     media_type = _MEDIA_TYPES[form.rpartition(".")[2]]
@@ -67,10 +67,10 @@ def add(backend: Backend, request: MonitorRequest) -> Response:
         "targets": targets,
         "shape": request.form.get("shape", "line"),
     }
-    shelf = _shelf(backend)
-    document = shelf.get(name) or {"title": "", "panels": []}
+    known = shelf(backend)
+    document = known.get(name) or {"title": "", "panels": []}
     document = checked({**document, "panels": [*document["panels"], panel]})
-    shelf.put(name, document, backend.clock.wall())
+    known.put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 
 
@@ -88,7 +88,7 @@ def upload(backend: Backend, request: MonitorRequest) -> Response:
         name = name or found.name or stem
         if not name:
             raise QueryError("give the dashboard a name: the text has none")
-        _shelf(backend).put(name, found.document, backend.clock.wall())
+        shelf(backend).put(name, found.document, backend.clock.wall())
     except QueryError as error:
         view = templating.view_of(backend, request)
         visit = Visit(backend, request, view)
@@ -106,28 +106,29 @@ def replace(backend: Backend, request: MonitorRequest, name: str) -> Response:
     """Import: the body, JSON or TOML, becomes the dashboard."""
     text = request.get_data().decode("utf-8", "replace")
     document = dashboard_format.read(text).document
-    _shelf(backend).put(name, document, backend.clock.wall())
+    shelf(backend).put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 
 
 def remove(backend: Backend, request: MonitorRequest, name: str) -> Response:
     """Delete one panel (`panel`, counted from 0), or the whole dashboard."""
-    shelf = _shelf(backend)
-    document = shelf.get(name)
+    known = shelf(backend)
+    document = known.get(name)
     if document is None:
         raise NotFound("there is no such dashboard")
     number = request.form.get("panel", "")
     if not number:
-        shelf.delete(name)
+        known.delete(name)
         return _to(request, "/dashboards")
     if not (number.isascii() and number.isdigit() and int(number[:4]) < len(document["panels"])):
         raise QueryError(f"panel {number[:20]!r} must be a number of a panel, from 0")
     del document["panels"][int(number[:4])]
-    shelf.put(name, document, backend.clock.wall())
+    known.put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 
 
-def _shelf(backend: Backend) -> Shelf:
+def shelf(backend: Backend) -> Shelf:
+    """The dashboards that a backend knows."""
     return Shelf(backend.database, beside(backend).dashboard_files)
 
 
