@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from demo_app import mishaps
+from demo_app.machine_of_the_past import resources
 from demo_app.routes_of_the_past import (
     DEPLOYS,
     FAULT,
@@ -161,7 +162,7 @@ class Durations:
         values = []
         for _ in range(count):
             times = slower if slower == 1.0 or random_() < 0.8 else 1.0
-            if random_() < 0.004:
+            if slower == 1.0 and random_() < 0.004:
                 times *= 6.0  # the garbage collector, a cold cache, a lock
             values.append(self._median * times * math.exp(gauss(0.0, self._spread)))
         return Histogram.of(values)
@@ -233,6 +234,7 @@ class Writer:
         for route in ROUTES:
             self._route(route, step, busy)
         self._missing_paths(step, busy)
+        self._machine(step)
         self._distributions.append(Distribution("requests.time", step.start, self._whole))
         for issue, n in self._tracker.take_counts().items():
             self._count(f"errors.{issue}", step, n)
@@ -321,6 +323,17 @@ class Writer:
                 at = step.start + part * step.fine_s
                 self._scalars.append(Scalar(path, at, float(n), Method.SUM))
                 given += n
+
+    def _machine(self, step: Step) -> None:
+        """Process and host, every fine step."""
+        story = self._story
+        for start in range(step.start, step.start + step.width_s, step.fine_s):
+            age = story.end - start
+            slow = any(i.slower > 3 and i.ends_s < age <= i.begins_s for i in story.incidents)
+            uptime = min((at - age for at, _ in story.deploys if at >= age), default=_WEEK)
+            self._scalars += resources(
+                story.chance, start, step.fine_s, story.busy(start), uptime, slow
+            )
 
     def _deploys(self, begin: int) -> None:
         events = Events(self._database)

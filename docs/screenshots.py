@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -21,6 +23,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from flask import request
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -36,8 +39,8 @@ from inapp_monitor.clock import Clock
 
 #: A Monday, 15:20 UTC.
 NOW = 1_795_447_200
-#: The past goes on for a while, or charts would fall to zero while pictures are taken.
-AHEAD_S = 45
+#: For most pictures the clock stands so long after: charts leave out a column that has just begun.
+STANDS_S = 4.4
 PORT = 8642
 SITE = f"127.0.0.1:{PORT}"
 TOKEN = "screenshots-token-0123456789"
@@ -90,7 +93,7 @@ PICTURES = {
     ),
     "dashboards": Picture("/dashboards"),
     "dashboard": Picture("/dashboards/checkout?from=-1d"),
-    "runtime": Picture("/runtime"),
+    "runtime": Picture("/runtime", height=1300),
     "status": Picture("/status"),
     "search": Picture("/search?q=check"),
     "login": Picture("/login", 1440, 620),
@@ -103,10 +106,10 @@ MOST_BYTES = 150_000
 class Shop:
     """The demo shop with its past, on a port of this machine."""
 
-    def __init__(self, data_dir: Path, *, empty: bool = False) -> None:
+    def __init__(self, data_dir: Path, *, empty: bool = False, port: int = PORT) -> None:
         self.site = f"http://{SITE}"
         if not empty and not (data_dir / "routes").exists():
-            history.write(data_dir, days=9, end=NOW + AHEAD_S, fault=True, site=SITE)
+            history.write(data_dir, days=9, end=NOW, fault=True, site=SITE)
         app = create_app(data_dir.parent / "shop.db")
         self._let_go = threading.Event()
 
@@ -115,8 +118,12 @@ class Shop:
             if "hold" in request.args:
                 self._let_go.wait(120)
 
-        self._ahead_s = NOW - time.time()
-        clock = Clock(wall=lambda: time.time() + self._ahead_s)
+        began = time.time()
+        self._back_s = 0
+        self.stands = False
+        clock = Clock(
+            wall=lambda: NOW - self._back_s + (STANDS_S if self.stands else time.time() - began)
+        )
         self.monitor = Monitor(
             app.wsgi_app,
             data_dir=data_dir,
@@ -124,31 +131,49 @@ class Shop:
             app_name="Kettle & Leaf",
             release="2.5.0",
             clock=clock,
+            collect_host=empty,
+            collect_interval_s=1,
         )
         app.wsgi_app = self.monitor  # type: ignore[method-assign]
         self._server = make_server(
-            "127.0.0.1", PORT, app, threaded=True, request_handler=QuietHandler
+            "127.0.0.1", port, app, threaded=True, request_handler=QuietHandler
         )
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def visit(self) -> None:
         """Many requests long ago, some now, two of them under way until the end."""
-        self._ahead_s -= 8 * 86_400
+        self._back_s = 8 * 86_400
         client = Client(self.monitor)
         for _ in range(2_000):
             client.get("/static/leaf.svg").close()
         self.monitor.refresh()
-        self._ahead_s += 8 * 86_400
-        for path in ("/", "/search?q=green", "/products/7", "/reports/sales", "/teas", "/cart"):
+        self._back_s = 40
+        for path in ("/", "/products/7", "/reports/sales", "/teas", "/cart"):
             try:
                 urllib.request.urlopen(self.site + path, timeout=20).close()
             except urllib.error.HTTPError as error:
                 error.close()
-        for path in ("/reports/sales.csv?hold=1", "/search?q=oolong&hold=1"):
-            opening = urllib.request.urlopen
-            threading.Thread(target=opening, args=(self.site + path,), daemon=True).start()
-        time.sleep(1.5)
         self.monitor.refresh()
+        self._back_s = 0
+        self.hold("/reports/sales.csv?hold=1")
+        time.sleep(8)
+        self.monitor.refresh()
+
+    def hold(self, path: str) -> None:
+        """A request that is under way until the end."""
+        visit = Client(self.monitor).get
+        threading.Thread(target=visit, args=(path,), daemon=True).start()
+
+    def start_worker(self, data_dir: Path) -> subprocess.Popen[bytes]:
+        """Another process that serves the same shop."""
+        command = [
+            sys.executable,
+            __file__,
+            "--keep",
+            str(data_dir),
+            "--worker",
+        ]
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def close(self) -> None:
         """Let everybody go, and stop."""
@@ -180,18 +205,52 @@ def take(browser: Any, shop: Shop, picture: Picture, path: str) -> bytes:
 
 
 def smaller(png: bytes) -> bytes:
-    """The picture as it is, or with its 256 most frequent colours when that is too large."""
+    """The picture as it is, or with 256 of its colours when that is too large."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
-    known = sorted(image.getcolors(image.width * image.height) or (), reverse=True)[:256]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for _, colour in known for part in colour])
-    few = image.quantize(palette=palette, dither=Image.Dither.NONE)
+    pixels = np.asarray(image).reshape(-1, 3)
+    colours, places, counts = np.unique(pixels, axis=0, return_inverse=True, return_counts=True)
+    chosen = choose(colours.astype(float), counts)
+    distances = ((colours[:, None, :].astype(float) - colours[chosen][None]) ** 2).sum(axis=2)
+    indices = distances.argmin(axis=1)[places.reshape(-1)].astype(np.uint8)
+    few = Image.frombytes("P", image.size, indices.tobytes())
+    few.putpalette(colours[chosen].astype(np.uint8).tobytes())
     for each in (image, few):
         out = io.BytesIO()
         each.save(out, "PNG", optimize=True)
         if out.tell() <= MOST_BYTES:
             break
     return out.getvalue()
+
+
+def choose(colours: np.ndarray, counts: np.ndarray) -> list[int]:
+    """Which colours to keep: those that cover much and those that are far from all others."""
+    chosen = [int(counts.argmax())]
+    nearest = ((colours - colours[chosen[0]]) ** 2).sum(axis=1)
+    while len(chosen) < min(256, len(colours)):
+        chosen.append(int((nearest * np.sqrt(counts)).argmax()))
+        nearest = np.minimum(nearest, ((colours - colours[chosen[-1]]) ** 2).sum(axis=1))
+    return chosen
+
+
+def be_busy() -> None:
+    """Take a fifth of a core."""
+    while True:
+        end = time.perf_counter() + 0.02
+        while time.perf_counter() < end:
+            sum(range(1_000))
+        time.sleep(0.08)
+
+
+def be_worker(data_dir: Path) -> None:
+    """Another worker process of the same shop, until its input ends."""
+    shop = Shop(data_dir, port=0)
+    visit = Client(shop.monitor).get
+    for path in ("/", "/teas", f"/products/{os.getpid() % 20 + 1}"):
+        visit(path).close()
+    shop.hold("/search?q=oolong&hold=1")
+    threading.Thread(target=be_busy, daemon=True).start()
+    sys.stdin.read()
+    shop.close()
 
 
 def main() -> int:
@@ -201,7 +260,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
     parser.add_argument("--keep", type=Path, help="use, or make, the past in this directory")
     parser.add_argument("--empty", action="store_true", help="a shop that nobody has visited")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if given.worker:
+        be_worker(given.keep)
+        return 0
     wanted = given.names or [name for name in PICTURES if name not in NOT_KEPT]
     given.out.mkdir(parents=True, exist_ok=True)
     too_large = False
@@ -209,7 +272,9 @@ def main() -> int:
         data_dir = given.keep or Path(folder) / "data"
         shop = Shop(data_dir, empty=given.empty)
         issue = "none"
+        workers = []
         if not given.empty:
+            workers = [shop.start_worker(data_dir) for _ in range(3)]
             shop.visit()
             found = shop.monitor.tracker.list_issues()
             issue = next(each.id for each in found if each.type == "PaymentProviderError")
@@ -217,13 +282,16 @@ def main() -> int:
         browser = engine.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
-        for name in wanted:
+        for name in sorted(wanted, key=lambda name: name != "runtime"):
+            shop.stands = name != "runtime"
             path = PICTURES[name].path.replace("{issue}", issue)
             png = smaller(take(browser, shop, PICTURES[name], path))
             (given.out / f"{name}.png").write_bytes(png)
             print(f"{name}.png: {len(png) // 1000} kB")
             too_large |= len(png) > MOST_BYTES
         browser.close()
+        for worker in workers:
+            worker.communicate()
         shop.close()
     return int(too_large)
 

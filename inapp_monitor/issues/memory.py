@@ -72,9 +72,9 @@ class Known:
         return self.delta.count + (self.in_flight.count if self.in_flight is not None else 0)
 
 
-#: One occurrence that waits to be counted: its fingerprint, when, the request's method and route,
-#: tags and user.
-Occurrence = tuple[Known, float, object, str | None, Mapping[str, str], Mapping[str, str]]
+#: One occurrence that waits to be counted: its fingerprint, when, the request's method, its route
+#: or what will know it, tags and user.
+Occurrence = tuple[Known, float, object, object, Mapping[str, str], Mapping[str, str]]
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ class Memory:
             delta = deltas.get(known)
             if delta is None:
                 delta = deltas[known] = Delta(first_seen=now)
-            _count(delta, now, method, route, tags, user)
+            _count(delta, now, method, route_of(route), tags, user)
         for known, delta in deltas.items():
             with self.lock:
                 # It may have been forgotten between its look-up and its count.
@@ -153,6 +153,13 @@ class Memory:
                 known.delta.absorb(delta)
                 issue = known.identity.issue
                 self.counts[issue] = self.counts.get(issue, 0) + delta.count
+
+
+def route_of(record: object) -> str | None:
+    """A route as it is, or that in the request path's record, once it is there."""
+    route = getattr(record, "route", record)
+    route = getattr(route, "rule", route)
+    return route if type(route) is str else None
 
 
 def _count(

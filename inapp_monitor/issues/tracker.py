@@ -29,7 +29,7 @@ from inapp_monitor.issues.board import Board, Pending
 from inapp_monitor.issues.delta import Delta, StoredEvent
 from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
 from inapp_monitor.issues.lifecycle import Transition
-from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory
+from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, route_of
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.naming import complete, identity_of, skeleton
 from inapp_monitor.issues.release import detect_release
@@ -382,11 +382,13 @@ class Tracker:
         memory: Memory,
         known: Known,
         environ: Mapping[str, Any] | None,
-        route: str | None,
+        route: object,
         said: scope.Scope | None,
     ) -> bool:
         """Note one occurrence; True when its event is wanted."""
         method = None if environ is None else environ.get("REQUEST_METHOD")
+        if route is None and environ is not None:
+            route = environ.get(REQUEST_KEY)  # it may know it by the time this is counted
         tags, user = (_NOTHING, _NOTHING) if said is None else (dict(said.tags), said.user)
         memory.pending.append((known, self._clock.wall(), method, route, tags, user))
         memory.fold_if_many()
@@ -429,11 +431,13 @@ class Tracker:
         waiting = memory.waiting.get(event_id)
         if waiting is None:
             return
-        known, event, _ = waiting
+        known, event, record = waiting
         if environ is not None and event["request"] is None:
             event["request"] = self._builder.request(environ)
         if route is not None and event["route"] is None:
             event["route"] = route
+            if record is not None:
+                return  # who counts the occurrence asks it
             with memory.lock:
                 known.delta.add_tag("route", route)
                 known.delta.route = route
@@ -456,7 +460,7 @@ class Tracker:
             with memory.lock:
                 event_id = next(iter(memory.waiting))
                 known, event, record = memory.waiting.pop(event_id)
-                route = _route_of(record) if event["route"] is None else None
+                route = route_of(record) if event["route"] is None else None
                 if route is not None:  # a handled error, captured before the route was known
                     event["route"] = route
                     known.delta.route = known.delta.route or route
@@ -572,13 +576,6 @@ def _is_error(exception: BaseException) -> bool:
         arguments = chain.arguments_of(exception)
         return bool(arguments) and arguments[0] is not None and arguments[0] != 0
     return True
-
-
-def _route_of(record: object) -> str | None:
-    """The route in the request path's record, once it is there."""
-    route = getattr(record, "route", None)
-    route = getattr(route, "rule", route)
-    return route if type(route) is str else None
 
 
 def _request_identity(environ: Mapping[str, Any] | None) -> object:

@@ -72,7 +72,8 @@ _FUNCTIONS = (
 _RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 #: The base of all files; `io.IOBase` is an ABC, and those ask the metaclass of what they compare.
 _File: type = io.IOBase.__base__  # type: ignore[assignment]
-_SPECIAL = (*_FUNCTIONS, *_RUNNING, _File, types.ModuleType, type)
+_INNER = (types.FrameType, types.CodeType, types.TracebackType)
+_SPECIAL = (*_FUNCTIONS, *_RUNNING, *_INNER, _File, types.ModuleType, type)
 #: An instance attribute that gives an ORM object away: Django, SQLAlchemy, peewee.
 _ORM_MARKS = ("_state", "_sa_instance_state", "__data__")
 _ORM_KEYS = ("id", "pk", "uuid")

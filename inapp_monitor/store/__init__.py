@@ -161,8 +161,10 @@ class Store:
             if self._whisper.leaves():
                 return None
             number = self._lock.past()
+            stored = [rings for _, rings in self._catalog.all_rings()]
             with self._buffer.lock:
-                return None if self._buffer.has_before(settled) else (generation, number)
+                waits = self._buffer.has_before(settled, stored)
+        return None if waits else (generation, number)
 
     def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[ScalarRange]:
         """The values of scalars and Whisper files.

@@ -154,13 +154,14 @@ class Buffer:
         self._cells = 0
         return taken
 
-    def has_before(self, timestamp: float) -> bool:
-        """Whether an interval that ended by then has points that are not on disk."""
-        places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}
-        places.update((id(d), d) for d in self.distributions.values())
+    def has_before(self, timestamp: float, stored: Iterable[Rings]) -> bool:
+        """Whether an interval that ended by then has points that are not on disk.
+
+        `stored` is every place that there is on disk.
+        """
         return any(
             min(deltas) + rings.step <= timestamp
-            for rings in places.values()
+            for rings in (*stored, *self._newcomers.values(), *self.new_distributions())
             for deltas in (rings.pending, rings.writing)
             if deltas
         )

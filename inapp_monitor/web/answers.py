@@ -93,6 +93,10 @@ class SettledAnswers:
             self.hits += 1
             return found.answer
 
+    def keeps(self, past: Hashable | None, latest: float) -> bool:
+        """Whether an answer of which everything ended by `latest` would be kept."""
+        return past is not None and latest <= self._clock.wall() - SETTLED_AFTER_S
+
     def put(self, key: Hashable, past: Hashable | None, latest: float, answer: Answer) -> None:
         """Keep an answer of which everything ended by `latest`, as far as that may be done.
 
@@ -100,8 +104,7 @@ class SettledAnswers:
             past: What `Store.past` was before anything was read.
         """
         weight = _weight(key, answer)
-        settled = self._clock.wall() - SETTLED_AFTER_S
-        if past is None or latest > settled or weight > self._size // 4:
+        if not self.keeps(past, latest) or weight > self._size // 4:
             return
         with self._lock:
             self._forget(key)

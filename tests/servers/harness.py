@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import IssueSummary, Tracker
 from inapp_monitor.store import Store
+from inapp_monitor.workers import Workers
 
 from . import apache
 
@@ -48,16 +49,19 @@ for name, options in {
 #: With options where a plugin is needed, as in `UWSGI="uwsgi --plugin python3"`.
 UWSGI = shlex.split(os.environ.get("UWSGI", "uwsgi"))
 for name, options in {
-    "uwsgi prefork": "--processes 2",
+    "uwsgi prefork": "--processes 2 --enable-threads",
     "uwsgi threads": "--processes 2 --threads 4",
     "uwsgi lazy": "--processes 2 --lazy-apps",
-    "uwsgi single": "--no-master",
+    "uwsgi single": "",
+    "uwsgi graceful": "--processes 2 --threads 2 --enable-threads",
+    "uwsgi no threads": "--processes 2",
 }.items():
     uwsgi = ["--master", "--die-on-term", "--need-app", "--disable-logging", "--http-socket"]
-    if options == "--no-master":
-        uwsgi, options = ["--need-app", "--disable-logging", "--http-socket"], ""
+    if name == "uwsgi single":
+        uwsgi, options = ["--need-app", "--disable-logging", "--http-socket"], "--enable-threads"
     path = ["--pythonpath", str(HERE), "--module", "served_site:application"]
     COMMANDS[name] = [*UWSGI, *uwsgi, "127.0.0.1:PORT", *path, *options.split()]
+COMMANDS["uwsgi graceful"] += ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
 for name in apache.KINDS:
     COMMANDS[name] = [apache.PROGRAM, "-DFOREGROUND", "-f", "CONFIG"]
 
@@ -157,6 +161,14 @@ class Served:
         task = Path(f"/proc/{self.process.pid}/task")
         return [int(pid) for file in task.glob("*/children") for pid in file.read_text().split()]
 
+    def another_master(self) -> int | None:
+        """The process that gunicorn's master has made of itself anew; its workers are there."""
+        for pid in self.children():
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                if len(task.read_text().split()) == 2:
+                    return pid
+        return None
+
     def wait_for(self, what: Callable[[], object], timeout_s: float = 15.0) -> None:
         """Wait until something is so; else the test fails with the server's log."""
         deadline = time.monotonic() + timeout_s
@@ -164,11 +176,18 @@ class Served:
             assert time.monotonic() < deadline, self.log()
             time.sleep(0.05)
 
-    def get(self, path: str, *, method: str = "GET", read: bool = True) -> tuple[int, bytes]:
+    def get(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        read: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         """One request on a connection of its own; counted when it was answered."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             body = response.read() if read else response.read(100)
             self.answered += 1
@@ -197,6 +216,8 @@ class Served:
                 except (OSError, http.client.HTTPException) as error:
                     with lock:
                         self.errors.append(repr(error))
+                    if self.process.poll() is not None:
+                        return
 
         visitors = [threading.Thread(target=visit, args=(n,)) for n in range(threads)]
         for visitor in visitors:
@@ -204,10 +225,15 @@ class Served:
         for visitor in visitors:
             visitor.join()
 
-    def stop(self, with_signal: int) -> float:
-        """Send a signal to the server's first process. Returns the seconds until it had ended."""
-        if self.name in ("wsgiref", "werkzeug"):
-            time.sleep(0.2)  # wsgiref swallows a signal that arrives while it ends a request
+    def stop(self, with_signal: int, settled_s: float = 0.2) -> float:
+        """Send a signal to the server's first process. Returns the seconds until it had ended.
+
+        Args:
+            with_signal: The signal.
+            settled_s: A wait before. wsgiref swallows a signal that arrives while it ends a
+                request, and uWSGI's TERM and INT skip the exit handlers of a worker that does.
+        """
+        time.sleep(settled_s)
         begin = time.monotonic()
         self.process.send_signal(with_signal)
         try:
@@ -229,11 +255,33 @@ class Served:
             time.sleep(0.05)
         return found
 
-    def issues(self) -> list[IssueSummary]:
-        """What the tracker has stored, as another process reads it."""
+    def start_losing(self, path: str) -> threading.Thread:
+        """A client that waits for an answer that will not come."""
+        client = threading.Thread(target=self.lose, args=(path,))
+        client.start()
+        return client
+
+    def answering(self, path: str) -> int:
+        """The process that says that it answers a path; 0 when none does."""
+        workers = Workers(self.directory / "data")
+        workers.write({"pid": 0})
+        try:
+            found = [
+                facts["pid"]
+                for facts in workers.others()
+                for row in facts.get("live", ())
+                if row["path"] == path
+            ]
+        finally:
+            workers.leave()
+        return int(found[0]) if found else 0
+
+    def issues(self, kind: str = "") -> list[IssueSummary]:
+        """What the tracker has stored, as another process reads it; of one type or all."""
         settings = load({"data_dir": self.directory / "data"}, environ={}).settings
         database = Database(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
-        return Tracker(settings, SYSTEM, Guard(), database).list_issues()
+        issues = Tracker(settings, SYSTEM, Guard(), database).list_issues()
+        return [issue for issue in issues if kind in ("", issue.type)]
 
     def counted(self, path: str = "requests.time") -> int:
         """Requests in the store, as another process reads it."""

@@ -32,6 +32,7 @@ GRACEFUL: dict[str, list[int]] = {
     "uwsgi threads": [TERM, INT],
     "uwsgi lazy": [TERM],
     "uwsgi single": [INT],
+    "uwsgi graceful": [TERM],
     "mod_wsgi daemon": [TERM, WINCH],
     "mod_wsgi daemon global": [TERM],
     "mod_wsgi embedded": [TERM, WINCH],
@@ -56,6 +57,32 @@ def test_graceful_end_loses_nothing(name: str, number: int, tmp_path: Path) -> N
         assert served.left_over() == []
     assert served.errors == []
     assert served.counted() == served.answered == 100
+
+
+#: Ends under which a server lets what it is answering come to its end.
+UNDER_LOAD = [
+    *(("gunicorn sync", TERM), ("gunicorn gthread", TERM), ("gunicorn gevent", TERM)),
+    *(("waitress", INT), ("cheroot", INT), ("gevent", INT), ("uwsgi graceful", TERM)),
+    *(("mod_wsgi daemon", TERM), ("mod_wsgi embedded", WINCH)),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), [case(*pair) for pair in UNDER_LOAD])
+def test_end_under_load_loses_nothing(name: str, number: int, tmp_path: Path) -> None:
+    """A proper end in the middle of traffic: whatever was answered is counted.
+
+    One more for each client may be: the application answered, and the server cut the line.
+    """
+    with Served(name, tmp_path, FLUSH_S="60") as served:
+        served.get("/")
+        traffic = threading.Thread(target=served.traffic, args=(100_000,))
+        traffic.start()
+        time.sleep(0.5)
+        served.stop(number, settled_s=0.0)
+        traffic.join()
+        assert served.left_over() == []
+    assert 0 <= served.counted() - served.answered <= 4
 
 
 @pytest.mark.slow

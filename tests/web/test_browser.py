@@ -382,6 +382,8 @@ def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[...,
     slow = page.locator('svg a.point[href="#slow-2"]')
     slow.focus()
     assert "/checkout/900 took 900 ms, 200 OK" in page.locator(".tip").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator(".tip").count() == 0
     page.keyboard.press("Enter")
     page.wait_for_url("**#slow-2")
     assert "/checkout/900" in page.locator("tr:target").inner_text()

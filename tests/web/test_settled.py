@@ -93,6 +93,18 @@ def test_a_late_point_is_seen_at_once(dashboard: Dashboard, target: str, form: s
     assert dashboard.hits == 2  # before, and the new one
 
 
+def test_charts_of_pages_are_evaluated_once_too(dashboard: Dashboard) -> None:
+    """Explore, and with it dashboards: the same numbers from memory, and late points at once."""
+    page = f"/explore.json?target=requests.*.max&target=requests.errors&{PERIOD}"
+    first, second = dashboard.get(page).get_json(), dashboard.get(page).get_json()
+    assert first == second
+    assert first["chart"]["series"][1]["values"]
+    assert dashboard.hits == 1
+    dashboard.add(LATE, 777)
+    assert dashboard.get(page).get_json()["chart"] != first["chart"]
+    assert dashboard.hits == 1
+
+
 def test_a_late_point_of_another_worker_is_seen_at_once(
     dashboard: Dashboard, tmp_path: Path
 ) -> None:

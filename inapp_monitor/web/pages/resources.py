@@ -129,12 +129,13 @@ class Read:
         if rows is None:
             return None
         start, step, values, slot_s = rows
-        known = np.isfinite(values)
+        slots = np.arange(values.size)
+        is_over = (start + slot_s * (slots + 1) <= self._now).reshape(values.shape)
+        known = np.isfinite(values) & is_over
         filled = np.flatnonzero(known.ravel())
         if not filled.size:
             return None
         # Of the first and the last column only the part that was counted: the rest is not over.
-        slots = np.arange(values.size)
         counted = ((slots >= filled[0]) & (slots <= filled[-1])).reshape(values.shape)
         seconds = counted.sum(axis=1) * slot_s
         sums = np.where(known, values, 0.0).sum(axis=1)

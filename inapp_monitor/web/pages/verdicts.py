@@ -81,14 +81,19 @@ def _latency(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]])
 
 
 def slow_since(row: dict[str, Any], target_ms: float) -> float | None:
-    """When the route's p95 last rose above the target, or None when it was so all along."""
+    """When the route's p95 rose above the target for good, or None when it was so all along.
+
+    One fast column at the end is passed over: it has just begun and may have few requests.
+    """
     values = np.array(row["spark"], dtype=float)
     known = np.flatnonzero(np.isfinite(values))
-    fast = known[values[known] <= target_ms]
-    if not fast.size or fast[-1] == known[-1]:
+    is_fast = values[known] <= target_ms
+    if len(known) > 1 and not is_fast[-2]:
+        is_fast[-1] = False
+    fast = np.flatnonzero(is_fast)
+    if not fast.size or fast[-1] == len(known) - 1:
         return None
-    first_slow = known[known > fast[-1]][0]
-    return float(row["spark_start"] + row["spark_step"] * int(first_slow))
+    return float(row["spark_start"] + row["spark_step"] * int(known[fast[-1] + 1]))
 
 
 def _since(backend: Backend, traffic: Traffic, since: float | None) -> tuple[str, str]:

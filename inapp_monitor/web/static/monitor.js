@@ -212,6 +212,7 @@
     mark.addEventListener("focus", tell);
     mark.addEventListener("pointerleave", hide);
     mark.addEventListener("blur", hide);
+    mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   }
   function equip() {
     document.querySelectorAll("svg .point").forEach(equipPoint);
