@@ -3,8 +3,17 @@
     python bench/store.py [--series 1000] [--quick]
 
 All keep `10s:6h,1m:7d,10m:5y`. A flush is one new point for every series, rollups included when
-due; the stores take turns, so that all see the same machine. Peers that are not installed are left
-out and named.
+due. The stores take turns: each makes twelve flushes in a row, two minutes of points with their
+rollups, then the next one has the machine. Two numbers come out, both medians over the turns:
+
+- `in a row`: the mean of the flushes of a turn;
+- `first`: the first one of a turn, for which the others have emptied the processor's caches. That
+  is what a flush costs in an app that has done something else for a second; a peer that writes a
+  thousand files warms up within its first few.
+
+No sample is left out but the first turn, which creates files. Beside the durable flush stands what
+the disk takes for the bare system calls, beside the fetch what the bare reads and copies take.
+Peers that are not installed are left out and named.
 """
 
 from __future__ import annotations
@@ -16,6 +25,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +34,7 @@ from inapp_monitor.clock import Clock
 from inapp_monitor.guard import Guard
 from inapp_monitor.points import Batch, Method, Scalar
 from inapp_monitor.store import Store
+from inapp_monitor.store.group_format import unpack_header
 
 RETENTION = "10s:6h,1m:7d,10m:5y"
 ARCHIVES = [(10, 2160), (60, 10080), (600, 262800)]
@@ -37,6 +48,7 @@ class Ours:
 
     def __init__(self, directory: Path, names: list[str], method: Method, **settings: Any) -> None:
         self.now = float(START)
+        self.directory = directory
         values = {"retention": RETENTION, "disk_budget": 2**40, "sync_interval_s": 3600, **settings}
         self.store = Store(
             directory,
@@ -156,26 +168,49 @@ def peers(root: Path, names: list[str]) -> dict[str, Any]:
     return stores
 
 
-def flushes(root: Path, count: int, rounds: int) -> None:
+class Turns:
+    """The flushes of some stores, by turns of a whole number of minutes."""
+
+    def __init__(self, stores: dict[str, Any], flushes_a_turn: int = 12) -> None:
+        self.stores = stores
+        self.size = flushes_a_turn
+        self.means: dict[str, list[float]] = {name: [] for name in stores}
+        self.firsts: dict[str, list[float]] = {name: [] for name in stores}
+        self.added: dict[str, list[float]] = {name: [] for name in stores}
+        self._next = 3  # so that no turn begins with a rollup, which has its place in the middle
+
+    def run(self, turns: int) -> None:
+        """One turn of each store that is not counted, then so many that are."""
+        for turn in range(turns + 1):
+            for name, store in self.stores.items():
+                numbers = range(self._next, self._next + self.size)
+                spent = [store.timed(START + n * 10, float(n)) for n in numbers]
+                if turn:
+                    self.means[name].append(statistics.mean(spent))
+                    self.firsts[name].append(spent[0])
+                    if isinstance(store, Ours):
+                        self.added[name].append(statistics.mean(store.added[-self.size :]))
+            self._next += self.size
+
+
+def flushes(root: Path, count: int, turns: int) -> None:
     """One new point for every series."""
-    print(f"flush of {count} series, {rounds} intervals of 10 s, ms")
+    print(f"flush of {count} series, {turns} turns of 12 intervals of 10 s, ms")
     names = [f"bench.s{number}" for number in range(count)]
     ours = {
         "inapp-monitor, sums": Ours(root / "sums", names, Method.SUM),
         "inapp-monitor, averages": Ours(root / "averages", names, Method.AVERAGE),
     }
-    stores: dict[str, Any] = {**ours, **peers(root / "flush", names)}
-    spent: dict[str, list[float]] = {name: [] for name in stores}
-    for number in range(rounds + 2):
-        for name, store in stores.items():
-            spent[name].append(store.timed(START + number * 10, float(number)))
-    base = trimmed(spent["whisper.update"]) if "whisper.update" in spent else float("nan")
-    for name, times in spent.items():
-        mean, median = trimmed(times), statistics.median(times[2:])
-        line = f"  {name:26} mean {mean * 1e3:9.3f}  median {median * 1e3:9.3f}"
-        line += f"  {base / mean:.1f} x whisper"
+    run = Turns({**ours, **peers(root / "flush", names)})
+    run.run(turns)
+    bases = run.means.get("whisper.update", [float("nan")]), run.firsts.get("whisper.update", [])
+    base, first_base = statistics.median(bases[0]), statistics.median(bases[1] or [float("nan")])
+    for name in run.stores:
+        mean, first = statistics.median(run.means[name]), statistics.median(run.firsts[name])
+        line = f"  {name:26} in a row {mean * 1e3:8.3f} {base / mean:6.1f} x whisper,"
+        line += f"  first {first * 1e3:8.3f} {first_base / first:6.1f} x"
         if name in ours:
-            added = trimmed(ours[name].added)
+            added = statistics.median(run.added[name])
             line += (
                 f"; taking the points in {added * 1e3:.3f}, {base / (mean + added):.0f} x in all"
             )
@@ -187,12 +222,6 @@ def flushes(root: Path, count: int, rounds: int) -> None:
     )
 
 
-def trimmed(times: list[float]) -> float:
-    """Mean without the first two, which create files, and the slowest tenth: other tenants."""
-    rest = sorted(times[2:])
-    return statistics.mean(rest[: len(rest) - len(rest) // 10])
-
-
 def written_bytes() -> int:
     """What this process has sent to the disk."""
     for line in Path("/proc/self/io").read_text().splitlines():
@@ -201,29 +230,59 @@ def written_bytes() -> int:
     return 0
 
 
-def durable(root: Path, count: int) -> None:
+class Floor:
+    """Bare system calls: rows of a flush written to some files, fdatasync of each."""
+
+    def __init__(self, directory: Path, files: int) -> None:
+        directory.mkdir()
+        self.row = os.urandom(8192 // files)
+        self.done = 0
+        self.files = []
+        for number in range(files):
+            fd = os.open(directory / str(number), os.O_RDWR | os.O_CREAT)
+            os.posix_fallocate(fd, 0, 2**22)
+            os.fsync(fd)
+            self.files.append(fd)
+
+    def timed(self, _now: int, _value: float) -> float:
+        started = time.perf_counter()
+        for fd in self.files:
+            os.pwrite(fd, self.row, self.done * len(self.row))
+        for fd in self.files:
+            os.fdatasync(fd)
+        self.done += 1
+        return time.perf_counter() - started
+
+
+def durable(root: Path, count: int, turns: int) -> None:
     """The same, safe against a power cut after each flush."""
     print(f"durable flush of {count} series (fdatasync), ms and KB sent to the disk")
     names = [f"bench.s{number}" for number in range(count)]
-    directory = root / "durable-whisper"
-    directory.mkdir()
-    stores: dict[str, Any] = {
-        "inapp-monitor": Ours(root / "durable", names, Method.SUM, sync_interval_s=0),
-        "whisper + fsync": Whisper(directory, names, sync=True),
-    }
-    medians = {}
-    for name, store in stores.items():
-        store.timed(START, 0.0)
-        rounds = 30 if name == "inapp-monitor" else 3
-        times, sent = [], []
-        for number in range(1, rounds + 1):
-            before = written_bytes()
-            times.append(store.timed(START + number * 10, 1.0))
-            sent.append((written_bytes() - before) / 1024)
-        medians[name] = statistics.median(times)
-        line = f"  {name:26} median {medians[name] * 1e3:9.3f}  best {min(times) * 1e3:9.3f}"
-        print(f"{line}  {statistics.median(sent):9.1f} KB, mean {statistics.mean(sent):.1f} KB")
-    print(f"  ratio {medians['whisper + fsync'] / medians['inapp-monitor']:.0f}")
+    (root / "durable-whisper").mkdir()
+    ours = Ours(root / "durable", names, Method.SUM, sync_interval_s=0)
+    theirs = Whisper(root / "durable-whisper", names, sync=True)
+    bare = {f"bare calls, {n} file(s)": Floor(root / f"floor{n}", n) for n in (1, 4)}
+    stores: dict[str, Any] = {"inapp-monitor": ours, "whisper + fsync": theirs, **bare}
+    spent: dict[str, list[float]] = {name: [] for name in stores}
+    sent: dict[str, list[float]] = {name: [] for name in stores}
+    for turn in range(turns + 1):
+        for name, store in stores.items():
+            few = store is theirs  # slow enough to need no more
+            for number in range(turn * 12, turn * 12 + (1 if few else 12)):
+                before = written_bytes()
+                took = store.timed(START + number * 10, 1.0)
+                if turn:
+                    spent[name].append(took)
+                    sent[name].append((written_bytes() - before) / 1024)
+    base = statistics.median(spent["whisper + fsync"])
+    for name, times in spent.items():
+        median = statistics.median(times)
+        line = f"  {name:22} median {median * 1e3:8.3f} {base / median:6.1f} x"
+        line += f"  mean {statistics.mean(times) * 1e3:8.3f}  best {min(times) * 1e3:8.3f}"
+        kilobytes = sent[name]
+        print(
+            f"{line}  {statistics.median(kilobytes):8.1f} KB, mean {statistics.mean(kilobytes):.1f}"
+        )
 
 
 def contender(root: Path, names: list[str], ready: int, out: int) -> None:
@@ -264,9 +323,36 @@ def contended(root: Path, count: int) -> None:
     print(f"  mean {mean * 1e3:.3f}  median {median * 1e3:.3f}  (nothing lost of {total:.0f})")
 
 
+def bare_reading(ours: Ours, names: list[str], end: int) -> float:
+    """Seconds for reading the rows of a day, and copying each column out of them: no more."""
+    started = time.perf_counter()
+    files = sorted((ours.directory / "store").glob("group-*"))
+    geometry = unpack_header(files[0].read_bytes()[:4096])
+    ring, width = geometry.retention.archives[1], geometry.pitch // 8
+    rows, left = array("d", bytes(1_440 * geometry.pitch)), len(names)
+    descriptors = [os.open(file, os.O_RDONLY) for file in files]
+    begin = ring.floor(end) - 86_400 + ring.step
+    piece = min(1_440, ring.points - ring.slot(begin))
+    started = time.perf_counter()
+    columns = []
+    for fd in descriptors:
+        view = memoryview(rows).cast("B")
+        os.preadv(fd, [view[: piece * geometry.pitch]], geometry.row_offset(1, begin))
+        if piece < 1_440:
+            os.preadv(fd, [view[piece * geometry.pitch :]], geometry.offsets[1])
+        some = min(left, geometry.width)
+        columns += [rows[2 + column :: width] for column in range(some)]
+        left -= some
+    spent = time.perf_counter() - started
+    for fd in descriptors:
+        os.close(fd)
+    assert len(columns) == len(names)
+    return spent
+
+
 def fetches(root: Path, count: int) -> None:
     """A day at one minute."""
-    print("fetch of 24 h at 1 min, best of nine, ms")
+    print("fetch of 24 h at 1 min, medians of nine, ms")
     names = [f"bench.s{number}" for number in range(count)]
     ours = Ours(root / "fetch", names, Method.SUM)
     (root / "fetch-whisper").mkdir()
@@ -285,9 +371,12 @@ def fetches(root: Path, count: int) -> None:
                 started = time.perf_counter()
                 assert store.fetch(names[:some], end - 86_400, end) == some
                 rounds.append(time.perf_counter() - started)
-            times[store.name] = min(rounds)
+            times[store.name] = statistics.median(rounds)
         line = "  ".join(f"{name} {spent * 1e3:9.3f}" for name, spent in times.items())
-        print(f"  {some:5} series: {line}  ratio {times[theirs.name] / times[ours.name]:.1f}")
+        print(f"  {some:5} series: {line}  {times[theirs.name] / times[ours.name]:.1f} x")
+    bare = statistics.median(bare_reading(ours, names, end) for _ in range(9))
+    ratio = times[theirs.name] / bare
+    print(f"  {count:5} series: bare pread and one slice a column {bare * 1e3:.3f}  {ratio:.1f} x")
 
 
 def opening(root: Path, count: int) -> None:
@@ -295,20 +384,22 @@ def opening(root: Path, count: int) -> None:
     names = [f"open.h{number // 100}.m{number % 100}.count" for number in range(count)]
     before = resident()
     first = Ours(root / "opening", names, Method.SUM)
-    spent = [first.timed(START + number * 10, 1.0) for number in range(25)]
-    print(f"flush of {count} series: mean {trimmed(spent) * 1e3:.3f} ms", end=", ")
-    print(f"median {statistics.median(spent[1:]) * 1e3:.3f}", end=", ")
-    print(f"taking them in {statistics.median(first.added[1:]) * 1e3:.3f} ms", end=", ")
-    print(f"{(resident() - before) / 2**20:.1f} MB of memory")
+    run = Turns({"ours": first}, 6)
+    run.run(5)
+    print(f"flush of {count} series: {statistics.median(run.means['ours']) * 1e3:.3f} ms", end=", ")
+    print(f"taking them in {statistics.median(run.added['ours']) * 1e3:.3f} ms", end=", ")
+    print(f"{(resident() - before) / 2**20:.1f} MB of memory", flush=True)
     first.store.close()
-    second = Ours(root / "opening", names, Method.SUM)
-    started = time.perf_counter()
-    leaves = second.store.leaves()
-    paths = [leaf.path for leaf in leaves]
-    found = [path for path in paths if path.startswith("open.") and path.endswith(".count")]
-    spent_s = time.perf_counter() - started
-    assert len(found) == count
-    print(f"opening {count} series and finding them: {spent_s * 1e3:.1f} ms")
+    from inapp_monitor.query.sources import StoreSource  # numpy is no part of the store's memory
+
+    spent = []
+    for _ in range(5):
+        second = Ours(root / "opening", names, Method.SUM)
+        started = time.perf_counter()
+        found = StoreSource(second.store).find("open.*.m7.count")
+        spent.append(time.perf_counter() - started)
+        assert len(found) == count // 100
+    print(f"opening {count} series, find open.*.m7.count: {statistics.median(spent) * 1e3:.1f} ms")
 
 
 def resident() -> int:
@@ -325,8 +416,8 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(dir=options.directory))
     try:
         opening(root, 10_000)
-        flushes(root, options.series, 13 if options.quick else 61)
-        durable(root, options.series)
+        flushes(root, options.series, 3 if options.quick else 9)
+        durable(root, options.series, 2 if options.quick else 7)
         contended(root, options.series)
         fetches(root, 200 if options.quick else options.series)
     finally:

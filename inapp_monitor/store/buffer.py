@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Final
 
 from inapp_monitor.points import Batch, Distribution, Method, Scalar
@@ -18,12 +19,17 @@ from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group, Series
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.schemas import Schemas
+from inapp_monitor.store.steady import Steady
 
 #: Memory that one buffered value takes, measured: a dict entry, a float, its share of the dict.
 CELL_BYTES: Final = 100
 #: Names refused for want of room are remembered, so many of them, for so long.
 _REFUSED_LIMIT: Final = 10_000
 _REFUSED_S: Final = 60.0
+#: Fewer scalars than this are not worth comparing with the batch before.
+_FEW: Final = 8
+
+_PATH, _TIMESTAMP, _VALUE = itemgetter(0), itemgetter(1), itemgetter(2)
 
 Rings = Group | DistributionFile
 
@@ -53,6 +59,8 @@ class Buffer:
         self._limit = max(size // CELL_BYTES, 1)
         self._cells = 0
         self._refused: dict[str, float] = {}
+        self._steady: Steady | None = None
+        self._paths: list[str] = []
 
     @property
     def bytes(self) -> int:
@@ -62,7 +70,8 @@ class Buffer:
     def add(self, batch: Batch, now: float) -> None:
         """Combine points into what waits already."""
         with self.lock:
-            self._add_scalars(batch.scalars, now)
+            if len(batch.scalars) < _FEW or not self._add_steady(batch.scalars, now):
+                self._add_scalars(batch.scalars, now)
             for point in batch.distributions:
                 self._add_distribution(point, now)
             if self._cells > self._limit:
@@ -146,7 +155,7 @@ class Buffer:
         """Set apart what waits in some places; returns those that have something to write."""
         taken = []
         for rings in places:
-            if rings.pending or rings.writing:
+            if rings.waits:
                 rings.take()
                 taken.append(rings)
             elif rings.unfinished:
@@ -160,10 +169,8 @@ class Buffer:
         `stored` is every place that there is on disk.
         """
         return any(
-            min(deltas) + rings.step <= timestamp
+            (ended := rings.earliest_end()) is not None and ended <= timestamp
             for rings in (*stored, *self._newcomers.values(), *self.new_distributions())
-            for deltas in (rings.pending, rings.writing)
-            if deltas
         )
 
     def recount(self) -> None:
@@ -179,9 +186,44 @@ class Buffer:
 
     # -- adding
 
+    def _add_steady(self, scalars: list[Scalar], now: float) -> bool:
+        """Take a batch in that names the series of the one before; False when that is not all.
+
+        The second such batch pays for working out where its values go.
+        """
+        if len(scalars) != len(self._paths) or scalars[-1][0] != self._paths[-1]:
+            self._paths = list(map(_PATH, scalars))
+            return False
+        # Not `zip(*scalars)`: an iterator a point, at once, would start the garbage collector.
+        paths = list(map(_PATH, scalars))
+        if paths != self._paths:
+            self._paths = paths
+            return False
+        steady = self._steady
+        if steady is None or steady.paths is not self._paths or steady.version != self.version:
+            known = self.series
+            if len(set(paths)) != len(paths) or not all(path in known for path in paths):
+                return False
+            steady = self._steady = Steady(self._paths, known, self.version)
+        times, values = list(map(_TIMESTAMP, scalars)), list(map(_VALUE, scalars))
+        timestamp, total = times[0], sum(values)
+        if times.count(timestamp) != len(times) or total - total != 0.0:
+            return False
+        runs = steady.runs(values, timestamp)
+        for group, run in runs:
+            if not group.idle or not self._is_in_time(group, run.timestamp, now):
+                return False
+        for group, run in runs:
+            group.put_run(run)
+        self._cells += steady.count
+        return True
+
     def _add_scalars(self, scalars: list[Scalar], now: float) -> None:
         known = self.series
         fresh = 0
+        group: Group | None = None
+        at = -1
+        cells: dict[int, float] | None = None
         for path, timestamp, value, method in scalars:
             series = known.get(path)
             if series is None:
@@ -191,13 +233,11 @@ class Buffer:
             if value - value != 0.0:
                 self.drops["not_finite"] += 1
                 continue
-            group = series.group
-            start = timestamp - timestamp % group.step
-            cells = group.pending.get(start)
-            if cells is None:
-                if not self._in_time(group, start, now):
+            if cells is None or series.group is not group or timestamp != at:
+                group, at = series.group, timestamp
+                cells = self._cells_at(group, timestamp - timestamp % group.step, now)
+                if cells is None:
                     continue
-                cells = group.pending[start] = {}
             column = series.column
             if column in cells:
                 cells[column] = series.combine(cells[column], value)
@@ -210,6 +250,14 @@ class Buffer:
                     cells[column + 1] = 1.0
                     fresh += 1
         self._cells += fresh
+
+    def _cells_at(self, group: Group, start: int, now: float) -> dict[int, float] | None:
+        """What waits for an interval; None when it is not to be had."""
+        pending = group.pending
+        cells = pending.get(start)
+        if cells is None and self._in_time(group, start, now):
+            cells = pending[start] = {}
+        return cells
 
     def _add_distribution(self, point: Distribution, now: float) -> None:
         path, timestamp, histogram = point
@@ -268,13 +316,14 @@ class Buffer:
         return False
 
     def _in_time(self, rings: Rings, start: int, now: float) -> bool:
-        if start > now + rings.step:
-            self.drops["future"] += 1
-            return False
-        if start < 0 or start <= now - rings.retention.longest:
-            self.drops["too_old"] += 1
-            return False
-        return True
+        if self._is_in_time(rings, start, now):
+            return True
+        self.drops["future" if start > now + rings.step else "too_old"] += 1
+        return False
+
+    @staticmethod
+    def _is_in_time(rings: Rings, start: int, now: float) -> bool:
+        return max(now - rings.retention.longest, -1) < start <= now + rings.step
 
     def _make_room(self) -> None:
         """Drop the oldest intervals until a tenth of the bound is free."""

@@ -17,7 +17,7 @@ stored: what is still buffered looks as if it had been written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 from inapp_monitor.store.retention import Retention
@@ -70,6 +70,7 @@ class Plan(Generic[Row, Delta]):
         "_behind",
         "_blocked",
         "_changed",
+        "_load",
         "_now",
         "_rings",
         "base",
@@ -85,6 +86,7 @@ class Plan(Generic[Row, Delta]):
         marks: Sequence[int],
         now: int,
         again: Sequence[tuple[int, int]] = (),
+        load: Callable[[int, int], Row | None] | None = None,
     ) -> None:
         """
         Args:
@@ -93,12 +95,14 @@ class Plan(Generic[Row, Delta]):
             marks: As stored.
             now: Intervals that end at or before it are closed.
             again: (archive, interval) of rows whose rollup an earlier flush could not write.
+            load: Gives stored rows, if not `rings.load`.
         """
         self.rows: dict[tuple[int, int], Row] = {}
         self.base: dict[int, tuple[int, int]] = {}
         self.too_old: list[int] = []
         self.marks = list(marks)
         self._rings = rings
+        self._load = load or rings.load
         self._now = max(now, 0)  # before 1970 there is nothing to be late for
         archives = rings.retention.archives
         if len(archives) > 1 and self.marks[1] > archives[1].floor(self._now):
@@ -118,7 +122,7 @@ class Plan(Generic[Row, Delta]):
     def row(self, archive: int, timestamp: int) -> Row | None:
         """The row of an interval as it will be once the plan is carried out."""
         row = self.rows.get((archive, timestamp))
-        return self._rings.load(archive, timestamp) if row is None else row
+        return self._load(archive, timestamp) if row is None else row
 
     def current(self, archive: int, timestamp: int) -> Row | None:
         """The row of an interval, also of one that is not closed yet."""

@@ -342,16 +342,18 @@ class Catalog:
 
     def index(self) -> None:
         """The series of all groups, by path; a series keeps its object while it keeps its place."""
-        old, self.series = self.series, {}
+        old = self.series
+        series: dict[str, Series] = {}
         for group in self.groups.values():
             for entry in group.entries.values():
-                known = old.get(entry.path)
+                path = entry.path
+                known = old.get(path)
                 if known is None or known.group is not group or known.entry != entry:
                     known = Series(entry, group)
-                rival = self.series.get(entry.path)
                 # A conversion that did not finish leaves two: the older one has everything.
-                if rival is None or entry.created < rival.entry.created:
-                    self.series[entry.path] = known
+                if path not in series or entry.created < series[path].entry.created:
+                    series[path] = known
+        self.series = series
 
     def drop(self, name: str) -> None:
         """Forget a file that is gone."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from array import array
 from collections import deque
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Final
 
 #: Descriptors kept open by one store; far below the usual limit of 1,024 a process.
 MAX_OPEN: Final = 96
+#: What the system reads and writes at least.
+PAGE: Final = 4096
 #: Blocks are reserved in pieces of this many bytes, so that a reserved row can always be written.
 RESERVE: Final = 64 * 1024
 #: A file that may not be written can still be read.
@@ -87,6 +88,7 @@ class DiskFile:
     __slots__ = (
         "_descriptors",
         "_fd",
+        "_last",
         "_read_only",
         "_reserved",
         "_writable",
@@ -101,6 +103,7 @@ class DiskFile:
         self.path = path
         self.size = size
         self.dirty = False
+        self._last = 0
         self._fd = -1
         self._descriptors = descriptors
         self._read_only = read_only
@@ -140,6 +143,7 @@ class DiskFile:
         elif offset % RESERVE > RESERVE // 2 and offset // RESERVE + 1 not in self._reserved:
             self._reserve_next(fd, offset // RESERVE + 1)
         self.dirty = True
+        self._last = offset
         done = os.pwrite(fd, data, offset)
         if done != len(data):
             view = memoryview(data)
@@ -160,6 +164,15 @@ class DiskFile:
         """Give a cut file its size back; what is missing reads as zeros."""
         os.ftruncate(self._fd if self._fd >= 0 else self._open(), self.size)
         self._reserved.clear()
+
+    def start_sync(self) -> None:
+        """Have the page that was written to last sent to the disk, without waiting for it.
+
+        POSIX_FADV_DONTNEED does that on Linux; it drops no page that is still to be written.
+        """
+        if self._fd >= 0:
+            start = self._last // PAGE * PAGE
+            os.posix_fadvise(self._fd, start, PAGE, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Make what was written safe against a power cut."""
@@ -224,34 +237,19 @@ class DiskFile:
 
 
 def sync_all(files: list[DiskFile]) -> None:
-    """Sync files side by side, so that the disk flushes its cache once and not once a file.
+    """Sync files, one after the other: side by side in threads has been measured to take longer.
 
     Raises:
         OSError: one of them failed; the others are done.
     """
-    problems: list[OSError] = []
-
-    def sync(file: DiskFile) -> None:
+    problem: OSError | None = None
+    for file in files:
         try:
             file.sync()
         except OSError as error:
-            problems.append(error)
-
-    threads = []
-    for file in files[1:]:
-        thread = threading.Thread(target=sync, args=(file,), name="inapp-monitor sync", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no thread to be had: one after the other
-            sync(file)
-        else:
-            threads.append(thread)
-    for file in files[:1]:
-        sync(file)
-    for thread in threads:
-        thread.join()
-    if problems:
-        raise problems[0]
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def sync_directory(directory: Path) -> None:

@@ -233,16 +233,16 @@ def pack_entry(entry: Entry) -> bytes:
 def unpack_table(data: bytes) -> tuple[list[Entry], list[int]]:
     """The columns in use, and the numbers of entries that are damaged."""
     entries, damaged = [], []
-    view = memoryview(data)
+    view, unpack, crc32, names = memoryview(data), _ENTRY.unpack_from, zlib.crc32, _ENTRY.size
     for column in range(len(data) // ENTRY_SIZE):
         at = column * ENTRY_SIZE
-        crc, method, flags, length, created, x_files_factor = _ENTRY.unpack_from(data, at)
+        crc, method, flags, length, created, x_files_factor = unpack(data, at)
         if not length and not crc:
             continue
-        if crc != zlib.crc32(view[at + 4 : at + ENTRY_SIZE]) or not 1 <= method <= 8 or not length:
+        if crc != crc32(view[at + 4 : at + ENTRY_SIZE]) or not 1 <= method <= 8 or not length:
             damaged.append(column)
             continue
-        path = data[at + _ENTRY.size : at + _ENTRY.size + length].decode(errors="replace")
+        path = data[at + names : at + names + length].decode(errors="replace")
         entries.append(Entry(column, path, _METHODS[method], x_files_factor, created, flags))
     return entries, damaged
 
@@ -274,7 +274,8 @@ def open_row(data: bytes | bytearray, timestamp: int) -> array[float] | None:
 
 def row_times(view: memoryview, pitch: int) -> array[int]:
     """The times that rows, one after the other, claim."""
-    times = array("Q", view.cast("Q")[1 :: pitch // 8].tolist())
+    times = array("Q")
+    times.frombytes(view.cast("Q")[1 :: pitch // 8].tobytes())
     if SWAP:
         times.byteswap()
     return times

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from inapp_monitor.points import Method
 from inapp_monitor.store import group_format
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
 from inapp_monitor.store.retention import Retention
-from inapp_monitor.store.rings import RingFile
+from inapp_monitor.store.rings import MOST_KEPT, RingFile
 from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
+from inapp_monitor.store.steady import Run
 from inapp_monitor.store.verified import Verified
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ else:
 Cells = dict[int, float]
 
 
-#: Bytes of rows that a reader handles at a time, for few columns and for many: a piece that stays
-#: in the processor's cache, against the price of a slice.
+#: Bytes of rows that a reader handles at a time, for few columns: a piece that stays in the
+#: processor's cache; and for many: a day of minutes at once, so that a column is one slice.
 _PIECE: Final = 2**18
-_LARGE_PIECE: Final = 2**20
+_LARGE_PIECE: Final = 2**22
 #: Rows at the end of a range whose checksums are computed each time: somebody may be writing them.
 _YOUNG: Final = 3
 
@@ -77,6 +78,76 @@ class Group(RingFile[Row, Cells]):
         self.verified = [Verified(archive.points) for archive in retention.archives]
         self._width = 0 if geometry is None else geometry.width
         self._layout: Layout | None = None
+        self._run: Run | None = None  # pending too: what came in one piece, and nothing after it
+        self._taken: Run | None = None  # writing too
+        steps = [archive.step for archive in retention.archives]
+        self._kept_rows = min(steps[1] // steps[0], MOST_KEPT) if len(steps) > 1 else 1
+
+    @property
+    def kept_rows(self) -> int:
+        return self._kept_rows
+
+    # -- waiting values: a run while there is only one, else cells
+
+    @property
+    def pending(self) -> dict[int, Cells]:
+        """Cells by start of their interval. Guarded by the buffer's lock."""
+        if self._run is not None:
+            run, self._run = self._run, None
+            self._pending[run.timestamp] = run.cells()
+        return self._pending
+
+    @pending.setter
+    def pending(self, cells: dict[int, Cells]) -> None:
+        self._pending, self._run = cells, None
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pending, so that a run may be."""
+        return self._run is None and not self._pending
+
+    def put_run(self, run: Run) -> None:
+        """Make a run pending in an idle group. Needs the buffer's lock."""
+        self._run = run
+
+    @property
+    def waits(self) -> bool:
+        return not self.idle or self._taken is not None or bool(self._writing)
+
+    def earliest_end(self) -> int | None:
+        starts = [run.timestamp for run in (self._run, self._taken) if run is not None]
+        starts += [min(deltas) for deltas in (self._pending, self._writing) if deltas]
+        return min(starts) + self.step if starts else None
+
+    @property
+    def writing(self) -> dict[int, Cells]:
+        """Cells that a flush is just writing."""
+        if self._taken is not None:
+            run, self._taken = self._taken, None
+            self._writing[run.timestamp] = run.cells()
+        return self._writing
+
+    @writing.setter
+    def writing(self, cells: dict[int, Cells]) -> None:
+        self._writing, self._taken = cells, None
+
+    def take(self) -> None:
+        if self._run is None or self._writing or self._taken is not None:
+            super().take()
+        else:
+            self._taken, self._run = self._run, None
+
+    def flush(self, now: int, epoch: int) -> list[int]:
+        if self._taken is None:
+            return super().flush(now, epoch)
+        deltas: dict[int, Any] = {self._taken.timestamp: self._taken}
+        try:
+            return self.carry_out(deltas, self.state_within(epoch), now)
+        finally:
+            if not deltas:
+                self._taken = None
+
+    # -- columns
 
     @property
     def layout(self) -> Layout:
@@ -188,8 +259,11 @@ class Group(RingFile[Row, Cells]):
         )
         return group_format.row_times(memoryview(data)[: len(data) // pitch * pitch], pitch)
 
-    def merged(self, row: array[float] | None, delta: Cells) -> array[float]:
-        return self.layout.merged(row, delta)
+    def merged(self, row: array[float] | None, delta: Cells | Run) -> array[float]:
+        if isinstance(delta, dict):
+            return self.layout.merged(row, delta)
+        joined = self.layout.joined(row, delta.first, delta.values)
+        return self.layout.merged(row, delta.cells()) if joined is None else joined
 
     def rolled_up(self, rows: Sequence[array[float] | None]) -> array[float] | None:
         return self.layout.rolled_up(rows)
@@ -222,8 +296,7 @@ class Group(RingFile[Row, Cells]):
     ) -> list[array[float]]:
         """The stored values of some columns, for the intervals from `start` up to `end`.
 
-        *Cost:* reads all columns' rows once, however many are asked for, in pieces that stay in
-        the processor's cache.
+        *Cost:* reads all columns' rows once, however many are asked for.
         """
         ring = self.retention.archives[archive]
         count = (end - start) // ring.step
@@ -232,17 +305,18 @@ class Group(RingFile[Row, Cells]):
         width = self.geometry.pitch // 8
         rows = max((_PIECE if len(columns) < 16 else _LARGE_PIECE) // self.geometry.pitch, 1)
         piece = self.file.scratch(rows * self.geometry.pitch)
-        result = [array("d") for _ in columns]
         young = end - _YOUNG * ring.step
-        time = start
-        while time < end:
-            slot = ring.slot(time)
-            some = min(rows, (end - time) // ring.step, ring.points - slot)
-            self._read_rows(archive, time, memoryview(piece)[: some * width], young)
+        result: list[array[float]] = []
+        for first in range(start, end, rows * ring.step):
+            some = min(rows, (end - first) // ring.step)
+            self._read_rows(archive, first, memoryview(piece)[: some * width], young)
             stop = some * width
+            if some == count:  # one slice a column is the answer
+                result = [piece[column + HEAD : stop : width] for column in columns]
+                break
+            result = result or [array("d") for _ in columns]
             for values, column in zip(result, columns, strict=True):
                 values.extend(piece[column + HEAD : stop : width])
-            time += some * ring.step
         if group_format.SWAP:
             for values in result:
                 values.byteswap()
@@ -250,6 +324,17 @@ class Group(RingFile[Row, Cells]):
 
     def _read_rows(self, archive: int, start: int, view: memoryview, young: int) -> None:
         """Fill a buffer with rows; those that are missing or damaged hold NaN only."""
+        assert self.geometry is not None
+        ring, width = self.retention.archives[archive], self.geometry.pitch // 8
+        done, count = 0, len(view) // width
+        while done < count:  # twice where the ring wraps
+            time = start + done * ring.step
+            some = min(count - done, ring.points - ring.slot(time))
+            self._read_slots(archive, time, view[done * width : (done + some) * width], young)
+            done += some
+
+    def _read_slots(self, archive: int, start: int, view: memoryview, young: int) -> None:
+        """The same for rows that lie one after the other."""
         assert self.file is not None and self.geometry is not None
         pitch, ring = self.geometry.pitch, self.retention.archives[archive]
         data = view.cast("B")

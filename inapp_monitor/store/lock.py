@@ -17,9 +17,13 @@ from typing import Final
 
 from inapp_monitor.clock import sleep
 
+#: Numbers that only grow: the catalog's generation, turns, and how often the past was changed.
+_HEAD = struct.Struct("<QQ")
 _NUMBER = struct.Struct("<Q")
-#: Where they are in the file: the catalog's generation, and how often the past was changed.
-_GENERATION, _PAST = 0, 8
+_GENERATION: Final = 0
+_TURN: Final = 8
+_PAST: Final = 16
+_NO_TURN: Final = -1
 _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
 #: holder that was stopped must not stop us too.
@@ -33,14 +37,24 @@ class LockBusyError(OSError):
 
 
 class StoreLock:
-    """The lock file of a store; its content is two numbers that only grow."""
+    """The lock file of a store; it holds numbers by which processes tell each other of changes.
 
-    __slots__ = ("_fd", "path", "read_only")
+    Attributes:
+        epoch: Grows when anybody else may have written since this process held the lock last:
+            what it knows of rows and states holds within an epoch only.
+    """
+
+    __slots__ = ("_fd", "_generation", "_held", "_inode", "_turn", "epoch", "path", "read_only")
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        self.epoch = 0
         self._fd = -1
+        self._inode = (0, 0)
+        self._turn = _NO_TURN
+        self._held = False
+        self._generation = 0
 
     def acquire(self, patience_s: float = PATIENCE_S) -> bool:
         """Take the lock.
@@ -63,13 +77,31 @@ class StoreLock:
                 if waited >= patience_s:
                     raise LockBusyError(error.errno, "lock is busy", str(self.path)) from None
             else:
+                self._take_turn()
                 return fresh
             sleep(wait)
             waited += wait
             wait = min(wait * 1.5, _LONGEST_WAIT_S)
 
+    def _take_turn(self) -> None:
+        """Note that it was us, before anything else is written; see whether it was us before."""
+        try:
+            data = os.pread(self._fd, _HEAD.size, 0)
+            self._generation, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
+            if turn != self._turn:
+                self.epoch += 1
+            self._turn = (turn + 1) % 2**64
+            if not self.read_only:
+                os.pwrite(self._fd, _NUMBER.pack(self._turn), _TURN)
+        except OSError:
+            self._turn = _NO_TURN
+            self.release()
+            raise
+        self._held = True
+
     def release(self) -> None:
         """Give the lock back."""
+        self._held = False
         if self._fd >= 0:
             try:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN)
@@ -78,11 +110,14 @@ class StoreLock:
 
     def generation(self) -> int:
         """The catalog's generation; 0 when there is no store yet."""
+        if self._held:
+            return self._generation
         return self._number(_GENERATION)
 
     def set_generation(self, generation: int) -> None:
         """Tell all processes that the catalog has changed. Needs the lock."""
         os.pwrite(self._fd, _NUMBER.pack(generation), _GENERATION)
+        self._generation = generation
 
     def past(self) -> int:
         """How often points came into intervals that were over long before."""
@@ -106,6 +141,7 @@ class StoreLock:
 
     def close(self) -> None:
         """Close the file, which frees the lock."""
+        self._held, self._turn = False, _NO_TURN
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             try:
@@ -118,8 +154,7 @@ class StoreLock:
         if self._fd >= 0:
             try:
                 there = os.stat(self.path)  # noqa: PTH116  # half the cost of Path.stat
-                here = os.fstat(self._fd)
-                if (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev):
+                if (there.st_ino, there.st_dev) == self._inode:
                     return False
             except OSError:
                 pass
@@ -129,4 +164,6 @@ class StoreLock:
         else:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             self._fd = os.open(self.path, flags, 0o600)
+        here = os.fstat(self._fd)
+        self._inode = here.st_ino, here.st_dev
         return True

@@ -73,19 +73,14 @@ class Reader:
             at = (timestamp - window.start) // window.step
             for column, series_values in zip(columns, values, strict=True):
                 series_values[at] = row[column + HEAD]
-        result, number = {}, 0
-        for series in members:
-            first, second = values[number], values[number + 1] if series.paired else None
-            number += 2 if series.paired else 1
-            series_values = read_values(series.method, first, second)
+        result = {}
+        rest = iter(values)
+        _, begin, end, step = window
+        for series, first in zip(members, rest, strict=False):
+            method = series.method
+            known = read_values(method, first, next(rest)) if series.paired else first
             result[series.path] = ScalarRange(
-                series.path,
-                window.start,
-                window.end,
-                window.step,
-                series_values,
-                series.method,
-                series.entry.x_files_factor,
+                series.path, begin, end, step, known, method, series.entry.x_files_factor
             )
         return result
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from inapp_monitor.clock import sleep
 from inapp_monitor.store import group_format
@@ -19,6 +19,8 @@ from inapp_monitor.store.retention import Retention
 
 #: How long a row that does not match its checksum may be in the middle of being written.
 _PAUSES_S = (0.0001, 0.0005, 0.002, 0.005, 0.01, 0.03, 0.05)
+#: Rows of the finest archive that are kept for their rollup, at most.
+MOST_KEPT: Final = 12
 #: Damaged rows that are remembered, so as not to wait for them again.
 _MOST_DAMAGED = 10_000
 
@@ -35,6 +37,9 @@ class RingFile(ABC, Generic[Row, Delta]):
         file: On disk; None when there is none yet.
         pending: Deltas by start of their interval. Guarded by the buffer's lock.
         writing: Deltas that a flush is just writing: still to be seen by readers.
+
+    What this process has written itself it need not read again, as long as nobody else has held
+    the store's lock in between: an *epoch* of the lock. Readers, who hold no lock, never use that.
     """
 
     def __init__(self, retention: Retention, file: DiskFile | None) -> None:
@@ -45,6 +50,14 @@ class RingFile(ABC, Generic[Row, Delta]):
         self.writing: dict[int, Delta] = {}
         self._again: set[tuple[int, int]] = set()
         self._damaged: set[tuple[int, int]] = set()
+        self._epoch = -1
+        self._own_rows: dict[int, Row] = {}
+        self._own_state: group_format.State | None = None
+
+    @property
+    def kept_rows(self) -> int:
+        """How many rows of the finest archive are worth keeping within an epoch."""
+        return 1
 
     @abstractmethod
     def offset(self, archive: int, timestamp: int) -> int:
@@ -133,6 +146,16 @@ class RingFile(ABC, Generic[Row, Delta]):
             result[timestamp] = delta if older is None else self.joined(older, delta)
         return result
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is anything that is not on disk. Needs the buffer's lock."""
+        return bool(self.pending or self.writing)
+
+    def earliest_end(self) -> int | None:
+        """When the first interval ends that has anything not on disk. Needs the buffer's lock."""
+        starts = [min(deltas) for deltas in (self.pending, self.writing) if deltas]
+        return min(starts) + self.step if starts else None
+
     def take(self) -> None:
         """Move what is pending to `writing`. Needs the buffer's lock."""
         self.writing, self.pending = self.unwritten(), {}
@@ -150,10 +173,14 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Whether an earlier flush could not write all rollups."""
         return bool(self._again)
 
-    def flush(self, now: int) -> list[int]:
+    def flush(self, now: int, epoch: int) -> list[int]:
         """Write what `take` set apart. Needs the store's lock.
 
         Deltas leave `writing` one by one as they are written, so that a retry adds none twice.
+
+        Args:
+            now: Wall time.
+            epoch: The lock's: the same as last time when nobody else has written since.
 
         Returns:
             Times that were too old for every archive.
@@ -161,15 +188,28 @@ class RingFile(ABC, Generic[Row, Delta]):
         Raises:
             OSError: the disk refused; the rest is still in `writing`.
         """
-        state = self.read_state()
-        if len(self.writing) == 1 and state is not None and self._is_plain(state.marks, now):
-            ((timestamp, delta),) = self.writing.items()
-            self.write_row(0, timestamp, self.merged(self.load(0, timestamp), delta))
-            self.writing = {}
-            return []
-        plan = Plan(self, self.writing, self._marks(state, now), now, sorted(self._again))
+        return self.carry_out(self.writing, self.state_within(epoch), now)
+
+    def carry_out(
+        self, deltas: dict[int, Delta], state: group_format.State | None, now: int
+    ) -> list[int]:
+        """Write some deltas and what follows from them, each leaving `deltas` once it is written.
+
+        Returns, raises: as `flush`.
+        """
+        if len(deltas) == 1 and state is not None:
+            ((timestamp, delta),) = deltas.items()
+            due = self._due(timestamp, state.marks, now)
+            if due >= 0:
+                self.write_row(0, timestamp, self.merged(self.own_row(0, timestamp), delta))
+                deltas.clear()
+                if due:
+                    self._close_one(state)
+                return []
+        marks = self._marks(state, now)
+        plan = Plan(self, deltas, marks, now, sorted(self._again), self.own_row)
         for timestamp in plan.too_old:
-            del self.writing[timestamp]
+            del deltas[timestamp]
         owners: dict[tuple[int, int], list[int]] = {}
         for timestamp, key in plan.base.items():
             owners.setdefault(key, []).append(timestamp)
@@ -180,25 +220,71 @@ class RingFile(ABC, Generic[Row, Delta]):
                 self._remember(plan, key)
                 raise
             for timestamp in owners.get(key, ()):
-                del self.writing[timestamp]
+                del deltas[timestamp]
         self._again.clear()
         if state is None or state.marks != tuple(plan.marks):
             version = 0 if state is None else state.table_version
             self.write_state(group_format.State(version, tuple(plan.marks)))
         return plan.too_old
 
-    def _is_plain(self, marks: Sequence[int], now: int) -> bool:
-        """Whether the only delta belongs into one row, and no rollup is due: the usual flush."""
-        (timestamp,) = self.writing
+    def state_within(self, epoch: int) -> group_format.State | None:
+        """The state; as it was written last when that was in the same epoch of the lock."""
+        if epoch != self._epoch:
+            self.forget()
+            self._epoch = epoch
+        if self._own_state is None:
+            self._own_state = self.read_state()
+        return self._own_state
+
+    def own_row(self, archive: int, timestamp: int) -> Row | None:
+        """The stored row of an interval, from memory within an epoch. Not to be changed."""
+        row = None if archive else self._own_rows.get(timestamp)
+        return self.load(archive, timestamp) if row is None else row
+
+    def forget(self) -> None:
+        """Know nothing of what is stored."""
+        self._own_state = None
+        self._own_rows.clear()
+
+    def _due(self, timestamp: int, marks: Sequence[int], now: int) -> int:
+        """What a delta alone leads to beside its row: the usual flush.
+
+        Returns:
+            0: nothing; 1: the last interval of the second archive, and no other, has just ended
+            before it; -1: something else.
+        """
         archives = self.retention.archives
         if now < marks[0] or len(archives) == 1:
-            return False  # the clock was set back, or nothing would tell
+            return -1  # the clock was set back, or nothing would tell
         if self._again or timestamp < archives[0].oldest(now):
-            return False
-        for archive, mark in zip(archives[1:], marks[1:], strict=True):
-            if mark != now - now % archive.step or timestamp < mark:
-                return False
-        return True
+            return -1
+        due = 0
+        for number in range(1, len(archives)):
+            step, mark = archives[number].step, marks[number]
+            closed = now - now % step
+            if timestamp < closed:
+                return -1
+            if mark != closed:
+                few = step <= MOST_KEPT * archives[0].step
+                if number > 1 or mark != closed - step or not few:
+                    return -1
+                due = 1
+        return due
+
+    def _close_one(self, state: group_format.State) -> None:
+        """Roll the first interval up that is not, into the second archive.
+
+        When the disk refuses, the mark says that it is still to be done.
+        """
+        mark, step = state.marks[1], self.retention.archives[1].step
+        rows = [self.own_row(0, at) for at in range(mark, mark + step, self.step)]
+        row = self.rolled_up(rows)
+        if row is not None:
+            filled = self.filled(row, self.load(1, mark))
+            assert filled is not None
+            self.write_row(1, mark, filled)
+        marks = (state.marks[0], mark + step, *state.marks[2:])
+        self.write_state(group_format.State(state.table_version, marks))
 
     def _marks(self, state: group_format.State | None, now: int) -> tuple[int, ...]:
         """As stored; from the beginning when that is lost, so that all rollups are done again."""
@@ -211,12 +297,22 @@ class RingFile(ABC, Generic[Row, Delta]):
     def write_row(self, archive: int, timestamp: int, row: Row) -> None:
         """Store one row."""
         assert self.file is not None
+        if archive:
+            self.file.write(self.sealed(archive, timestamp, row), self.offset(archive, timestamp))
+            return
+        own = self._own_rows
+        own.pop(timestamp, None)  # whatever becomes of the write
         self.file.write(self.sealed(archive, timestamp, row), self.offset(archive, timestamp))
+        while len(own) >= self.kept_rows:
+            del own[next(iter(own))]
+        own[timestamp] = row
 
     def write_state(self, state: group_format.State) -> None:
         """Store marks and table version."""
         assert self.file is not None
+        self._own_state = None
         self.file.write(group_format.pack_state(state), group_format.STATE_OFFSET)
+        self._own_state = state
 
     def _remember(self, plan: Plan[Row, Delta], failed: tuple[int, int]) -> None:
         """Rollups that a failed flush leaves behind are done again by the next one."""

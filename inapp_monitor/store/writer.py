@@ -127,7 +127,7 @@ class Writer:
         """Deal with files that were deleted or cut under us; True when one had to go."""
         lost = []
         for name, rings in self._catalog.all_rings():
-            if rings.file is None or not (rings.pending or rings.unfinished):
+            if rings.file is None or not (rings.waits or rings.unfinished):
                 continue
             state = rings.file.state()
             if state == "gone" or (state == "cut" and not self._mend(rings, now)):
@@ -154,6 +154,7 @@ class Writer:
             self.note_damage(rings.file.path, f"{error}{where}")
             return False
         rings.file.mend()
+        rings.forget()
         self.note_damage(rings.file.path, "was cut; its size has been restored")
         return True
 
@@ -204,14 +205,18 @@ class Writer:
         buffer = self._buffer
         with buffer.lock:
             taken = buffer.take([rings for _, rings in self._catalog.all_rings()])
+            found = [ended for rings in taken if (ended := rings.earliest_end()) is not None]
         problem: OSError | None = None
         dropped: Counter[str] = Counter()
-        earliest = min((min(r.writing) + r.step for r in taken if r.writing), default=now)
+        earliest = min(found, default=now)
         if earliest + SETTLED_AFTER_S <= now:
             self._lock.note_past()  # who reads from now on may see some of it
+        is_due, epoch = self._sync_is_due(self._clock.perf()), self._lock.epoch
         for rings in taken:
             try:
-                dropped["too_old"] += len(rings.flush(now))
+                dropped["too_old"] += len(rings.flush(now, epoch))
+                if is_due and rings.file is not None:
+                    rings.file.start_sync()  # the disk works while the next file is written to
             except OSError as error:
                 problem = error
         if earliest + SETTLED_AFTER_S <= self._clock.wall():
@@ -227,13 +232,16 @@ class Writer:
     def _sync(self) -> None:
         """Make written files safe against a power cut, when it is time."""
         now = self._clock.perf()
-        if 0 <= now - self._synced_at < self._sync_interval_s:
+        if not self._sync_is_due(now):
             return
         self._synced_at = now
         files.sync_all([file for file in self._catalog.files() if file.dirty])
         if self._catalog.has_new_files:
             self._catalog.has_new_files = False
             files.sync_directory(self._catalog.directory)
+
+    def _sync_is_due(self, now: float) -> bool:
+        return not 0 <= now - self._synced_at < self._sync_interval_s
 
     def _refused(self, error: OSError) -> None:
         """Keep everything, and wait longer each time."""

@@ -51,7 +51,7 @@ def test_memory_is_flat_over_a_week(bench: Bench) -> None:
 
 
 def test_no_thread_is_left(bench: Bench) -> None:
-    """Syncing several files borrows threads and gives them back."""
+    """Syncing several files starts no thread that stays."""
     bench.settings["sync_interval_s"] = 0
     store = bench.open()
     before = threading.active_count()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Method
+from inapp_monitor.points import Batch, Method, Scalar
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.retention import Retention
 from tests.store.conftest import START, Bench, known
@@ -27,7 +27,12 @@ METHODS = {
     "min": Method.MIN,
     "absmax": Method.ABSMAX,
     "absmin": Method.ABSMIN,
+    "sum.2": Method.SUM,
+    "sum.3": Method.SUM,
+    "avg.2": Method.AVERAGE,
 }
+#: What a recorder sends at once: the same names again and again, or all but one.
+SWEEPS = (sorted(METHODS), sorted(METHODS, reverse=True), sorted(METHODS.keys() - {"max"}))
 EXPECTED = {
     "sum": sum,
     "avg": lambda values: sum(values) / len(values),
@@ -69,6 +74,22 @@ class StoreMachine(RuleBasedStateMachine):
         value = abs(value) if name.startswith("abs") else value
         self.bench.put(name, value, at=at, method=METHODS[name], store=self.stores[who])
         self.model[name].append((at, value))
+
+    @rule(
+        who=st.integers(0, 2),
+        names=st.sampled_from(SWEEPS),
+        value=st.integers(1, 50),
+        age=st.one_of(st.integers(0, 3), st.integers(0, 150)),
+        times=st.integers(1, 3),
+    )
+    def sweep(self, who: int, names: list[str], value: int, age: int, times: int) -> None:
+        """A batch of all series, one or several times."""
+        at = int(self.bench.now) - age
+        for _ in range(times):
+            points = [Scalar(n, at, float(value + i), METHODS[n]) for i, n in enumerate(names)]
+            self.stores[who].add(Batch(points, []))
+            for i, name in enumerate(names):
+                self.model[name].append((at, value + i))
 
     @rule(
         who=st.integers(0, 2),
@@ -121,7 +142,7 @@ class StoreMachine(RuleBasedStateMachine):
                     expected[archive.floor(at)].append(value)
             answers = self.stores[who].fetch([name], start, now, now)
             got = known(answers[0]) if answers else {}
-            want = {at: EXPECTED[name](values) for at, values in expected.items()}
+            want = {at: EXPECTED[name.partition(".")[0]](values) for at, values in expected.items()}
             assert got.keys() == want.keys(), (name, number)
             for at, value in want.items():
                 assert abs(got[at] - value) < 1e-9, (name, number, at)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import select
 import signal
 import struct
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,8 @@ from tests.store.conftest import START, Bench
 
 NAMES = [f"n{number}" for number in range(50)]
 _COUNT = struct.Struct("<q")
+#: How often a process adds one to each series before it flushes, by turns.
+ROUNDS = (1, 10, 19)
 
 
 def child(run: Callable[[int], None]) -> tuple[int, int]:
@@ -38,25 +40,24 @@ def child(run: Callable[[int], None]) -> tuple[int, int]:
         os._exit(status)
 
 
-def increments(bench: Bench, total: int, chunk: int) -> Callable[[int], None]:
+def increments(bench: Bench, total: int) -> Callable[[int], None]:
     """Add one to each of fifty series in turn; after each flush say how many are on disk."""
 
     def run(out: int) -> None:
         store = bench.open()
+        ones = Batch([Scalar(name, START, 1.0, Method.SUM) for name in NAMES], [])
         done = 0
-        while done < total:
-            some = min(chunk, total - done)
-            per_name, rest = divmod(some, len(NAMES))
-            points = [
-                Scalar(name, START, float(per_name + (number < rest)), Method.SUM)
-                for number, name in enumerate(NAMES)
-            ]
-            store.add(Batch([p for p in points if p.value], []))
+        for rounds in cycle(ROUNDS):
+            for _ in range(rounds):
+                if done < total:
+                    store.add(ones)
+                    done += len(NAMES)
             store.flush()
             while store.status().buffered:
                 store.flush()
-            done += some
             os.write(out, _COUNT.pack(done))
+            if done >= total:
+                break
 
     return run
 
@@ -75,48 +76,99 @@ def acknowledged(reader: int) -> int:
     return last
 
 
-def total(bench: Bench) -> float:
-    """Everything counted, as a process that only reads sees it."""
+def by_name(bench: Bench) -> dict[str, float]:
+    """What was counted, by series, as a process that only reads sees it."""
     answers = bench.open(read_only=True).fetch(NAMES, START - 60, START, START)
-    return sum(value for answer in answers for value in answer.values if value == value)
+    return {each.path: sum(value for value in each.values if value == value) for each in answers}
 
 
-def test_eight_processes_lose_nothing(bench: Bench) -> None:
-    """Eight processes add to fifty series while another reads: the totals grow, and are exact."""
-    each = int(os.environ.get("INAPP_TEST_INCREMENTS", "200000"))
-    children = [child(increments(bench, each, 500)) for _ in range(8)]
-    seen = 0.0
-    for pid, reader in children:
-        ended = 0
-        while not ended:
-            now = total(bench)
-            assert now >= seen, "a reader saw a count shrink"
-            seen = now
+def total(bench: Bench) -> float:
+    """Everything that was counted."""
+    return sum(by_name(bench).values())
+
+
+class Killed:
+    """One process after the other that adds without end, killed every 0.3 s.
+
+    Attributes:
+        acknowledged: What the dead ones had been told is on disk.
+        sent: That, and what each of them may have been writing when it died.
+        times: How many have died.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.acknowledged = self.sent = self.times = 0
+        self._bench = bench
+        self._start()
+
+    def _start(self) -> None:
+        self._born = time.monotonic()
+        self._pid, self._reader = child(increments(self._bench, 10**12))
+
+    def tick(self) -> None:
+        """Kill and replace it when it is old enough."""
+        if time.monotonic() - self._born >= 0.3:
+            self.kill()
+            self._start()
+
+    def kill(self) -> None:
+        """End it the hard way."""
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        done = acknowledged(self._reader)
+        os.close(self._reader)
+        self.acknowledged += done
+        self.sent += done + max(ROUNDS) * len(NAMES)
+        self.times += 1
+
+
+def watch(bench: Bench, children: list[tuple[int, int]], killed: Killed | None) -> None:
+    """Read until all children have ended well: no count shrinks, none is below what was told."""
+    told = dict.fromkeys((reader for _, reader in children), 0)
+    running, seen = dict(children), 0.0
+    while running:
+        for reader in told:
+            told[reader] = max(told[reader], acknowledged(reader))
+        lowest = sum(told.values()) + (killed.acknowledged if killed else 0)
+        now = total(bench)
+        assert now >= lowest, "a count that was acknowledged is missing"
+        assert now >= seen, "a reader saw a count shrink"
+        seen = now
+        for pid in list(running):
             ended, status = os.waitpid(pid, os.WNOHANG)
-        assert os.waitstatus_to_exitcode(status) == 0
+            if ended:
+                assert os.waitstatus_to_exitcode(status) == 0
+                del running[pid]
+        if killed is not None:
+            killed.tick()
+    for reader in told:
         os.close(reader)
+
+
+@pytest.mark.slow
+def test_eight_processes_lose_nothing(bench: Bench) -> None:
+    """Eight processes add a million each to fifty series while another reads: all of it arrives."""
+    each = int(os.environ.get("INAPP_TEST_INCREMENTS", "1000000"))
+    children = [child(increments(bench, each)) for _ in range(8)]
+    watch(bench, children, killed=None)
     assert total(bench) == 8 * each
+    assert set(by_name(bench).values()) == {8 * each / len(NAMES)}
 
 
+@pytest.mark.slow
 def test_killed_processes_lose_only_what_was_not_acknowledged(bench: Bench) -> None:
-    """With one process killed again and again, every total stays between acknowledged and sent."""
-    steady = [child(increments(bench, 20_000, 500)) for _ in range(2)]
-    chance = random.Random(7)
-    lowest = highest = 0
-    for _ in range(12):
-        pid, reader = child(increments(bench, 10**9, 500))
-        time.sleep(chance.uniform(0.02, 0.15))
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        done = acknowledged(reader)
-        os.close(reader)
-        lowest += done
-        highest += done + 500
-        assert total(bench) >= lowest
-    for pid, reader in steady:
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-        os.close(reader)
-    assert lowest + 40_000 <= total(bench) <= highest + 40_000
+    """The same while one more is killed every 0.3 s: between acknowledged and sent, at any time."""
+    each = int(os.environ.get("INAPP_TEST_INCREMENTS", "1000000"))
+    children = [child(increments(bench, each)) for _ in range(8)]
+    killed = Killed(bench)
+    watch(bench, children, killed)
+    killed.kill()
+    per_name = by_name(bench)
+    lowest, highest = (n / len(NAMES) for n in (killed.acknowledged, killed.sent))
+    for name, count in per_name.items():
+        assert 8 * each / len(NAMES) + lowest <= count, name
+        assert count <= 8 * each / len(NAMES) + highest, name
+    assert killed.times >= 3
     from inapp_monitor.store.check import check_directory
 
     assert check_directory(bench.data_dir, START).clean
