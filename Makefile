@@ -8,7 +8,7 @@ PORT ?= 8000
 SECONDS ?=
 ARGS ?=
 PYTHON ?=
-BENCH ?= request_path errors store query pages
+BENCH ?= request_path errors store query charts pages
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help

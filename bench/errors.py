@@ -135,12 +135,12 @@ def single(app: App, path: str) -> float:
 
 
 def block(app: App, path: str, times: int) -> float:
-    """Microseconds a request, the mean of some."""
-    requests = [environ(path) for _ in range(times)]
+    """Microseconds a request, the mean of some; one environ at a time, as servers do it."""
+    request = environ(path)
     start = perf_counter()
-    for request in requests:
+    for _ in range(times):
         try:
-            body = app(request, start_response)
+            body = app(dict(request), start_response)
         except ValueError:
             continue
         if hasattr(body, "close"):

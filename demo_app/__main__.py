@@ -44,6 +44,18 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=40.0, help="requests a second")
     parser.add_argument("--data-dir", type=Path, default=Path("demo-data"))
     parser.add_argument("--no-traffic", action="store_true", help="the shop alone")
+    parser.add_argument(
+        "--history", type=float, default=None, metavar="DAYS", help="begin with a made-up past"
+    )
+    parser.add_argument(
+        "--fault",
+        type=float,
+        nargs="?",
+        const=180.0,
+        default=None,
+        metavar="SECONDS",
+        help="a bad deploy, so long after the start",
+    )
     return parser.parse_args(argv)
 
 
@@ -64,7 +76,9 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def start_server(listener: socket.socket, data_dir: Path) -> BaseWSGIServer:
+def start_server(
+    listener: socket.socket, data_dir: Path, fault_after_s: float | None = None
+) -> BaseWSGIServer:
     """The shop behind werkzeug's development server, serving in a thread."""
     data_dir.mkdir(parents=True, exist_ok=True)
     log = logging.handlers.RotatingFileHandler(data_dir / "shop.log", maxBytes=2**20, backupCount=1)
@@ -73,7 +87,7 @@ def start_server(listener: socket.socket, data_dir: Path) -> BaseWSGIServer:
     server = make_server(
         _HOST,
         port,
-        build(data_dir),
+        build(data_dir, fault_after_s),
         threaded=True,
         request_handler=_QuietHandler,
         fd=listener.fileno(),
@@ -122,9 +136,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    server = start_server(listener, arguments.data_dir)
+    period = "" if arguments.history else "?from=-15min"
+    if arguments.history:
+        port = listener.getsockname()[1]
+        print(f"Writing {arguments.history:g} days of past ...", flush=True)
+        try:
+            _write_past(arguments.data_dir, arguments.history, f"{_HOST}:{port}")
+        except OSError as error:
+            print(f"demo: {error}; remove it, or leave --history out", file=sys.stderr)
+            return 2
+    server = start_server(listener, arguments.data_dir, arguments.fault)
     url = f"http://{_HOST}:{server.port}"
-    print(f"shop:      {url}/\ndashboard: {url}/_metrics/?from=-15min", flush=True)
+    print(f"shop:      {url}/\ndashboard: {url}/_metrics/{period}", flush=True)
     print("Open the dashboard in a browser. Ctrl-C stops the demo.", flush=True)
     traffic = None
     if not arguments.no_traffic:
@@ -137,6 +160,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.server_close()
     print("demo: stopped", flush=True)
     return 0
+
+
+def _write_past(data_dir: Path, days: float, site: str) -> None:
+    from demo_app import history
+
+    history.write(data_dir / "monitor", days=min(max(days, 0.1), 400.0), site=site)
 
 
 def _wait(

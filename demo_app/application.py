@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from flask import Flask
 
+from demo_app.fault import RELEASE, Fault
 from demo_app.shop import create_app, events
+from demo_app.warehouse import ShopDatabase
 from inapp_monitor import Monitor
+from inapp_monitor.query.event_log import Event, Events
 
 
-def build(data_dir: Path) -> Flask:
-    """The monitored shop; its database and all recorded data are below `data_dir`."""
+def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
+    """The monitored shop; its database and all recorded data are below `data_dir`.
+
+    Args:
+        fault_after_s: When a bad deploy comes, seconds from now; None for never.
+    """
     app = create_app(data_dir / "shop.db")
-    monitor = Monitor(app.wsgi_app, data_dir=data_dir / "monitor", app_name="Kettle & Leaf")
+    monitor = Monitor(
+        app.wsgi_app,
+        data_dir=data_dir / "monitor",
+        app_name="Kettle & Leaf",
+        collectors=[ShopDatabase(data_dir / "shop.db")],
+    )
     app.wsgi_app = monitor  # type: ignore[method-assign]
     _count_events(app, monitor)
+    if fault_after_s is not None:
+        Fault(fault_after_s, lambda: _tell_of_deploy(monitor)).bring_into(app)
     return app
+
+
+def _tell_of_deploy(monitor: Monitor) -> None:
+    """What a deploy script posts to `/_metrics/events/`."""
+    Events(monitor.database).add(Event(int(time.time()), RELEASE, ("deploy",), ""))
 
 
 def _count_events(app: Flask, monitor: Monitor) -> None:

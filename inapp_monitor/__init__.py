@@ -11,6 +11,7 @@ from inapp_monitor.monitor import Monitor
 
 if TYPE_CHECKING:
     from inapp_monitor import signals as signals
+    from inapp_monitor.collectors import Collector
     from inapp_monitor.issues import (
         add_breadcrumb,
         breadcrumbs_from,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Collector",
     "ConfigError",
     "Monitor",
     "MonitorError",
@@ -41,11 +43,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """`signals` and the calls about errors are loaded by those who use them."""
+    """`signals`, `Collector` and the calls about errors are loaded by those who use them."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
     if name == "signals":
         return importlib.import_module("inapp_monitor.signals")
+    if name == "Collector":
+        return importlib.import_module("inapp_monitor.collectors").Collector
     return getattr(importlib.import_module("inapp_monitor.issues"), name)

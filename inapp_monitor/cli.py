@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inapp_monitor import __version__, cli_errors, cli_store
+from inapp_monitor import __version__, cli_dashboards, cli_errors, cli_store
 from inapp_monitor import config as configuration
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.exceptions import MonitorError
@@ -204,6 +204,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     Posted events and names of tagged series go into a `monitor.db` that is there and lets itself
     be written, unless `may_write` is false; else they are kept in memory. No file is made.
     """
+    from inapp_monitor import slow_requests
     from inapp_monitor.database import Database
     from inapp_monitor.guard import Guard
     from inapp_monitor.issues import NotFoundTable, Tracker
@@ -229,7 +230,10 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
         database=database,
         refresh=database.write_pending,
         live=False,
-        facts=lambda: {"routes": {k: {"route": v} for k, v in names.load().items()}},
+        facts=lambda: {
+            "routes": {k: {"route": v} for k, v in names.load().items()},
+            "slowest": slow_requests.as_rows(slow_requests.stored(data_dir, SYSTEM.wall())),
+        },
     )
 
 
@@ -240,5 +244,5 @@ def _is_writable(data_dir: Path) -> bool:
     return os.access(data_dir, os.W_OK) and os.access(data_dir / FILE_NAME, os.R_OK | os.W_OK)
 
 
-for command in (*cli_store.COMMANDS, *cli_errors.COMMANDS):
+for command in (*cli_store.COMMANDS, *cli_errors.COMMANDS, *cli_dashboards.COMMANDS):
     main.add_command(command)

@@ -33,6 +33,7 @@ _ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--release", default="", help="With resolve: older releases are no regression.")
 @click.option("--hours", type=float, default=None, help="With mute: for so long; else for ever.")
+@click.option("--more", type=click.IntRange(1), default=None, help="With mute: until so many more.")
 def errors(
     data_dir: Path,
     action: str,
@@ -43,6 +44,7 @@ def errors(
     limit: int,
     release: str,
     hours: float | None,
+    more: int | None,
 ) -> None:
     """List the issues of DATA_DIR, show one with its latest stack, resolve, mute, reopen, delete.
 
@@ -67,7 +69,7 @@ def errors(
         board.resolve(known, release=release, by="command line")
     elif action == "mute":
         for_s = None if hours is None else hours * 3600
-        board.mute(known, for_s=for_s, by="command line")
+        board.mute(known, for_s=for_s, more=more, by="command line")
     elif action == "reopen":
         board.reopen(known, by="command line")
     else:

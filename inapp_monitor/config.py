@@ -25,6 +25,8 @@ _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?\s*", re.ASCII)
 _DURATION_FACTORS = {"ms": 0.001, None: 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 #: What Kubernetes puts into every container for a service that is called inapp-monitor.
 _SERVICE_VARIABLE = re.compile(r"(SERVICE_)?(HOST|PORT)(_\w+)?", re.ASCII)
+#: Stands for the machine's own time zone.
+LOCAL_ZONE = "local"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -99,6 +101,25 @@ def parse_mount(value: object) -> str:
     return value
 
 
+def parse_zone(value: object) -> str:
+    """A zone of IANA such as Europe/Berlin, UTC or `local`."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a zone such as Europe/Berlin, UTC or local")
+    if value not in (LOCAL_ZONE, "UTC"):
+        import difflib  # as zoneinfo: rarely needed, and not cheap to load
+        from zoneinfo import ZoneInfo, available_timezones
+
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, KeyError):
+            known = available_timezones()  # none: no tzdata here, and UTC will have to do
+            if known:
+                near = difflib.get_close_matches(value, known, 1, 0.5)
+                also = f" (did you mean {near[0]}?)" if near else ""
+                raise ValueError(f"a zone such as Europe/Berlin, UTC or local{also}") from None
+    return value
+
+
 def _setting(
     default: Any,
     parse: Callable[[object], Any],
@@ -155,6 +176,16 @@ class Settings:
         at_least=0.001,
     )
 
+    time_zone: str = _setting(
+        LOCAL_ZONE,
+        parse_zone,
+        "Zone of the times shown and of words such as midnight; `local`: the machine's.",
+    )
+
+    dashboards_dir: Path | None = _setting(
+        None, parse_path, "Directory of dashboards as TOML or JSON files, shown read-only."
+    )
+
     # -- recording
     flush_interval_s: float = _setting(
         1.0, parse_duration, "Time between two flushes of a worker.", at_least=0.05, at_most=60
@@ -176,6 +207,27 @@ class Settings:
     )
     strict: bool = _setting(
         False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
+    )
+
+    # -- collectors
+    collect_process: bool = _setting(
+        True, parse_bool, "Sample each worker: CPU, memory, threads, descriptors, GC: `process.*`."
+    )
+    collect_host: bool = _setting(
+        True, parse_bool, "Sample the machine: CPU, load, memory, disk, network: `host.*`."
+    )
+    collect_interval_s: float = _setting(
+        10.0,
+        parse_duration,
+        "Time between two runs of a collector that does not say itself.",
+        at_least=1,
+        at_most=3_600,
+    )
+    collect_installed: bool = _setting(
+        True, parse_bool, "Run collectors that installed packages offer as entry points."
+    )
+    collectors: tuple[str, ...] = _setting(
+        (), parse_texts, "Further collectors to run: `module:Class`."
     )
 
     # -- errors
@@ -257,6 +309,12 @@ class Settings:
     max_renders: int = _setting(
         2, parse_int, "Render requests worked on at once in a process.", at_least=1, at_most=64
     )
+    render_cache_size: int = _setting(
+        4 * 2**20,
+        parse_size,
+        "Memory for answers about periods that are over; 0 keeps none.",
+        at_least=0,
+    )
 
 
 class Loaded(NamedTuple):
@@ -310,7 +368,12 @@ def load(
             sources[name] = source
     settings = Settings(**values)
     # Relative to where the app started: it may change its directory later.
-    return Loaded(replace(settings, data_dir=settings.data_dir.absolute()), sources)
+    absolute = {
+        name: path.absolute()
+        for name in ("data_dir", "dashboards_dir")
+        if (path := getattr(settings, name)) is not None
+    }
+    return Loaded(replace(settings, **absolute), sources)
 
 
 def rows(loaded: Loaded) -> list[Row]:

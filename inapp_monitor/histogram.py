@@ -103,10 +103,14 @@ class Histogram:
         if other.shift > self.shift:
             self.coarsen(other.shift)
         difference = self.shift - other.shift
-        buckets = self.buckets
-        for number, n in other.buckets.items():
-            number >>= difference
-            buckets[number] = buckets.get(number, 0) + n
+        buckets, known = self.buckets, self.buckets.get
+        if not difference:  # the usual case, and most of the work of reading a long window
+            for number, n in other.buckets.items():
+                buckets[number] = known(number, 0) + n
+        else:
+            for number, n in other.buckets.items():
+                number >>= difference
+                buckets[number] = known(number, 0) + n
         self.count += other.count
         self.total += other.total
         self.minimum = min(self.minimum, other.minimum)

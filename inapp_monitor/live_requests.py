@@ -9,6 +9,7 @@ is told is at most a tick old: a request may have ended since.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,8 +70,16 @@ class LiveRequests:
         self._workers.forked()
         self._looked_for_dead = float("-inf")
 
-    def report(self) -> None:
+    def report(
+        self,
+        about: Mapping[str, Any] | None = None,
+        shared: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
         """Share what this process is doing. After a failure it is left alone for a while.
+
+        Args:
+            about: Facts about this worker, for `workers`.
+            shared: Gauges that the leader joins with the others', for `shared`.
 
         Raises:
             OSError: the files cannot be written.
@@ -81,8 +90,9 @@ class LiveRequests:
             return
         self._retry_at = now + RETRY_INTERVAL_S
         rows = self._own_rows()
-        count = len(self.exchanges)
-        while not self._workers.write({"pid": os.getpid(), "count": count, "live": rows}):
+        told = {"about": about or {}, "shared": shared or {}}
+        row = {"pid": os.getpid(), "count": len(self.exchanges), **told}
+        while not self._workers.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
 
@@ -134,6 +144,20 @@ class LiveRequests:
             row["age_s"] = round(max(0.0, now - row["started"]), 3)
         return sorted(found, key=lambda row: -float(row["age_s"]))
 
+    def workers(self, about: dict[str, Any]) -> list[dict[str, Any]]:
+        """All workers with what they told about themselves, the oldest first; `about` is ours."""
+        own = {"pid": os.getpid(), "live": len(self.exchanges), **about}
+        others = (
+            {"pid": facts.get("pid"), "live": facts.get("count"), **_mapping(facts.get("about"))}
+            for facts in self._others()
+        )
+        by_pid = {row["pid"]: row for row in (*others, own)}
+        return sorted(by_pid.values(), key=lambda row: (row.get("started") or 0.0, row["pid"] or 0))
+
+    def shared(self) -> list[Mapping[str, Sequence[Any]]]:
+        """The gauges that the other workers want to be joined."""
+        return [_mapping(facts.get("shared")) for facts in self._others()]
+
     def leave(self) -> None:
         """This process ends properly."""
         self._workers.leave()
@@ -150,18 +174,43 @@ class LiveRequests:
         return [row for exchange in oldest if (row := _row(exchange, epoch)) is not None]
 
 
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def request_id(exchange: Exchange) -> str:
+    """Tells a request from the others that this process is answering."""
+    return f"{round(exchange.start * 1e6):x}-{id(exchange) >> 4 & 0xFFFF:04x}"
+
+
 def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     """One request as plain data; None when it has ended meanwhile."""
     environ: Environ | None = exchange.environ
     if environ is None:
         return None
-    route = getattr(exchange.route, "rule", exchange.route)
+    route = _template(exchange, environ)
     return {
+        "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
-        "path": f"{exchange.script_name}{exchange.path}"[:200],
+        "path": _text(f"{exchange.script_name}{exchange.path}"[:200]),
         "route": route[:200] if isinstance(route, str) else None,
         "started": round(epoch + exchange.start, 3),
     }
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1."""
+    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _template(exchange: Exchange, environ: Environ) -> object:
+    """The route, also before the answer has begun, where the framework leaves it in the environ."""
+    route = getattr(exchange.route, "rule", exchange.route)
+    if route is None:
+        found = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
+        rule = getattr(found, "rule", None)
+        return exchange.below_prefix(rule) if isinstance(rule, str) else None
+    return route
 
 
 def _killed(pid: object, row: dict[str, Any]) -> Killed:

@@ -12,17 +12,14 @@ thread. Every entry from outside is guarded: no exception of ours reaches the ap
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inapp_monitor import config as configuration
-from inapp_monitor import integrations, late_imports, middleware
+from inapp_monitor import integrations, late_imports, middleware, process_life
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock, thread_time
 from inapp_monitor.guard import Guard
@@ -35,12 +32,15 @@ from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.route_names import RouteNames
 
 if TYPE_CHECKING:
+    from inapp_monitor.collectors.found import Candidate
     from inapp_monitor.database import Database
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.issues.tracker import BeforeSend
     from inapp_monitor.parts import Parts
     from inapp_monitor.store import Store
     from inapp_monitor.web.app import WebApp
+
+C = TypeVar("C")
 
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
@@ -59,8 +59,6 @@ _CHECKED_BY_PARTS = (
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
 
-_attached: weakref.WeakSet[Monitor] = weakref.WeakSet()
-
 
 class Monitor(Calls):
     """A WSGI application that behaves as the one it wraps, watches it, and serves `/_metrics`.
@@ -76,6 +74,7 @@ class Monitor(Calls):
             (a template such as `/users/<id>`, not a path) or None.
         before_send: Called with each event about to be stored; returns it, changed or not, or None
             to keep only its count.
+        collectors: What samples numbers, see `collect`; those of the setting run as well.
         clock: Source of time, for tests.
         **settings: Any name of `config.Settings`.
 
@@ -96,6 +95,7 @@ class Monitor(Calls):
         config: str | os.PathLike[str] | None = None,
         route: Callable[[Environ], str | None] | Iterable[str] | None = None,
         before_send: BeforeSend | None = None,
+        collectors: Iterable[object] = (),
         clock: Clock = SYSTEM,
         **settings: object,
     ) -> None:
@@ -119,6 +119,10 @@ class Monitor(Calls):
         self._unhook: Callable[[], None] | None = None
         self._make_locks()
         self._before_send = before_send
+        self._collectors: list[Candidate] = []
+        self._attached_at = 0.0
+        for collector in collectors:
+            self.collect(collector)
         self._make_parts()
         self._connect_frameworks(app, route)
         self._handle = (
@@ -154,13 +158,23 @@ class Monitor(Calls):
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
+        if settings.enabled and process_life.must_load_early():
+            self._load_all()
+
+    def _load_all(self) -> None:
+        """Load what a tick needs, but for what the first error needs."""
+        self._load_parts()
+        with late_imports.loading():
+            import inapp_monitor.integrations.logging
+            import inapp_monitor.web.login_token  # noqa: F401
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
             if self._parts is None:
                 from inapp_monitor.parts import Parts
 
-                parts = Parts(self.settings, self._clock, self.guard, self.recorder)
+                common = (self.settings, self._clock, self.guard, self.recorder)
+                parts = Parts(*common, self._live_requests, self._collectors)
                 parts.tracker.before_send = self._before_send
                 parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
@@ -219,6 +233,7 @@ class Monitor(Calls):
         """Capture an exception of the application."""
         self._attach_if_needed()
         issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
+        self.recorder.slowest.note_issue(exchange.start, issue_id)
         signals = _loaded_signals()
         if signals is not None:
             signals.send_exception(self, error, issue_id, self.guard)
@@ -232,9 +247,10 @@ class Monitor(Calls):
         """Capture a 5xx that came without an exception: an event of its own."""
         self._attach_if_needed()
         if exchange.environ is not None:
-            self.tracker.capture_status(
+            issue_id = self.tracker.capture_status(
                 exchange.status or "", exchange.environ, route=_template(exchange)
             )
+            self.recorder.slowest.note_issue(exchange.start, issue_id)
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""
@@ -249,6 +265,14 @@ class Monitor(Calls):
         self.guard.failed("request path", error)
 
     # -- what users call
+
+    def collect(self, collector: C) -> C:
+        """Run a subclass of `Collector`, an object of one, or `module:Class`. Returns it, so that
+        it decorates a class. Raises ConfigError when it is none of these."""
+        from inapp_monitor.collectors.found import given
+
+        self._collectors.append(given(collector))
+        return collector
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""
@@ -294,8 +318,8 @@ class Monitor(Calls):
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
             self._listening = False
-            _watch_process()
-            _attached.add(self)
+            process_life.join(self)
+            self._attached_at = self._clock.wall()
             interval_s = self.settings.flush_interval_s
             self._ticker = Ticker(self.tick, interval_s, min(_FIRST_TICK_S, interval_s))
             try:
@@ -319,6 +343,8 @@ class Monitor(Calls):
         self._web = None
         self.recorder.forked()
         self._live_requests.forked()
+        if self._parts is not None:
+            self._parts.collectors.forked()
 
     def _request_tick(self, now: float, environ: Environ) -> float:
         """Called by a request once in a while. Returns when to call again."""
@@ -350,7 +376,7 @@ class Monitor(Calls):
             finally:
                 self._tick_lock.release()
 
-    def _work(self) -> None:
+    def _work(self, *, at_end: bool = False) -> None:
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
         for part, work in (
@@ -358,14 +384,18 @@ class Monitor(Calls):
             ("error channels", self._listen),
             ("recorder", self._fold),
             ("own numbers", self._add_own_numbers),
+            ("collectors", self._tick_collectors),
             ("store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
+            ("stacks", lambda: self._load_parts().stacks.answer()),
+            ("slow requests", lambda: self._load_parts().slow_requests.share()),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
             ("database", self._write_database),
         ):
-            self._run(part, work)
+            if not (at_end and part == "workers"):  # others tell of the dead, or the next start
+                self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
             self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
@@ -384,7 +414,7 @@ class Monitor(Calls):
     def _note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
         if self._server is None:
-            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme")
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "wsgi.multithread")
             self._server = {name: environ.get(name) for name in names}
 
     def _announce(self) -> None:
@@ -421,18 +451,26 @@ class Monitor(Calls):
     def _fold(self) -> None:
         store = self.store  # before anything is taken: what is taken must reach it
         folded = self.recorder.fold()
-        batch = self.recorder.take()
-        store.add(batch)
+        self._hand_over(store, self.recorder.take())
         signals = _loaded_signals()
         if signals is not None:
             signals.send_requests(self, folded, self.guard)
+
+    def _hand_over(self, store: Store, batch: Batch) -> None:
+        store.add(batch)
+        signals = _loaded_signals()
+        if signals is not None:
             signals.send_datapoints(self, batch.scalars, self.guard)
 
     def _add_own_numbers(self) -> None:
-        now = int(self._clock.wall())
-        scalars = (self._parts or self._load_parts()).own_numbers.take(now)
-        scalars += self._live_requests.in_flight(now)
-        self.store.add(Batch(scalars, []))
+        now, parts = int(self._clock.wall()), self._parts or self._load_parts()
+        scalars = parts.own_numbers.take(now) + self._live_requests.in_flight(now)
+        parts.store.add(Batch(scalars, []))
+
+    def _tick_collectors(self) -> None:
+        parts = self._parts or self._load_parts()
+        scalars = parts.collectors.tick(parts.leadership.is_leader, self._live_requests.shared)
+        self._hand_over(parts.store, Batch(scalars, []))
 
     def _flush_not_found(self) -> None:
         hits = self.recorder.take_not_found()
@@ -453,14 +491,20 @@ class Monitor(Calls):
 
     def _look_after_workers(self) -> None:
         """Show the others what this process is doing, and tell what killed one of them."""
-        self._live_requests.report()
+        parts = self._parts or self._load_parts()
+        self._live_requests.report(self._about(), parts.collectors.shared())
         self.guard.recovered("workers")
-        if not (self._parts or self._load_parts()).leadership.tick():
+        if not parts.leadership.tick():
             return  # another process tells
         for killed in self._live_requests.take_dead():
             self.tracker.capture_message(
                 killed.message, template=killed.template, kind="WorkerDied", route=killed.route
             )
+
+    def _about(self) -> dict[str, Any]:
+        """This worker's row in the table of workers."""
+        seen = (self._parts or self._load_parts()).collectors.seen()
+        return {"started": self._attached_at, "requests": self.recorder.total_requests, **seen}
 
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""
@@ -469,9 +513,11 @@ class Monitor(Calls):
         ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
+        if self._parts is not None:
+            self._parts.collectors.stop()
         if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
             try:
-                self._work()
+                self._work(at_end=True)
             finally:
                 self._tick_lock.release()
         if self._unhook is not None:
@@ -479,11 +525,13 @@ class Monitor(Calls):
             self._unhook = None
         self._live_requests.leave()
         if self._parts is not None:
+            share = self._parts.slow_requests.share
+            self._run("slow requests", lambda: share(at_once=True))
             self._parts.leadership.resign()
         self.store.close()
         self.database.close()
         self._pid = 0
-        _attached.discard(self)
+        process_life.leave(self)
 
     # -- the dashboard
 
@@ -526,30 +574,17 @@ class Monitor(Calls):
             refresh=self.refresh,
             live=True,
             facts=self.facts,
+            stack_of=self._load_parts().stacks.ask,
         )
         return WebApp(backend, authorizer=self._authorizer)
 
     def facts(self) -> dict[str, object]:
         """What only the running monitor knows, for the dashboard."""
-        recorder, parts = self.recorder, self._parts or self._load_parts()
-        routes = {**self._stored_routes(), **recorder.routes.slugs}
-        return {
-            "routes": {slug: {"route": route} for slug, route in routes.items()},
-            "pid": os.getpid(),
-            "leader": parts.leadership.is_leader,
-            "requests_seen": recorder.total_requests,
-            "routes_over_the_cap": recorder.routes.overflowed,
-            "release": self.tracker.release,
-            "dropped": parts.own_numbers.drops() | self._live_requests.drops(),
-            "cost_us": round(parts.self_cost.us(), 2),
-            "misuses": [
-                {"place": place, "problem": problem, "count": count}
-                for (place, problem), count in recorder.instruments.misuses.items()
-            ],
-            "live": self._live_requests.rows(),
-            "slowest": recorder.slowest.rows(self._clock.wall()),
-            "ticker": "thread" if self._ticker is not None else "requests",
-        }
+        parts = self._parts or self._load_parts()
+        ticker = "requests" if self._ticker is None else "thread"
+        known = parts.facts(self._stored_routes(), self._about())
+        multithread = (self._server or {}).get("wsgi.multithread")
+        return {**known, "ticker": ticker, "multithread": multithread}
 
 
 def _template(exchange: Exchange) -> str | None:
@@ -560,25 +595,3 @@ def _template(exchange: Exchange) -> str | None:
 def _loaded_signals() -> Any:
     """The signals' module when somebody has imported it: else nobody can have connected."""
     return sys.modules.get("inapp_monitor.signals")
-
-
-@functools.cache
-def _watch_process() -> None:
-    """Once a process: know of its forks and of its end."""
-    os.register_at_fork(
-        before=late_imports.before_fork,
-        after_in_parent=late_imports.after_fork_in_parent,
-        after_in_child=_after_fork,
-    )
-    atexit.register(_at_exit)
-
-
-def _after_fork() -> None:
-    late_imports.after_fork_in_child()
-    for monitor in list(_attached):
-        monitor._forked()
-
-
-def _at_exit() -> None:
-    for monitor in list(_attached):
-        monitor.close()

@@ -1,20 +1,29 @@
-"""The parts that only a running monitor needs: store, database, tracker, 404 table.
+"""The parts that only a running monitor needs: store, database, tracker, 404 table, collectors.
 
 The monitor imports this module on first need, in its ticking thread as a rule: an app starts, and
 answers its first requests, without the cost of loading them. No logic here, only what is made of
-what.
+what, and what they say of themselves.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
 from inapp_monitor.clock import Clock
+from inapp_monitor.collectors.found import Candidate
+from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.config import Settings
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.live_requests import LiveRequests
+from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
+from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.store.leader import Leadership
 from inapp_monitor.store.retention import parse_retention
@@ -27,7 +36,17 @@ class Parts:
         ConfigError: a retention or schema file that cannot be understood.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, guard: Guard, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        guard: Guard,
+        recorder: Recorder,
+        live_requests: LiveRequests,
+        collectors: list[Candidate],
+    ) -> None:
+        self._recorder = recorder
+        self._live_requests = live_requests
         recorder.step_s = parse_retention(settings.distribution_retention)[0].step
         common = (settings.data_dir, settings, clock, guard)
         self.store = Store(*common)
@@ -36,4 +55,40 @@ class Parts:
         self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
         self.leadership = Leadership(settings.data_dir)
         self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
+        self.collectors = Runner(settings, clock, guard, collectors)
         self.self_cost = SelfCost(clock, recorder)
+        self.slow_requests = SlowRequests(
+            *(settings.data_dir, clock, recorder, self.tracker.without_secrets)
+        )
+        self.stacks = LiveStacks(
+            *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
+        )
+
+    def facts(self, stored_routes: Mapping[str, str], about: dict[str, Any]) -> dict[str, Any]:
+        """What only a running process knows, for the dashboard.
+
+        Args:
+            stored_routes: Routes by slug, as all workers have named them.
+            about: This worker's row in the table of workers.
+        """
+        recorder, live_requests = self._recorder, self._live_requests
+        routes = {**stored_routes, **recorder.routes.slugs}
+        dropped = self.own_numbers.drops() | self.collectors.drops() | live_requests.drops()
+        return {
+            "routes": {slug: {"route": route} for slug, route in routes.items()},
+            "pid": os.getpid(),
+            "leader": self.leadership.is_leader,
+            "requests_seen": recorder.total_requests,
+            "routes_over_the_cap": recorder.routes.overflowed,
+            "release": self.tracker.release,
+            "dropped": dropped,
+            "cost_us": round(self.self_cost.us(), 2),
+            "misuses": [
+                {"place": place, "problem": problem, "count": count}
+                for (place, problem), count in recorder.instruments.misuses.items()
+            ],
+            "live": self.stacks.rows(),
+            "workers": live_requests.workers(about),
+            "collectors": self.collectors.rows(),
+            "slowest": self.slow_requests.rows(),
+        }

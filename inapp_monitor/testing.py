@@ -1,8 +1,10 @@
-"""For tests, ours and yours: a clock that is stepped by hand."""
+"""For tests, ours and yours: a clock that is stepped by hand, and what a collector publishes."""
 
 from __future__ import annotations
 
 from inapp_monitor.clock import Clock
+from inapp_monitor.collectors import Collector
+from inapp_monitor.collectors.base import Sink, name_of
 
 
 class FakeClock(Clock):
@@ -27,3 +29,14 @@ class FakeClock(Clock):
     def step_wall(self, seconds: float) -> None:
         """Set the wall clock forwards or back, as an administrator would."""
         self.now += seconds
+
+
+def collected(collector: Collector) -> dict[str, float]:
+    """Run a collector once. Returns what it published: series by value.
+
+    A counter shows from the second call on an object, which holds what was added since the first.
+    """
+    sink = collector._sink = collector._sink or Sink(name_of(collector), collector.per_worker)
+    collector.collect()
+    values = {scalar.path: scalar.value for scalar in sink.take(0.0, 10.0)}
+    return values | {path: shared.value for path, shared in sink.shared.items()}

@@ -4,6 +4,7 @@ environ. It is there only while the request's context is alive, hence asked in s
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import exception
 from typing import Any
 
 from inapp_monitor.middleware import Exchange
@@ -13,12 +14,26 @@ def route_of(exchange: Exchange) -> object:
     """The matched rule with the prefix that dispatchers moved into SCRIPT_NAME."""
     try:
         environ: Any = exchange.environ
-        rule: str = environ["werkzeug.request"].url_rule.rule
+        request = environ["werkzeug.request"]
+        rule: str = (request or _request_of_escape()).url_rule.rule
     except (KeyError, AttributeError, TypeError):  # not Flask's, or nothing matched
         return None
     if environ.get("SCRIPT_NAME", "") == exchange.script_name:
         return rule
     return exchange.below_prefix(rule)
+
+
+def _request_of_escape() -> Any:
+    """Flask's request after its context is gone, from the traceback of what escaped: the
+    SystemExit of a server's timeout, for which the route matters most."""
+    error = exception()
+    traceback = None if error is None else error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if frame.f_code.co_name == "wsgi_app" and "ctx" in frame.f_code.co_varnames:
+            return frame.f_locals["ctx"].request
+        traceback = traceback.tb_next
+    return None
 
 
 def rules(url_map: Any) -> Callable[[dict[str, Any]], str | None]:

@@ -12,16 +12,20 @@ from typing import NamedTuple
 from inapp_monitor.clock import Clock
 from inapp_monitor.database import Change, Database
 from inapp_monitor.issues import reading, storage
+from inapp_monitor.issues.delta import EVENTS_KEPT, Delta, Identity
 from inapp_monitor.issues.event import clean_text
-from inapp_monitor.issues.model import Fingerprint, IssueDetail, IssueSummary, Turn
-from inapp_monitor.issues.storage import Delta, Identity
+from inapp_monitor.issues.lifecycle import after_events
+from inapp_monitor.issues.model import (
+    STATUSES,
+    Fingerprint,
+    IssueDetail,
+    IssueSummary,
+    Status,
+    Turn,
+)
 
-_SORT_KEYS: dict[str, Callable[[IssueSummary], tuple[float, float]]] = {
-    "last_seen": lambda issue: (issue.last_seen, 0.0),
-    "first_seen": lambda issue: (issue.first_seen, 0.0),
-    "count": lambda issue: (issue.count, issue.last_seen),
-    "users": lambda issue: (issue.users, issue.last_seen),
-}
+#: What a filter by status lets through, where that is not one status.
+_STATUSES: dict[str, tuple[str, ...]] = {"": STATUSES, "unresolved": ("open", "regressed")}
 
 
 class Pending(NamedTuple):
@@ -83,15 +87,21 @@ class Board:
         """
         pending = self._by_issue()
         wanted = reading.Filter(status, release, route, text)
-        found = reading.summaries(
-            self._database.read, wanted, limit=limit, offset=offset, sort=sort
-        )
-        since = int(self._clock.wall()) // 3600 * 3600 - 86_400
-        reading.add_hours(self._database.read, found, since)
-        if pending:
-            self._join(found, pending, wanted, add_new=offset == 0)
-            found.sort(key=_SORT_KEYS.get(sort, _SORT_KEYS["last_seen"]), reverse=True)
-        return found[:limit]
+        sort = sort if sort in reading.SORTS else "last_seen"
+        read = self._database.read
+        if not pending:
+            page = reading.summaries(read, wanted, limit=limit, offset=offset, sort=sort)
+        else:  # those of the file that did not change, and all the others as they are now
+            most = offset + limit + len(pending)
+            found = reading.summaries(read, wanted, limit=most, sort=sort)
+            found = [issue for issue in found if issue.id not in pending]
+            found += self._changed(pending, wanted)
+            found.sort(key=reading.SORT_KEYS[sort])
+            page = found[offset : offset + limit]
+        reading.add_hours(read, page, int(self._clock.wall()) // 3600 * 3600 - 86_400)
+        for issue in page:
+            _add_hours(issue, pending.get(issue.id, ()))
+        return page
 
     def get_issue(self, issue_id: str) -> IssueDetail | None:
         """One issue with its events, None when there is none of this id."""
@@ -100,8 +110,10 @@ class Board:
         for entry in pending:
             if detail is None:
                 detail = _new_detail(_new_summary(entry, issue_id))
-            _add(detail.summary, entry.delta)
             _add_to_detail(detail, entry)
+        if detail is not None and pending:
+            self._live_on(detail.summary, pending)
+            _add_hours(detail.summary, pending)
         return detail
 
     def releases(self) -> list[str]:
@@ -121,25 +133,58 @@ class Board:
             found.setdefault(issue, []).append(entry)
         return found
 
-    def _join(
-        self,
-        found: list[IssueSummary],
-        pending: dict[str, list[Pending]],
-        wanted: reading.Filter,
-        *,
-        add_new: bool,
-    ) -> None:
-        by_id = {issue.id: issue for issue in found}
+    def _changed(
+        self, pending: dict[str, list[Pending]], wanted: reading.Filter
+    ) -> list[IssueSummary]:
+        """The issues with something unwritten, as they will be, that pass the filter; no hours."""
+        read, ids = self._database.read, list(pending)
+        changed = reading.summaries_of(read, ids, wanted.text)
+        stored = reading.stored_of(read, ids)
+        in_release = reading.seen_in(read, ids, wanted.release) if wanted.release else set()
         for issue_id, entries in pending.items():
-            summary = by_id.get(issue_id)
-            if summary is None:
-                stored = self._database.read("select 1 from issues where id = ?", (issue_id,))
-                if stored or not add_new or not _matches(entries, wanted):
-                    continue  # filtered out, or on another page of the list
-                summary = _new_summary(entries[0], issue_id)
-                found.append(summary)
-            for entry in entries:
-                _add(summary, entry.delta)
+            if issue_id not in stored and _contains(entries[0].identity.search, wanted.text):
+                changed.append(_new_summary(entries[0], issue_id))
+        found = []
+        for issue in changed:
+            entries = pending[issue.id]
+            self._live_on(issue, entries)
+            if (
+                issue.status in _STATUSES.get(wanted.status or "", (wanted.status,))
+                and (not wanted.route or issue.route == wanted.route)
+                and (
+                    not wanted.release
+                    or issue.id in in_release
+                    or any(entry.release == wanted.release for entry in entries)
+                )
+            ):
+                found.append(issue)
+        return found
+
+    def _live_on(self, issue: IssueSummary, entries: Sequence[Pending]) -> None:
+        """Bring a row of the list up to date with what is not written yet, as a write will."""
+        read = self._database.read
+        for entry in entries:
+            if issue.status in ("resolved", "muted"):
+                issue.status = self._status_after(issue, entry)
+            _add(issue, entry)
+        users = set().union(*(entry.delta.users for entry in entries))
+        issue.users += len(users - reading.users_of(read, issue.id, sorted(users)))
+
+    def _status_after(self, issue: IssueSummary, entry: Pending) -> Status:
+        read, delta = self._database.read, entry.delta
+        standing = reading.standing(read, issue.id, issue.count)
+        if standing is None:
+            return issue.status
+        recent = 0
+        if standing.muted_rate is not None:
+            since = int(delta.last_seen) // 3600 * 3600 - standing.muted_rate[1]
+            recent = sum(reading.hours_since(read, issue.id, since).values())
+            recent += sum(count for hour, count in delta.hours.items() if hour > since)
+        releases = reading.first_seen_of_releases(read)
+        status, _ = after_events(
+            standing, delta.count, delta.last_seen, entry.release, releases, recent
+        )
+        return status
 
     # -- what people do: one change of the database each, written at once when the disk allows
 
@@ -227,25 +272,23 @@ def _new_detail(summary: IssueSummary) -> IssueDetail:
     )
 
 
-def _matches(entries: Sequence[Pending], wanted: reading.Filter) -> bool:
-    """Whether an issue that is only in memory passes the filter."""
-    search = entries[0].identity.search
-    return (
-        wanted.status in (None, "", "open", "unresolved")
-        and wanted.release in (None, "", entries[0].release)
-        and (not wanted.route or any(entry.delta.route == wanted.route for entry in entries))
-        and all(word in search for word in (wanted.text or "").lower().split())
-    )
+def _contains(search: str, text: str | None) -> bool:
+    return all(word in search for word in (text or "").lower().split()[:10])
 
 
-def _add(summary: IssueSummary, delta: Delta) -> None:
+def _add(summary: IssueSummary, entry: Pending) -> None:
+    delta = entry.delta
     summary.count += delta.count
     summary.first_seen = min(summary.first_seen, delta.first_seen)
     summary.last_seen = max(summary.last_seen, delta.last_seen)
-    summary.users = max(summary.users, len(delta.users))
     summary.route = delta.route or summary.route
-    for hour, count in delta.hours.items():
-        summary.hours[hour] = summary.hours.get(hour, 0) + count
+    summary.release = entry.release or summary.release
+
+
+def _add_hours(summary: IssueSummary, entries: Sequence[Pending]) -> None:
+    for entry in entries:
+        for hour, count in entry.delta.hours.items():
+            summary.hours[hour] = summary.hours.get(hour, 0) + count
 
 
 def _add_to_detail(detail: IssueDetail, entry: Pending) -> None:
@@ -253,8 +296,8 @@ def _add_to_detail(detail: IssueDetail, entry: Pending) -> None:
         decoded = reading.decode(event.body)
         if decoded is not None:
             detail.events.append(decoded)
-    if len(detail.events) > storage.EVENTS_KEPT + 1:  # as they will be kept
-        detail.events = [detail.events[0], *detail.events[-storage.EVENTS_KEPT :]]
+    if len(detail.events) > EVENTS_KEPT + 1:  # as they will be kept
+        detail.events = [detail.events[0], *detail.events[-EVENTS_KEPT:]]
     for (name, value), count in entry.delta.tags.items():
         shares = dict(detail.tags.get(name, ()))
         shares[value] = shares.get(value, 0) + count

@@ -19,6 +19,8 @@ _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 _dictionary = BaseException.__dict__["__dict__"].__get__
+_file = OSError.__dict__["filename"].__get__
+_second_file = OSError.__dict__["filename2"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
 #: The traceback object of an exception.
 traceback_of = BaseException.__dict__["__traceback__"].__get__
@@ -93,6 +95,13 @@ def notes_of(exception: BaseException) -> list[str]:
     if type(notes) is not list and type(notes) is not tuple:
         return []
     return [note for note in notes[:20] if type(note) is str]
+
+
+def files_of(exception: BaseException) -> tuple[object, ...]:
+    """The files that an OSError names, which it prints and which are not among its arguments."""
+    if not issubclass(type(exception), OSError):
+        return ()
+    return tuple(name for name in (_file(exception), _second_file(exception)) if name is not None)
 
 
 def linked(exception: BaseException) -> tuple[BaseException | None, Relation]:

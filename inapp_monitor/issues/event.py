@@ -11,6 +11,7 @@ The shape of an event is described in `build`.
 from __future__ import annotations
 
 import contextvars
+import functools
 import json
 import os
 import re
@@ -193,6 +194,10 @@ class EventBuilder:
             facts["remote_address"] = _string(environ, "REMOTE_ADDR")
         return facts
 
+    def frames(self, steps: Sequence[stack.Step]) -> list[Event]:
+        """Frames without variables, not scrubbed yet."""
+        return [self._frame(step) for step in steps]
+
     # -- inside
 
     def _event(self, **parts: Any) -> Event:
@@ -316,7 +321,7 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
             if len(text) > MAX_MESSAGE_CHARS:
                 renderer.cuts.add("the message is cut")
             return text[:MAX_MESSAGE_CHARS]
-    arguments = chain.arguments_of(exception)
+    arguments = (*chain.arguments_of(exception), *chain.files_of(exception))
     if chain.is_group(exception) or all(map(_is_plain, arguments)):
         # Only builtin code runs: each builtin exception class has its own way to print itself.
         try:
@@ -331,9 +336,10 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
 
 
 def _is_plain(argument: object) -> bool:
-    if type(argument) is tuple:  # a SyntaxError's place
-        return all(type(item) in _PLAIN_TYPES for item in argument)
-    return type(argument) in _PLAIN_TYPES
+    """Whether printing it runs no code of the application."""
+    items = argument if type(argument) is tuple else (argument,)  # a SyntaxError's place
+    # By identity: `in` would ask the metaclass of a class of the application.
+    return all(any(type(item) is plain for plain in _PLAIN_TYPES) for item in items)
 
 
 def _builtin_str(cls: type) -> Callable[[BaseException], str]:
@@ -394,18 +400,22 @@ def _syntax(exception: BaseException, renderer: Renderer) -> Event:
     def attribute(name: str) -> object:
         return SyntaxError.__dict__[name].__get__(exception)
 
+    def number(name: str) -> int | None:
+        value = attribute(name)
+        return value if type(value) is int and -1 <= value < 2**31 else None
+
     text = attribute("text")
     return {
         "file": renderer.render(attribute("filename")),
-        "line": attribute("lineno") if type(attribute("lineno")) is int else None,
-        "column": attribute("offset") if type(attribute("offset")) is int else None,
+        "line": number("lineno"),
+        "column": number("offset"),
         "text": text.rstrip()[:MAX_SOURCE_LINE] if type(text) is str else "",
     }
 
 
 def _is_definition(value: object) -> bool:
     kind = type(value)
-    return issubclass(kind, type) or kind.__name__ in (
+    return issubclass(kind, type) or chain.class_short_name(kind) in (
         "module",
         "function",
         "builtin_function_or_method",
@@ -432,13 +442,14 @@ def _latin(environ: Mapping[str, Any], key: str) -> str:
 def finish(event: Event, scrubber: Scrubber) -> Event:
     """The event as it may be stored and shown: secrets replaced, unsafe characters visible."""
     done: Event = {}
+    text = functools.cache(scrubber.text)  # many frames have the same variables
     for key, value in event.items():
         if key == "exceptions":
-            done[key] = [_finish_exception(item, scrubber) for item in value]
+            done[key] = [_finish_exception(item, scrubber, text) for item in value]
         elif key == "request" and value is not None:
             done[key] = _finish_request(value, scrubber)
         else:
-            done[key] = scrubber.tree(value)
+            done[key] = scrubber.tree(value, text)
     cleaned: Event = _clean(done)
     return cleaned
 
@@ -453,14 +464,14 @@ def encode(event: Event) -> bytes:
     return json.dumps(event, separators=(",", ":"), default=str).encode("ascii")
 
 
-def _finish_exception(facts: Event, scrubber: Scrubber) -> Event:
+def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], str]) -> Event:
     frames = []
     for frame in facts["frames"]:
         source = frame["source"]
-        hidden = {key: scrubber.text(text) for key, text in frame.get("locals", {}).items()}
+        hidden = {key: text(shown) for key, shown in frame.get("locals", {}).items()}
         lines = scrubber.source(source["lines"])
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
-    rest = {key: scrubber.tree(value) for key, value in facts.items() if key != "frames"}
+    rest = {key: scrubber.tree(value, text) for key, value in facts.items() if key != "frames"}
     return {**rest, "frames": frames}
 
 

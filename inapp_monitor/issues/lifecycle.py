@@ -9,9 +9,9 @@ workers go on failing until they are replaced.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from inapp_monitor.issues.model import Status
 
@@ -44,6 +44,13 @@ class Standing:
     muted_until: float | None = None
     muted_count: int | None = None
     muted_rate: tuple[int, int] | None = None
+
+
+def standing_from(row: Sequence[Any], count: int) -> Standing:
+    """A standing from a row of the columns status to muted_rate_s, in the order of the table."""
+    status, resolved_at, resolved_release, until, more, rate, rate_s = row
+    period = None if rate is None else (rate, rate_s)
+    return Standing(status, count, resolved_at, resolved_release, until, more, period)
 
 
 def after_events(

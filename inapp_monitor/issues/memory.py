@@ -1,7 +1,11 @@
 """Fingerprints of one process and what is counted under them until the database has it.
 
+A failing request appends one small tuple; counting happens later, in the flush and wherever counts
+are read, or, in a storm, in slices by the failing requests themselves. So threads that fail at the
+same time wait for nobody: a lock that each of them takes costs more than everything else here.
+
 State belongs to a process id: a child starts with an empty memory, the parent writes what it
-counted before the fork. Locks are held for about a microsecond and never around foreign code.
+counted before the fork. Locks are held for microseconds and never around foreign code.
 """
 
 from __future__ import annotations
@@ -9,42 +13,51 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import CodeType
 
+from inapp_monitor.issues.delta import Delta, Identity
 from inapp_monitor.issues.event import Event
-from inapp_monitor.issues.storage import Delta, Identity
 
 #: Events of one fingerprint: a burst, then so many a second.
-BURST, REFILL_PER_S = 10.0, 1.0
+BURST, REFILL_PER_S = 10, 1.0
 MAX_FINGERPRINTS = 2_000
 MAX_CACHED = 4_096
-MAX_DELTA_TAGS, MAX_DELTA_USERS = 200, 1_000
-
-#: What the traceback cache holds on to: code objects, so that their ids stay theirs.
-Codes = tuple[CodeType, ...]
+#: Occurrences that wait to be counted until a failing request counts them.
+MAX_PENDING = 1_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Known:
     """One fingerprint of this process.
 
     Attributes:
         identity: What names its issue.
+        has_event: Whether an event of it has been built.
         titled: Whether the identity has been completed from an event.
         delta: What was counted since the last hand-over.
         in_flight: What the database has been given and not yet written.
-        tokens: Events that may be built, see `BURST`.
-        refilled: When the tokens were counted, by the performance counter.
+        next_event: When the next event may be built, by the performance counter.
     """
 
     identity: Identity
+    has_event: bool = False
     titled: bool = False
     delta: Delta = field(default_factory=Delta)
     in_flight: Delta | None = None
-    tokens: float = BURST
-    refilled: float = 0.0
+    next_event: float = float("-inf")
+
+    def wants_event(self, moment: float) -> bool:
+        """Whether an event is to be built: `BURST` at once, then `REFILL_PER_S`.
+
+        Threads that ask at the very same time may each get one.
+        """
+        if moment < self.next_event:
+            return False
+        earliest = moment - (BURST - 1) / REFILL_PER_S
+        self.next_event = max(self.next_event, earliest) + 1 / REFILL_PER_S
+        return True
 
     def total(self) -> Delta:
         """What is not on disk yet."""
@@ -59,21 +72,37 @@ class Known:
         return self.delta.count + (self.in_flight.count if self.in_flight is not None else 0)
 
 
+#: One occurrence that waits to be counted: its fingerprint, when, the request's method, its route
+#: or what will know it, tags and user.
+Occurrence = tuple[Known, float, object, object, Mapping[str, str], Mapping[str, str]]
+
+
 @dataclass(slots=True)
 class Memory:
-    """What belongs to one process. Lock order: flushing, then lock."""
+    """What belongs to one process. Lock order: flushing, folding, then lock.
+
+    Attributes:
+        cache: Fingerprints by the key of their traceback, with what the key's ids stand for.
+        pending: Appended to by failing requests, without a lock; emptied under `folding`.
+        waiting: Events for the flush, with the record of their request while the route is not
+            known.
+        counts: Occurrences by issue since somebody last took them.
+    """
 
     pid: int
     lock: threading.Lock = field(default_factory=threading.Lock)
+    folding: threading.Lock = field(default_factory=threading.Lock)
     flushing: threading.Lock = field(default_factory=threading.Lock)
-    cache: dict[tuple[object, ...], tuple[Known, Codes]] = field(default_factory=dict)
+    cache: dict[tuple[object, ...], tuple[Known, tuple[object, ...]]] = field(default_factory=dict)
     known: dict[str, Known] = field(default_factory=dict)
-    #: Events for the flush, with the record of their request while the route is not known.
+    pending: deque[Occurrence] = field(default_factory=deque)
     waiting: dict[str, tuple[Known, Event, object]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def remember(self, identity: Identity, others: Identity, moment: float) -> Known:
+    def remember(self, identity: Identity, others: Identity) -> Known:
         """The entry of a fingerprint; that of `others` when there are too many different ones."""
+        if len(self.known) >= MAX_FINGERPRINTS:
+            self.fold()
         with self.lock:
             known = self.known.get(identity.fingerprint)
             if known is None and len(self.known) >= MAX_FINGERPRINTS:
@@ -82,45 +111,80 @@ class Memory:
                     identity = others
                     known = self.known.get(identity.fingerprint)
             if known is None:
-                known = self.known[identity.fingerprint] = Known(identity, refilled=moment)
+                known = self.known[identity.fingerprint] = Known(identity)
             return known
 
     def _forget_idle(self) -> None:
         """Drop fingerprints that have nothing to write; the database knows them."""
-        idle = [key for key, known in self.known.items() if not known.unwritten()]
+        idle = [
+            key
+            for key, known in self.known.items()
+            if not (known.delta.count or known.delta.events or known.in_flight)
+        ]
         for key in idle[: MAX_FINGERPRINTS // 2]:
             del self.known[key]
         self.cache.clear()
 
-    def count(
-        self,
-        known: Known,
-        now: float,
-        moment: float,
-        tags: Mapping[str, str],
-        user: Mapping[str, str],
-    ) -> bool:
-        """Count one occurrence; True when the token bucket allows an event."""
-        hour = int(now) // 3600 * 3600
-        with self.lock:
-            delta = known.delta
-            if not delta.count:
-                delta.first_seen = now
-            delta.count += 1
-            delta.last_seen = now
-            delta.hours[hour] = delta.hours.get(hour, 0) + 1
-            for name, value in tags.items():
-                add_tag(delta, name, value)
-            if user and len(delta.users) < MAX_DELTA_USERS:
-                delta.users.add(_user_key(user))
-            issue = known.identity.issue
-            self.counts[issue] = self.counts.get(issue, 0) + 1
-            known.tokens = min(BURST, known.tokens + (moment - known.refilled) * REFILL_PER_S)
-            known.refilled = moment
-            if known.tokens < 1.0:
-                return False
-            known.tokens -= 1.0
-            return True
+    def fold(self) -> None:
+        """Count what is pending; whoever looks at counts calls this before."""
+        with self.folding:
+            self._fold()
+
+    def fold_if_many(self) -> None:
+        """Count what is pending when it is much and nobody else is at it."""
+        if len(self.pending) > MAX_PENDING and self.folding.acquire(blocking=False):
+            try:
+                self._fold()
+            finally:
+                self.folding.release()
+
+    def _fold(self) -> None:
+        deltas: dict[Known, Delta] = {}
+        for _ in range(len(self.pending)):
+            known, now, method, route, tags, user = self.pending.popleft()
+            delta = deltas.get(known)
+            if delta is None:
+                delta = deltas[known] = Delta(first_seen=now)
+            _count(delta, now, method, route_of(route), tags, user)
+        for known, delta in deltas.items():
+            with self.lock:
+                # It may have been forgotten between its look-up and its count.
+                known = self.known.setdefault(known.identity.fingerprint, known)
+                known.delta.absorb(delta)
+                issue = known.identity.issue
+                self.counts[issue] = self.counts.get(issue, 0) + delta.count
+
+
+def route_of(record: object) -> str | None:
+    """A route as it is, or that in the request path's record, once it is there."""
+    route = getattr(record, "route", record)
+    route = getattr(route, "rule", route)
+    return route if type(route) is str else None
+
+
+def _count(
+    delta: Delta,
+    now: float,
+    method: object,
+    route: str | None,
+    tags: Mapping[str, str],
+    user: Mapping[str, str],
+) -> None:
+    """Add one occurrence."""
+    delta.count += 1
+    delta.first_seen = min(delta.first_seen, now)
+    delta.last_seen = max(delta.last_seen, now)
+    hour = int(now) // 3600 * 3600
+    delta.hours[hour] = delta.hours.get(hour, 0) + 1
+    for name, value in tags.items():
+        delta.add_tag(name, value)
+    if type(method) is str:
+        delta.add_tag("method", method[:20])
+    if route is not None:
+        delta.add_tag("route", route)
+        delta.route = route
+    if user:
+        delta.add_user(_user_key(user))
 
 
 class Memories:
@@ -134,16 +198,6 @@ class Memories:
         pid = os.getpid()
         memory = self._by_pid.get(pid)
         return memory if memory is not None else self._by_pid.setdefault(pid, Memory(pid))
-
-
-def add_tag(delta: Delta, name: str, value: str) -> None:
-    """Count a tag's value, past the cap as `(other)`."""
-    key = (name, value)
-    if key not in delta.tags and len(delta.tags) >= MAX_DELTA_TAGS:
-        key = (name, "(other)")
-    delta.tags[key] = delta.tags.get(key, 0) + 1
-    if name == "route":
-        delta.route = value
 
 
 def _user_key(user: Mapping[str, str]) -> str:

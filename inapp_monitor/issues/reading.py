@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from inapp_monitor.issues.lifecycle import Standing, standing_from
 from inapp_monitor.issues.model import Fingerprint, IssueDetail, IssueSummary, Turn
 
 Row = dict[str, Any]
 #: `Database.read`.
 Read = Callable[..., list[Row]]
 
+#: How the list can be sorted: in the file, and the same in memory.
 SORTS = {
-    "last_seen": "last_seen desc",
-    "first_seen": "first_seen desc",
-    "count": "count desc, last_seen desc",
-    "users": "users desc, last_seen desc",
+    "last_seen": "last_seen desc, id",
+    "first_seen": "first_seen desc, id",
+    "count": "count desc, last_seen desc, id",
+    "users": "users desc, last_seen desc, id",
 }
+SORT_KEYS: dict[str, Callable[[IssueSummary], tuple[object, ...]]] = {
+    "last_seen": lambda issue: (-issue.last_seen, issue.id),
+    "first_seen": lambda issue: (-issue.first_seen, issue.id),
+    "count": lambda issue: (-issue.count, -issue.last_seen, issue.id),
+    "users": lambda issue: (-issue.users, -issue.last_seen, issue.id),
+}
+#: Parameters of one query, at most.
+_AT_ONCE = 500
 _COLUMNS = (
     "i.id, i.type, i.title, i.culprit, i.status, i.users, i.first_seen, i.last_seen, i.release,"
     " i.fingerprint, i.level, i.route,"
@@ -49,6 +59,84 @@ def summaries(
     return [IssueSummary(**row) for row in rows]
 
 
+def summaries_of(read: Read, issues: Sequence[str], text: str | None) -> list[IssueSummary]:
+    """These issues, as far as they are stored and contain the words of a text."""
+    conditions, parameters = _conditions(None, None, None, text)
+    found: list[IssueSummary] = []
+    for some, marks in _portions(issues):
+        where = " and ".join([f"i.id in ({marks})", *conditions])
+        rows = read(f"select {_COLUMNS} from issues i where {where}", (*some, *parameters))  # noqa: S608
+        found += [IssueSummary(**row) for row in rows]
+    return found
+
+
+def stored_of(read: Read, issues: Sequence[str]) -> set[str]:
+    """Those of these issues that are in the file."""
+    found: set[str] = set()
+    for some, marks in _portions(issues):
+        rows = read(f"select id from issues where id in ({marks})", some)  # noqa: S608
+        found.update(row["id"] for row in rows)
+    return found
+
+
+def seen_in(read: Read, issues: Sequence[str], release: str) -> set[str]:
+    """Those of these issues that a release is known to have."""
+    found: set[str] = set()
+    for some, marks in _portions(issues):
+        rows = read(
+            "select distinct f.issue as issue from issue_releases r join issue_fingerprints f"  # noqa: S608
+            f" on f.fingerprint = r.fingerprint where r.release = ? and f.issue in ({marks})",
+            (release, *some),
+        )
+        found.update(row["issue"] for row in rows)
+    return found
+
+
+def users_of(read: Read, issue: str, users: Sequence[str]) -> set[str]:
+    """Those of these users that an issue is known to have affected."""
+    found: set[str] = set()
+    for some, marks in _portions(users):
+        rows = read(
+            "select distinct u.user as user from issue_users u join issue_fingerprints f"  # noqa: S608
+            f" on f.fingerprint = u.fingerprint where f.issue = ? and u.user in ({marks})",
+            (issue, *some),
+        )
+        found.update(row["user"] for row in rows)
+    return found
+
+
+def standing(read: Read, issue: str, count: int) -> Standing | None:
+    """The stored state of an issue that has occurred `count` times; None when it is not stored."""
+    rows = read(
+        "select status, resolved_at, resolved_release, muted_until, muted_count,"
+        " muted_rate_count, muted_rate_s from issues where id = ?",
+        (issue,),
+    )
+    return standing_from(tuple(rows[0].values()), count) if rows else None
+
+
+def hours_since(read: Read, issue: str, since: int) -> dict[int, int]:
+    """Occurrences of an issue by hour, later than a time."""
+    rows = read(
+        "select h.hour as hour, sum(h.count) as count from issue_hours h join issue_fingerprints f"
+        " on f.fingerprint = h.fingerprint where f.issue = ? and h.hour > ? group by h.hour",
+        (issue, since),
+    )
+    return {row["hour"]: row["count"] for row in rows}
+
+
+def first_seen_of_releases(read: Read) -> dict[str, float]:
+    """When each release was first seen."""
+    return {row["name"]: row["first_seen"] for row in read("select * from releases")}
+
+
+def _portions(values: Sequence[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Values in portions that fit into a query, with their marks."""
+    for start in range(0, len(values), _AT_ONCE):
+        some = tuple(values[start : start + _AT_ONCE])
+        yield some, ", ".join("?" * len(some))
+
+
 def _conditions(
     status: str | None, release: str | None, route: str | None, text: str | None
 ) -> tuple[list[str], list[str]]:
@@ -77,27 +165,23 @@ def _conditions(
 def add_hours(read: Read, issues: Sequence[IssueSummary], since: int) -> None:
     """Fill in the hourly counts since a time."""
     by_id = {issue.id: issue for issue in issues}
-    if not by_id:
-        return
-    marks = ", ".join("?" * len(by_id))
-    for row in read(
-        "select f.issue as issue, h.hour as hour, sum(h.count) as count from issue_hours h"  # noqa: S608
-        " join issue_fingerprints f on f.fingerprint = h.fingerprint"
-        f" where h.hour >= ? and f.issue in ({marks}) group by f.issue, h.hour",
-        (since, *by_id),
-    ):
-        by_id[row["issue"]].hours[row["hour"]] = row["count"]
+    for some, marks in _portions(list(by_id)):
+        for row in read(
+            "select f.issue as issue, h.hour as hour, sum(h.count) as count from issue_hours h"  # noqa: S608
+            " join issue_fingerprints f on f.fingerprint = h.fingerprint"
+            f" where h.hour >= ? and f.issue in ({marks}) group by f.issue, h.hour",
+            (since, *some),
+        ):
+            by_id[row["issue"]].hours[row["hour"]] = row["count"]
 
 
 def issues_of(read: Read, fingerprints: Sequence[str]) -> dict[str, str]:
     """Fingerprint to issue, for those that the file knows."""
     found: dict[str, str] = {}
-    for start in range(0, len(fingerprints), 500):
-        some = fingerprints[start : start + 500]
-        marks = ", ".join("?" * len(some))
+    for some, marks in _portions(fingerprints):
         for row in read(
             f"select fingerprint, issue from issue_fingerprints where fingerprint in ({marks})",  # noqa: S608
-            tuple(some),
+            some,
         ):
             found[row["fingerprint"]] = row["issue"]
     return found

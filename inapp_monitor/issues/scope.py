@@ -9,9 +9,10 @@ and no storage here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any, Protocol
 
 from inapp_monitor import current_request
@@ -21,6 +22,8 @@ MAX_BREADCRUMBS = 50
 MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 50, 32, 200
 MAX_CONTEXTS, MAX_CONTEXT_ITEMS, MAX_CONTEXT_VALUE = 20, 50, 1_000
 MAX_USER_ITEMS = 10
+#: Seconds since 1970 that a breadcrumb's time is below.
+MAX_TIME = 1e11
 
 
 class Signal(Protocol):
@@ -111,8 +114,7 @@ def set_user(user: Mapping[str, object] | str | int | None) -> None:
     if user is None:
         _scope().user = {}
         return
-    facts = user if isinstance(user, Mapping) else {"id": user}
-    _scope().user = _texts(facts, MAX_USER_ITEMS, MAX_TAG_VALUE)
+    _scope().user = _texts(user, MAX_USER_ITEMS, MAX_TAG_VALUE, otherwise="id")
 
 
 def set_tag(name: str, value: object) -> None:
@@ -133,8 +135,12 @@ def set_context(name: str, facts: Mapping[str, object]) -> None:
 
 def set_fingerprint(parts: Sequence[str] | None) -> None:
     """Group the events of this scope by these texts; `{{ default }}` stands for our own rule."""
-    given = parts if isinstance(parts, (list, tuple)) else () if parts is None else (parts,)
-    _scope().fingerprint = tuple(text_of(part, 200) for part in given[:20])
+    given: Iterable[object] = () if parts is None else (parts,)
+    if issubclass(type(parts), list):
+        given = list.__iter__(parts)  # type: ignore[arg-type]
+    elif issubclass(type(parts), tuple):
+        given = tuple.__iter__(parts)  # type: ignore[arg-type]
+    _scope().fingerprint = tuple(text_of(part, 200) for part in islice(given, 20))
 
 
 def add_breadcrumb(
@@ -147,12 +153,12 @@ def add_breadcrumb(
 ) -> None:
     """Note something that happened before a failure; the last 50 of a scope are kept."""
     crumb: dict[str, Any] = {
-        "time": time if isinstance(time, (int, float)) else None,
+        "time": _time(time),
         "category": text_of(category, 100),
         "level": text_of(level, 20),
         "message": text_of(message, MAX_CONTEXT_VALUE),
     }
-    if data:
+    if data is not None:
         crumb["data"] = _texts(data, MAX_CONTEXT_ITEMS, MAX_TAG_VALUE)
     _scope().breadcrumbs.append(crumb)
 
@@ -179,12 +185,26 @@ def text_of(value: object, limit: int) -> str:
     return Renderer().render(value, limit)
 
 
-def _texts(facts: object, items: int, limit: int) -> dict[str, str]:
-    """Names and texts of some facts; what is no mapping becomes one named `value`."""
-    texts: dict[str, str] = {}
-    given = facts if isinstance(facts, Mapping) else {"value": facts}
-    for name, value in given.items():
-        if len(texts) >= items:
-            break
-        texts[text_of(name, MAX_TAG_NAME)] = text_of(value, limit)
-    return texts
+def _time(value: object) -> float | None:
+    """A number of seconds that can be a time."""
+    kind = type(value)
+    if kind is not int and kind is not float:  # not `in`, which asks the metaclass
+        return None
+    return value if 0 <= value < MAX_TIME else None  # type: ignore[operator, return-value]
+
+
+def _texts(facts: Any, items: int, limit: int, otherwise: str = "value") -> dict[str, str]:
+    """Names and texts of some facts; what is no mapping becomes one of the name `otherwise`.
+
+    Told by the type: asking a lazy object, such as Django's `request.user`, runs its query.
+    """
+    kind = type(facts)
+    pairs: list[tuple[object, object]] = [(otherwise, facts)]
+    try:
+        if issubclass(kind, dict):
+            pairs = list(islice(dict.items(facts), items))
+        elif issubclass(kind, Mapping):
+            pairs = list(islice(facts.items(), items))
+    except Exception:  # noqa: BLE001, S110  # a mapping or a metaclass of the application's
+        pass
+    return {text_of(name, MAX_TAG_NAME): text_of(value, limit) for name, value in pairs}

@@ -21,8 +21,8 @@ HIDDEN = "[scrubbed]"
 _NAMES = (
     r"auth(?!ors?(?:_|$)|ority|ored)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
     r"|session|sessid|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
-    r"|(?:^|_)(?:pass|sid|sso|ssn|pin|otp|mfa|identity|salt)(?:_|$)"
-    r"|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|[a-z0-9]_?keys?$"
+    r"|(?:^|_)(?:pass|pw|sid|sso|ssn|pin|otp|mfa|identity|salt)(?:_|$)|(?:bind|root)_?pw"
+    r"|hmac|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|[a-z0-9]_?keys?$"
 )
 #: Names that end in `key` and are none.
 _HARMLESS = frozenset(
@@ -33,9 +33,12 @@ _HARMLESS = frozenset(
     ]
 )
 #: A variable called `key` is most often a dictionary's; one with a random text is not.
-_DEPENDING = frozenset(["key", "keys", "code", "nonce"])
+_DEPENDING = frozenset(["key", "keys", "code", "nonce", "sig", "remember_me"])
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[\W_]+")
+_LETTERS_AND_DIGITS = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[\"']?[\w.~+/=$!-]{6,}[\"']?$")
+#: Percent-encoded signs that may stand before a name.
+_ESCAPES = frozenset(["3f", "26", "5b", "20", "22"])
 _RANDOM_LOOKING = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{12,}")
 
 #: Words that announce a secret inside a text; looked for before the slower patterns run.
@@ -46,7 +49,65 @@ _WORDS = (
     *("signature", "cvv"),
 )
 _WORD = rf"(?:{'|'.join(_WORDS)})[\w.-]*[\"']?"
-_VALUE = r"""[bfru]{0,2}(?:"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?)"""
+#: One of these is in every name that hides a value; looked for before the search for names runs.
+_NAME_PARTS = (
+    *("auth", "token", "secret", "pass", "pwd", "pw", "credential", "jwt", "bearer", "srf"),
+    *("cookie", "sess", "sign", "saml", "otp", "private", "cvv", "cvc", "card", "iban", "key"),
+    *(
+        "sid",
+        "hmac",
+        "sso",
+        "ssn",
+        "pin",
+        "mfa",
+        "identity",
+        "salt",
+        "sig",
+        "nonce",
+        "code",
+        "remember",
+    ),
+)
+#: Where a name begins; `\\n` in a printed text is no part of it.
+_BEGIN = r"(?:(?<![\w.\\-])|(?<=\\[nrt])|(?<=\\)(?![nrt]))"
+#: A name and what stands before its value, which is looked at only when the name hides it: in
+#: assignments, JSON (also inside JSON), forms, headers.
+_NAMED = re.compile(
+    rf"""{_BEGIN}(?P<name>[\w.-]++)(?P<quote>\\*["']|%22)?(?:\]|%5D)?\s*+"""
+    r"""(?P<mark>=>|:=|[:=]|%3D|%3A)(?:\s|\\[nrt]|%22|%20)*+(?:[|>][-+]?(?:\s|\\n)++)?""",
+    re.IGNORECASE,
+)
+#: The same in pairs such as `('x-api-key', '...')` and in options such as `--password ...`.
+_PAIRED = re.compile(
+    r"""[(\[]b?(?P<quote>\\*["'])(?P<name>[\w-]++)(?P=quote),(?P<mark>\s*+)(?=b?\\*["'])"""
+)
+_OPTION = re.compile(
+    r"""(?<![\w-])--?(?P<name>[a-z][\w-]++)(?P<quote>\\*["'],)?(?P<mark>\s++)(?!-)"""
+)
+_VALUE = re.compile(
+    r"""[bfru]{0,2}(?P<quote>\\*["']).*?(?:(?<!\\)(?P=quote)|\Z)"""
+    r"""|\{(?:[^{}]++|\{[^{}]*+\}?)*+\}?|\[(?:[^\[\]]++|\[[^\[\]]*+\]?)*+\]?|\([^()]*+\)?"""
+    r"""|(?:(?!\\[nrt])[^\s,;&)}\]"'<>%])+""",
+    re.DOTALL,
+)
+#: Values that say only whether there is a secret.
+_NO_SECRET = frozenset(["none", "null", "true", "false", "0", "1", "", HIDDEN])
+#: Headers in the middle of a text: their values have spaces, semicolons and names of their own.
+_HEADER_LINE = re.compile(
+    rf"""{_BEGIN}((?:(?:proxy-)?authorization|(?:set-)?cookie2?)\s*:\s*)"""
+    r"""(?!\[scrubbed\])((?!\\[nr])[^\s"'\[{(])(?:(?!\\[nr])[^\n\r"'])*""",
+    re.IGNORECASE,
+)
+_ELEMENT = re.compile(r"""(<(?:[\w-]+:)?([\w.-]{2,80})(?:\s[^<>]*)?>)([^<>]+)(?=</)""")
+#: A secret after a word, without a sign in between.
+_SPOKEN = re.compile(
+    r"""\b((?P<sure>passw(?:or)?d|passphrase|pwd|identified\s+by)|token|secret|api[ _-]?key)"""
+    r"""(\s+(?:(?:is|was|provided|given)\b:?\s*)?)(?P<quoted>'[^'\n]+'|"[^"\n]+")?"""
+    r"""(?P<bare>(?<=\s)[^\s"',;)\]}<>]{6,})?""",
+    re.IGNORECASE,
+)
+_ENCODED_PASSWORD = re.compile(r"(%3A%2F%2F[^%\s]*%3A)[^%\s]+(?=%40)", re.IGNORECASE)
+_USER_OPTION = re.compile(r"""((?<!\S)-u\s+\\*["']?[^\s:"']+:)[^\s"'\\]+""")
 #: What one of the tokens below begins with.
 _MARKS = (
     *("-----BEGIN ", "eyJ", "AKIA", "ASIA", "AGPA", "AROA", "ghp_", "gho_", "ghu_", "ghs_"),
@@ -66,10 +127,9 @@ _TOKENS = re.compile(
     re.DOTALL,
 )
 _SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)")
-_ASSIGNED = re.compile(
-    rf"""({_WORD}\s*(?:=>|[:=])\s*)(?!\[scrubbed\])({_VALUE}|[^\s,;&)}}\]"'<>]+)""",
-    re.IGNORECASE,
+_SCHEME_WORDS = ("bearer", "basic", "digest", "negotiate")
+_URL_PASSWORD = re.compile(
+    r"(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)|(://)(?=[^/\s:@'\"]*\d)[^/\s:@'\"]{20,}(?=@)"
 )
 _ASSIGNED_LITERAL = re.compile(
     rf"""({_WORD}[^\S\n]*(?:=>|[:=])[^\S\n]*[bfru]{{0,2}})("[^"\n]*"|'[^'\n]*')""",
@@ -94,6 +154,11 @@ _ADDRESS_WORD = (
     r"|(?:client|real|connecting|user|proxyuser|originating|socket|src)[_-]?ip(?:v[46])?"
     r"|envoy[_-]external[_-]address|pseudo[_-]ipv4"
     r"|forwarded(?=[^\w\n]{1,8}b?[^\w\n]{0,4}(?:for|by|host|proto)=))"
+)
+#: One of these is in every text that the word above matches.
+_ADDRESS_WORDS = (
+    *("remote", "forwarded", "proxied", "external", "_ip", "-ip", "clientip", "realip", "userip"),
+    *("connectingip", "originatingip", "socketip", "srcip"),
 )
 _ADDRESS_QUOTED = re.compile(
     rf"""({_ADDRESS_WORD}\\*["']?\s*(?:=>|[:=,])\s*b?(\\*["']))(?!\[scrubbed\]).*?(?=\2|$)""",
@@ -136,11 +201,13 @@ class Scrubber:
         self._names = re.compile(_NAMES + addresses + own)
         self._hide_addresses = hide_addresses
         self._own_names = tuple(_plain(name) for name in names if _plain(name))
+        self._name_parts = (*_NAME_PARTS, *self._own_names, *_ADDRESS_WORDS[: 99 * hide_addresses])
         try:
             self._patterns = [re.compile(pattern) for pattern in patterns]
         except re.error as error:
             raise ConfigError(f"setting 'scrub_patterns': {error}") from None
         self._decision = lru_cache(maxsize=4096)(self._decide)
+        self._source = lru_cache(maxsize=256)(self._hide_in_source)  # the same lines each time
 
     def _decide(self, name: str) -> bool | None:
         """Whether a name hides; None when it depends on the value."""
@@ -162,26 +229,68 @@ class Scrubber:
         """A text with every secret in it replaced."""
         if len(text) < 6:
             return text
-        text = self._looks(text)
-        if self._hide_addresses and _has_address_word(text):
+        lower = text.lower()
+        text = self._looks(text, lower)
+        if self._hide_addresses and _has_any(_ADDRESS_WORDS, lower):
             text = _ADDRESS_QUOTED.sub(rf"\g<1>{HIDDEN}", text)
             text = _ADDRESS_BARE.sub(rf"\g<1>{HIDDEN}", text)
-        if "=" in text or ":" in text:
-            if _has_word(text):
-                text = _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text)
-            if "&" in text or "?" in text:
-                text = _URL_PAIR.sub(self._hide_pair, text)
+        if _has_any(self._name_parts, lower):
+            text = self._named(text)
+        if "=" in text and ("&" in text or "?" in text):
+            text = _URL_PAIR.sub(self._hide_pair, text)
         return text
+
+    def _named(self, text: str) -> str:
+        """A text without the values whose name is in it."""
+        text = _HEADER_LINE.sub(rf"\1{HIDDEN}", text)
+        if "=" in text or ":" in text or "%3" in text:
+            text = self._hide_values(_NAMED, text)
+        if "'," in text or '",' in text:
+            text = self._hide_values(_PAIRED, text)
+        if "--" in text:
+            text = self._hide_values(_OPTION, text)
+        if "</" in text:
+            text = _ELEMENT.sub(self._hide_element, text)
+        return _SPOKEN.sub(_hide_spoken, text)
+
+    def _hide_values(self, pattern: re.Pattern[str], text: str) -> str:
+        """Hide what stands after the names that a pattern finds, when they hide something."""
+        pieces: list[str] = []
+        end = 0
+        for match in pattern.finditer(text):
+            name = match["name"]
+            if match.start() < end:
+                continue  # inside of what is hidden already
+            if match["mark"] == ":" and not match["quote"] and not _has_any(_WORDS, name.lower()):
+                continue  # a colon in a sentence
+            if name[:2].lower() in _ESCAPES and text[match.start() - 1 : match.start()] == "%":
+                name = name[2:]
+            if self._decision(name) is False:
+                continue
+            value = _VALUE.match(text, match.end())
+            bare = "" if value is None else value[0].strip("\\\"'")
+            if value is None or bare.lower() in _NO_SECRET or not self.hides(name, bare):
+                continue
+            pieces += [text[end : match.end()], HIDDEN]
+            end = value.end()
+        return "".join([*pieces, text[end:]]) if pieces else text
+
+    def _hide_element(self, match: re.Match[str]) -> str:
+        return f"{match[1]}{HIDDEN}" if self.hides(match[2], match[3]) else match[0]
 
     def source(self, lines: Sequence[str]) -> list[str]:
         """Lines of source code; only literals are hidden, `token = token` stays readable.
 
         The number of lines stays the same, also where a secret spans several.
         """
-        text = self._looks("\n".join(lines))
-        if _has_word(text):
-            text = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', text)
-        return _BASE64_LINE.sub(HIDDEN, text).split("\n")
+        return self._source("\n".join(lines)).split("\n")
+
+    def _hide_in_source(self, source: str) -> str:
+        lower = source.lower()
+        source = self._looks(source, lower)
+        if _has_any(_WORDS, lower):
+            source = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', source)
+        return _BASE64_LINE.sub(HIDDEN, source)
 
     def query(self, query: str) -> str:
         """A query string or form body: values under secret names, and what looks like one."""
@@ -198,7 +307,7 @@ class Scrubber:
             ):
                 pairs.append(f"{name}={HIDDEN}")
             else:
-                pairs.append(self._looks(pair))
+                pairs.append(self._looks(pair, pair.lower()))
         return "&".join(pairs)
 
     def _hide_pair(self, match: re.Match[str]) -> str:
@@ -227,26 +336,36 @@ class Scrubber:
             return [self.tree(item, text) for item in value]
         return value
 
-    def _looks(self, text: str) -> str:
-        if any(mark in text for mark in _MARKS):
+    def _looks(self, text: str, lower: str) -> str:
+        """What looks like a secret, whatever its name; `lower` is the text in lower case."""
+        if _has_any(_MARKS, text):
             text = _TOKENS.sub(_hide_token, text)
-        text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
+        if _has_any(_SCHEME_WORDS, lower):
+            text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
         if "://" in text:
-            text = _URL_PASSWORD.sub(rf"\1{HIDDEN}", text)
+            text = _URL_PASSWORD.sub(rf"\1\2{HIDDEN}", text)
+        if "%40" in text:
+            text = _ENCODED_PASSWORD.sub(rf"\1{HIDDEN}", text)
+        if "-u " in text:
+            text = _USER_OPTION.sub(rf"\1{HIDDEN}", text)
         text = _CARD.sub(_hide_card, text)
         for pattern in self._patterns:
             text = pattern.sub(HIDDEN, text)
         return text
 
 
-def _has_word(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in _WORDS)
+def _has_any(words: Sequence[str], text: str) -> bool:
+    return any(word in text for word in words)
 
 
-def _has_address_word(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in ("remote", "forwarded", "proxied", "ip", "external"))
+def _hide_spoken(match: re.Match[str]) -> str:
+    """Quoted after `password`, or a single word that no sentence has."""
+    value = match["quoted"] or match["bare"]
+    if value is None or value.startswith(HIDDEN):
+        return match[0]
+    if not (match["sure"] and match["quoted"]) and not _LETTERS_AND_DIGITS.match(value):
+        return match[0]
+    return f"{match[1]}{match[3]}{HIDDEN}"
 
 
 def _hide_token(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import CodeType
+from typing import NamedTuple
 
 from inapp_monitor.issues import chain, stack
 from inapp_monitor.issues.grouping import Function, Shape
@@ -11,19 +12,31 @@ from inapp_monitor.issues.grouping import Function, Shape
 MAX_KEY_FRAMES, KEY_OUTERMOST = 120, 20
 
 
-def key_of(exception: BaseException) -> tuple[tuple[object, ...], tuple[CodeType, ...]]:
-    """A key that is the same for exceptions that came the same way.
+class Key(NamedTuple):
+    """What finds the fingerprint of an exception again.
 
-    Returns:
-        The key, of classes and ids of code objects with instruction offsets; and the code objects,
-        which whoever keeps the key must keep too. The last one raised the exception.
+    Attributes:
+        value: Ids of classes and code objects with instruction offsets; a class itself would run
+            the `__hash__` and `__eq__` of its metaclass.
+        kept: What the ids stand for, to be kept as long as the value is.
+        raising: The code that raised the exception; None without a traceback.
     """
+
+    value: tuple[object, ...]
+    kept: tuple[object, ...]
+    raising: CodeType | None
+
+
+def key_of(exception: BaseException) -> Key:
+    """A key that is the same for exceptions that came the same way."""
     links, _ = chain.walk(exception)
     key: list[object] = []
-    codes: list[CodeType] = []
+    kept: list[object] = []
     raising: CodeType | None = None
     for link in links:
-        key.append(type(link.exception))
+        cls = type(link.exception)
+        kept.append(cls)
+        key.append(id(cls))
         key.append(link.relation)
         traceback = chain.traceback_of(link.exception)
         entries = []
@@ -32,16 +45,14 @@ def key_of(exception: BaseException) -> tuple[tuple[object, ...], tuple[CodeType
             traceback = traceback.tb_next
         if len(entries) > MAX_KEY_FRAMES:
             entries = entries[:KEY_OUTERMOST] + entries[KEY_OUTERMOST - MAX_KEY_FRAMES :]
+        code = None
         for entry in entries:
             code = entry.tb_frame.f_code
-            codes.append(code)
+            kept.append(code)
             key.append(id(code))
             key.append(entry.tb_lasti)
-        if raising is None and codes:
-            raising = codes[-1]
-    if raising is not None:
-        codes.append(raising)
-    return tuple(key), tuple(codes)
+        raising = raising or code
+    return Key(tuple(key), tuple(kept), raising)
 
 
 def shapes_of(exception: BaseException, places: stack.CodePlaces) -> list[Shape]:

@@ -11,7 +11,7 @@ import os
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
@@ -170,13 +170,22 @@ def steps(traceback: TracebackType | None) -> tuple[list[Step], int]:
 
 def calling_steps(frame: FrameType | None) -> list[Step]:
     """The frames that are running now, outermost first: for messages without an exception."""
-    found: list[Step] = []
-    while frame is not None and len(found) < MAX_FRAMES:
-        if not is_own(frame.f_code.co_filename) and not is_hidden(frame):
-            found.append(Step(frame, frame.f_lineno, frame.f_lasti, 0))
-        frame = frame.f_back
+    return running_steps(_and_callers(frame))
+
+
+def running_steps(frames: Iterable[FrameType]) -> list[Step]:
+    """The innermost of frames that are running now (innermost first), outermost first, without our
+    own and hidden ones."""
+    shown = (f for f in frames if not is_own(f.f_code.co_filename) and not is_hidden(f))
+    found = [Step(f, f.f_lineno or 0, f.f_lasti, 0) for f in islice(shown, MAX_FRAMES)]
     found.reverse()
     return found
+
+
+def _and_callers(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def position(code: CodeType, instruction: int, line: int) -> Position:

@@ -12,13 +12,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from inapp_monitor.database import Connection
-from inapp_monitor.issues.lifecycle import Standing, Transition, after_events, is_spike
+from inapp_monitor.issues.delta import EVENTS_KEPT, Delta, Identity, StoredEvent
+from inapp_monitor.issues.lifecycle import (
+    Standing,
+    Transition,
+    after_events,
+    is_spike,
+    standing_from,
+)
 
 PART = "issues"
-EVENTS_KEPT = 20
 HOURS_KEPT = 90 * 24
 MAX_TAG_VALUES = 50
 MAX_USERS = 10_000
@@ -76,67 +82,6 @@ _BY_FINGERPRINT = (
 )
 
 
-class StoredEvent(NamedTuple):
-    """One event ready for the disk."""
-
-    seen: float
-    body: bytes
-
-
-@dataclass(slots=True)
-class Delta:
-    """Occurrences of one fingerprint that are not on disk yet."""
-
-    count: int = 0
-    first_seen: float = 0.0
-    last_seen: float = 0.0
-    route: str = ""
-    hours: dict[int, int] = field(default_factory=dict)
-    tags: dict[tuple[str, str], int] = field(default_factory=dict)
-    users: set[str] = field(default_factory=set)
-    events: list[StoredEvent] = field(default_factory=list)
-
-    def absorb(self, later: Delta) -> None:
-        """Take in a later delta of the same fingerprint."""
-        self.first_seen = min(self.first_seen, later.first_seen) if self.count else later.first_seen
-        self.last_seen = max(self.last_seen, later.last_seen)
-        self.count += later.count
-        self.route = later.route or self.route
-        for hour, count in later.hours.items():
-            self.hours[hour] = self.hours.get(hour, 0) + count
-        for tag, count in later.tags.items():
-            self.tags[tag] = self.tags.get(tag, 0) + count
-        self.users |= later.users
-        for event in later.events:
-            self.add_event(event)
-
-    def add_event(self, event: StoredEvent) -> None:
-        """Keep the first and the last events."""
-        self.events.append(event)
-        if len(self.events) > EVENTS_KEPT + 1:
-            del self.events[1]
-
-    def size(self) -> int:
-        """Bytes of memory, about."""
-        bodies = sum(len(event.body) + 100 for event in self.events)
-        return 1_000 + bodies + 100 * (len(self.hours) + len(self.tags) + len(self.users))
-
-
-@dataclass(slots=True)
-class Identity:
-    """What names the issue of a fingerprint; from its first event, scrubbed."""
-
-    fingerprint: str
-    issue: str
-    type: str
-    title: str
-    culprit: str
-    level: str
-    reason: tuple[str, ...]
-    version: int
-    search: str = ""
-
-
 @dataclass(slots=True)
 class Limits:
     """How much may be kept."""
@@ -164,8 +109,26 @@ def merge(
     """Add a delta to the tables; what happened to the issue goes into `outcome`."""
     told = outcome.told
     told.clear()
+    if not delta.count and not _is_known(connection, identity.fingerprint):
+        return  # an event that was finished after its count was written and its issue deleted
     issue = outcome.issue = _issue_of(connection, identity, delta, release, limits, told)
     fingerprint = identity.fingerprint
+    if delta.count:
+        _merge_counts(connection, fingerprint, delta, release)
+        _live_on(connection, issue, delta, release, told)
+    if delta.events:
+        _add_events(connection, issue, fingerprint, delta.events)
+        keep_within(connection, limits.event_bytes)
+
+
+def _is_known(connection: Connection, fingerprint: str) -> bool:
+    found = connection.execute(
+        "select 1 from issue_fingerprints where fingerprint = ?", (fingerprint,)
+    )
+    return found.fetchone() is not None
+
+
+def _merge_counts(connection: Connection, fingerprint: str, delta: Delta, release: str) -> None:
     connection.execute(
         "update issue_fingerprints set count = count + ? where fingerprint = ?",
         (delta.count, fingerprint),
@@ -179,10 +142,6 @@ def merge(
         )
     _merge_tags(connection, fingerprint, delta.tags)
     _merge_users(connection, fingerprint, delta.users)
-    _live_on(connection, issue, delta, release, told)
-    if delta.events:
-        _add_events(connection, issue, fingerprint, delta.events)
-        keep_within(connection, limits.event_bytes)
 
 
 def _issue_of(
@@ -336,10 +295,7 @@ def standing_of(connection: Connection, issue: str, count: int) -> Standing | No
         " muted_rate_count, muted_rate_s from issues where id = ?",
         (issue,),
     ).fetchone()
-    if row is None:
-        return None
-    rate = (row[5], row[6]) if row[5] is not None else None
-    return Standing(row[0], count, row[1], row[2], row[3], row[4], rate)
+    return None if row is None else standing_from(row, count)
 
 
 def _hours(connection: Connection, issue: str, since: int) -> dict[int, int]:

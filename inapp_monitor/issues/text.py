@@ -14,6 +14,9 @@ _BETWEEN = {
     "cause": "The above exception was the direct cause of the following exception:",
     "context": "During handling of the above exception, another exception occurred:",
 }
+#: Local variables that are printed already, so that a long one in many frames is printed once.
+Shown = set[tuple[str, str]]
+LONG_VALUE = 80
 #: Headers that curl makes itself, or that would hold a repeated request back.
 _NOT_REPEATED = frozenset({"Host", "Content-Length", "Connection", "Accept-Encoding"})
 
@@ -28,10 +31,10 @@ def traceback_text(event: Mapping[str, Any], *, with_locals: bool = False) -> st
     exceptions: Sequence[Mapping[str, Any]] = event.get("exceptions") or []
     if not exceptions:
         return f"{event['type']}: {event['message']}"
-    return "\n".join(_tree(exceptions, 0, with_locals))
+    return "\n".join(_tree(exceptions, 0, set() if with_locals else None))
 
 
-def _tree(exceptions: Sequence[Mapping[str, Any]], position: int, with_locals: bool) -> list[str]:
+def _tree(exceptions: Sequence[Mapping[str, Any]], position: int, shown: Shown | None) -> list[str]:
     """The lines of one exception: what it came from first, then itself, then its members."""
     lines: list[str] = []
     members: list[int] = []
@@ -41,19 +44,19 @@ def _tree(exceptions: Sequence[Mapping[str, Any]], position: int, with_locals: b
         if other["relation"] == "member":
             members.append(number)
         else:
-            lines += [*_tree(exceptions, number, with_locals), "", _BETWEEN[other["relation"]], ""]
-    lines += _one(exceptions[position], with_locals)
+            lines += [*_tree(exceptions, number, shown), "", _BETWEEN[other["relation"]], ""]
+    lines += _one(exceptions[position], shown)
     for count, number in enumerate(members, 1):
-        inner = _tree(exceptions, number, with_locals)
+        inner = _tree(exceptions, number, shown)
         lines += [f"  +-{'+' if count == 1 else '-'}---------------- {count} ----------------"]
         lines += [f"    | {line}".rstrip() for line in inner]
     return lines
 
 
-def _one(facts: Mapping[str, Any], with_locals: bool) -> list[str]:
+def _one(facts: Mapping[str, Any], shown: Shown | None) -> list[str]:
     lines = ["Traceback (most recent call last):"] if facts["frames"] else []
     for frame in facts["frames"]:
-        lines += _frame(frame, with_locals)
+        lines += _frame(frame, shown)
     name = facts["type"]
     if facts["module"] not in ("", "builtins"):
         name = f"{facts['module']}.{name}"
@@ -63,7 +66,7 @@ def _one(facts: Mapping[str, Any], with_locals: bool) -> list[str]:
     return lines
 
 
-def _frame(frame: Mapping[str, Any], with_locals: bool) -> list[str]:
+def _frame(frame: Mapping[str, Any], shown: Shown | None) -> list[str]:
     lines = [f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}']
     source = failing_line(frame)
     if source.strip():
@@ -75,8 +78,11 @@ def _frame(frame: Mapping[str, Any], with_locals: bool) -> list[str]:
             lines.append(" " * (4 + begin - indent) + "^" * (end - begin))
     if frame["repeated"]:
         lines.append(f"  [Previous line repeated {frame['repeated']} more times]")
-    if with_locals:
-        lines += [f"      {name} = {value}" for name, value in (frame.get("locals") or {}).items()]
+    if shown is not None:
+        for name, value in (frame.get("locals") or {}).items():
+            again = len(value) > LONG_VALUE and (name, value) in shown
+            lines.append(f"      {name} = {'(as above)' if again else value}")
+            shown.add((name, value))
     return lines
 
 

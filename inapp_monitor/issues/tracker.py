@@ -14,7 +14,7 @@ from __future__ import annotations
 import socket
 import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -26,20 +26,22 @@ from inapp_monitor.database import Database, budget
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
 from inapp_monitor.issues.board import Board, Pending
+from inapp_monitor.issues.delta import Delta, StoredEvent
 from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
 from inapp_monitor.issues.lifecycle import Transition
-from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, add_tag
+from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, route_of
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.naming import complete, identity_of, skeleton
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 from inapp_monitor.issues.signature import key_of, shapes_of
-from inapp_monitor.issues.storage import Delta, Outcome, StoredEvent
+from inapp_monitor.issues.storage import Outcome
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
-#: Events that wait for the flush: of fingerprints without any yet, and of all others.
-MAX_WAITING_NEW, MAX_WAITING = 500, 100
+#: Events that wait for the flush, which takes milliseconds of each: of fingerprints without any
+#: yet, and of all others.
+MAX_WAITING_NEW, MAX_WAITING = 500, 30
 #: Of a message that is looked at; more than an event keeps, so that the cut is noted.
 MAX_TEXT_CHARS = 10_000
 PART = "error capture"
@@ -69,8 +71,8 @@ class TrackerStatus:
 class Tracker:
     """The errors of one monitor.
 
-    *Threads:* every method may be called from any thread; `capture` holds a lock for about a
-    microsecond.
+    *Threads:* every method may be called from any thread; `capture` of a known fingerprint takes
+    no lock.
 
     Args:
         settings: Those about errors, `disk_budget` and `mount`.
@@ -237,6 +239,7 @@ class Tracker:
         memory = self._memories.here()
         with memory.flushing:
             self._digest(memory)
+            memory.fold()
             for known in list(memory.known.values()):
                 if (known.delta.count or known.delta.events) and known.in_flight is None:
                     self._hand_over(memory, known)
@@ -244,6 +247,7 @@ class Tracker:
     def take_counts(self) -> dict[str, int]:
         """Occurrences by issue id since the last call: for series named `errors.<issue>`."""
         memory = self._memories.here()
+        memory.fold()
         with memory.lock:
             counts, memory.counts = memory.counts, {}
         return counts
@@ -258,6 +262,18 @@ class Tracker:
         """See `Board.get_issue`."""
         return self.board.get_issue(issue_id)
 
+    def running_frames(self, frames: Sequence[FrameType]) -> list[Event]:
+        """Frames that are running now (innermost first) as plain data, outermost first: scrubbed,
+        with their source, without variables."""
+        steps = stack.running_steps(frames)
+        event = {"exceptions": [{"frames": self._builder.frames(steps)}]}
+        done: list[Event] = finish(event, self._scrubber)["exceptions"][0]["frames"]
+        return done
+
+    def without_secrets(self, text: str) -> str:
+        """A text as it may be shown."""
+        return clean_text(self._scrubber.text(text))
+
     @property
     def release(self) -> str:
         """The setting, else the git revision, else an empty string. May read files, once."""
@@ -268,6 +284,7 @@ class Tracker:
     def status(self) -> TrackerStatus:
         """The tracker in numbers."""
         memory = self._memories.here()
+        memory.fold()
         with memory.lock:
             return TrackerStatus(
                 unwritten=sum(known.unwritten() for known in memory.known.values()),
@@ -336,13 +353,13 @@ class Tracker:
     ) -> Known | None:
         """The fingerprint of an exception; None when it happened in our own code."""
         given = said.fingerprint if said is not None else ()
-        key, codes = key_of(exception)
+        key, kept, raising = key_of(exception)
         if given:
             key = (*key, given)
         cached = memory.cache.get(key)
         if cached is not None:
             return cached[0]
-        if codes and stack.is_own(codes[-1].co_filename):
+        if raising is not None and stack.is_own(raising.co_filename):
             return None
         found = grouping.group(shapes_of(exception, self._places))
         if given:
@@ -350,7 +367,7 @@ class Tracker:
         known = self._remember(memory, found, chain.class_short_name(type(exception)), "error")
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
-        memory.cache[key] = (known, codes)
+        memory.cache[key] = (known, kept)
         return known
 
     def _remember(self, memory: Memory, found: grouping.Grouping, kind: str, level: str) -> Known:
@@ -358,28 +375,26 @@ class Tracker:
         if known is not None:
             return known
         identity = identity_of(found, kind, level, self._scrubber.text)
-        return memory.remember(identity, self._others, self._clock.perf())
+        return memory.remember(identity, self._others)
 
     def _count(
         self,
         memory: Memory,
         known: Known,
         environ: Mapping[str, Any] | None,
-        route: str | None,
+        route: object,
         said: scope.Scope | None,
     ) -> bool:
-        """Count one occurrence; True when its event is wanted."""
-        tags: dict[str, str] = {}
-        if said is not None and said.tags:
-            tags.update(said.tags)
-        if environ is not None:
-            tags["method"] = str(environ.get("REQUEST_METHOD", ""))[:20]
-        if route is not None:
-            tags["route"] = route
-        user = said.user if said is not None else _NOTHING
-        if not memory.count(known, self._clock.wall(), self._clock.perf(), tags, user):
+        """Note one occurrence; True when its event is wanted."""
+        method = None if environ is None else environ.get("REQUEST_METHOD")
+        if route is None and environ is not None:
+            route = environ.get(REQUEST_KEY)  # it may know it by the time this is counted
+        tags, user = (_NOTHING, _NOTHING) if said is None else (dict(said.tags), said.user)
+        memory.pending.append((known, self._clock.wall(), method, route, tags, user))
+        memory.fold_if_many()
+        if not known.wants_event(self._clock.perf()):
             return False
-        if len(memory.waiting) >= (MAX_WAITING if known.titled else MAX_WAITING_NEW):
+        if len(memory.waiting) >= (MAX_WAITING if known.has_event else MAX_WAITING_NEW):
             self._drop("too many at once")
             return False
         return True
@@ -399,6 +414,7 @@ class Tracker:
             event["contexts"] = dict(said.contexts)
             event["breadcrumbs"] = list(said.breadcrumbs)
         event_id = str(event["id"])
+        known.has_event = True
         with memory.lock:
             record = environ.get(REQUEST_KEY) if environ and event["route"] is None else None
             memory.waiting[event_id] = (known, event, record)
@@ -415,13 +431,16 @@ class Tracker:
         waiting = memory.waiting.get(event_id)
         if waiting is None:
             return
-        known, event, _ = waiting
+        known, event, record = waiting
         if environ is not None and event["request"] is None:
             event["request"] = self._builder.request(environ)
         if route is not None and event["route"] is None:
             event["route"] = route
+            if record is not None:
+                return  # who counts the occurrence asks it
             with memory.lock:
-                add_tag(known.delta, "route", route)
+                known.delta.add_tag("route", route)
+                known.delta.route = route
 
     def _below_mount(self, environ: Mapping[str, Any]) -> bool:
         mount = self._settings.mount
@@ -441,7 +460,7 @@ class Tracker:
             with memory.lock:
                 event_id = next(iter(memory.waiting))
                 known, event, record = memory.waiting.pop(event_id)
-                route = _route_of(record) if event["route"] is None else None
+                route = route_of(record) if event["route"] is None else None
                 if route is not None:  # a handled error, captured before the route was known
                     event["route"] = route
                     known.delta.route = known.delta.route or route
@@ -520,6 +539,7 @@ class Tracker:
         memory = self._memories.here()
         with memory.flushing:
             self._digest(memory)
+        memory.fold()
         with memory.lock:
             totals = [(known, known.total()) for known in memory.known.values()]
         pending = [
@@ -556,13 +576,6 @@ def _is_error(exception: BaseException) -> bool:
         arguments = chain.arguments_of(exception)
         return bool(arguments) and arguments[0] is not None and arguments[0] != 0
     return True
-
-
-def _route_of(record: object) -> str | None:
-    """The route in the request path's record, once it is there."""
-    route = getattr(record, "route", None)
-    route = getattr(route, "rule", route)
-    return route if type(route) is str else None
 
 
 def _request_identity(environ: Mapping[str, Any] | None) -> object:

@@ -12,6 +12,7 @@ Nothing is kept: what goes in are objects, what comes out is text.
 from __future__ import annotations
 
 import io
+import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -36,7 +37,7 @@ HIDDEN = "[scrubbed]"
 
 _HIDDEN_ITEM = object()
 
-#: Standard types whose own repr runs no foreign code; looked up by name, nothing is imported.
+#: Standard types whose own repr runs no foreign code; found by name, so that nothing is imported.
 _PLAIN = frozenset(
     {
         ("decimal", "Decimal"),
@@ -57,10 +58,10 @@ _PLAIN = frozenset(
         ("zoneinfo", "ZoneInfo"),
         ("builtins", "range"),
         ("builtins", "complex"),
-        ("builtins", "ellipsis"),
-        ("builtins", "NotImplementedType"),
     }
 )
+_ARRAYS = frozenset({("numpy", "ndarray")})
+_TIMES = frozenset({("datetime", "datetime"), ("datetime", "time")})
 _FUNCTIONS = (
     types.FunctionType,
     types.BuiltinFunctionType,
@@ -69,6 +70,10 @@ _FUNCTIONS = (
     types.WrapperDescriptorType,
 )
 _RUNNING = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+#: The base of all files; `io.IOBase` is an ABC, and those ask the metaclass of what they compare.
+_File: type = io.IOBase.__base__  # type: ignore[assignment]
+_INNER = (types.FrameType, types.CodeType, types.TracebackType)
+_SPECIAL = (*_FUNCTIONS, *_RUNNING, *_INNER, _File, types.ModuleType, type)
 #: An instance attribute that gives an ORM object away: Django, SQLAlchemy, peewee.
 _ORM_MARKS = ("_state", "_sa_instance_state", "__data__")
 _ORM_KEYS = ("id", "pk", "uuid")
@@ -172,9 +177,9 @@ class Renderer:
 
     def _compound(self, value: Any, cls: type, depth: int) -> None:
         name = class_short_name(cls)
-        if (class_module(cls), name) in _PLAIN:
+        if value is ... or value is NotImplemented or _is_one_of(_PLAIN, cls):
             self._put(repr(value)[: self._room + 1])
-        elif issubclass(cls, _FUNCTIONS + _RUNNING + (io.IOBase, types.ModuleType, type)):
+        elif issubclass(cls, _SPECIAL):
             self._put(_special(value, cls))
         elif issubclass(cls, dict):
             self._mapping(value, "" if cls is dict else name, depth)
@@ -197,7 +202,7 @@ class Renderer:
             self._put(f"{name}(")
             self._items(arguments_of(value), depth)
             self._put(")")
-        elif (class_module(cls), name) in {("datetime", "datetime"), ("datetime", "time")}:
+        elif _is_one_of(_TIMES, cls):
             zone = value.tzinfo
             bare = repr(value.replace(tzinfo=None))
             self._put(
@@ -229,7 +234,7 @@ class Renderer:
             return
         opening, closing, base = _BRACKETS[next(b for b in _BRACKETS if issubclass(cls, b))]
         length = base.__len__(value)
-        plain = cls in (list, tuple, set)
+        plain = cls is list or cls is tuple or cls is set  # `in` would ask the metaclass
         if not plain:
             self._put(f"{name}(")
         if depth >= MAX_DEPTH and length:
@@ -238,8 +243,10 @@ class Renderer:
         else:
             self._put(opening)
             items = list(islice(base.__iter__(value), MAX_ITEMS))
-            if length == 2 and type(items[0]) is str and self._hides(items[0][:100], items[-1]):
-                items[-1] = _HIDDEN_ITEM  # a pair, such as a header
+            if length == 2 or (length == 3 and cls is tuple):  # such as a header
+                name_of_item = _name_of(items[0])
+                if name_of_item and self._hides(name_of_item, items[1]):
+                    items[1] = _HIDDEN_ITEM
             self._items(items, depth, length)
             self._put(",)" if cls is tuple and length == 1 else closing)
         if not plain:
@@ -325,9 +332,11 @@ class Renderer:
 
 
 def _name_of(key: object) -> str:
-    """A dictionary's key as a name that may hide its value."""
+    """A dictionary's key, or the first of a pair, as a name that may hide its value."""
     if issubclass(type(key), str):
         return str.__str__(key)[:100]
+    if type(key) is tuple:
+        return "_".join(_name_of(item) for item in key[:4] if type(item) is not tuple)
     return key[:100].decode("latin-1") if type(key) is bytes else ""
 
 
@@ -356,6 +365,12 @@ def _special(value: Any, cls: type) -> str:
     return f"<{kind}>"
 
 
+def _is_one_of(names: frozenset[tuple[str, str]], cls: type) -> bool:
+    """Whether a class is one of these, and not another one that calls itself so."""
+    key = class_module(cls), class_qualname(cls)
+    return key in names and getattr(sys.modules.get(key[0]), key[1], None) is cls
+
+
 def _is_enum(cls: type) -> bool:
     return any(
         class_module(base) == "enum" and class_qualname(base) == "Enum"
@@ -378,10 +393,10 @@ def _instance_dictionary(value: object, cls: type) -> dict[str, Any]:
     for base in class_lineage(cls):
         descriptor = class_namespace(base).get("__dict__")
         if descriptor is not None and base is not type:
-            if type(descriptor) is not types.GetSetDescriptorType:
+            if type(descriptor) not in (types.GetSetDescriptorType, types.MemberDescriptorType):
                 return {}
             found = descriptor.__get__(value)
-            return found if isinstance(found, dict) else {}
+            return found if issubclass(type(found), dict) else {}
     return {}
 
 
@@ -403,15 +418,18 @@ def _fields_without_repr(cls: type) -> frozenset[str]:
         fields = class_namespace(base).get("__dataclass_fields__")
         if type(fields) is dict:
             return frozenset(
-                name for name, field in fields.items() if getattr(field, "repr", True) is False
+                name
+                for name, field in fields.items()
+                if dict(_slots(field, type(field))).get("repr") is False
             )
         attributes = class_namespace(base).get("__attrs_attrs__")
-        if isinstance(attributes, tuple):
-            return frozenset(item.name for item in attributes if item.repr is False)
+        if issubclass(type(attributes), tuple):
+            facts = [dict(_slots(item, type(item))) for item in tuple.__iter__(attributes)]
+            return frozenset(str(item["name"]) for item in facts if item.get("repr") is False)
     return frozenset()
 
 
 def _array_shape(value: Any, cls: type) -> str:
-    if (class_module(cls), class_qualname(cls)) != ("numpy", "ndarray"):
+    if not _is_one_of(_ARRAYS, cls):
         return ""
     return f"ndarray(shape={value.shape}, dtype={value.dtype.name})"

@@ -7,8 +7,9 @@ percentile of percentiles is wrong.
 
 from __future__ import annotations
 
+import itertools
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -40,6 +41,9 @@ _CONSOLIDATIONS = {
     Method.ABSMAX: "max",
     Method.ABSMIN: "min",
 }
+
+#: More virtual leaves than this in one chart of ours are read from coarser archives.
+_MANY = 12
 
 
 class Window(NamedTuple):
@@ -200,12 +204,14 @@ class StoreSource:
         self._refresh()
         stored: dict[str, str] = {}
         made: list[Series] = []
+        past = getattr(self._store, "past", None)
+        roughly = window.own_consolidation and len(paths) > _MANY
         for path in paths:
             name = self._stored_name(path) if ";" in path else path
             if name is not None and name in self._kinds:
                 stored[name] = path
             else:
-                made += self._virtual(path, expression, window)
+                made += self._virtual(path, expression, window, past, roughly=roughly)
         for found in self._store.fetch(list(stored), window.start, window.end, window.now):
             made.append(_series(stored[found.path], expression, found, window))
         return sorted(made, key=lambda s: s.name)
@@ -213,9 +219,12 @@ class StoreSource:
     def distribution(self, path: str, window: Window) -> Slots | None:
         """See `Source.distribution`."""
         self._refresh()
+        return self._slots(path, window, window.now)
+
+    def _slots(self, path: str, window: Window, now: int) -> Slots | None:
         if self._kinds.get(path) != "distribution":
             return None
-        found = self._store.fetch_distribution(path, window.start, window.end, window.now)
+        found = self._store.fetch_distribution(path, window.start, window.end, now)
         if found is None:
             return None
         return merge_slots(
@@ -273,17 +282,36 @@ class StoreSource:
         found = self._tree.find(".".join(nodes))
         return [f"{path}.{last}" for path, _ in found if self._kinds.get(path) == "distribution"]
 
-    def _virtual(self, path: str, pattern: str, window: Window) -> list[Series]:
+    def _virtual(
+        self, path: str, pattern: str, window: Window, past: Hashable, *, roughly: bool
+    ) -> list[Series]:
         parent, _, leaf = path.rpartition(".")
         if leaf not in READERS:
             percentile_fraction(leaf)  # raises for what is no leaf
-        computed = self._computed.get(parent, window, leaf)
+        computed = self._computed.get(parent, window, leaf, past)
         if computed is None:
-            slots = self.distribution(parent, window)
+            later = self._later(parent, window) if roughly else 0
+            slots = self._slots(parent, window, window.now + later)
             if slots is None:
                 return []
-            computed = self._computed.put(parent, window, compute(slots, leaf))
+            computed = self._computed.put(parent, window, compute(slots, leaf), past)
         return [virtual_series(path, pattern, leaf, computed, window)]
+
+    def _later(self, path: str, window: Window) -> int:
+        """How much later to ask for the coarsest archive that gives a third of the points to draw.
+
+        An archive answers when no finer one reaches back to the window's start, and what is rolled
+        up is merged already: with many series, reading every slot would take seconds.
+        """
+        known = getattr(self._store, "retention_of", lambda _: None)(path)
+        if known is None or window.max_points is None:
+            return 0
+        later, archives = 0, known[0].archives
+        for finer, coarser in itertools.pairwise(archives):
+            if (window.end - window.start) / coarser.step < window.max_points / 3:
+                break
+            later = max(finer.retention - (window.now - window.start) + coarser.step, 0)
+        return later
 
 
 def _series(path: str, pattern: str, found: _Range, window: Window) -> Series:
@@ -313,11 +341,11 @@ class Computations:
     FRESH = 30
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, int, int | None], tuple[Window, Computed]] = {}
+        self._kept: dict[Hashable, tuple[Window, Computed]] = {}
 
-    def get(self, path: str, window: Window, leaf: str) -> Computed | None:
-        """The kept computation when it has the leaf and is of the same steps."""
-        kept = self._kept.get(self._key(path, window))
+    def get(self, path: str, window: Window, leaf: str, past: Hashable) -> Computed | None:
+        """The kept computation when it has the leaf and is of the same steps and past."""
+        kept = self._kept.get(self._key(path, window, past))
         if kept is None or leaf not in kept[1].values:
             return None
         then, computed = kept
@@ -326,15 +354,15 @@ class Computations:
         age = window.now - then.now
         return computed if same and 0 <= age < step / self.FRESH - 1 else None
 
-    def put(self, path: str, window: Window, computed: Computed) -> Computed:
+    def put(self, path: str, window: Window, computed: Computed, past: Hashable) -> Computed:
         """Keep a computation."""
         if len(self._kept) >= self.MOST:
             self._kept.clear()
-        self._kept[self._key(path, window)] = window, computed
+        self._kept[self._key(path, window, past)] = window, computed
         return computed
 
-    def _key(self, path: str, window: Window) -> tuple[str, int, int | None]:
-        return path, window.end - window.start, window.max_points
+    def _key(self, path: str, window: Window, past: Hashable) -> Hashable:
+        return path, window.end - window.start, window.max_points, past
 
 
 def virtual_series(

@@ -84,7 +84,7 @@ class RequestCells:
         now = epoch + requests[-1][4]
         for key, seconds in durations.items():
             self._cells[key].histogram.add([max(s, 0.0) * _MILLISECONDS for s in seconds])
-            floor = self._slowest.floor(key[0], now) / _MILLISECONDS
+            floor = self._slowest.floor(key, now) / _MILLISECONDS
             if max(seconds) > floor:
                 slow[key] = floor
         if slow:
@@ -114,8 +114,8 @@ class RequestCells:
                 continue
             if end - start > floor:
                 ms = (end - start) * _MILLISECONDS
-                entry = Slow(key[1], ms, path, epoch + start, _plain(status))
-                self._slowest.offer(key[0], entry)
+                issue = self._slowest.issue_of(start)
+                self._slowest.offer(key, Slow(ms, path, epoch + start, _plain(status), issue))
 
     def _count(self, group: _Group, n: int) -> _CellKey:
         """Count `n` requests of a group, all but their durations. Returns the key of their cell."""

@@ -36,9 +36,10 @@ from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.schemas import Schemas, parse_aggregations, parse_schemas
 from inapp_monitor.store.whisper_tree import DIRECTORY as WHISPER_DIRECTORY
 from inapp_monitor.store.whisper_tree import WhisperTree
-from inapp_monitor.store.writer import Writer
+from inapp_monitor.store.writer import SETTLED_AFTER_S, Writer
 
 __all__ = [
+    "SETTLED_AFTER_S",
     "DistributionRange",
     "FileStatus",
     "Leaf",
@@ -147,6 +148,24 @@ class Store:
             if self._whisper.refresh(self._clock.perf()):
                 self._whisper_version += 1
         return self._buffer.version + self._whisper_version
+
+    @property
+    def past(self) -> tuple[int, int] | None:
+        """What identifies the settled past: while it stays the same, the values of intervals that
+        ended `SETTLED_AFTER_S` ago do not change, whichever process writes.
+
+        None while nobody can tell: late points wait for the disk, or others write Whisper files.
+        """
+        generation = self.generation
+        settled = self._clock.wall() - SETTLED_AFTER_S
+        with self._io_lock:
+            if self._whisper.leaves():
+                return None
+            number = self._lock.past()
+            stored = [rings for _, rings in self._catalog.all_rings()]
+            with self._buffer.lock:
+                waits = self._buffer.has_before(settled, stored)
+        return None if waits else (generation, number)
 
     def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[ScalarRange]:
         """The values of scalars and Whisper files.

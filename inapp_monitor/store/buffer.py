@@ -163,6 +163,17 @@ class Buffer:
         self._cells = 0
         return taken
 
+    def has_before(self, timestamp: float, stored: Iterable[Rings]) -> bool:
+        """Whether an interval that ended by then has points that are not on disk.
+
+        `stored` is every place that there is on disk.
+        """
+        return any(
+            at is not None and at + rings.step <= timestamp
+            for rings in (*stored, *self._newcomers.values(), *self.new_distributions())
+            for at in (rings.oldest_pending, rings.oldest_taken)
+        )
+
     def recount(self) -> None:
         """Count exactly what waits."""
         places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}

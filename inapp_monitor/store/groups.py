@@ -126,6 +126,14 @@ class Group(RingFile[Row, Cells]):
     def writing(self, cells: dict[int, Cells]) -> None:
         self._writing, self._taken = cells, None
 
+    @property
+    def oldest_pending(self) -> int | None:
+        return min(self._pending, default=None) if self._run is None else self._run.timestamp
+
+    @property
+    def oldest_taken(self) -> int | None:
+        return min(self._writing, default=None) if self._taken is None else self._taken.timestamp
+
     def take(self) -> None:
         if self._run is None or self._writing or self._taken is not None:
             super().take()

@@ -1,4 +1,4 @@
-"""One writer at a time among all processes, and the number that tells them of new series.
+"""One writer at a time among all processes, and the numbers that tell them what has changed.
 
 A POSIX lock (`lockf`) on a file of its own that is opened once: it is freed when its holder dies,
 and a child does not inherit it. It would also be freed by closing *any* descriptor of that file in
@@ -17,9 +17,11 @@ from typing import Final
 
 from inapp_monitor.clock import sleep
 
-_HEAD = struct.Struct("<QQ")  # generation, turns
+_HEAD = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")
-_TURN_OFFSET: Final = 8
+#: Where they are in the file: the catalog's generation, how often the past was changed, and how
+#: often the lock was taken.
+_GENERATION, _PAST, _TURN = 0, 8, 16
 _NO_TURN: Final = -1
 _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
@@ -34,7 +36,7 @@ class LockBusyError(OSError):
 
 
 class StoreLock:
-    """The lock file of a store; it holds the catalog's generation, and how often it was taken.
+    """The lock file of a store; its content is three numbers that only grow.
 
     Attributes:
         epoch: Grows when anybody else may have written since this process held the lock last:
@@ -84,12 +86,12 @@ class StoreLock:
         """Note that it was us, before anything else is written; see whether it was us before."""
         try:
             data = os.pread(self._fd, _HEAD.size, 0)
-            self._generation, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
+            self._generation, _, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
             if turn != self._turn:
                 self.epoch += 1
             self._turn = (turn + 1) % 2**64
             if not self.read_only:
-                os.pwrite(self._fd, _NUMBER.pack(self._turn), _TURN_OFFSET)
+                os.pwrite(self._fd, _NUMBER.pack(self._turn), _TURN)
         except OSError:
             self._turn = _NO_TURN
             self.release()
@@ -107,22 +109,32 @@ class StoreLock:
 
     def generation(self) -> int:
         """The catalog's generation; 0 when there is no store yet."""
-        if self._held:
-            return self._generation
+        return self._generation if self._held else self._number(_GENERATION)
+
+    def set_generation(self, generation: int) -> None:
+        """Tell all processes that the catalog has changed. Needs the lock."""
+        os.pwrite(self._fd, _NUMBER.pack(generation), _GENERATION)
+        self._generation = generation
+
+    def past(self) -> int:
+        """How often points came into intervals that were over long before."""
+        return self._number(_PAST)
+
+    def note_past(self) -> None:
+        """Tell all processes that such points come, or have come. Needs the lock."""
+        os.pwrite(self._fd, _NUMBER.pack(self._number(_PAST) + 1), _PAST)
+
+    def _number(self, offset: int) -> int:
         if self._fd >= 0:
-            data = os.pread(self._fd, _NUMBER.size, 0)
+            data = os.pread(self._fd, _NUMBER.size, offset)
         else:
             try:
                 with self.path.open("rb", buffering=0) as file:
+                    file.seek(offset)
                     data = file.read(_NUMBER.size)
             except OSError:
                 return 0
         return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else 0
-
-    def set_generation(self, generation: int) -> None:
-        """Tell all processes that the catalog has changed. Needs the lock."""
-        os.pwrite(self._fd, _NUMBER.pack(generation), 0)
-        self._generation = generation
 
     def close(self) -> None:
         """Close the file, which frees the lock."""

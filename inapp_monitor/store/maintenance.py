@@ -48,8 +48,10 @@ def exclusive(data_dir: Path, settings: Settings, now: float) -> Iterator[Catalo
     lock.acquire(_PATIENCE_S)
     try:
         catalog.refresh(lock, now, repair=False)
-        yield catalog
-        catalog.changed(lock)
+        try:
+            yield catalog
+        finally:
+            catalog.changed(lock)  # also after a failure: a part of it may be done
     finally:
         descriptors.close_all()
         lock.close()

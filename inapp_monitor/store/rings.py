@@ -151,6 +151,16 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Whether there is anything that is not on disk. Needs the buffer's lock."""
         return bool(self.pending or self.writing)
 
+    @property
+    def oldest_pending(self) -> int | None:
+        """Start of the first interval with something pending. Needs the buffer's lock."""
+        return min(self.pending, default=None)
+
+    @property
+    def oldest_taken(self) -> int | None:
+        """Start of the first interval that a flush is just writing."""
+        return min(self.writing, default=None)
+
     def take(self) -> None:
         """Move what is pending to `writing`. Needs the buffer's lock."""
         self.writing, self.pending = self.unwritten(), {}

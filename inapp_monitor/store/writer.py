@@ -26,6 +26,9 @@ from inapp_monitor.store.lock import LockBusyError, StoreLock
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 60.0
 _PART: Final = "store"
+#: Seconds after its end until which points of an interval are on time; longer than any worker
+#: waits between two flushes.
+SETTLED_AFTER_S: Final = 120
 
 
 class Writer:
@@ -205,6 +208,10 @@ class Writer:
         problem: OSError | None = None
         dropped: Counter[str] = Counter()
         is_due, epoch = self._sync_is_due(self._clock.perf()), self._lock.epoch
+        begun = ((rings.oldest_taken, rings.step) for rings in taken)
+        earliest = min((at + step for at, step in begun if at is not None), default=now)
+        if earliest + SETTLED_AFTER_S <= now:
+            self._lock.note_past()  # who reads from now on may see some of it
         for rings in taken:
             try:
                 dropped["too_old"] += len(rings.flush(now, epoch))
@@ -212,6 +219,8 @@ class Writer:
                     rings.file.start_sync()  # the disk works while the next file is written to
             except OSError as error:
                 problem = error
+        if earliest + SETTLED_AFTER_S <= self._clock.wall():
+            self._lock.note_past()  # who has read meanwhile may have seen only some of it
         with buffer.lock:
             for rings in taken:
                 rings.give_back()

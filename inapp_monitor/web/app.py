@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
@@ -35,6 +36,7 @@ from inapp_monitor.web.pages import (
     errors,
     explore,
     failure,
+    live_request,
     login,
     not_found,
     overview,
@@ -123,7 +125,10 @@ class WebApp:
         try:
             self._settle_token(environ)
             request = MonitorRequest(environ)
-            response = self._answer(request)
+            try:
+                response = self._answer(request)
+            except HTTPException as error:  # a body that ends too soon, or cannot be read
+                response = self._failure(request, error.code or 400, error.description or "")
             return self._finish(response)(environ, start_response)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app's server
             self._backend.guard.failed("web", error)
@@ -225,7 +230,8 @@ class WebApp:
         access = self.gate.login(request.environ, request.form.get("token", "").strip())
         if not access.allowed:
             return self._refuse(request, access, wanted)
-        return self._with_session(request, self._redirect(request, wanted), access)
+        path, _, query = wanted.partition("?")
+        return self._with_session(request, self._redirect(request, path, parse_qsl(query)), access)
 
     def _log_out(self, request: MonitorRequest) -> Response:
         """Take the session's cookie away; a read-only dashboard can be left as well."""
@@ -364,4 +370,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
+    pages.append(live_request)
     return [*pages, render, metrics, functions, events, tags, version]

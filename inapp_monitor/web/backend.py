@@ -61,6 +61,10 @@ def _no_facts() -> dict[str, object]:
     return {}
 
 
+def _no_stack(pid: int, request: str) -> Mapping[str, Any]:  # noqa: ARG001
+    return {"state": "ended", "frames": []}
+
+
 @dataclass(slots=True)
 class Backend:
     """One monitor as the web sees it.
@@ -71,7 +75,9 @@ class Backend:
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows, under the keys `routes` (slug to
-            `{"route": template}`), `release`, `deploys`, `cost_us`; any may be missing.
+            `{"route": template}`), `release`, `deploys`, `cost_us`, `workers`, `collectors` (rows),
+            `multithread` (whether a worker answers several at once); any may be missing.
+        stack_of: The stack of a request under way, by worker and the request's name there.
         cache: Kept results of this backend's pages.
         kept: What endpoints keep beside it, by process id.
     """
@@ -87,6 +93,7 @@ class Backend:
     refresh: Callable[[], None] = lambda: None
     live: bool = True
     facts: Callable[[], Mapping[str, Any]] = field(default=_no_facts)
+    stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)
     cache: Cache = field(init=False)
     kept: dict[int, Any] = field(init=False, default_factory=dict)
 

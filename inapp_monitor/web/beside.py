@@ -1,4 +1,4 @@
-"""What the Graphite endpoints keep beside a backend: events, tag names, places for renders.
+"""What the Graphite endpoints keep beside a backend: events, tag names, answers, places.
 
 It belongs to a process: after a fork, places taken and locks held by threads of the parent would
 never be given back in the child.
@@ -13,6 +13,8 @@ from typing import Any
 from inapp_monitor.query import StoreSource
 from inapp_monitor.query.event_log import Events
 from inapp_monitor.query.tag_registry import TagRegistry
+from inapp_monitor.web.answers import SettledAnswers
+from inapp_monitor.web.dashboard_files import DashboardFiles
 
 
 class Beside:
@@ -21,12 +23,17 @@ class Beside:
     Attributes:
         events: Posted events.
         tags: Registered names of tagged series.
+        dashboard_files: Dashboards that are files.
+        answers: Kept answers about periods that are over.
         places: One for each render request at a time.
     """
 
     def __init__(self, backend: Any) -> None:
         self.events = Events(backend.database)
         self.tags = TagRegistry(backend.database)
+        self.dashboard_files = DashboardFiles(backend.loaded.settings.dashboards_dir)
+        size = backend.loaded.settings.render_cache_size
+        self.answers = SettledAnswers(backend.clock, size)
         self.places = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
 
 

@@ -86,7 +86,7 @@ def _moment(given: Any, now: int) -> int:
 def get_data(backend: Any, request: Request) -> Response:
     """The events of a window, by time; `tags` that all (`set=union`: any) must be there."""
     parameters = Parameters(request)
-    tz, now = parameters.zone(), int(backend.clock.wall())
+    tz, now = parameters.zone(backend.loaded.settings.time_zone), int(backend.clock.wall())
     if "now" in parameters:
         now = parameters.moment("now", now, tz)
     start = parameters.moment("from", now, tz) if "from" in parameters else 0

@@ -73,8 +73,8 @@ def ago(timestamp: float | None, now: float) -> str:
 
 
 def moment(timestamp: float, zone: tzinfo = UTC) -> str:
-    """A point in time: `2026-11-23 14:43:05`."""
-    return _at(timestamp, zone).strftime("%Y-%m-%d %H:%M:%S")
+    """A point in time: `2026-11-23 14:43:05 CET`."""
+    return _at(timestamp, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def period(start: float, end: float, zone: tzinfo = UTC) -> str:

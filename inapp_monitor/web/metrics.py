@@ -77,7 +77,7 @@ def _found(backend: Any, pattern: str) -> list[Node]:
 
 def _interval(backend: Any, parameters: Parameters) -> tuple[float, float]:
     """When the found series have values; what the store keeps ends now."""
-    tz = parameters.zone()
+    tz = parameters.zone(backend.loaded.settings.time_zone)
     now = int(backend.clock.wall())
     if "now" in parameters:
         now = parameters.moment("now", now, tz)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.datastructures import CombinedMultiDict
@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import parse_time, parse_zone
+from inapp_monitor.web.zones import configured
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
@@ -50,6 +51,13 @@ class Parameters:
         """Every name with its value."""
         return {name: self.text(name) for name in self._all}
 
+    def everything(self) -> list[tuple[str, str, str]]:
+        """All that was sent, in order, each with where it was sent: what an answer follows from."""
+        places = zip(("form", "query"), self._all.dicts, strict=False)
+        return [
+            (place, name, value) for place, part in places for name, value in part.items(multi=True)
+        ]
+
     def integer(self, name: str, default: int = 0) -> int:
         """A whole number.
 
@@ -80,9 +88,9 @@ class Parameters:
             raise QueryError(f"parameter {name!r} must be a number, got {given[:40]!r}")
         return value
 
-    def zone(self) -> tzinfo:
-        """The zone `tz`; UTC when it is missing or unknown, as in Graphite."""
-        return parse_zone(self.text("tz")) or UTC if "tz" in self else UTC
+    def zone(self, time_zone: str) -> tzinfo:
+        """The zone `tz`; when it is missing or unknown that of the setting, as in Graphite."""
+        return parse_zone(self.text("tz")) or configured(time_zone).tz
 
     def moment(self, name: str, now: int, tz: tzinfo) -> int:
         """A time.

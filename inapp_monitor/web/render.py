@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query import Limits, RenderRequest, evaluate
+from inapp_monitor.query import Limits, RenderRequest, Series, evaluate
 from inapp_monitor.query.fit import fit
+from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
 from inapp_monitor.web.beside import beside
+from inapp_monitor.web.conditional import CACHE_CONTROL, conditional
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 from inapp_monitor.web.parameters import Parameters
@@ -43,9 +45,12 @@ def render(backend: Any, request: Request) -> Response:
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
         return response
     try:
-        return _answer(backend, parameters)
+        answer = _answer(backend, parameters)
     finally:
         place.release()
+    response = Response(answer.body, content_type=answer.content_type)
+    response.headers["Cache-Control"] = _cache_control(parameters)
+    return conditional(response, request, answer.etag)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -60,12 +65,30 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def _answer(backend: Any, parameters: Parameters) -> Response:
+def _answer(backend: Any, parameters: Parameters) -> Answer:
+    """The answer, kept from before when its period is over and nothing came late."""
     name = _format_name(parameters)
-    written = FORMATS[name]
     asked = _request(backend, parameters, name)
+    targets = parameters.texts("target")
     backend.refresh()
-    series = evaluate(parameters.texts("target"), asked, backend.source)
+    kept, past = beside(backend).answers, past_of(backend.store)
+    now = asked.now if "now" in parameters else 0
+    key = (name, asked.start, asked.end, now, *parameters.everything())
+    found = kept.get(key, past) if "noCache" not in parameters else None
+    if found is not None:
+        return found
+    source = Watched(backend.source)
+    series = evaluate(targets, asked, source)
+    answer = _written(series, asked, parameters, name)
+    if follows_from_points(targets):
+        kept.put(key, past, max(source.latest, asked.end), answer)
+    return answer
+
+
+def _written(
+    series: list[Series], asked: RenderRequest, parameters: Parameters, name: str
+) -> Answer:
+    written = FORMATS[name]
     if written.fits and "maxDataPoints" in parameters and asked.max_points is not None:
         series = fit(series, asked.max_points)
     elif name == "svg" and series:
@@ -84,9 +107,7 @@ def _answer(backend: Any, parameters: Parameters) -> Response:
     if callback and content_type == "application/json":
         body = f"{callback}(".encode() + body + b")"
         content_type = "text/javascript"
-    response = Response(body, content_type=content_type)
-    response.headers["Cache-Control"] = _cache_control(parameters)
-    return response
+    return Answer(body, content_type)
 
 
 def _format_name(parameters: Parameters) -> str:
@@ -110,7 +131,7 @@ def _request(backend: Any, parameters: Parameters, name: str) -> RenderRequest:
     graph_type = parameters.text("graphType", "line")
     if graph_type not in _GRAPH_TYPES:
         raise QueryError(f"invalid graphType {graph_type[:40]!r}: one of {', '.join(_GRAPH_TYPES)}")
-    tz = parameters.zone()
+    tz = parameters.zone(backend.loaded.settings.time_zone)
     clock = backend.clock
     now = int(clock.wall())
     if "now" in parameters:
@@ -168,7 +189,7 @@ def _cache_control(parameters: Parameters) -> str:
     timeout = parameters.integer("cacheTimeout", 0) if "cacheTimeout" in parameters else 0
     if timeout > 0 and "noCache" not in parameters:
         return f"private, max-age={min(timeout, _DAY_S)}"
-    return "no-store"
+    return CACHE_CONTROL
 
 
 ROUTES = [Route("/render", render, ("GET", "POST")), Route("/render/", render, ("GET", "POST"))]

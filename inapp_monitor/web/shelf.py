@@ -1,26 +1,24 @@
-"""Named dashboards, kept in the database as JSON documents. No page and no request here.
+"""Named dashboards: those saved in the database, and those that are files. No page and no request.
 
-A document is what can be exported and imported: `{"title": ..., "panels": [{"title": ...,
-"targets": [...], "shape": ...}]}`. Graphite's own dashboards are understood too.
+A file wins over a saved dashboard of its name, and nobody changes it here.
 """
 
 from __future__ import annotations
 
+import copy
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.exceptions import QueryError
+from inapp_monitor.web.dashboard_files import DashboardFiles
+from inapp_monitor.web.dashboard_format import NAME, SHAPES, Document, checked
 
 if TYPE_CHECKING:
     from inapp_monitor.database import Connection, Database
 
+__all__ = ["SHAPES", "Shelf", "checked"]
+
 MAX_DASHBOARDS = 200
-MAX_PANELS = 40
-MAX_TARGETS = 10
-SHAPES = ("line", "area", "stacked", "bar")
-NAME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
-_MAX_TEXT = 4_096
 _SCRIPT = """
 create table dashboards (
     name text primary key,
@@ -29,28 +27,47 @@ create table dashboards (
 )
 """
 
-Document = dict[str, Any]
-
 
 class Shelf:
-    """The dashboards of a data directory."""
+    """The dashboards of a data directory, and of a directory of files."""
 
-    def __init__(self, database: Database | None) -> None:
+    def __init__(self, database: Database | None, files: DashboardFiles | None = None) -> None:
         """No I/O."""
         self._database = database
+        self._files = files or DashboardFiles(None)
         if database is not None:
             database.declare("dashboards", [_SCRIPT])
 
     def names(self) -> list[dict[str, Any]]:
-        """Name, title and number of panels of each, by name."""
-        if self._database is None:
-            return []
-        rows = self._database.read("select name, document from dashboards order by name")
-        found = [(str(row["name"]), json.loads(row["document"])) for row in rows]
-        return [{"name": n, "title": d["title"], "panels": len(d["panels"])} for n, d in found]
+        """Name, title, number of panels, file ("" for a saved one) of each, by name."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, text in self._saved().items():
+            found[name] = {**_entry(name, json.loads(text)), "file": ""}
+        for name, file in self._files.all().items():
+            if file.document is not None:
+                found[name] = {**_entry(name, file.document), "file": str(file.path)}
+        return [found[name] for name in sorted(found)]
+
+    def problems(self) -> list[str]:
+        """What is wrong with files, a line each."""
+        return [file.problem for file in self._files.all().values() if file.problem]
+
+    def file_of(self, name: str) -> str:
+        """The file that a dashboard is, "" for a saved one."""
+        file = self._files.all().get(name)
+        return str(file.path) if file is not None else ""
 
     def get(self, name: str) -> Document | None:
-        """One dashboard, None when there is none of this name."""
+        """One dashboard, None when there is none of this name.
+
+        Raises:
+            QueryError: it is a file that cannot be understood.
+        """
+        file = self._files.all().get(name)
+        if file is not None:
+            if file.document is None:
+                raise QueryError(file.problem)
+            return copy.deepcopy(file.document)
         if self._database is None:
             return None
         rows = self._database.read("select document from dashboards where name = ?", (name,))
@@ -61,11 +78,13 @@ class Shelf:
         """Keep a checked document under a name, in place of an earlier one.
 
         Raises:
-            QueryError: a bad name, too many dashboards, or nothing can be written here.
+            QueryError: a bad name, a file's name, too many dashboards, or nothing can be written.
         """
         if not NAME.fullmatch(name):
             raise QueryError(f"dashboard name {name[:80]!r} must be 1 to 60 of A-Z a-z 0-9 _ -")
-        if len(self.names()) >= MAX_DASHBOARDS and self.get(name) is None:
+        self._check_free(name)
+        saved = self._saved()
+        if len(saved) >= MAX_DASHBOARDS and name not in saved:
             raise QueryError(f"there are {MAX_DASHBOARDS} dashboards already, delete one first")
         text = json.dumps(document)
 
@@ -79,11 +98,27 @@ class Shelf:
         self._change(write, len(text))
 
     def delete(self, name: str) -> None:
-        """Forget a dashboard; no matter if there is none."""
+        """Forget a dashboard; no matter if there is none.
+
+        Raises:
+            QueryError: it is a file, or nothing can be written.
+        """
+        self._check_free(name)
         self._change(
             lambda connection: connection.execute("delete from dashboards where name = ?", (name,)),
             200,
         )
+
+    def _saved(self) -> dict[str, str]:
+        if self._database is None:
+            return {}
+        rows = self._database.read("select name, document from dashboards order by name")
+        return {str(row["name"]): str(row["document"]) for row in rows}
+
+    def _check_free(self, name: str) -> None:
+        file = self.file_of(name)
+        if file:
+            raise QueryError(f"dashboard {name!r} is the file {file}: change it there")
 
     def _change(self, change: Any, size: int) -> None:
         if self._database is None or not self._database.submit(change, size + 200):
@@ -91,56 +126,5 @@ class Shelf:
         self._database.write_pending()
 
 
-def checked(given: Any) -> Document:
-    """A document in our shape, from ours or from Graphite's dashboard JSON.
-
-    Raises:
-        QueryError: it is neither; names the part.
-    """
-    if not isinstance(given, dict):
-        raise QueryError("a dashboard must be a JSON object")
-    if "state" in given and isinstance(given["state"], dict):  # as Graphite's /dashboard/load
-        given = given["state"]
-    panels = given.get("panels")
-    if panels is None and "graphs" in given:
-        panels = [_from_graphite(entry) for entry in _list(given["graphs"], "graphs", MAX_PANELS)]
-    made = [_panel(entry) for entry in _list(panels, "panels", MAX_PANELS)]
-    return {"title": _text(given.get("title") or given.get("name") or "", "title"), "panels": made}
-
-
-def _from_graphite(entry: Any) -> Any:
-    """Graphite keeps a graph as [url, {parameters}, url] or {"target": [...], ...}."""
-    if isinstance(entry, list):
-        entry = next((part for part in entry if isinstance(part, dict)), {})
-    if not isinstance(entry, dict):
-        raise QueryError("'graphs' must hold objects or Graphite's triples")
-    target = entry.get("target")
-    shape = "stacked" if entry.get("areaMode") == "stacked" else "line"
-    targets = [target] if isinstance(target, str) else target
-    return {"title": entry.get("title") or "", "targets": targets, "shape": shape}
-
-
-def _panel(given: Any) -> Document:
-    if not isinstance(given, dict):
-        raise QueryError("'panels' must hold objects")
-    targets = [
-        _text(text, "targets") for text in _list(given.get("targets"), "targets", MAX_TARGETS)
-    ]
-    if not targets:
-        raise QueryError("a panel needs at least one target")
-    shape = given.get("shape", "line")
-    if shape not in SHAPES:
-        raise QueryError(f"'shape' must be one of {', '.join(SHAPES)}")
-    return {"title": _text(given.get("title") or "", "title"), "targets": targets, "shape": shape}
-
-
-def _list(given: Any, name: str, most: int) -> list[Any]:
-    if not isinstance(given, list) or len(given) > most:
-        raise QueryError(f"{name!r} must be a list of at most {most} entries")
-    return given
-
-
-def _text(given: Any, name: str) -> str:
-    if not isinstance(given, str) or len(given) > _MAX_TEXT:
-        raise QueryError(f"{name!r} must be text of at most {_MAX_TEXT} characters")
-    return given
+def _entry(name: str, document: Document) -> dict[str, Any]:
+    return {"name": name, "title": document["title"], "panels": len(document["panels"])}

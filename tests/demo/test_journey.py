@@ -30,7 +30,7 @@ def sizes(data_dir: Path) -> dict[str, int]:
     """Bytes of each file that holds series."""
     return {
         str(path.relative_to(data_dir)): path.stat().st_size
-        for path in (data_dir / "monitor" / "store").glob("*-*")
+        for path in (data_dir / "monitor" / "store").glob("*-*[0-9]")
     }
 
 

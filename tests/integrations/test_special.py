@@ -49,6 +49,21 @@ def test_flask_abort_keeps_the_template() -> None:
     assert (noted.route, noted.errors) == ("/users/<int:id>", [])
 
 
+def test_flask_exit_keeps_the_template() -> None:
+    """What ends the worker, such as a server's timeout, escapes after Flask forgot the request."""
+    from flask import Flask
+
+    app = Flask(__name__)
+
+    @app.route("/slow/<int:id>")
+    def slow(id: int) -> str:
+        raise SystemExit(1)
+
+    noted = Watched(app.wsgi_app).get("/slow/7")
+    assert noted.route == "/slow/<int:id>"
+    assert [type(error) for error in noted.errors] == [SystemExit]
+
+
 def test_flask_error_handler_of_ones_own() -> None:
     """An exception that the application itself answers is no failure; its 500 page is."""
     from flask import Flask

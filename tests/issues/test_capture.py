@@ -428,6 +428,18 @@ def test_before_send_changes_drops_and_may_fail(monitor: Monitor) -> None:
     assert failed["cuts"][-1] == "before_send failed: only the stack is kept"
 
 
+def test_a_handled_error_counts_for_its_route(monitor: Monitor) -> None:
+    """It is captured before its request is routed; also those that are counted without an event."""
+    for _ in range(15):
+        record = Record(environ())
+        monitor.tracker.capture(caught(divide, 1, 0), environ(**{REQUEST_KEY: record}))
+        record.route = "/late"
+    monitor.tick()
+    issue = monitor.only_issue()
+    assert dict(issue.tags["route"]) == {"/late": 15}
+    assert {event["route"] for event in issue.events} == {"/late"}
+
+
 def test_listeners_hear_of_new_issues(monitor: Monitor) -> None:
     """Who listens is told once the issue is in the database."""
     told: list[tuple[str, str]] = []

@@ -87,6 +87,42 @@ class OfMetaError(Exception, metaclass=Meta):
     pass
 
 
+class MetaRaises(type):
+    """Raises whenever its class is compared, hashed or asked what it is."""
+
+    def __hash__(cls) -> int:
+        raise SystemExit(1)
+
+    def __eq__(cls, other: object) -> bool:
+        raise SystemExit(1)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        raise SystemExit(1)
+
+    @property
+    def __name__(cls) -> str:
+        raise SystemExit(1)
+
+
+class OfMetaRaises(metaclass=MetaRaises):
+    pass
+
+
+class OfMetaRaisesError(Exception, metaclass=MetaRaises):
+    pass
+
+
+class PathLike(str):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        raise SystemExit(1)
+
+
+def huge_line() -> None:
+    raise SyntaxError("bad", ("f", 10**5_000, 10**5_000, "text"))
+
+
 def with_local(value: object) -> Callable[[], None]:
     def fail() -> None:
         local = value  # noqa: F841
@@ -181,6 +217,11 @@ CASES: dict[str, Callable[[], None]] = {
     "500 locals": many_locals,
     "deep data": deep_data,
     "odd notes": odd_notes,
+    "local of a metaclass that raises": with_local([OfMetaRaises(), OfMetaRaises]),
+    "argument of a metaclass that raises": raising(ValueError(OfMetaRaises())),
+    "metaclass that raises": raising(OfMetaRaisesError("x")),
+    "file name that cannot be printed": raising(OSError(2, "none", PathLike("f"))),
+    "line number of 5000 digits": huge_line,
     "surrogates": raising(ValueError("\ud800\x00\x1b[31m\u202e")),
     "exit with an object": raising(SystemExit(ReprFails())),
     "no traceback": lambda: None,

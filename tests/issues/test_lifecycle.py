@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import pytest
 
+from inapp_monitor.issues import set_user
+from inapp_monitor.issues.delta import StoredEvent
 from inapp_monitor.issues.lifecycle import Standing, after_events, is_older, is_spike
 from inapp_monitor.issues.storage import HOURS_KEPT
 
@@ -234,6 +237,74 @@ def test_the_list_is_filtered_and_sorted(make_monitor: MakeMonitor) -> None:
     assert ids(limit=1) == [third]
     monitor.tick()
     assert [ids(limit=1, offset=page) for page in range(4)] == [[third], [second], [first], []]
+
+
+@pytest.mark.parametrize("sort", ["last_seen", "first_seen", "count", "users"])
+def test_the_pages_of_a_list_are_exact_before_the_flush(
+    make_monitor: MakeMonitor, sort: str
+) -> None:
+    """Each issue stands on one page, where it will stand once all is written."""
+    monitor = make_monitor()
+    for number in range(30):
+        for user in range(number % 5):
+            set_user(f"u{user}")
+            monitor.tracker.capture_message("x", place=str(number), route=f"/{number % 2}")
+        monitor.tracker.capture_message("x", place=str(number), route=f"/{number % 2}")
+        monitor.clock.step(0.5)
+    monitor.tick()
+    monitor.clock.step(10)
+    for number in range(0, 40, 3):  # some known, some new ones
+        set_user(f"u{number % 7}")
+        for _ in range(number % 4):
+            monitor.tracker.capture_message("x", place=str(number), route="/1")
+            monitor.clock.step(0.5)
+
+    def pages(**wanted: Any) -> list[list[dict[str, Any]]]:
+        return [
+            [
+                issue.as_json()
+                for issue in monitor.tracker.list_issues(7, offset=7 * page, sort=sort, **wanted)
+            ]
+            for page in range(6)
+        ]
+
+    before = pages(), pages(route="/1"), pages(text="x", status="open", release="r1")
+    monitor.tick()
+    assert before == (pages(), pages(route="/1"), pages(text="x", status="open", release="r1"))
+    ids = [issue["id"] for page in before[0] for issue in page]
+    assert len(ids) == len(set(ids)) > 30
+
+
+def test_an_issue_shows_as_regressed_while_the_disk_refuses(monitor: Monitor) -> None:
+    """What fails again is not hidden among the resolved."""
+    issue_id = happen(monitor)
+    monitor.tracker.board.resolve(issue_id)
+    monitor.clock.step(1)
+    monitor.tracker.capture(caught(fail_a))
+    assert [issue.status for issue in monitor.tracker.list_issues()] == ["regressed"]
+    assert monitor.tracker.list_issues(status="unresolved")
+    assert not monitor.tracker.list_issues(status="resolved")
+    detail = monitor.tracker.get_issue(issue_id)
+    assert detail is not None
+    assert detail.summary.status == "regressed"
+
+
+def test_an_event_that_comes_after_its_count(monitor: Monitor) -> None:
+    """A flush between an occurrence and its event changes no times, states or counts."""
+    issue_id = happen(monitor)
+    monitor.tracker.board.resolve(issue_id)
+    memory = monitor.tracker._memories.here()
+    (known,) = memory.known.values()
+    before = monitor.only_issue()
+    known.delta.add_event(StoredEvent(NOW, zlib.compress(b"{}")))
+    monitor.tick()
+    after = monitor.only_issue()
+    assert len(after.events) == len(before.events) + 1
+    assert after.summary == before.summary
+    monitor.tracker.board.delete(issue_id)
+    known.delta.add_event(StoredEvent(NOW, zlib.compress(b"{}")))
+    monitor.tick()
+    assert monitor.tracker.list_issues() == []
 
 
 def test_hours_for_sparklines(monitor: Monitor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -90,4 +91,51 @@ def test_facts_of_any_kind(monitor: Monitor) -> None:
     assert issue.fingerprints[0].reason == ["given: checkout"]
     set_fingerprint(odd)
     set_fingerprint(None)
+    assert monitor.guard.faults == {}
+
+
+class Lazy:
+    """As Django's `request.user`: any question runs a query, also which class it is of."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("the query ran")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("the query ran")
+
+    def __iter__(self) -> Any:
+        raise RuntimeError("the query ran")
+
+
+class Items(dict[str, str]):
+    def items(self) -> Any:
+        raise RuntimeError("never asked")
+
+
+class Pairs(Mapping[str, str]):
+    def __getitem__(self, key: str) -> str:
+        raise ValueError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("kind", [Lazy, Items, Pairs])
+def test_facts_are_told_by_their_type(monitor: Monitor, kind: type) -> None:
+    """Nothing raises into the application, and no query runs that it did not ask for."""
+    facts: Any = kind()
+    set_user(facts)
+    set_context("cart", facts)
+    set_fingerprint(facts)
+    add_breadcrumb("seen", data=facts, time=facts)
+    add_breadcrumb("soon", time=10**5_000)
+    monitor.tracker.capture_message("m")
+    monitor.tick()
+    (event,) = monitor.only_issue().events
+    assert list(event["user"]) == ([] if kind is Items else ["id"])
+    assert [crumb["time"] for crumb in event["breadcrumbs"]] == [None, None]
     assert monitor.guard.faults == {}

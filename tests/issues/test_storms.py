@@ -13,7 +13,7 @@ from inapp_monitor.config import load
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
-from inapp_monitor.issues.memory import BURST
+from inapp_monitor.issues.memory import BURST, MAX_PENDING
 
 from .conftest import MakeMonitor, Monitor, SteppedClock, environ
 
@@ -63,6 +63,27 @@ def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
     assert peak < 8 * 2**20, peak
     status = monitor.database.status()
     assert status.size_bytes <= status.budget_bytes
+
+
+def test_what_waits_to_be_counted_is_bounded(monitor: Monitor) -> None:
+    """Without any flush the failing requests count what is pending themselves."""
+    storm(monitor.tracker, 3 * MAX_PENDING)
+    memory = monitor.tracker._memories.here()
+    assert len(memory.pending) <= MAX_PENDING
+    assert monitor.tracker.status().unwritten == 3 * MAX_PENDING
+    assert not memory.pending
+
+
+def test_an_occurrence_of_a_forgotten_fingerprint_counts(monitor: Monitor) -> None:
+    """It may be forgotten between its look-up and its count, by another thread."""
+    storm(monitor.tracker, 2)
+    monitor.tick()
+    memory = monitor.tracker._memories.here()
+    storm(monitor.tracker, 1)
+    memory.known.clear()
+    storm(monitor.tracker, 1)
+    monitor.tick()
+    assert monitor.only_issue().summary.count == 4
 
 
 def test_a_storm_while_the_disk_refuses(monitor: Monitor) -> None:

@@ -120,6 +120,21 @@ def test_text_and_markdown(monitor: Monitor) -> None:
     assert "\n````python\n" in markdown
 
 
+def test_a_long_variable_of_many_frames_is_printed_once(monitor: Monitor) -> None:
+    """As the application object in every frame of a framework."""
+
+    def outer(config: str) -> None:
+        inner(config)
+
+    def inner(config: str) -> None:
+        raise ValueError("x")
+
+    monitor.tracker.capture(caught(outer, "long " * 50))
+    text = event_text(monitor.only_issue().events[0])
+    assert text.count("config = 'long") == 1
+    assert text.count("config = (as above)") == 1
+
+
 # -- the command line
 
 
@@ -143,6 +158,8 @@ def test_listing_showing_and_acting(monitor: Monitor) -> None:
     for action, expected in (("resolve", "resolved"), ("mute", "muted"), ("reopen", "open")):
         assert run(monitor, action, issue_id)[0] == 0
         assert monitor.only_issue().summary.status == expected
+    assert run(monitor, "mute", issue_id, "--more", "5")[0] == 0
+    assert monitor.only_issue().muted_count == 6
     assert run(monitor, "delete", issue_id)[0] == 0
     assert run(monitor) == (0, "no issues\n")
 

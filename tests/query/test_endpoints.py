@@ -303,8 +303,9 @@ def test_names_of_graphites_files_can_be_registered(api: Api, backend: Backend) 
 
 
 def test_caching_is_as_asked(api: Api) -> None:
-    """Answers are not stored unless the client says how long they may be."""
-    assert api.get("/render", target="app.a.hits").headers["Cache-Control"] == "no-store"
+    """Answers are asked for again each time unless the client says how long they may be kept."""
+    kept = api.get("/render", target="app.a.hits").headers["Cache-Control"]
+    assert kept == "private, no-cache"
     answer = api.get("/render", target="app.a.hits", cacheTimeout="60")
     assert "max-age=60" in answer.headers["Cache-Control"]
     assert api.get("/render", target="app.a.hits", cacheTimeout="x").status_code == 400

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor.recorder.queue_time import queue_ms
-from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S
+from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, MAX_FAILURES
 from inapp_monitor.testing import FakeClock
 
 from .test_fold import fold, new_recorder, put
@@ -100,13 +100,13 @@ def test_slowest_requests_of_each_route() -> None:
         put(recorder, clock, route="/a", path=f"/a?{ms}", ms=ms, status="200 OK")
     put(recorder, clock, route="/b", path="/b", ms=1.0, method="POST", status="404 N")
     fold(recorder)
-    rows = recorder.slowest.rows(clock.wall())
-    assert [round(float(str(row["ms"]))) for row in rows] == [100, 99, 98, 97, 1]
-    assert len(rows) == KEPT + 1
-    last = rows[-1]
-    assert (last["slug"], last["method"], last["path"]) == ("b", "POST", "/b")
-    assert last["status"] == "404 N"
-    assert last["started"] == pytest.approx(NOW - 0.001)
+    tables = recorder.slowest.tables()
+    assert [round(entry.ms) for entry in tables["a", "GET"]] == [100, 99, 98, 97]
+    (last,) = tables["b", "POST"]
+    assert (last.path, last.status, last.issue) == ("/b", "404 N", None)
+    assert last.started == pytest.approx(NOW - 0.001)
+    assert recorder.slowest.take_changed() == {("a", "GET"), ("b", "POST")}
+    assert recorder.slowest.take_changed() == set()
 
 
 def test_slow_requests_are_forgotten() -> None:
@@ -117,7 +117,21 @@ def test_slow_requests_are_forgotten() -> None:
         put(recorder, clock, ms=500.0 + n)
     fold(recorder)
     clock.advance(MAX_AGE_S + 1)
-    assert recorder.slowest.rows(clock.wall()) == []
     put(recorder, clock, ms=7.0, path="/now")
     fold(recorder)
-    assert [row["path"] for row in recorder.slowest.rows(clock.wall())] == ["/now"]
+    (table,) = recorder.slowest.tables().values()
+    assert [entry.path for entry in table] == ["/now"]
+
+
+def test_a_slow_request_knows_its_issue() -> None:
+    """Told by its start, once; failures that were not slow are forgotten in the end."""
+    clock = FakeClock(wall=NOW)
+    recorder = new_recorder(clock)
+    for number in range(MAX_FAILURES + 1):
+        recorder.slowest.note_issue(float(number), "other")
+    recorder.slowest.note_issue(clock.perf() - 0.5, "abc123")
+    put(recorder, clock, ms=500.0, failed=True)
+    fold(recorder)
+    (table,) = recorder.slowest.tables().values()
+    assert [entry.issue for entry in table] == ["abc123"]
+    assert recorder.slowest.issue_of(1.0) is None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
+import importlib.util
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -11,14 +14,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.config import load
+from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
+from inapp_monitor.issues import IssueSummary, Tracker
 from inapp_monitor.store import Store
+from inapp_monitor.workers import Workers
+
+from . import apache
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -34,33 +42,49 @@ for name, options in {
     "gunicorn gthread": "-w 2 -k gthread --threads 4",
     "gunicorn gevent": "-w 2 -k gevent",
     "gunicorn preload": "-w 2 --preload",
-    "gunicorn max_requests": "-w 2 --max-requests 20",
+    "gunicorn max_requests": "-w 2 --max-requests 20 --max-requests-jitter 10",
 }.items():
     bind = ["-b", "127.0.0.1:PORT", "--log-level", "warning"]
     COMMANDS[name] = [*GUNICORN, *bind, *options.split(), "served_site:application"]
+#: With options where a plugin is needed, as in `UWSGI="uwsgi --plugin python3"`.
+UWSGI = shlex.split(os.environ.get("UWSGI", "uwsgi"))
 for name, options in {
-    "uwsgi prefork": "--processes 2",
+    "uwsgi prefork": "--processes 2 --enable-threads",
     "uwsgi threads": "--processes 2 --threads 4",
     "uwsgi lazy": "--processes 2 --lazy-apps",
+    "uwsgi single": "",
+    "uwsgi graceful": "--processes 2 --threads 2 --enable-threads",
+    "uwsgi no threads": "--processes 2",
 }.items():
     uwsgi = ["--master", "--die-on-term", "--need-app", "--disable-logging", "--http-socket"]
+    if name == "uwsgi single":
+        uwsgi, options = ["--need-app", "--disable-logging", "--http-socket"], "--enable-threads"
     path = ["--pythonpath", str(HERE), "--module", "served_site:application"]
-    COMMANDS[name] = [
-        *(os.environ.get("UWSGI", "uwsgi"), *uwsgi, "127.0.0.1:PORT", *path, *options.split())
-    ]
+    COMMANDS[name] = [*UWSGI, *uwsgi, "127.0.0.1:PORT", *path, *options.split()]
+COMMANDS["uwsgi graceful"] += ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
+for name in apache.KINDS:
+    COMMANDS[name] = [apache.PROGRAM, "-DFOREGROUND", "-f", "CONFIG"]
 
 
 def missing(name: str) -> str:
     """Why a server cannot be started here; empty when it can."""
-    import importlib.util
-
     program = COMMANDS[name][0]
+    if name in apache.KINDS:
+        return apache.missing()
     if shutil.which(program) is None:
         return f"{program} is not installed"
+    if "uwsgi" in name and not _uwsgi_has_python():
+        return "uwsgi has no python plugin (UWSGI='uwsgi --plugin python3'?)"
     for module in ("gevent", "gunicorn", "waitress", "cheroot"):
         if module in name and importlib.util.find_spec(module) is None:
             return f"{module} is not installed"
     return ""
+
+
+@functools.cache
+def _uwsgi_has_python() -> bool:
+    done = subprocess.run([*UWSGI, "--help"], capture_output=True, check=False)
+    return b"--pythonpath" in done.stdout
 
 
 #: Signals as from a terminal: a shell starts its background jobs deaf to SIGINT.
@@ -74,7 +98,12 @@ class Served:
     """One running server; a context manager that leaves no process behind."""
 
     def __init__(
-        self, name: str, directory: Path, prefix: Sequence[str] = (), **environ: str
+        self,
+        name: str,
+        directory: Path,
+        prefix: Sequence[str] = (),
+        options: str = "",
+        **environ: str,
     ) -> None:
         self.name = name
         self.directory = directory
@@ -84,8 +113,13 @@ class Served:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [*prefix, *(part.replace("PORT", str(self.port)) for part in COMMANDS[name])]
         paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
+        standing_for = {"PORT": str(self.port), "CONFIG": str(directory / "apache.conf")}
+        if name in apache.KINDS:
+            apache.write_config(name, directory, self.port, [*paths, str(HERE)])
+        command = [*prefix, *COMMANDS[name], *options.split()]
+        for word, value in standing_for.items():
+            command = [part.replace(word, value) for part in command]
         environment = {
             **os.environ,
             **environ,
@@ -120,13 +154,40 @@ class Served:
         self.process.wait(10)
 
     def log(self) -> str:
-        return (self.directory / "server.log").read_text("utf-8", "replace")[-2000:]
+        return (self.directory / "server.log").read_text("utf-8", "replace")[-3000:]
 
-    def get(self, path: str, *, method: str = "GET", read: bool = True) -> tuple[int, bytes]:
+    def children(self) -> list[int]:
+        """Process ids of the workers: children of the server's first process."""
+        task = Path(f"/proc/{self.process.pid}/task")
+        return [int(pid) for file in task.glob("*/children") for pid in file.read_text().split()]
+
+    def another_master(self) -> int | None:
+        """The process that gunicorn's master has made of itself anew; its workers are there."""
+        for pid in self.children():
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                if len(task.read_text().split()) == 2:
+                    return pid
+        return None
+
+    def wait_for(self, what: Callable[[], object], timeout_s: float = 15.0) -> None:
+        """Wait until something is so; else the test fails with the server's log."""
+        deadline = time.monotonic() + timeout_s
+        while not what():
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def get(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        read: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         """One request on a connection of its own; counted when it was answered."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             body = response.read() if read else response.read(100)
             self.answered += 1
@@ -155,6 +216,8 @@ class Served:
                 except (OSError, http.client.HTTPException) as error:
                     with lock:
                         self.errors.append(repr(error))
+                    if self.process.poll() is not None:
+                        return
 
         visitors = [threading.Thread(target=visit, args=(n,)) for n in range(threads)]
         for visitor in visitors:
@@ -162,9 +225,15 @@ class Served:
         for visitor in visitors:
             visitor.join()
 
-    def stop(self, with_signal: int) -> float:
-        """Send a signal to the server's first process. Returns the seconds until it had ended."""
-        time.sleep(0.2)  # wsgiref swallows a signal that arrives while it ends a request
+    def stop(self, with_signal: int, settled_s: float = 0.2) -> float:
+        """Send a signal to the server's first process. Returns the seconds until it had ended.
+
+        Args:
+            with_signal: The signal.
+            settled_s: A wait before. wsgiref swallows a signal that arrives while it ends a
+                request, and uWSGI's TERM and INT skip the exit handlers of a worker that does.
+        """
+        time.sleep(settled_s)
         begin = time.monotonic()
         self.process.send_signal(with_signal)
         try:
@@ -186,12 +255,40 @@ class Served:
             time.sleep(0.05)
         return found
 
-    def counted(self) -> int:
+    def start_losing(self, path: str) -> threading.Thread:
+        """A client that waits for an answer that will not come."""
+        client = threading.Thread(target=self.lose, args=(path,))
+        client.start()
+        return client
+
+    def answering(self, path: str) -> int:
+        """The process that says that it answers a path; 0 when none does."""
+        workers = Workers(self.directory / "data")
+        workers.write({"pid": 0})
+        try:
+            found = [
+                facts["pid"]
+                for facts in workers.others()
+                for row in facts.get("live", ())
+                if row["path"] == path
+            ]
+        finally:
+            workers.leave()
+        return int(found[0]) if found else 0
+
+    def issues(self, kind: str = "") -> list[IssueSummary]:
+        """What the tracker has stored, as another process reads it; of one type or all."""
+        settings = load({"data_dir": self.directory / "data"}, environ={}).settings
+        database = Database(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
+        issues = Tracker(settings, SYSTEM, Guard(), database).list_issues()
+        return [issue for issue in issues if kind in ("", issue.type)]
+
+    def counted(self, path: str = "requests.time") -> int:
         """Requests in the store, as another process reads it."""
         settings = load({"data_dir": self.directory / "data"}, environ={}).settings
         store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
         now = int(SYSTEM.wall())
-        found = store.fetch_distribution("requests.time", now - 600, now + 10, now + 10)
+        found = store.fetch_distribution(path, now - 600, now + 10, now + 10)
         store.close()
         return sum(slot.count for slot in found.slots if slot is not None) if found else 0
 

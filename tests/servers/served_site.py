@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -32,13 +33,17 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
         return (b"x" * 65_536 for _ in range(10_000))
     if path == "/slow":
         time.sleep(30)
+    if path == "/deaf":  # to all that can be refused
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        time.sleep(30)
     body = str(os.getpid()).encode() if path == "/pid" else b"hello"
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]
 
 
 if not os.environ.get("BARE"):
-    settings: dict[str, Any] = {"flush_interval_s": 0.5, "dev_access": False}
+    flush_s = float(os.environ.get("FLUSH_S", "0.5"))
+    settings: dict[str, Any] = {"flush_interval_s": flush_s, "dev_access": False}
     application: Any = Monitor(site, data_dir=Path(os.environ["DATA_DIR"]) / "data", **settings)
 else:
     application = site

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_the_generation_of_a_file_without_turns_is_read(tmp_path: Path) -> None:
     assert lock.generation() == 8
     lock.release()
     assert lock.generation() == 8
-    assert (tmp_path / "lock").read_bytes() == b"\x08" + bytes(7) + b"\x01" + bytes(7)
+    assert (tmp_path / "lock").read_bytes() == struct.pack("<QQQ", 8, 0, 1)
 
 
 def test_a_turn_that_cannot_be_noted_is_none(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ Needs Chromium and the `playwright` package (only its client: no download); skip
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_backend import TOKEN, SampleRoute, sample_backend
+from sample_backend import NOW, TOKEN, SampleRoute, sample_backend
 from werkzeug.serving import make_server
 
 from inapp_monitor.web.app import WebApp
@@ -172,6 +173,25 @@ def test_hovering_shows_all_values(tab: Tab) -> None:
     assert page.locator(".cross").count() == 1
 
 
+def test_a_visitor_sees_the_times_of_his_own_zone(browser: Any, serve: Callable[..., str]) -> None:
+    """Offered where it differs; a click, and all pages and boxes have them."""
+    tab = Tab(
+        browser, serve(), timezone_id="Europe/Berlin", viewport={"width": 1440, "height": 900}
+    )
+    page = tab.open("/?from=-6h&compare=day")
+    page.locator(".custom summary").click()
+    page.locator(".mine").click()
+    page.wait_for_url("**tz=Europe*Berlin**")
+    assert "compare=day" in page.url
+    page.locator("figure.hover svg[data-chart]").nth(1).hover(position={"x": 300, "y": 60})
+    assert re.search(r"\d\d:\d\d:\d\d Europe/Berlin", page.locator(".tip").inner_text())
+    page.locator("nav a", has_text="Routes").click()
+    page.wait_for_url("**/routes?**tz=Europe*Berlin**")
+    page.locator(".custom summary").click()
+    assert not page.locator(".mine").is_visible()
+    tab.close()
+
+
 def test_a_legend_entry_switches_its_series_off(tab: Tab) -> None:
     """By mouse and by keyboard, and a refresh keeps it."""
     page = tab.open("/")
@@ -196,6 +216,19 @@ def test_dragging_zooms_and_back_works(tab: Tab) -> None:
     page.wait_for_url("**from=*until=*")
     page.go_back()
     page.wait_for_url(lambda url: "until" not in url)
+
+
+def test_zooming_keeps_the_rest_of_the_address(tab: Tab) -> None:
+    """Method, zone and comparison stay, in the zoom and in the way out of it."""
+    page = tab.open("/routes/checkout?method=POST&tz=Europe/Berlin&compare=day")
+    page.locator("figure.hover svg[data-chart]").first.focus()
+    for key in ("ArrowLeft", "Enter", "Shift+ArrowRight", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url("**until=**")
+    page.locator(".range a[title]").click()
+    page.wait_for_url(lambda url: "until=" not in url)
+    for part in ("method=POST", "tz=Europe", "compare=day"):
+        assert part in page.url
 
 
 def test_the_keyboard_zooms_too(tab: Tab) -> None:
@@ -233,6 +266,39 @@ def test_the_page_refreshes_itself_until_it_is_paused(tab: Tab) -> None:
     assert page.evaluate("document.activeElement.closest('.verdicts') !== null")
     page.locator(".live").click()
     assert page.locator(".live").get_attribute("aria-pressed") == "false"
+
+
+def test_a_hidden_tab_is_left_alone(tab: Tab) -> None:
+    """No refresh while nobody looks; one as soon as somebody does."""
+    asked: list[str] = []
+    tab.page.clock.install()
+    page = tab.open("/")
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(request.url))
+    turn = (
+        "hidden => { Object.defineProperty(document, 'hidden', "
+        "{ configurable: true, get: () => hidden });"
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    page.evaluate(turn, True)
+    page.clock.run_for(120_000)
+    assert asked == []
+    with page.expect_response(lambda answer: answer.url.endswith("/")):
+        page.evaluate(turn, False)
+
+
+def test_paper_is_light_and_says_what_it_shows(browser: Any, serve: Callable[..., str]) -> None:
+    """In a dark theme too: legends and period are printed, what one clicks is not."""
+    tab = Tab(browser, serve(), viewport={"width": 800, "height": 1100}, color_scheme="dark")
+    page = tab.open("/?from=-6h")
+    page.emulate_media(media="print", color_scheme="dark")
+    style = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(style) == "rgb(255, 255, 255)"
+    assert "23 Nov 09:00 – 15:00 UTC" in page.locator(".paper").inner_text()
+    assert page.locator(".legend button").first.is_visible()
+    assert not page.locator(".top").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    tab.close()
 
 
 def test_the_theme_can_be_chosen(tab: Tab) -> None:
@@ -276,3 +342,61 @@ def test_logging_in_by_hand(browser: Any, serve: Callable[..., str]) -> None:
     page.wait_for_url("**/errors")
     assert "PaymentError" in page.locator("main").inner_text()
     tab.close()
+
+
+SLOW = [
+    {"slug": "checkout", "method": "POST", "ms": ms, "path": f"/checkout/{ms}", "status": status,
+     "started": NOW - ms, "issue": issue}
+    for ms, status, issue in (
+        (2_900, "500 INTERNAL SERVER ERROR", "a1b2c3"), (900, "200 OK", None), (400, None, None),
+    )
+]  # fmt: skip
+
+
+def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[..., str]) -> None:
+    """What a mark stands for is told on hover and on focus; a failed one opens its issue."""
+    tab = Tab(
+        browser, serve("slow", facts={"slowest": SLOW}), viewport={"width": 900, "height": 900}
+    )
+    page = tab.open("/routes/checkout")
+    assert page.locator("svg .point").count() == 3
+    failed = page.locator("svg .point", has=page.locator(".mark.open.s-crit"))
+    failed.hover()
+    told = page.locator(".tip").inner_text()
+    for part in ("POST /checkout/2900", "2.9 s", "500", "at 20"):
+        assert part in told
+    page.mouse.move(0, 0)
+    assert page.locator(".tip").count() == 0
+    slow = page.locator('svg a.point[href="#slow-2"]')
+    slow.focus()
+    assert "/checkout/900 took 900 ms, 200 OK" in page.locator(".tip").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator(".tip").count() == 0
+    page.keyboard.press("Enter")
+    page.wait_for_url("**#slow-2")
+    assert "/checkout/900" in page.locator("tr:target").inner_text()
+    failed.click()
+    page.wait_for_url("**/errors/a1b2c3*")
+    tab.close()
+
+
+def test_the_heatmap_counts_and_zooms(tab: Tab) -> None:
+    """As every chart over time."""
+    page = tab.open("/")
+    heat = page.locator('figure.hover svg[aria-label^="Heatmap"]')
+    assert "nine of ten between" in heat.get_attribute("aria-label")
+    heat.hover(position={"x": 300, "y": 60})
+    assert "values" in page.locator(".tip").inner_text()
+    heat.focus()
+    for key in ("Enter", "Shift+ArrowRight", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_url("**from=*until=*")
+
+
+def test_a_chart_is_told_in_words(tab: Tab) -> None:
+    """Extremes, the last value and the trend of its series."""
+    page = tab.open("/routes/checkout")
+    told = page.locator("figure.hover svg").first.get_attribute("aria-label")
+    assert "p95 from" in told
+    assert "last" in told
+    assert "rising" in told

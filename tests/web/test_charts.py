@@ -18,13 +18,16 @@ from inapp_monitor.web.charts import (
     ChartOptions,
     ChartSeries,
     Marker,
+    Point,
     heatmap,
     line_chart,
+    scatter,
     sparkline,
 )
 from inapp_monitor.web.charts.heatmap import grid
 from inapp_monitor.web.charts.scale import time_ticks, value_ticks
 from inapp_monitor.web.charts.strokes import Frame, decimate, line
+from inapp_monitor.web.charts.words import in_words, trend
 
 ANY_VALUE = st.one_of(st.none(), st.floats(), st.integers(-(10**9), 10**9))
 SHAPES = st.sampled_from(["line", "area", "bar", "ghost"])
@@ -191,3 +194,96 @@ def test_charts_are_drawn_fast(count: int, length: int, limit_ms: float) -> None
         line_chart(series, ChartOptions())
         best = min(best, time.thread_time() - begin)
     assert best * 1_000 <= limit_ms
+
+
+KINDS = {"ok": "answered", "warn": "4xx", "crit": "5xx", "dim": "no answer"}
+
+
+def marks(svg: bytes) -> list[ElementTree.Element]:
+    """The elements of a scatter's points."""
+    return [entry for entry in elements(svg) if entry.get("class") == "point"]
+
+
+def test_each_point_of_a_scatter_is_a_link_that_says_what_it_is() -> None:
+    """By a label for those who cannot see it, and by shape as well as by colour."""
+    points = [
+        Point(1_000 + number, 10.0 * number, kind, f"GET /{kind} took long", f"#slow-{number}")
+        for number, kind in enumerate(KINDS)
+    ]
+    options = ChartOptions(start=900, end=1_100, unit="ms", embedded=True)
+    svg = scatter(points, KINDS, options)
+    found = marks(svg)
+    assert [entry.get("href") for entry in found] == [point.href for point in points]
+    assert [entry.get("aria-label") for entry in found] == [point.label for point in points]
+    shapes = {entry.get("d"): entry.get("class") for mark in found for entry in mark.iter()}
+    shapes.pop(None)
+    assert len(shapes) == 3  # ok and no answer: the same, full and open
+    assert b'role="img"' not in svg  # it would hide the links
+    assert all(words.encode() in svg for words in KINDS.values())
+
+
+@pytest.mark.parametrize(
+    "href",
+    ["javascript:alert(1)", "//evil/x", "https://evil", "/\\evil", "#a b", "/a\nb", '/"><script>'],
+)
+def test_a_point_leads_nowhere_but_to_this_dashboard(href: str) -> None:
+    """Whatever is given as its address."""
+    svg = scatter([Point(1, 2.0, "ok", "x", href)], {}, ChartOptions(start=0, end=2))
+    check(svg)
+    assert len(marks(svg)) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 2_000), st.floats(), st.sampled_from(sorted(KINDS)), st.text()),
+        max_size=20,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_any_points_give_a_well_formed_scatter(points: list[Any]) -> None:
+    """Also none, beyond the window, not finite, of any text."""
+    made = [Point(*point, href="#slow-1") for point in points]
+    svg = scatter(made, {}, ChartOptions(start=500, end=1_000, embedded=True))
+    inside = [p for p in made if 500 <= p.timestamp <= 1_000 and 0 <= p.value < 1e300]
+    assert len(marks(svg)) == len(inside)
+
+
+def test_a_scatter_of_many_points_keeps_the_highest() -> None:
+    """At most two hundred marks, of a bounded size."""
+    points = [Point(n % 1_000, float(n), "ok", "x" * 1_000, "#slow-1") for n in range(5_000)]
+    svg = scatter(points, KINDS, ChartOptions(start=0, end=1_000))
+    assert len(marks(svg)) == 200
+    assert len(svg) < 200_000
+
+
+def test_words_say_extremes_last_value_and_trend() -> None:
+    """Of the first series; ghosts and gaps are left out."""
+    series = [
+        ChartSeries("p95", [80, None, 100, 250, 240]),
+        ChartSeries("last week", [1, 2], shape="ghost"),
+        ChartSeries("flat", [5, 5]),
+        ChartSeries("empty", [None]),
+        ChartSeries("x", [1]),
+        ChartSeries("y", [1]),
+    ]
+    assert in_words(series, "ms") == (
+        "p95 from 80 ms to 250 ms, last 240 ms, rising. flat always 5 ms. empty: no value. "
+        "And 2 more."
+    )
+    assert in_words([], "ms") == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [([1.0, 1.0, 5.0], "rising"), ([5.0, 1.0], "falling"), ([0.0], "steady"), ([9, 10], "steady")],
+)
+def test_a_trend_is_a_change_of_a_fifth(values: list[float], word: str) -> None:
+    """Between the first and the last third."""
+    assert trend(values) == word
+
+
+def test_a_heatmap_tells_how_many_values_a_column_has() -> None:
+    """For the crosshair, and so that it can be zoomed as any chart."""
+    options = ChartOptions(unit="ms", embedded=True)
+    svg = heatmap([Histogram.of([1, 2, 300]), None], 1_000, 60, options)
+    assert b'"unit":"count","values":[3,0]' in svg.replace(b"&quot;", b'"')

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -209,13 +212,13 @@ def test_graphites_own_dashboards_can_be_imported(monitor: Monitor) -> None:
     [
         (b"x", "JSON"),
         (b"[" * 100_000, "JSON"),
-        (b"[]", "object"),
+        (b"[]", "JSON"),
         (b"{}", "panels"),
         (b'{"panels": [{}]}', "targets"),
         (b'{"panels": [{"targets": []}]}', "target"),
         (b'{"panels": [{"targets": ["a"], "shape": "pie"}]}', "shape"),
-        (b'{"panels": [{"targets": [1]}]}', "targets"),
-        (b'{"graphs": [1]}', "graphs"),
+        (b'{"panels": [{"targets": [1]}]}', "target"),
+        (b'{"graphs": [1]}', "graph"),
     ],
 )
 def test_a_document_that_is_no_dashboard_is_400(body: bytes, named: str, monitor: Monitor) -> None:
@@ -275,3 +278,49 @@ def test_a_read_only_dashboard_offers_no_saving(tmp_path: Path) -> None:
         assert client.post("/_metrics/dashboards", data=panel, headers=HTML).status_code == 403
     finally:
         made.close()
+
+
+def test_a_slow_request_that_failed_leads_to_its_issue(monitor: Monitor) -> None:
+    """On the runtime page and on the route's own."""
+    client = Client(monitor)
+    rows = client.get("/_metrics/runtime.json", headers=HTML).json["slowest"]
+    (failed, *_) = [row for row in rows if row["path"] == "/boom"]
+    page = client.get("/_metrics/runtime", headers=HTML).text
+    assert f"/_metrics/errors/{failed['issue']}" in page
+    assert client.get(f"/_metrics/errors/{failed['issue']}", headers=HTML).status_code == 200
+    assert not any(row["issue"] for row in rows if row["path"] == "/page")
+    route = client.get(f"/_metrics/routes/{failed['slug']}", headers=HTML).text
+    assert f"/_metrics/errors/{failed['issue']}" in route
+
+
+def test_a_request_under_way_shows_its_stack(tmp_path: Path) -> None:
+    """From the table of live requests by its link; afterwards the page says that it is over."""
+    reached, gate = threading.Event(), threading.Event()
+
+    def waits(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        reached.set()
+        gate.wait(10)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+
+    with contextlib.closing(Monitor(waits, data_dir=tmp_path / "data", token=TOKEN)) as made:
+        client = Client(made)
+        thread = threading.Thread(target=lambda: Client(made).get("/report"))
+        thread.start()
+        assert reached.wait(5)
+        page = client.get("/_metrics/runtime", headers=HTML).text
+        found = re.search(r'href="/_metrics(/runtime/requests/[^"]+)"', page)
+        assert found is not None
+        stack = client.get(f"/_metrics{found[1]}", headers=HTML)
+        data = client.get(f"/_metrics{found[1]}.json", headers=HTML).json
+        gate.set()
+        thread.join()
+        assert "gate.wait(10)" in stack.text
+        assert (data["state"], data["path"], data["pid"]) == ("running", "/report", os.getpid())
+        assert client.get(f"/_metrics{found[1]}").status_code == 401
+        over = client.get(f"/_metrics{found[1]}", headers=HTML)
+        assert over.status_code == 200
+        assert "it has ended meanwhile" in over.text
+        for name in ("1", "1-2", "x-1-0000", "99999999999999-1-0000"):
+            path = f"/_metrics/runtime/requests/{name}"
+            assert client.get(path, headers=HTML).status_code == 404

@@ -392,3 +392,29 @@ def test_the_status_page_tells_of_a_directory_that_others_can_read(
     for mode, times in ((0o700, 0), (0o755, 1)):
         directory.chmod(mode)
         assert client.get("/status", headers=authorized).text.count("chmod 700") == times
+
+
+def test_a_page_keeps_its_state_when_its_period_changes(
+    client: Client, authorized: dict[str, str]
+) -> None:
+    """Targets, sorting and filters stay in the links and forms of the top bar."""
+    headers = {**authorized, "Accept": "text/html"}
+    page = client.get("/explore?target=a.b&target=c%26d&shape=bar&from=-6h", headers=headers).text
+    links = re.findall(r'href="(/explore\?from=-7d[^"]*)"', page)
+    assert links == ["/explore?from=-7d&amp;target=a.b&amp;target=c%26d&amp;shape=bar"]
+    for form in re.findall(r"<form[^>]*>.*?</form>", page.partition("<main")[0], re.DOTALL):
+        if "/search" not in form:
+            assert '<input type="hidden" name="target" value="c&amp;d">' in form
+    page = client.get("/routes?sort=p99&token2=x", headers=headers).text
+    assert "/routes?from=-7d&amp;sort=p99" in page
+
+
+def test_logging_in_leads_back_to_the_whole_address(tmp_path: Path) -> None:
+    """With its period: the link that somebody sent."""
+    visitor = Client(WebApp(sample_backend(tmp_path / "data", dev_access=False)))
+    wanted = "/routes?from=-6h&sort=p99"
+    answer = visitor.post("/login", query_string={"next": wanted}, data={"token": TOKEN})
+    assert answer.headers["Location"] == wanted
+    for hostile in ("//evil.example/x", "/\\evil", "https://evil.example"):
+        answer = visitor.post("/login", query_string={"next": hostile}, data={"token": TOKEN})
+        assert answer.headers["Location"] == "/"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -195,6 +196,17 @@ def test_live_requests(tmp_path: Path) -> None:
     assert server.requests.rows() == []
     assert [scalar.value for scalar in server.requests.in_flight(0)] == [0.0]
     assert server.requests.in_flight(0) == []
+
+
+def test_the_route_is_known_before_the_answer(tmp_path: Path) -> None:
+    """Where the framework has left it in the environ: a request that hangs has a name."""
+    server = Server(tmp_path)
+    rule = SimpleNamespace(rule="/slow/<int:n>")
+    server.begin("/slow/1", **{"werkzeug.request": SimpleNamespace(url_rule=rule)})
+    server.begin("/slow/2", **{"bottle.route": rule})
+    server.begin("/slow/3", **{"werkzeug.request": SimpleNamespace(url_rule=None)})
+    routes = {row["path"]: row["route"] for row in server.requests.rows()}
+    assert routes == {"/slow/1": rule.rule, "/slow/2": rule.rule, "/slow/3": None}
 
 
 def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:

@@ -3,14 +3,18 @@
 from inapp_monitor.web.charts.heatmap import heatmap
 from inapp_monitor.web.charts.line import line_chart
 from inapp_monitor.web.charts.model import ChartOptions, ChartSeries, Marker, Shape
+from inapp_monitor.web.charts.scatter import Kind, Point, scatter
 from inapp_monitor.web.charts.sparkline import sparkline
 
 __all__ = [
     "ChartOptions",
     "ChartSeries",
+    "Kind",
     "Marker",
+    "Point",
     "Shape",
     "heatmap",
     "line_chart",
+    "scatter",
     "sparkline",
 ]

@@ -8,6 +8,7 @@ and shrinks its style sheets for every chart: ours is a constant.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pygal.etree import etree
@@ -94,7 +95,7 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
         return text.encode("utf-8") if isinstance(text, str) else bytes(text)
 
     def setup(self, **_: Any) -> None:
-        """pygal's order of work with our parts."""
+        """pygal's order of work with our parts, and the values that a page's script shows."""
         self.series: list[Any] = []
         self.secondary_series: list[Any] = []
         self.nodes: dict[str, Any] = {}
@@ -103,6 +104,9 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
         self._box = Box()
         self._draw()
         self.svg.pre_render()
+        hover = self._hover() if self.options.embedded and self.series else None
+        if hover is not None:
+            self.svg.root.set("data-chart", hover_text(self, hover))
 
     # -- what subclasses decide
 
@@ -112,6 +116,10 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
 
     def _has_data(self) -> bool:
         raise NotImplementedError
+
+    def _hover(self) -> list[dict[str, Any]] | None:
+        """The series that the script shows where it is pointed at; None: no crosshair, no zoom."""
+        return None
 
     def _footer_height(self) -> int:
         """Pixels below the time axis."""
@@ -228,3 +236,11 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
 
     def _make_y_title(self) -> None:
         """Labels carry their unit."""
+
+
+def hover_text(graph: TimeGraph, series: list[dict[str, Any]]) -> str:
+    """JSON of the window and the series."""
+    start, end = graph.window
+    box = {"start": start, "end": end, "top": graph.margin_box.top, "height": graph.frame.height}
+    entry = {**box, "unit": graph.options.unit, "series": series}
+    return json.dumps(entry, separators=(",", ":"))

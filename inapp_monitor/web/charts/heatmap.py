@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,11 @@ class HeatGraph(TimeGraph):
         start = self._start if self.options.start is None else self.options.start
         end = self._start + length if self.options.end is None else self.options.end
         return float(start), float(max(end, start + 1)), 0.0, float(self._grid.cells.shape[0])
+
+    def _hover(self) -> list[dict[str, Any]] | None:
+        counts = [int(count) for count in self._grid.cells.sum(axis=0)]
+        place = {"start": self._start, "step": self._step}
+        return [{"name": "values", "colour": "c1", "unit": "count", "values": counts, **place}]
 
     def _compute_y_labels(self) -> None:
         cells, low, high = self._grid

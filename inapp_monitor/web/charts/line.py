@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -144,31 +143,20 @@ class LineGraph(TimeGraph):
                 self.svg.node(self.nodes["text_overlay"], "text", x=x + 15, y=y).text = name
             y += _LEGEND_ROW
 
-    def setup(self, **kwargs: Any) -> None:
-        """As every graph, plus the values that the page's script shows on hover."""
-        super().setup(**kwargs)
-        if self.options.embedded and self.series:
-            self.svg.root.set("data-chart", self._hover())
-
-    def _hover(self) -> str:
-        """JSON of the window and of each series' values as people read them."""
-        unit = self.options.unit
-        start, end = self.window
-        box = {"start": start, "end": end, "top": self.margin_box.top, "height": self.frame.height}
-        lines = [
+    def _hover(self) -> list[dict[str, Any]] | None:
+        return [
             {
                 "name": clean_text(entry.name, 80),
                 "colour": colour_of(entry, number),
                 "start": entry.start,
                 "step": entry.step,
-                "values": _compact(self._arrays[number]),
+                "values": compact(self._arrays[number]),
             }
             for number, entry in enumerate(self._given)
         ]
-        return json.dumps({**box, "unit": unit, "series": lines}, separators=(",", ":"))
 
 
-def _compact(values: Floats) -> list[float | None]:
+def compact(values: Floats) -> list[float | None]:
     """Four significant digits, whole numbers without a point, None for a gap."""
     result: list[float | None] = []
     for value in values.tolist():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, tzinfo
 
+from inapp_monitor.query.calendar import midnights, round_times
 from inapp_monitor.web.human import Unit
 
+_DAY = 86_400
 _SECONDS = (
     *(1, 2, 5, 10, 15, 30),
     *(60, 120, 300, 600, 900, 1_800),
@@ -39,11 +41,13 @@ def time_ticks(
         return []
     longest = _SECONDS[-1] * math.ceil(span / at_most / _SECONDS[-1])
     step = next((s for s in _SECONDS if span / s <= at_most), longest)
-    offset = _local(start, zone).utcoffset()
-    shift = offset.total_seconds() if offset else 0.0
-    first = math.ceil((start + shift) / step)
-    last = math.floor((end + shift) / step)
-    ticks = [number * step - shift for number in range(first, last + 1)]
+    try:
+        if step < _DAY:
+            ticks = list(round_times(start, end, step, zone))
+        else:
+            ticks = [moment for moment, _ in midnights(start, end, step // _DAY, zone)]
+    except (OverflowError, OSError, ValueError):  # beyond what a calendar can say
+        return []
     return [(tick, _label(tick, step, span, zone)) for tick in ticks]
 
 

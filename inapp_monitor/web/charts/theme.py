@@ -40,6 +40,8 @@ _RULES = (
     ".chart .cell{stroke:none;fill:var(--c1)}"
     ".chart .k0{fill:var(--line);fill-opacity:.55}.chart .k1{fill-opacity:.18}"
     ".chart .k2{fill-opacity:.36}.chart .k3{fill-opacity:.55}.chart .k4{fill-opacity:.76}"
+    ".chart .mark{stroke-width:0}.chart .open{fill:none;stroke-width:2}"
+    ".chart .reach{fill:none;pointer-events:all}"
     "@media (max-width:520px){.chart .minor{display:none}}"
 )
 _COLOURS = "".join(

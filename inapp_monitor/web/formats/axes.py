@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
+from itertools import islice
 from typing import NamedTuple
 
-from inapp_monitor.query.timespec import to_local
+from inapp_monitor.query.calendar import midnights, round_times
 from inapp_monitor.query.units import format_units
 
 #: Distances of time ticks, in seconds; longer ones are whole days.
@@ -59,7 +60,15 @@ def value_label(value: float, step: float, system: str) -> str:
 
 
 def time_ticks(start: int, end: int, most: int, tz: tzinfo) -> list[tuple[int, str]]:
-    """Moments and labels: at most about `most`, at round times of the zone."""
+    """Moments and labels: at most about `most`, at round times of the zone; none where the
+    calendar ends."""
+    try:
+        return _time_ticks(start, end, most, tz)
+    except (OverflowError, OSError, ValueError):
+        return []
+
+
+def _time_ticks(start: int, end: int, most: int, tz: tzinfo) -> list[tuple[int, str]]:
     wanted = max(1, (end - start) // max(1, most))
     for step in _STEPS:
         if step >= wanted:
@@ -69,29 +78,16 @@ def time_ticks(start: int, end: int, most: int, tz: tzinfo) -> list[tuple[int, s
 
 
 def _clock_ticks(start: int, end: int, step: int, tz: tzinfo) -> list[tuple[int, str]]:
-    midnight = datetime.fromtimestamp(start, tz).replace(hour=0, minute=0, second=0, microsecond=0)
-    origin = int(midnight.timestamp())
     shape = "%H:%M:%S" if step < 60 else "%H:%M"
     ticks: list[tuple[int, str]] = []
-    for moment in range(origin + (start - origin) // step * step, end + 1, step):
-        if moment >= start:
-            local = datetime.fromtimestamp(moment, tz)
-            at_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
-            ticks.append((moment, local.strftime("%d %b" if at_midnight else shape)))
+    for moment in round_times(start, end, step, tz):
+        local = datetime.fromtimestamp(moment, tz)
+        at_midnight = (local.hour, local.minute, local.second) == (0, 0, 0)
+        ticks.append((moment, local.strftime("%d %b" if at_midnight else shape)))
     return ticks
 
 
 def _day_ticks(start: int, end: int, days: int, tz: tzinfo) -> list[tuple[int, str]]:
-    first = datetime.fromtimestamp(start, tz).replace(tzinfo=None)
-    day = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    day -= timedelta(days=day.toordinal() % days)
     shape = "%d %b" if days < 180 else "%b %Y"
-    ticks: list[tuple[int, str]] = []
-    while len(ticks) < 100:
-        moment = int(to_local(day, tz).timestamp())
-        if moment > end:
-            break
-        if moment >= start:
-            ticks.append((moment, day.strftime(shape)))
-        day += timedelta(days=days)
-    return ticks
+    found = midnights(start, end, days, tz)
+    return [(moment, day.strftime(shape)) for moment, day in islice(found, 100)]

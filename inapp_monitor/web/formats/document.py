@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from html import escape
 from xml.sax.saxutils import quoteattr
 
@@ -33,9 +32,9 @@ def write_html(series_list: Sequence[Series], options: Options) -> bytes:
             if rows > _MAX_ROWS:
                 parts.append("<tr><td colspan=2>more rows are left out</td></tr>")
                 break
-            moment = datetime.fromtimestamp(series.start + i * series.step, options.tz)
+            moment = options.moment(series.start + i * series.step)
             shown = "" if value == "None" else value
-            parts.append(f"<tr><td>{moment:%Y-%m-%d %H:%M:%S}</td><td>{shown}</td></tr>")
+            parts.append(f"<tr><td>{moment}</td><td>{shown}</td></tr>")
         parts.append("</tbody></table>")
     if not series_list:
         parts.append("<p>No series.</p>")

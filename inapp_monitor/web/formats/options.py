@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from inapp_monitor.exceptions import QueryError
 
@@ -30,6 +30,13 @@ class Options:
     pretty: bool = False
     skip_nulls: bool = False
     picture: Mapping[str, str] = field(default_factory=dict)
+
+    def moment(self, timestamp: float) -> str:
+        """A point's time in the zone; epoch seconds where the calendar ends."""
+        try:
+            return datetime.fromtimestamp(timestamp, self.tz).strftime("%Y-%m-%d %H:%M:%S")
+        except (OverflowError, OSError, ValueError):
+            return f"{timestamp:.0f}"
 
     def text(self, name: str, default: str = "") -> str:
         """A picture option as it was given."""

@@ -15,6 +15,8 @@ import numpy as np
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import Series
 from inapp_monitor.query.series import Floats
+from inapp_monitor.web.charts.model import ChartSeries
+from inapp_monitor.web.charts.words import in_words
 from inapp_monitor.web.formats.axes import Scale, time_ticks, value_label, value_scale
 from inapp_monitor.web.formats.colours import parse_colour, parse_palette
 from inapp_monitor.web.formats.options import Options
@@ -80,6 +82,7 @@ def write_svg(series_list: Sequence[Series], options: Options) -> bytes:
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' "
         f"viewBox='0 0 {width} {height}' role='img'><title>{escape(title or 'Graph')}</title>"
+        f"<desc>{escape(_told(series_list))}</desc>"
         f"<rect width='{width}' height='{height}' fill='{background}'/>"
     ]
     if not options.flag("graphOnly"):
@@ -90,6 +93,12 @@ def write_svg(series_list: Sequence[Series], options: Options) -> bytes:
     parts += _legend_drawn(legend, frame.bottom + 34, foreground)
     parts.append("</svg>")
     return "".join(parts).encode()
+
+
+def _told(series_list: Sequence[Series]) -> str:
+    """What the picture shows, for who cannot see it."""
+    shown = [ChartSeries(_clean(s.name), s.values) for s in series_list]
+    return in_words(shown, "") or "No data."
 
 
 def _one_of(options: Options, name: str, allowed: tuple[str, ...]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from datetime import datetime
 
 from inapp_monitor.query import Series
 from inapp_monitor.web.formats.options import Options
@@ -45,7 +44,6 @@ def write_csv(series_list: Sequence[Series], options: Options) -> bytes:
     for s in series_list:
         name = f"'{s.name}" if s.name.startswith(_FORMULA) else s.name
         for i, value in enumerate(python_texts(s)):
-            moment = datetime.fromtimestamp(s.start + i * s.step, options.tz)
-            shown = moment.strftime("%Y-%m-%d %H:%M:%S")
+            shown = options.moment(s.start + i * s.step)
             writer.writerow((name, shown, "" if value == "None" else value))
     return out.getvalue().encode()

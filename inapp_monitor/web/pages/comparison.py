@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
+from inapp_monitor.query.timespec import to_local
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import deploys
 from inapp_monitor.web.pages.view import COMPARISONS, View
@@ -15,7 +17,7 @@ def view_before(backend: Backend, view: View) -> View | None:
     `deploy` compares with the time right before the latest deploy.
     """
     if view.compare in COMPARISONS:
-        shift = COMPARISONS[view.compare][0]
+        shift = _by_the_clock(view, COMPARISONS[view.compare][0])
     elif view.compare == "deploy":
         mark = deploys.latest(backend, view.end)
         if mark is None:
@@ -24,3 +26,15 @@ def view_before(backend: Backend, view: View) -> View | None:
     else:
         return None
     return replace(view, start=view.start - shift, end=view.end - shift)
+
+
+def _by_the_clock(view: View, seconds: int) -> int:
+    """How long ago clocks showed the same: nine was nine also before they were set."""
+    tz = view.zone.tz
+    try:
+        then = datetime.fromtimestamp(view.end, tz).replace(tzinfo=None) - timedelta(
+            seconds=seconds
+        )
+        return max(view.end - int(to_local(then, tz).timestamp()), 1)
+    except (OverflowError, OSError, ValueError):  # beyond what a calendar can say
+        return seconds

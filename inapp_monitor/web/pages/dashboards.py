@@ -1,31 +1,36 @@
-"""`/dashboards`: named sets of charts, made on `/explore`, kept, exported and imported as JSON."""
+"""`/dashboards`: named sets of charts, made on `/explore` or kept as files, exported, imported."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from inapp_monitor.exceptions import QueryError
+from inapp_monitor.web import dashboard_format
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.beside import beside
 from inapp_monitor.web.pages import explore, templating
 from inapp_monitor.web.pages.links import address
 from inapp_monitor.web.pages.visit import Visit
-from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.request import UPLOAD_PATH, MonitorRequest
 from inapp_monitor.web.routing import Route
 from inapp_monitor.web.shelf import Shelf, checked
 
+_MEDIA_TYPES = {"toml": "application/toml", "json": "application/json"}
+
 
 def gather(visit: Visit) -> dict[str, Any]:
-    """All dashboards."""
-    return {"dashboards": Shelf(visit.backend.database).names()}
+    """All dashboards, and what is wrong with files."""
+    known = shelf(visit.backend)
+    return {"dashboards": known.names(), "problems": known.problems()}
 
 
 def gather_one(visit: Visit, name: str) -> dict[str, Any]:
     """One dashboard: its document, which can be posted back, and its charts."""
-    document = Shelf(visit.backend.database).get(name)
+    known = shelf(visit.backend)
+    document = known.get(name)
     if document is None:
         raise NotFound("there is no such dashboard")
     drawn = []
@@ -37,7 +42,20 @@ def gather_one(visit: Visit, name: str) -> dict[str, Any]:
         if chart is not None:
             chart["title"] = panel["title"] or ", ".join(panel["targets"])
         drawn.append({**panel, "chart": chart, "problem": problem})
-    return {"name": name, "title": document["title"] or name, "panels": drawn}
+    title = document["title"] or name
+    return {"name": name, "title": title, "file": known.file_of(name), "panels": drawn}
+
+
+def export(backend: Backend, request: MonitorRequest, name: str, form: str) -> Response:  # noqa: ARG001
+    """The document alone, as a file to keep."""
+    write = dashboard_format.WRITERS.get(form)
+    document = shelf(backend).get(name) if write else None
+    if write is None or document is None:
+        raise NotFound("there is no such dashboard or format")
+    media_type = _MEDIA_TYPES[form.rpartition(".")[2]]
+    response = Response(write(name, document), content_type=media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
+    return response
 
 
 def add(backend: Backend, request: MonitorRequest) -> Response:
@@ -49,38 +67,69 @@ def add(backend: Backend, request: MonitorRequest) -> Response:
         "targets": targets,
         "shape": request.form.get("shape", "line"),
     }
-    shelf = Shelf(backend.database)
-    document = shelf.get(name) or {"title": "", "panels": []}
+    known = shelf(backend)
+    document = known.get(name) or {"title": "", "panels": []}
     document = checked({**document, "panels": [*document["panels"], panel]})
-    shelf.put(name, document, backend.clock.wall())
+    known.put(name, document, backend.clock.wall())
+    return _to(request, f"/dashboards/{name}")
+
+
+def upload(backend: Backend, request: MonitorRequest) -> Response:
+    """Import by the form: a file or pasted text; with what is wrong, and the text, when it is."""
+    file = request.files.get("file")
+    data = file.read() if file is not None else b""
+    text = data.decode("utf-8", "replace") or request.form.get("text", "")
+    name = request.form.get("name", "").strip()
+    try:
+        if not text.strip():
+            raise QueryError("choose a file or paste its text")
+        found = dashboard_format.read(text)
+        stem = (file.filename or "").partition(".")[0] if file is not None else ""
+        name = name or found.name or stem
+        if not name:
+            raise QueryError("give the dashboard a name: the text has none")
+        shelf(backend).put(name, found.document, backend.clock.wall())
+    except QueryError as error:
+        view = templating.view_of(backend, request)
+        visit = Visit(backend, request, view)
+        given = {"problem": str(error), "text": text, "name": name}
+        data_of_page = {**gather(visit), "given": given}
+        if request.wants_json:
+            raise
+        return templating.html_answer(
+            backend, request, "dashboards.html", data_of_page, view, 400, here="/dashboards"
+        )
     return _to(request, f"/dashboards/{name}")
 
 
 def replace(backend: Backend, request: MonitorRequest, name: str) -> Response:
-    """Import: a JSON body becomes the dashboard."""
-    try:
-        given = json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        raise QueryError("the body must be a JSON object") from None
-    Shelf(backend.database).put(name, checked(given), backend.clock.wall())
+    """Import: the body, JSON or TOML, becomes the dashboard."""
+    text = request.get_data().decode("utf-8", "replace")
+    document = dashboard_format.read(text).document
+    shelf(backend).put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 
 
 def remove(backend: Backend, request: MonitorRequest, name: str) -> Response:
     """Delete one panel (`panel`, counted from 0), or the whole dashboard."""
-    shelf = Shelf(backend.database)
-    document = shelf.get(name)
+    known = shelf(backend)
+    document = known.get(name)
     if document is None:
         raise NotFound("there is no such dashboard")
     number = request.form.get("panel", "")
     if not number:
-        shelf.delete(name)
+        known.delete(name)
         return _to(request, "/dashboards")
     if not (number.isascii() and number.isdigit() and int(number[:4]) < len(document["panels"])):
         raise QueryError(f"panel {number[:20]!r} must be a number of a panel, from 0")
     del document["panels"][int(number[:4])]
-    shelf.put(name, document, backend.clock.wall())
+    known.put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
+
+
+def shelf(backend: Backend) -> Shelf:
+    """The dashboards that a backend knows."""
+    return Shelf(backend.database, beside(backend).dashboard_files)
 
 
 def _to(request: MonitorRequest, path: str) -> Response:
@@ -95,7 +144,9 @@ ROUTES = [
     *templating.page(
         "/dashboards/<name:name>", "/dashboards/<name:name>.json", gather_one, "dashboard.html"
     ),
+    Route("/dashboards/<name:name>/export.<form>", export),
     Route("/dashboards", add, ("POST",), changes_state=True),
+    Route(UPLOAD_PATH, upload, ("POST",), changes_state=True),
     Route("/dashboards/<name:name>", replace, ("POST",), changes_state=True),
     Route("/dashboards/<name:name>/delete", remove, ("POST",), changes_state=True),
 ]

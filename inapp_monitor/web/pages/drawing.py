@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 from markupsafe import Markup
@@ -11,13 +12,25 @@ from inapp_monitor.histogram import Histogram
 from inapp_monitor.web.charts import (
     ChartOptions,
     ChartSeries,
+    Kind,
     Marker,
+    Point,
     heatmap,
     line_chart,
+    scatter,
     sparkline,
 )
+from inapp_monitor.web.charts.words import in_words
 
-_HEIGHT = 190
+#: Pixels.
+HEIGHT = 190
+#: What the marks of a scatter mean.
+_KINDS: dict[Kind, str] = {
+    "ok": "answered",
+    "warn": "4xx",
+    "crit": "5xx",
+    "dim": "no answer",
+}
 #: Points are decimated to this many columns: half of a wide screen.
 _WIDTH = 640
 
@@ -43,23 +56,8 @@ def chart(
     }
 
 
-def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
-    """The SVG of a chart's data."""
-    options = ChartOptions(
-        width=_WIDTH,
-        height=height,
-        title=data["title"],
-        description=data.get("description", ""),
-        start=data["start"],
-        end=data["end"],
-        unit=data["unit"],
-        markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
-        stacked=bool(data.get("stacked")),
-        embedded=True,
-    )
-    slots: Sequence[Histogram | None] | None = data.get("slots")
-    if slots is not None:
-        return _markup(heatmap(slots, data["slots_start"], data["slots_step"], options))
+def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> Markup:
+    """The SVG of a chart's data, its time axis in a zone."""
     series = [
         ChartSeries(
             entry["name"],
@@ -71,6 +69,26 @@ def draw(data: Mapping[str, Any], height: int = _HEIGHT) -> Markup:
         )
         for entry in data["series"]
     ]
+    described = f"{data.get('description', '')}. {in_words(series, data['unit'])}"
+    options = ChartOptions(
+        width=_WIDTH,
+        height=height,
+        title=data["title"],
+        description=described.strip(". ") and described,
+        start=data["start"],
+        end=data["end"],
+        unit=data["unit"],
+        markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
+        stacked=bool(data.get("stacked")),
+        embedded=True,
+        zone=zone,
+    )
+    slots: Sequence[Histogram | None] | None = data.get("slots")
+    if slots is not None:
+        return _markup(heatmap(slots, data["slots_start"], data["slots_step"], options))
+    if "points" in data:
+        points = [Point(**entry) for entry in data["points"]]
+        return _markup(scatter(points, _KINDS, options))
     return _markup(line_chart(series, options))
 
 

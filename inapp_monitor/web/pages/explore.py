@@ -10,9 +10,10 @@ import re
 from typing import Any
 
 from inapp_monitor.exceptions import QueryError
-from inapp_monitor.query import RenderRequest, Series, evaluate
+from inapp_monitor.query import RenderRequest, Series
 from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept_series import evaluated
 from inapp_monitor.web.pages import deploys, drawing, readings, templating
 from inapp_monitor.web.pages.visit import Visit
 from inapp_monitor.web.render import limits_of
@@ -114,8 +115,7 @@ def _evaluate(visit: Visit, targets: list[str]) -> list[Series]:
         events=beside(backend).events,
         elapsed=lambda: backend.clock.perf() - begin,
     )
-    found = evaluate(targets, asked, backend.source)
-    return [s.consolidated(-(-len(s) // readings.COLUMNS)) for s in found]
+    return evaluated(backend, targets, asked)
 
 
 def _chart(
@@ -136,7 +136,8 @@ def _chart(
     unit = "ms" if _MILLISECONDS.search(text) else "rate" if _RATE.search(text) else ""
     return drawing.chart(
         "Chart", unit, visit.view.start, visit.view.end, drawn, marks,
-        summary=f"{len(series)} series", change=("", False), stacked=shape == "stacked",
+        summary=f"{len(series)} series" if len(series) > 1 else "",
+        change=("", False), stacked=shape == "stacked",
         description=f"Chart of {', '.join(targets)}",
     )  # fmt: skip
 

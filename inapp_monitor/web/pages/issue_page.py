@@ -188,7 +188,8 @@ def _occurrences(issue: Mapping[str, Any], now: int) -> dict[str, Any] | None:
         return None
     first = max(min(hours), now - _LONGEST_S)
     step = _HOUR_S if now - first < _HOURLY_S else _DAY_S
-    start, end = (first // step - 1) * step, (now // step + 1) * step
+    end = (now // step + 1) * step
+    start = min((first // step - 1) * step, end - _DAY_S)
     values = [0.0] * ((end - start) // step)
     for hour, count in hours.items():
         if start <= hour < end:

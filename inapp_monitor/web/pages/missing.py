@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,16 @@ def most_frequent(backend: Backend, host: str, limit: int) -> list[dict[str, Any
         )
         row["guess"] = _guess(row)
     return rows
+
+
+def busiest(rows: Sequence[dict[str, Any]], since: float) -> list[dict[str, Any]]:
+    """The rows that were asked for since then, those that come most often first.
+
+    Only the count of all time is known: a path that is new and frequent comes before an old one.
+    """
+    seen = [row for row in rows if row["last_seen"] >= since]
+    seen.sort(key=lambda row: -row["count"] / max(row["last_seen"] - row["first_seen"], 60.0))
+    return seen
 
 
 def _guess(row: dict[str, Any]) -> str:

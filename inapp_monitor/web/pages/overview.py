@@ -21,6 +21,8 @@ from inapp_monitor.web.pages.visit import Visit
 _ROUTES = 8
 _ISSUES = 6
 _MISSING = 6
+#: Missing addresses that are looked through: as many as are kept, unless a setting says more.
+_KNOWN = 200
 
 
 def gather(visit: Visit) -> dict[str, Any]:
@@ -31,13 +33,13 @@ def gather(visit: Visit) -> dict[str, Any]:
     before = traffic.read(backend, earlier) if earlier else None
     rows = route_table.rows(backend, view)
     issues = issue_list.newest(backend, 200)
-    not_found = missing.most_frequent(backend, request.host, 50)
+    not_found = missing.most_frequent(backend, request.host, _KNOWN)
     counts = readings.sums(backend, ["requests.not_found"], view.start, view.end, 60)
     marks = deploys.between(backend, view.start, view.end)
     own = own_health.summary(backend)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     return {
-        "empty": not backend.store.leaves(),
+        "empty": not any(leaf.path == "requests.time" for leaf in backend.store.leaves()),
         "window": {"from": view.start, "until": view.end},
         "verdicts": verdicts.collect(
             backend, current, rows, issues, not_found, counts.get("requests.not_found"), own
@@ -48,7 +50,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "route_count": len(rows),
         "issues": issues[:_ISSUES],
         "issue_count": len(issues),
-        "not_found": not_found[:_MISSING],
+        "not_found": missing.busiest(not_found, view.start)[:_MISSING],
         "own": own,
     }
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages.records import as_dict
+
+#: Requests over which the cost of one is averaged.
+_ENOUGH = 500
 
 
 def store_status(backend: Backend) -> dict[str, Any]:
@@ -29,9 +33,14 @@ def summary(backend: Backend) -> dict[str, Any]:
         "dropped": sum(drops.values()),
         "drops": drops,
         "store_fault": status.get("fault") or "",
-        "cost_us": facts.get("cost_us"),
+        "cost_us": facts.get("cost_us") if _may_average(facts) else None,
         "release": str(facts.get("release") or ""),
     }
+
+
+def _may_average(facts: Mapping[str, Any]) -> bool:
+    """Whether there were enough requests: what a fold costs at all would be told of the first."""
+    return int(facts.get("requests_seen", _ENOUGH)) >= _ENOUGH
 
 
 def disk(own: dict[str, Any]) -> dict[str, Any]:

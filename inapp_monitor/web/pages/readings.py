@@ -17,13 +17,21 @@ import numpy as np
 
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.store.retention import parse_retention
-from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.backend import Backend, DistributionSlots
 from inapp_monitor.web.charts.model import Floats
 
 #: Share of a column that must be over before a rate is made of it.
 _SETTLED = 0.3
 #: Columns of a chart: about two pixels each on a wide screen.
 COLUMNS = 240
+
+
+class Slots(NamedTuple):
+    """Histograms that were put together of several answers of the store."""
+
+    start: int
+    step: int
+    slots: list[Histogram | None]
 
 
 class Columns(NamedTuple):
@@ -154,9 +162,46 @@ def durations(
     """
     now = backend.now()
     found = backend.store.fetch_distribution(path, start, end, now + as_if_later_s)
-    if found is None:
-        return None
+    return None if found is None else _in_columns(found, start, columns, now)
+
+
+def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> Durations | None:
+    """As `durations`, read from the coarsest archive that gives so many columns.
+
+    Only the window's edges come from the finest archive, so the values are the same; what has been
+    rolled up is a little coarser. For tables, which read a window of each of many routes.
+    """
+    now = backend.now()
+    later = coarser(backend, start, now, columns)
+    edge = backend.store.fetch_distribution(path, start, start, now) if later else None
+    if edge is None:
+        return durations(backend, path, start, end, columns)
+    middle = backend.store.fetch_distribution(path, start, end, now + later)
+    if middle is None or middle.step <= edge.step or middle.step % edge.step:
+        return durations(backend, path, start, end, columns)
+    step = middle.step
+    until = end - end % edge.step + edge.step  # what the finest archive would answer up to
+    begin, stop = start - start % step + step, until - until % step
+    slots = middle.slots
+    tail: Histogram | None = None
+    if end < now:
+        slots = slots[: max((stop - middle.start) // step, 0)]
+        tail = _merged(backend.store.fetch_distribution(path, max(stop, start) - 1, end, now))
+    if middle.start != begin or stop <= begin:
+        return durations(backend, path, start, end, columns)
+    head = _merged(backend.store.fetch_distribution(path, start, begin - 1, now))
+    joined = Slots(begin - step, step, [head, *slots, *([tail] if end < now else [])])
+    return _in_columns(joined, start, columns, now)
+
+
+def _merged(found: DistributionSlots | None) -> Histogram | None:
+    return None if found is None else merge(found.slots)
+
+
+def _in_columns(found: DistributionSlots, start: int, columns: int, now: int) -> Durations:
+    """Slots merged into columns; what lies before `start` is not covered."""
     parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
+    parts.covered[:1] -= max(start - found.start, 0)
     merged: list[Histogram | None] = []
     whole = Histogram()
     for begin in range(-parts.lead, len(found.slots), parts.factor):

@@ -80,7 +80,9 @@ def _read(
     backend: Backend, view: View, slug: str, method: str, later: int = 0
 ) -> readings.Durations | None:
     path = f"routes.{slug}.{method}.time"
-    return readings.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, later)
+    if later:
+        return readings.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, later)
+    return readings.summary(backend, path, view.start, view.end, _SPARK_COLUMNS)
 
 
 def _refine(

@@ -14,11 +14,14 @@ from inapp_monitor.web.pages import (
     issue_list,
     route_table,
     runtime,
+    slow,
     templating,
     traffic,
 )
 from inapp_monitor.web.pages.visit import Visit
 
+#: Slow requests of one route that are shown.
+_SLOWEST = 50
 #: Columns that the table can be sorted by, and whether large comes first.
 SORTS = {
     "share": True,
@@ -72,6 +75,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
     route = route_table.templates(backend).get(slug, slug)
     issues = [entry for entry in issue_list.newest(backend, 200) if entry.get("route") == route]
     marks = deploys.between(backend, view.start, view.end)
+    slowest = runtime.slowest(backend, slug, method)[:_SLOWEST]
     return {
         "slug": slug,
         "route": route,
@@ -81,7 +85,8 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
         "totals": current.totals(backend.loaded.settings.apdex_target_s * 1_000),
         "charts": traffic.charts(current, before, marks),
         "issues": issues[:20],
-        "slowest": runtime.slowest(backend, slug, method)[:10],
+        "slowest": slowest,
+        "slow_chart": slow.chart(visit, slowest),
     }
 
 

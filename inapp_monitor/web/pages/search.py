@@ -1,13 +1,14 @@
-"""`/search`: jumps to the route, issue, 404 or series that a word is part of."""
+"""`/search`: jumps to the route, issue, 404, series or dashboard that a word is part of."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.web.pages import issue_list, missing, route_table, templating
+from inapp_monitor.web.pages import dashboards, issue_list, missing, route_table, templating
 from inapp_monitor.web.pages.visit import Visit
 
 _MOST = 30
+_KINDS = ("routes", "issues", "not_found", "series", "dashboards")
 
 
 def gather(visit: Visit) -> dict[str, Any]:
@@ -16,7 +17,8 @@ def gather(visit: Visit) -> dict[str, Any]:
     text = request.args.get("q", "").strip()[:200]
     word = text.lower()
     if not word:
-        return {"text": "", "routes": [], "issues": [], "not_found": [], "series": []}
+        nothing: dict[str, Any] = dict.fromkeys(_KINDS, ())
+        return {"text": "", **nothing}
     known = route_table.templates(backend)
     routes: list[dict[str, Any]] = [
         {"slug": slug, "route": known.get(slug, slug), "methods": methods}
@@ -31,6 +33,11 @@ def gather(visit: Visit) -> dict[str, Any]:
         "issues": [i for i in issues if word in _issue_text(i)][:_MOST],
         "not_found": [row for row in rows if word in row["path"].lower()][:_MOST],
         "series": series[:_MOST],
+        "dashboards": [
+            entry
+            for entry in dashboards.shelf(backend).names()
+            if word in entry["name"].lower() or word in entry["title"].lower()
+        ][:_MOST],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor import config, datadir
+from inapp_monitor.web.beside import beside
 from inapp_monitor.web.pages import own_health, templating
 from inapp_monitor.web.pages.records import as_dict, as_plain
 from inapp_monitor.web.pages.visit import Visit
@@ -20,6 +21,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "own": own_health.summary(backend),
         "store": own_health.store_status(backend),
         "facts": {name: as_plain(value) for name, value in facts.items() if name != "routes"},
+        "render_cache": beside(backend).answers.facts(),
         "series_count": len(backend.store.leaves()),
         "faults": faults,
         "settings": [row._asdict() for row in config.rows(backend.loaded)],

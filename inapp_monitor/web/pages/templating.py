@@ -16,18 +16,21 @@ from urllib.parse import quote
 
 import jinja2
 import numpy as np
+from jinja2.runtime import Context
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from inapp_monitor.histogram import Histogram
-from inapp_monitor.web import human, static
+from inapp_monitor.web import human, static, zones
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.conditional import conditional, etag_of
 from inapp_monitor.web.pages import drawing, readings
 from inapp_monitor.web.pages.links import address
 from inapp_monitor.web.pages.view import (
     COMPARISONS,
     DEFAULT_RANGE,
     RANGES,
+    VIEW_ARGUMENTS,
     View,
     from_arguments,
 )
@@ -55,18 +58,24 @@ def page(rule: str, twin: str, gather: Gather, template: str) -> list[Route]:
 
     def show(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
-        view = from_arguments(request.args, backend.now(), default_range(backend))
+        view = view_of(backend, request)
         data = gather(Visit(backend, request, view), **parameters)
         if request.wants_json:
-            return json_answer(data)
+            return _twin(request, data)
         return html_answer(backend, request, template, data, view)
 
     def show_json(backend: Backend, request: MonitorRequest, **parameters: str) -> Response:
         backend.refresh()
-        view = from_arguments(request.args, backend.now(), default_range(backend))
-        return json_answer(gather(Visit(backend, request, view), **parameters))
+        view = view_of(backend, request)
+        return _twin(request, gather(Visit(backend, request, view), **parameters))
 
     return [Route(rule, show), Route(twin, show_json)]
+
+
+def view_of(backend: Backend, request: MonitorRequest) -> View:
+    """The window that a request asks for."""
+    time_zone = backend.loaded.settings.time_zone
+    return from_arguments(request.args, backend.now(), default_range(backend), time_zone)
 
 
 def default_range(backend: Backend) -> str:
@@ -87,18 +96,27 @@ def html_answer(
     data: Mapping[str, Any],
     view: View | None = None,
     status: int = 200,
+    here: str = "",
 ) -> Response:
-    """Render a template around the skeleton of all pages."""
+    """Render a template around the skeleton of all pages.
+
+    Args:
+        here: The page's address, when the request's is that of an action.
+    """
     settings = backend.loaded.settings
     link = partial(_link, request.root, view)
+    own = {} if here else _own_arguments(request)
     context = {
         "data": data,
         "view": view,
+        "zone": view.zone if view else zones.configured(settings.time_zone),
         "link": link,
         "asset": partial(_asset, request.root),
         "app_name": settings.app_name or default_name(backend),
         "navigation": _NAVIGATION,
-        "here": request.path,
+        "here": here or request.path,
+        "stay": partial(link, here or request.path, **own),
+        "own": [(name, value) for name, values in own.items() for value in values],
         "ranges": RANGES,
         "comparisons": COMPARISONS,
         "live": backend.live,
@@ -113,10 +131,24 @@ def html_answer(
     return Response(text.encode("utf-8", "replace"), status=status, mimetype="text/html")
 
 
+def _own_arguments(request: MonitorRequest) -> dict[str, list[str]]:
+    """The parameters of a page beside those of the view: they stay when the view changes."""
+    return {
+        name: [value for value in values if value]
+        for name, values in request.args.lists()
+        if name not in VIEW_ARGUMENTS and name.isidentifier()
+    }
+
+
 def json_answer(data: Mapping[str, Any], status: int = 200) -> Response:
     """Data as JSON; NaN and infinities are null."""
     text = json.dumps(plain(data), separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return Response(text + "\n", status=status, mimetype="application/json")
+
+
+def _twin(request: MonitorRequest, data: Mapping[str, Any]) -> Response:
+    response = json_answer(data)
+    return conditional(response, request, etag_of(response.get_data()))
 
 
 def plain(value: Any) -> Any:
@@ -163,14 +195,30 @@ def _environment(pid: int) -> jinja2.Environment:  # noqa: ARG001
         count=human.count,
         seconds=human.seconds,
         ago=human.ago,
-        moment=human.moment,
-        period=human.period,
+        moment=_moment,
+        period=_period,
         iso=human.iso,
         change=human.change,
         shorten=human.shorten,
     )
-    made.globals.update(draw=drawing.draw, spark=drawing.spark)
+    made.globals.update(draw=_draw, spark=drawing.spark)
     return made
+
+
+@jinja2.pass_context
+def _moment(context: Context, timestamp: float) -> str:
+    """A point in time in the page's zone, whose name at that time is part of it."""
+    return human.moment(timestamp, context["zone"].tz)
+
+
+@jinja2.pass_context
+def _period(context: Context, start: float, end: float) -> str:
+    return human.period(start, end, context["zone"].tz)
+
+
+@jinja2.pass_context
+def _draw(context: Context, data: Mapping[str, Any], height: int = drawing.HEIGHT) -> Markup:
+    return drawing.draw(data, height, context["zone"].tz)
 
 
 def _link(root: str, view: View | None, path: str, /, **changes: Any) -> Markup:

@@ -22,8 +22,10 @@ CLASSES = (
 )
 
 
-#: Columns for a scope with few requests: a line instead of scattered dots.
+#: Columns for a scope with few requests: a line instead of scattered dots, and percentiles that
+#: differ. Few are less than so many a column.
 _FEW_COLUMNS = 60
+_FEW_REQUESTS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,10 @@ def read(
 ) -> Traffic:
     """Fetch a scope's series for a window."""
     durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
-    if durations is not None and durations.is_sparse() and columns > _FEW_COLUMNS:
+    few = durations is not None and (
+        durations.is_sparse() or durations.whole.count < _FEW_REQUESTS * len(durations.slots)
+    )
+    if few and columns > _FEW_COLUMNS:
         return read(backend, view, scope, _FEW_COLUMNS)
     by_class = {name: scope.path(f"status.{name}") for name, _, _ in CLASSES}
     errors = scope.path("errors")
@@ -242,12 +247,22 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     return drawing.chart(
         "Where the time goes", "ms", view.start, view.end, [], markers,
         summary="every request, by duration",
-        description="Heatmap of response times: the darker, the more requests",
+        description=_spread(traffic),
         change=("", False),
         slots=slots,
         slots_start=found.start if found else view.start,
         slots_step=found.step * factor if found else 1,
     )  # fmt: skip
+
+
+def _spread(traffic: Traffic) -> str:
+    """What the heatmap shows, in words."""
+    text = "Heatmap of response times: the darker, the more requests"
+    if not traffic.durations or not traffic.count:
+        return text
+    whole = traffic.durations.whole
+    low, half, high = (human.value(whole.quantile(q), "ms") for q in (0.05, 0.5, 0.95))
+    return f"{text}. Half within {half}, nine of ten between {low} and {high}"
 
 
 def _change(

@@ -6,7 +6,6 @@ interpreted. Worst first.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,15 +13,16 @@ import numpy as np
 
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import deploys, own_health, route_table
+from inapp_monitor.web.pages import capacity, deploys, missing, own_health, readings, route_table
+from inapp_monitor.web.pages.onset import onset
 from inapp_monitor.web.pages.traffic import Traffic
 
 _ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
 _APDEX_WARN, _APDEX_CRIT = 0.85, 0.7
 _ERRORS_WARN, _ERRORS_CRIT = 1.0, 5.0
-#: A surge is this many times the usual rate, and at least so many 404s.
-_SURGE_FACTOR = 3
+#: Fewer 404s than this are no surge.
 _SURGE_LEAST = 20
+_COLUMNS = 60
 
 
 def verdict(state: str, title: str, detail: str, path: str, link: str) -> dict[str, Any]:
@@ -42,9 +42,10 @@ def collect(
     """All verdicts of a window, the worst first."""
     made = [
         _latency(backend, traffic, rows),
-        _errors(traffic, rows),
+        _errors(backend, traffic, rows),
         _new_issues(traffic, issues),
-        _not_found(traffic, not_found, not_found_counts),
+        _not_found(backend, traffic, not_found, not_found_counts),
+        *capacity.collect(backend, traffic.view),
         own_health.disk(own),
         own_health.monitor(backend, own),
     ]
@@ -70,8 +71,8 @@ def _latency(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]])
     # Most people disappointed, rather than the slowest of all, which may be a nightly report.
     worst = max(slow, key=lambda row: (1 - row["recent_apdex"]) * row["recent_count"])
     since = slow_since(worst, target_ms)
-    when = _since(backend, traffic, since)
-    detail = f"p95 {human.value(worst['recent_p95'], 'ms')}, target {target}{when}"
+    lasts, cause = _since(backend, traffic, since)
+    detail = f"p95 {human.value(worst['recent_p95'], 'ms')}{lasts}, target {target}{cause}"
     if len(slow) > 1:
         detail += f" · {len(slow) - 1} more slow"
     name = human.shorten(worst["route"], 40)
@@ -80,28 +81,33 @@ def _latency(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]])
 
 
 def slow_since(row: dict[str, Any], target_ms: float) -> float | None:
-    """When the route's p95 last rose above the target, or None when it was so all along."""
+    """When the route's p95 rose above the target for good, or None when it was so all along.
+
+    One fast column at the end is passed over: it has just begun and may have few requests.
+    """
     values = np.array(row["spark"], dtype=float)
     known = np.flatnonzero(np.isfinite(values))
-    fast = known[values[known] <= target_ms]
-    if not fast.size or fast[-1] == known[-1]:
+    is_fast = values[known] <= target_ms
+    if len(known) > 1 and not is_fast[-2]:
+        is_fast[-1] = False
+    fast = np.flatnonzero(is_fast)
+    if not fast.size or fast[-1] == len(known) - 1:
         return None
-    first_slow = known[known > fast[-1]][0]
-    return float(row["spark_start"] + row["spark_step"] * int(first_slow))
+    return float(row["spark_start"] + row["spark_step"] * int(known[fast[-1] + 1]))
 
 
-def _since(backend: Backend, traffic: Traffic, since: float | None) -> str:
-    """` for 8 min · since deploy 2.4.1`, as far as it is known."""
+def _since(backend: Backend, traffic: Traffic, since: float | None) -> tuple[str, str]:
+    """` for 8 min` and ` · since deploy 2.4.1`, as far as they are known."""
     view = traffic.view
     if since is None:
-        return ""
-    text = f" for {human.seconds(view.end - since)}"
+        return "", ""
     slack = max(view.span / 20, 120)
     marks = deploys.between(backend, since - slack, since + slack)
-    return f"{text} · since deploy {marks[-1]['label']}" if marks else text
+    cause = f" · since deploy {marks[-1]['label']}" if marks else ""
+    return f" for {human.seconds(view.end - since)}", cause
 
 
-def _errors(traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _errors(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     count, failed = traffic.count, traffic.error_count
     if not count:
         return verdict("unknown", "Errors", "no requests in this period", "/errors", "errors")
@@ -120,9 +126,24 @@ def _errors(traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     name = human.shorten(worst["route"], 40)
     share = human.value(_recent_rate(worst), "percent")
     state = "crit" if max(_recent_rate(worst), rate) >= _ERRORS_CRIT else "warn"
-    detail = f"{share} of its latest requests · {text} in all"
+    since = _failing_since(backend, traffic, worst)
+    detail = f"{share} of its requests{''.join(_since(backend, traffic, since))}"
+    if len(failing) > 1:
+        detail += f" · {len(failing) - 1} more fail"
     path = f"/routes/{worst['slug']}"
     return verdict(state, f"Errors: {name} fails", detail, path, "route")
+
+
+def _failing_since(backend: Backend, traffic: Traffic, row: dict[str, Any]) -> float | None:
+    """When a route's errors rose to what they are now, or None when they were so all along."""
+    path = f"routes.{row['slug']}.{row['method']}.errors"
+    view = traffic.view
+    counts = readings.sums(backend, [path], view.start, view.end, _COLUMNS).get(path)
+    found = None if counts is None else onset(counts.values)
+    if counts is None or found is None:
+        return None
+    begin = float(counts.start + counts.step * found.column)
+    return begin if traffic.was_watched_before(begin) else None
 
 
 def _recent_rate(row: dict[str, Any]) -> float:
@@ -139,33 +160,34 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     worst = max(new, key=lambda issue: issue.get("count") or 0)
     count = worst.get("count") or 0
     title = "1 new issue" if len(new) == 1 else f"{len(new)} new issues"
+    times = "once" if count == 1 else f"{human.count(count)} times"
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
     detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
     state = "crit" if count >= 10 else "warn"
     path = f"/errors/{worst['id']}"
-    return verdict(state, f"{title}, {human.count(count)} times", detail, path, "open issue")
+    return verdict(state, f"{title}, {times}", detail, path, "open issue")
 
 
-def _not_found(traffic: Traffic, rows: Sequence[dict[str, Any]], counts: Any) -> dict[str, Any]:
+def _not_found(
+    backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]], counts: Any
+) -> dict[str, Any]:
     if counts is None or not counts.total:
         return verdict("ok", "Not found", "no 404 in this period", "/not-found", "404s")
-    total = human.count(counts.total)
-    values = np.nan_to_num(counts.values)
-    recent_columns = max(math.ceil(len(values) / 6), 1)
-    recent = float(values[-recent_columns:].sum())
-    earlier = values[:-recent_columns]
-    usual = float(earlier.mean()) * recent_columns if earlier.size else 0.0
-    top = rows[0] if rows else None
-    detail = f"{total} in this period" + (f", most: {top['path']}" if top else "")
-    begin = counts.start + counts.step * (len(values) - recent_columns)
-    surge = recent >= _SURGE_LEAST and recent >= _SURGE_FACTOR * max(usual, 1.0)
-    surge = surge and traffic.was_watched_before(begin)
-    if not surge:
+    detail = f"{human.count(counts.total)} in this period"
+    found = onset(counts.values)
+    begin = counts.start + counts.step * found.column if found else 0
+    if found is None or found.total < _SURGE_LEAST or not traffic.was_watched_before(begin):
+        top = missing.busiest(rows, traffic.view.start)
+        if top:
+            detail += f", most: {human.shorten(top[0]['path'], 60)}"
         return verdict("ok", "Not found", detail, "/not-found", "404s")
-    times = f"{human.plain(round(recent / usual, 1))} × the usual" if usual >= 1 else "a surge"
-    if top and top.get("own_referer"):
-        return verdict(
-            "warn", f"404s: {times}", f"{top['path']} from your own pages: a broken link",
-            "/not-found", "broken links",
-        )  # fmt: skip
-    return verdict("warn", f"404s: {times}", detail, "/not-found", "404s")
+    times = f"{human.plain(round(found.times, 1))} × the usual" if found.times else "a surge"
+    when = "".join(_since(backend, traffic, begin))
+    top = missing.busiest(rows, begin)
+    if not top:
+        return verdict("warn", f"404s: {times}", f"{detail}, more{when}", "/not-found", "404s")
+    detail = human.shorten(top[0]["path"], 60)
+    if top[0].get("own_referer"):
+        detail += f" from your own pages{when}"
+        return verdict("warn", f"404s: {times}", detail, "/not-found", "broken links")
+    return verdict("warn", f"404s: {times}", f"{detail}{when}", "/not-found", "404s")

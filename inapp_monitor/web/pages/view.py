@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from inapp_monitor.exceptions import QueryError
 from inapp_monitor.query import parse_time
+from inapp_monitor.web import zones
+from inapp_monitor.web.zones import UNIVERSAL, Zone
 
 #: The range switch: `from` and its label.
 RANGES = (
@@ -19,6 +21,8 @@ RANGES = (
     ("-1y", "1 y"),
 )
 DEFAULT_RANGE = "-1h"
+#: Parameters of every page; all others are a page's own.
+VIEW_ARGUMENTS = ("from", "until", "compare", "tz")
 #: What a window can be compared with: seconds back, and the words for it.
 COMPARISONS = {"day": (86_400, "yesterday"), "week": (7 * 86_400, "last week")}
 _LONGEST = 3 * 366 * 86_400
@@ -34,6 +38,8 @@ class View:
         from_text, until_text: The URL's words, normalised; `until_text` is "" for now.
         compare: "", or a key of `COMPARISONS`, or `deploy`.
         is_default: No window was asked for: links leave it out.
+        zone: In which the words are meant and times are shown.
+        zone_text: The URL's `tz`, "" for the configured zone.
     """
 
     start: int
@@ -43,6 +49,8 @@ class View:
     until_text: str = ""
     compare: str = ""
     is_default: bool = False
+    zone: Zone = UNIVERSAL
+    zone_text: str = ""
 
     @property
     def span(self) -> int:
@@ -70,13 +78,19 @@ class View:
             "from": "" if self.is_default else self.from_text,
             "until": self.until_text,
             "compare": self.compare,
+            "tz": self.zone_text,
         }
         return list({**state, **changes}.items())
 
 
-def from_arguments(arguments: Mapping[str, str], now: int, default: str = DEFAULT_RANGE) -> View:
-    """Read `from` and `until` (any time of Graphite's language, UTC) and `compare`; `default` is
-    where a window begins when none is given.
+def from_arguments(
+    arguments: Mapping[str, str],
+    now: int,
+    default: str = DEFAULT_RANGE,
+    time_zone: str = UNIVERSAL.name,
+) -> View:
+    """Read `from` and `until` (any time of Graphite's language), `compare` and `tz`; `default` is
+    where a window begins when none is given, `time_zone` the setting.
 
     Raises:
         QueryError: one that cannot be read, or a window that is empty or too long.
@@ -84,8 +98,9 @@ def from_arguments(arguments: Mapping[str, str], now: int, default: str = DEFAUL
     from_text = arguments.get("from", "").strip() or default
     until_text = arguments.get("until", "").strip()
     is_default = not arguments.get("from") and not until_text
-    end = now if until_text in ("", "now") else parse_time(until_text, now)
-    start = parse_time(from_text, now)
+    zone = zones.asked(arguments, time_zone)
+    end = now if until_text in ("", "now") else parse_time(until_text, now, zone.tz)
+    start = parse_time(from_text, now, zone.tz)
     end = min(end, now)
     if start >= end:
         raise QueryError(f"from {from_text!r} must be before until {until_text or 'now'!r}")
@@ -97,4 +112,5 @@ def from_arguments(arguments: Mapping[str, str], now: int, default: str = DEFAUL
         known = ", ".join([*COMPARISONS, "deploy"])
         raise QueryError(f"compare {compare!r} must be one of {known}")
     until_text = "" if until_text == "now" else until_text
-    return View(start, end, now, from_text, until_text, compare, is_default)
+    zone_text = "" if zone == zones.configured(time_zone) else zone.name
+    return View(start, end, now, from_text, until_text, compare, is_default, zone, zone_text)

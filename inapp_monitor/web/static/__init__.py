@@ -43,12 +43,13 @@ def assets() -> dict[str, Asset]:
 
 
 def _variables() -> str:
-    """Colours of the system's theme, and of one that was chosen on the page."""
+    """Colours of the system's theme, of one that was chosen on the page, and of paper."""
     light = f"color-scheme:light;--bg:#f7f8fa;--acc:#2563a8;--on:#fff;{theme.LIGHT}"
     dark = f"color-scheme:dark;--bg:#12161c;--acc:#6aa9e9;--on:#10151b;{theme.DARK}"
     return (
         f":root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}"
         f":root[data-theme=light]{{{light}}}:root[data-theme=dark]{{{dark}}}"
+        f"@media print{{:root,:root[data-theme]{{{light};--bg:#fff}}}}"
     )
 
 

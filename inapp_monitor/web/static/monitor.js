@@ -75,9 +75,15 @@
     }
     return digits(value);
   }
-  function moment(seconds, span) {
-    const text = new Date(seconds * 1000).toISOString();
-    return span > 2 * 86400 ? text.slice(0, 10) + " " + text.slice(11, 16) : text.slice(11, 19);
+  let zone = root.dataset.zone || "UTC", clock;
+  const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  try { clock = new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone }); } catch { // not known to this browser
+    zone = "UTC";
+    clock = new Intl.DateTimeFormat("sv-SE", { ...parts, timeZone: zone });
+  }
+  function moment(seconds, span) { // as "2026-11-23 14:43:05", cut to what matters
+    const text = clock.format(seconds * 1000);
+    return (span > 2 * 86400 ? text.slice(0, 16) : text.slice(11)) + " " + zone;
   }
 
   // -- charts
@@ -120,9 +126,9 @@
         const i = Math.round((time - series.start) / series.step - (series.bar ? 0.5 : 0));
         if (i < 0 || i >= series.values.length) return;
         if (stamp === null) stamp = series.start + i * series.step;
-        values.push([series.name, show(series.values[i], data.unit), series.colour]);
+        values.push([series.name, show(series.values[i], series.unit || data.unit), series.colour]);
       });
-      row(tip, moment(stamp === null ? time : stamp, span) + " UTC", "", "");
+      row(tip, moment(stamp === null ? time : stamp, span), "", "");
       for (const entry of values) row(tip, ...entry);
       area.append(tip);
       const left = x * area.clientWidth, wide = tip.offsetWidth;
@@ -182,7 +188,31 @@
       apply();
     }
   }
+  // -- single requests: what a mark stands for, where it is pointed at or focused
+  function equipPoint(mark) {
+    const area = mark.closest(".plotarea"), title = mark.querySelector("title");
+    if (title) title.remove(); // the browser's own would come on top
+    let tip = null;
+    const hide = () => { if (tip) tip.remove(); tip = null; };
+    const tell = () => {
+      hide();
+      tip = document.createElement("div");
+      tip.className = "tip wraps";
+      tip.textContent = mark.getAttribute("aria-label");
+      area.append(tip);
+      const box = mark.getBoundingClientRect(), home = area.getBoundingClientRect();
+      const x = box.left + box.width / 2 - home.left, y = box.top - home.top;
+      tip.style.left = Math.min(Math.max(x - tip.offsetWidth / 2, 0), Math.max(home.width - tip.offsetWidth, 0)) + "px";
+      tip.style.top = (y > tip.offsetHeight + 6 ? y - tip.offsetHeight - 6 : y + box.height + 6) + "px";
+    };
+    mark.addEventListener("pointerenter", tell);
+    mark.addEventListener("focus", tell);
+    mark.addEventListener("pointerleave", hide);
+    mark.addEventListener("blur", hide);
+    mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
+  }
   function equip() {
+    document.querySelectorAll("svg .point").forEach(equipPoint);
     document.querySelectorAll("svg[data-chart]").forEach((svg, number) => {
       equipChart(svg, JSON.parse(svg.dataset.chart), number);
     });
@@ -207,6 +237,14 @@
       try { localStorage.setItem("inapp-monitor-theme", next); } catch { /* for this page only */ }
       name();
     });
+  }
+
+  // -- the zone of whoever looks, on a click
+  const mine = document.querySelector(".mine"), own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (mine && own && own !== clock.resolvedOptions().timeZone) {
+    mine.hidden = false;
+    mine.textContent = "times in " + own;
+    mine.addEventListener("click", () => { mine.form.elements.tz.value = own; mine.form.submit(); });
   }
 
   // -- small comforts

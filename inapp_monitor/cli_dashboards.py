@@ -1,0 +1,68 @@
+"""`inapp-monitor dashboards`: named dashboards as files, out of a data directory and into it.
+
+Only arguments and messages; what may be in a file is in `web.dashboard_format`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from inapp_monitor import config
+from inapp_monitor.clock import SYSTEM
+from inapp_monitor.database import Database
+from inapp_monitor.exceptions import MonitorError
+from inapp_monitor.guard import Guard
+
+_FORMS = ("toml", "json", "graphite")
+
+
+@click.command()
+@click.argument("data_dir", type=click.Path(path_type=Path))
+@click.argument("action", type=click.Choice(("list", "export", "import")), default="list")
+@click.argument("what", metavar="[NAME|FILE]", default="")
+@click.option("--format", "form", type=click.Choice(_FORMS), default="toml", show_default=True)
+@click.option("--name", default="", help="With import: instead of the file's own name.")
+def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> None:
+    """List the dashboards of DATA_DIR, print one to keep it as a file, or take a file in.
+
+    The files are what `dashboards_dir` and the dashboard's import take as well: TOML, JSON or
+    Graphite's dashboard JSON.
+    """
+    from inapp_monitor.web import dashboard_format
+    from inapp_monitor.web.shelf import Shelf
+
+    if not data_dir.is_dir():
+        raise MonitorError(f"no directory {str(data_dir)!r}")
+    settings = config.load({"data_dir": data_dir}).settings
+    database = Database(data_dir, settings, SYSTEM, Guard(), read_only=action != "import")
+    shelf = Shelf(database)
+    if action == "list":
+        for entry in shelf.names():
+            click.echo(f"{entry['name']}  {entry['panels']} charts  {entry['title']}".rstrip())
+        return
+    if not what:
+        raise MonitorError(f"{action} needs the {'NAME' if action == 'export' else 'FILE'}")
+    if action == "export":
+        document = shelf.get(what)
+        if document is None:
+            raise MonitorError(f"no dashboard {what!r} in {data_dir}")
+        write = dashboard_format.WRITERS["graphite.json" if form == "graphite" else form]
+        click.echo(write(what, document), nl=False)
+        return
+    path = Path(what)
+    try:
+        found = dashboard_format.read(path.read_text("utf-8"))
+    except (MonitorError, UnicodeDecodeError) as error:
+        raise MonitorError(f"{path}: {error}") from None
+    name = name or found.name or path.name.partition(".")[0]
+    shelf.put(name, found.document, SYSTEM.wall())
+    fault = database.status().fault
+    if fault:
+        raise MonitorError(f"not done: {fault}")
+    click.echo(f"{name}: {len(found.document['panels'])} charts taken in")
+
+
+#: What the main command registers.
+COMMANDS: list[click.Command] = [dashboards]

@@ -1,0 +1,212 @@
+"""What the code of a request under way is doing: its stack, asked of whichever worker answers it.
+
+The request path notes nothing for this. A request is found by looking: at the frames of all
+threads, of which one holds the request's exchange; at the body, when that is a generator; at
+greenlets, where there are any. The worker that answers the request looks, scrubs and answers; who
+shows the page waits for it. Code and paths only: no variable is read but our own.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, GeneratorType
+from typing import Any, NamedTuple
+
+from inapp_monitor import middleware
+from inapp_monitor.clock import Clock, sleep
+from inapp_monitor.issues import Tracker, stack
+from inapp_monitor.live_requests import LiveRequests, request_id
+from inapp_monitor.middleware import Exchange
+from inapp_monitor.questions import MAX_ANSWER_BYTES, Questions
+
+#: Seconds between two looks for an answer.
+_PAUSE_S = 0.02
+#: Waiting for another worker: its ticks, and some more; at most so many seconds.
+_MOST_S = 5.0
+#: Frames of one stack.
+_MOST_FRAMES = 100
+
+
+class Found(NamedTuple):
+    """Where a request is.
+
+    Attributes:
+        frames: Of the application, innermost first.
+        where: The thread's name, or what else runs it.
+        waits: True when none of it runs: the server is sending what it has.
+    """
+
+    frames: list[FrameType]
+    where: str
+    waits: bool = False
+
+
+class LiveStacks:
+    """Stacks of the requests that the workers of one data directory are answering.
+
+    Args:
+        requests: Whose exchanges are this process's requests.
+        tracker: Knows whose code is whose, and what must not be shown.
+        tick_s: Seconds between two ticks of a worker.
+
+    *Threads:* `answer` is for the ticking thread, `ask` for any.
+    """
+
+    def __init__(
+        self, data_dir: Path, clock: Clock, requests: LiveRequests, tracker: Tracker, tick_s: float
+    ) -> None:
+        self._questions = Questions(data_dir)
+        self._clock = clock
+        self._requests = requests
+        self._tracker = tracker
+        self._wait_s = min(2 * tick_s + 1.0, _MOST_S)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The requests under way in all workers, see `LiveRequests.rows`, without secrets."""
+        clean = self._tracker.without_secrets
+        return [{**row, "path": clean(str(row["path"]))} for row in self._requests.rows()]
+
+    def answer(self) -> None:
+        """Answer the questions of other workers.
+
+        Raises:
+            OSError: the directory cannot be read or written.
+        """
+        for name, request in self._questions.take():
+            self._questions.answer(name, _fitting(self.look(request)))
+
+    def ask(self, pid: int, request: str) -> dict[str, Any]:
+        """The stack of a request in any worker, waiting a little for another one.
+
+        Returns:
+            The request's row (`method`, `path`, `route`, `age_s`), and `state`: `running`,
+            `sending` (the server is at it, no code of the app), `unknown` (no thread could be
+            found), `silent` (the worker did not answer) or `ended`; with `frames`, outermost
+            first, and `where`.
+
+        Raises:
+            OSError: the question cannot be written.
+        """
+        row = next(
+            (row for row in self.rows() if row["pid"] == pid and row["request"] == request), None
+        )
+        if row is None:
+            return {"state": "ended", "pid": pid, "frames": []}
+        answer = self.look(request) if pid == os.getpid() else self._ask_other(pid, request)
+        return {**row, **answer}
+
+    def _ask_other(self, pid: int, request: str) -> dict[str, Any]:
+        name = self._questions.ask(pid, request, self._clock.wall())
+        for _ in range(int(self._wait_s / _PAUSE_S)):
+            text = self._questions.answered(name)
+            if text is not None:
+                answer = json.loads(text)
+                return answer if isinstance(answer, dict) else {"state": "silent", "frames": []}
+            sleep(_PAUSE_S)
+        self._questions.withdraw(name)
+        return {"state": "silent", "frames": [], "waited_s": round(self._wait_s, 1)}
+
+    def look(self, request: str) -> dict[str, Any]:
+        """The stack of a request of this process."""
+        for exchange in list(self._requests.exchanges):
+            if request_id(exchange) == request and exchange.environ is not None:
+                return self._describe(find(exchange))
+        return {"state": "ended", "frames": []}
+
+    def _describe(self, found: Found | None) -> dict[str, Any]:
+        if found is None:
+            return {"state": "unknown", "frames": [], "where": ""}
+        try:
+            frames = self._tracker.running_frames(found.frames)
+        finally:
+            found.frames.clear()
+        state = "sending" if found.waits else "running"
+        return {"state": state, "frames": frames, "where": found.where}
+
+
+def find(exchange: Exchange) -> Found | None:
+    """Where the code of a request is; None when nothing shows it.
+
+    *Cost:* a walk over all frames of all threads; with greenlets, over all objects.
+    """
+    here = threading.get_ident()
+    body = getattr(exchange, "body", None)
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    for ident, top in sys._current_frames().items():
+        if ident != here:
+            frames = _inside(top, exchange, body)
+            if frames is not None:
+                return Found(frames, f"thread {names.get(ident, ident)}")
+    for number, top in _greenlets():
+        frames = _inside(top, exchange, body)
+        if frames is not None:
+            return Found(frames, f"greenlet {number}, which waits for something here")
+    if body is None:
+        return None
+    paused = body.gi_frame if isinstance(body, GeneratorType) else None
+    return Found([] if paused is None else [paused], "the server", waits=True)
+
+
+def _inside(top: FrameType, exchange: Exchange, body: object) -> list[FrameType] | None:
+    """The frames of a thread that belong to a request, innermost first; None when none does."""
+    inside: list[FrameType] = []
+    frame: FrameType | None = top
+    while frame is not None:
+        if _holds(frame, exchange):
+            return inside[:_MOST_FRAMES]
+        inside.append(frame)
+        if body is not None and _iterates(frame, body):
+            return inside[:_MOST_FRAMES]
+        frame = frame.f_back
+    return None
+
+
+def _holds(frame: FrameType, exchange: Exchange) -> bool:
+    """Whether this is a frame of the request path that works on this exchange."""
+    code = frame.f_code
+    if code.co_filename != middleware.__file__:
+        return False
+    name = next((n for n in ("exchange", "self") if n in code.co_varnames), None)
+    return name is not None and stack.local_variables(frame).get(name) is exchange
+
+
+def _iterates(frame: FrameType, body: object) -> bool:
+    """Whether this is the frame of a body that is being iterated."""
+    if isinstance(body, GeneratorType):
+        return body.gi_frame is frame
+    code = frame.f_code
+    if code.co_name != "__next__" or not code.co_argcount:
+        return False
+    return stack.local_variables(frame).get(code.co_varnames[0]) is body
+
+
+def _greenlets() -> Iterator[tuple[int, FrameType]]:
+    """The frames of all greenlets that wait; they are in no thread's stack."""
+    module: Any = sys.modules.get("greenlet")
+    kind = getattr(module, "greenlet", None)
+    if kind is None:
+        return
+    # By type, not `isinstance`: that asks an app's object for its `__class__`, which may raise.
+    found = [each for each in gc.get_objects() if issubclass(type(each), kind)]
+    for number, waiting in enumerate(found, 1):
+        frame = getattr(waiting, "gr_frame", None)
+        if frame is not None:
+            yield number, frame
+
+
+def _fitting(answer: dict[str, Any]) -> str:
+    """As JSON; of a stack that is too long the source goes first, then the outermost frames."""
+    text = json.dumps(answer)
+    if len(text) > MAX_ANSWER_BYTES:
+        bare = [{**f, "source": {"first": f["line"], "lines": []}} for f in answer["frames"]]
+        text = json.dumps({**answer, "frames": bare})
+    while len(text) > MAX_ANSWER_BYTES:
+        bare = bare[len(bare) // 2 + 1 :]
+        text = json.dumps({**answer, "frames": bare})
+    return text

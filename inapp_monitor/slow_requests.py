@@ -1,0 +1,208 @@
+"""The slowest requests of each route, of all workers and those before them; bounded in number, age.
+
+Each worker knows its own (`recorder.slowest`); here they meet in the file `DATA_DIR/slowest`: a
+line a route and method, `slug<TAB>method<TAB>latest start<TAB>[[ms, path, started, status, issue],
+...]`, slowest first. Who has news merges them into the lines they belong to, copies the others
+unread, and puts the whole in place by a rename, under a lock that nobody waits for. Small and
+rare, since a request must be slower than what is there already. No database: a worker of an app
+without errors does not load one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from inapp_monitor import datadir
+from inapp_monitor.clock import Clock
+from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
+
+FILE_NAME = "slowest"
+#: Seconds between two merges by one worker.
+INTERVAL_S = 5.0
+#: The file is not read past this; routes that were not slow for longest go first.
+MAX_SIZE_BYTES = 2 * 2**20
+_MAX_STATUS = 60
+
+
+class SlowRequests:
+    """The slowest requests that the workers of one data directory answered.
+
+    Args:
+        recorder: Knows this worker's.
+        clean: Takes secrets out of a path.
+
+    *Threads:* `share` is for one thread at a time, `rows` for any.
+    """
+
+    def __init__(
+        self, data_dir: Path, clock: Clock, recorder: Recorder, clean: Callable[[str], str]
+    ) -> None:
+        self._path = data_dir / FILE_NAME
+        self._clock = clock
+        self._recorder = recorder
+        self._clean = clean
+        self._waiting: set[Key] = set()
+        self._shared_at = float("-inf")
+
+    def share(self, *, at_once: bool = False) -> None:
+        """Merge this worker's news into the file, unless that was done lately.
+
+        Raises:
+            OSError: it cannot be written; the news are kept for the next time.
+        """
+        self._waiting |= self._recorder.slowest.take_changed()
+        now = self._clock.perf()
+        if not self._waiting or (now - self._shared_at < INTERVAL_S and not at_once):
+            return
+        self._shared_at = now
+        datadir.prepare(self._path.parent)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.open(self._path.with_suffix(".lock"), flags, 0o600)
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._merge()
+            self._waiting = set()
+        except BlockingIOError:
+            pass  # another worker is at it: next time
+        finally:
+            os.close(lock)
+
+    def rows(self) -> list[dict[str, object]]:
+        """All of the last hour as plain data (`slug`, `method`, `ms`, `path`, `started`, `status`,
+        `issue`), slowest first."""
+        tables = stored(self._path.parent, self._clock.wall())
+        oldest = self._clock.wall() - MAX_AGE_S
+        for key, own in self._recorder.slowest.tables().items():
+            tables[key] = _slowest([*tables.get(key, ()), *map(self._cleaned, own)], oldest)
+        return as_rows(tables)
+
+    def _merge(self) -> None:
+        oldest = self._clock.wall() - MAX_AGE_S
+        mine = self._recorder.slowest.tables()
+        lines: list[tuple[float, bytes]] = []
+        changed = {_name(key): key for key in self._waiting}
+        for line in _lines(self._path):
+            name, latest = line.rsplit(b"\t", 2)[0], _latest(line)
+            key = changed.pop(name, None)
+            if key is not None:
+                found = _slowest([*_parsed(line), *map(self._cleaned, mine.get(key, ()))], oldest)
+                lines += _line(key, found)
+            elif latest >= oldest:
+                lines.append((latest, line))
+        for key in changed.values():
+            lines += _line(key, _slowest(map(self._cleaned, mine.get(key, ())), oldest))
+        self._write(_bounded(lines))
+
+    def _write(self, data: bytes) -> None:
+        other = self._path.with_suffix(".new")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(other, flags, 0o600)
+        try:
+            if os.write(descriptor, data) != len(data):
+                raise OSError(28, "no room for the slowest requests", str(other))
+        finally:
+            os.close(descriptor)
+        other.replace(self._path)
+
+    def _cleaned(self, slow: Slow) -> Slow:
+        status = slow.status if slow.status is None else slow.status[:_MAX_STATUS]
+        return slow._replace(path=self._clean(_text(slow.path)), status=status)
+
+
+def stored(data_dir: Path, now: float) -> dict[Key, list[Slow]]:
+    """What all workers have shared, by route and method; nothing of an unreadable file."""
+    try:
+        lines = _lines(data_dir / FILE_NAME)
+    except OSError:
+        return {}
+    tables: dict[Key, list[Slow]] = {}
+    for line in lines:
+        slug, method = line.decode("utf-8", "replace").split("\t")[:2]
+        tables[slug, method] = _slowest(_parsed(line), now - MAX_AGE_S)
+    return tables
+
+
+def as_rows(tables: dict[Key, list[Slow]]) -> list[dict[str, object]]:
+    """Tables as plain data, slowest first."""
+    found: list[tuple[float, dict[str, object]]] = [
+        (-slow.ms, {"slug": slug, "method": method, **slow._asdict()})
+        for (slug, method), table in tables.items()
+        for slow in table
+    ]
+    found.sort(key=lambda entry: entry[0])
+    return [row for _, row in found]
+
+
+def _slowest(entries: Iterable[Slow], oldest: float) -> list[Slow]:
+    """The slowest few, each once: a worker's own come back from the file."""
+    once = {(e.ms, e.started): e for e in entries if e.started >= oldest}
+    return sorted(once.values(), key=lambda entry: -entry.ms)[:KEPT]
+
+
+def _lines(path: Path) -> list[bytes]:
+    """The whole lines of the file; [] when there is none.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SIZE_BYTES)
+    except FileNotFoundError:
+        return []
+    return [line for line in data.split(b"\n")[:-1] if line.count(b"\t") == 3]
+
+
+def _name(key: Key) -> bytes:
+    return f"{key[0]}\t{key[1]}".encode("ascii", "replace")
+
+
+def _latest(line: bytes) -> float:
+    try:
+        return float(line.rsplit(b"\t", 2)[1])
+    except ValueError:
+        return 0.0
+
+
+def _parsed(line: bytes) -> list[Slow]:
+    """The entries of a line; [] when it is garbled."""
+    try:
+        return [_slow(*entry) for entry in json.loads(line.rsplit(b"\t", 1)[1])]
+    except (ValueError, TypeError, RecursionError):
+        return []
+
+
+def _slow(ms: Any, path: Any, started: Any, status: Any, issue: Any) -> Slow:
+    status = None if status is None else str(status)
+    return Slow(float(ms), str(path), float(started), status, str(issue) if issue else None)
+
+
+def _line(key: Key, entries: list[Slow]) -> list[tuple[float, bytes]]:
+    """The line of a table with its latest start; nothing for an empty one."""
+    if not entries:
+        return []
+    latest = max(entry.started for entry in entries)
+    text = json.dumps(entries, separators=(",", ":"))
+    return [(latest, b"\t".join((_name(key), b"%d" % latest, text.encode())))]
+
+
+def _bounded(lines: list[tuple[float, bytes]]) -> bytes:
+    lines.sort(key=lambda entry: -entry[0])
+    room, kept = MAX_SIZE_BYTES, []
+    for _, line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line + b"\n")
+    return b"".join(kept)
+
+
+def _text(wsgi_string: str) -> str:
+    """What the client sent: WSGI hands bytes over as latin-1."""
+    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")

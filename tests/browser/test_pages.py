@@ -1,0 +1,140 @@
+"""Every page of a shop with a past: at any size, in any colours, without and with disabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+
+import pytest
+
+PAGES = [
+    "/",
+    "/?from=-6h&compare=deploy",
+    "/routes",
+    "/routes/search",
+    "/errors",
+    "/errors/{issue}",
+    "/not-found",
+    "/explore",
+    "/explore?target=routes.*.GET.status.2xx&path=routes",
+    "/dashboards",
+    "/dashboards/checkout",
+    "/runtime",
+    "/status",
+    "/search?q=check",
+    "/login",
+    "/nowhere",
+    "/?from=wrong",
+]
+EMPTY_PAGES = ["/", "/routes", "/errors", "/not-found", "/explore", "/dashboards"]
+#: What axe calls these is felt by somebody at once.
+SEVERE = {"serious", "critical"}
+RUN_AXE = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+    .map(v => [v.impact, v.id, v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(', ')])"""
+
+
+@pytest.fixture(scope="module")
+def pages(site: Any) -> list[str]:
+    """The addresses of all pages, a dashboard among them."""
+    from werkzeug.test import Client
+
+    panels = [{"title": "Paying", "targets": ["routes.checkout.POST.time.p95"]}]
+    answer = Client(site.monitor).post(
+        "/_metrics/dashboards/checkout",
+        json={"title": "Checkout", "panels": panels},
+        headers={"Authorization": "Bearer browser-token-0123456789"},
+    )
+    assert answer.status_code < 400
+    return [path.replace("{issue}", site.issue("PricingError")) for path in PAGES]
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The accessibility checker's script, as the package brings it."""
+    pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
+    return resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("width", [1440, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_loads_cleanly(
+    scheme: str, width: int, pages: list[str], open_tab: Callable[..., Any]
+) -> None:
+    """No message on the console, no violation of the policy, no request to anywhere else, nothing
+    wider than the screen, and a title of its own."""
+    tab = open_tab(width=width, color_scheme=scheme)
+    titles = {}
+    for path in pages:
+        page = tab.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.locator("h1").count() == 1, path
+        titles[path.partition("?")[0]] = page.title()
+    assert len(set(titles.values())) == len(titles), titles
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_severe(
+    scheme: str, pages: list[str], axe: str, open_tab: Callable[..., Any]
+) -> None:
+    """Contrast, names of controls, landmarks, tables: on every page."""
+    tab = open_tab(color_scheme=scheme)
+    found = []
+    for path in pages:
+        page = tab.open(path)
+        page.evaluate(axe)
+        found += [(path, *row) for row in page.evaluate(RUN_AXE) if row[0] in SEVERE]
+    assert not found
+
+
+def test_axe_finds_nothing_severe_on_a_phone(
+    pages: list[str], axe: str, open_tab: Callable[..., Any]
+) -> None:
+    """Where tables scroll and everything is in one column."""
+    tab = open_tab(width=360)
+    found = []
+    for path in pages[:6]:
+        page = tab.open(path)
+        page.evaluate(axe)
+        found += [(path, *row) for row in page.evaluate(RUN_AXE) if row[0] in SEVERE]
+    assert not found
+
+
+def test_an_empty_installation_says_what_will_appear(
+    empty_site: Any, axe: str, open_tab: Callable[..., Any]
+) -> None:
+    """No chart without data; every page has a sentence about what it will show."""
+    tab = open_tab(empty_site, width=360)
+    tab.page.goto(f"{empty_site.home}/?token=browser-token-0123456789")
+    for path in EMPTY_PAGES:
+        page = tab.open(path)
+        text = page.locator("main").inner_text()
+        assert any(word in text for word in ("appear", "shows", "Pick a series")), path
+        assert "No data in this period" not in text, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        page.evaluate(axe)
+        assert not [row for row in page.evaluate(RUN_AXE) if row[0] in SEVERE], path
+
+
+def test_a_broken_site_is_understood_without_scrolling(open_tab: Callable[..., Any]) -> None:
+    """Which route is slow, which one fails, which address is missing, since when, what to click."""
+    tab = open_tab()
+    page = tab.open("/")
+    seen = {}
+    for number in range(page.locator(".verdicts li").count()):
+        item = page.locator(".verdicts li").nth(number)
+        box = item.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 900
+        seen[number] = item.inner_text()
+    slow, failing, new, missing = seen[0], seen[1], seen[2], seen[3]
+    assert "/search is slow" in slow
+    assert "/checkout fails" in failing
+    assert "PaymentProviderError" in new
+    assert "/static/app.9f3c1d.js from your own pages" in missing
+    for text in (slow, failing, missing):
+        assert "min" in text
+        assert "since deploy 2.5.0" in text
+    for number, target in enumerate(("/routes/search", "/routes/checkout", "/errors/", "/not-f")):
+        address = page.locator(".verdicts li a").nth(number).get_attribute("href")
+        assert target in address

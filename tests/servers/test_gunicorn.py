@@ -1,0 +1,59 @@
+"""gunicorn's own ways with workers: more, fewer, reloaded, re-executed, stopped by the watchdog."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from .harness import Served, missing
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(missing("gunicorn sync") != "", reason=missing("gunicorn sync")),
+]
+
+
+@pytest.mark.parametrize("name", ["gunicorn sync", "gunicorn preload"])
+def test_workers_come_and_go(name: str, tmp_path: Path) -> None:
+    """More workers, fewer, a reload and a new master: no answered request is lost."""
+    with Served(name, tmp_path, FLUSH_S="60") as served:
+        served.traffic(40)
+        served.process.send_signal(signal.SIGTTIN)
+        served.wait_for(lambda: len(served.children()) == 3)
+        served.traffic(40)
+        served.process.send_signal(signal.SIGTTOU)
+        served.wait_for(lambda: len(served.children()) == 2)
+        before = set(served.children())
+        served.process.send_signal(signal.SIGHUP)
+        served.wait_for(lambda: len(served.children()) == 2 and not before & set(served.children()))
+        served.traffic(40)
+        served.process.send_signal(signal.SIGUSR2)
+        served.wait_for(lambda: served.another_master() is not None)
+        new = served.another_master()
+        assert new is not None
+        served.stop(signal.SIGTERM)
+        served.traffic(40)
+        os.kill(new, signal.SIGTERM)
+        assert served.left_over() == []
+    assert served.errors == []
+    assert served.counted() == served.answered == 160
+
+
+def test_watchdog(tmp_path: Path) -> None:
+    """A worker stopped by `--timeout` leaves an error with the stack of the slow line; one that
+    does not listen and is killed is told by another, with its route and when it began.
+    """
+    with Served("gunicorn sync", tmp_path, options="--timeout 1 -w 3") as served:
+        served.get("/")
+        served.lose("/slow")
+        served.lose("/deaf")
+        served.wait_for(lambda: served.get("/")[0] == 200 and len(served.issues()) >= 2)
+        served.stop(signal.SIGTERM)
+    by_type = {issue.type: issue for issue in served.issues()}
+    assert set(by_type) == {"SystemExit", "WorkerDied"}
+    assert "served_site" in by_type["SystemExit"].culprit
+    assert "died while it answered GET /deaf, begun at " in by_type["WorkerDied"].title
+    assert served.counted() == served.answered

@@ -1,0 +1,89 @@
+"""uWSGI's own ways with workers: reloads, harakiri, recycling, no threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from .harness import Served, missing
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(missing("uwsgi prefork") != "", reason=missing("uwsgi prefork")),
+]
+NAMES = ["uwsgi prefork", "uwsgi threads", "uwsgi lazy"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reloads(name: str, tmp_path: Path) -> None:
+    """A graceful reload by signal and by a touched file: no answered request is lost."""
+    touched = tmp_path / "touched"
+    touched.touch()
+    with Served(name, tmp_path, options=f"--touch-reload {touched}", FLUSH_S="60") as served:
+        ready = 2 if name == "uwsgi lazy" else 1  # it does not reload a worker that loads
+        served.wait_for(lambda: served.log().count(" ready in ") == ready)
+        served.traffic(40)
+        before = set(served.children())
+        served.process.send_signal(signal.SIGHUP)
+        served.wait_for(lambda: len(served.children()) == 2 and not before & set(served.children()))
+        served.traffic(40)
+        before = set(served.children())
+        later = time.time() + 10  # than the file was when uWSGI looked
+        os.utime(touched, (later, later))
+        served.wait_for(lambda: len(served.children()) == 2 and not before & set(served.children()))
+        served.traffic(40)
+        served.stop(signal.SIGTERM)
+        assert served.left_over() == []
+    assert served.errors == []
+    assert served.counted() == served.answered == 120
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.15])
+def test_a_worker_that_ends_young(delay_s: float, tmp_path: Path) -> None:
+    """A worker that is stopped while the parts would be loading elsewhere loses nothing."""
+    with Served("uwsgi prefork", tmp_path) as served:
+        for path in ("/", "/missing", "/file", "/"):
+            served.get(path)
+        served.lose("/boom")
+        time.sleep(delay_s)
+        served.stop(signal.SIGTERM)
+        assert "Segmentation" not in served.log()
+    assert served.counted() == served.answered + 1 == 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_harakiri(name: str, tmp_path: Path) -> None:
+    """The request that harakiri killed is told by another worker, with route and beginning."""
+    with Served(name, tmp_path, options="--harakiri 2") as served:
+        served.get("/")
+        served.lose("/slow")
+        served.wait_for(lambda: served.get("/")[0] == 200 and served.issues())
+        served.stop(signal.SIGTERM)
+    (issue,) = served.issues()
+    assert issue.type == "WorkerDied"
+    assert "died while it answered GET /slow, begun at " in issue.title
+
+
+def test_recycled_workers(tmp_path: Path) -> None:
+    """Workers that end after some requests lose nothing."""
+    with Served("uwsgi prefork", tmp_path, options="--max-requests 10", FLUSH_S="60") as served:
+        served.traffic(100)
+        served.stop(signal.SIGTERM)
+    assert served.errors == []
+    assert served.counted() == served.answered == 100
+
+
+def test_without_threads(tmp_path: Path) -> None:
+    """Where Python's threads are frozen between requests, requests do the work of the thread."""
+    with Served("uwsgi no threads", tmp_path) as served:
+        deadline = time.monotonic() + 10
+        while not served.counted():
+            assert served.get("/")[0] == 200
+            assert time.monotonic() < deadline, served.log()
+            time.sleep(0.05)
+        served.stop(signal.SIGTERM)
+    assert served.counted() == served.answered

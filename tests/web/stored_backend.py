@@ -1,0 +1,36 @@
+"""A backend over a real store in a directory, at a clock that is stepped by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from inapp_monitor import config
+from inapp_monitor.database import Database
+from inapp_monitor.guard import Guard
+from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.query import StoreSource
+from inapp_monitor.store import Store
+from inapp_monitor.testing import FakeClock
+from inapp_monitor.web.backend import Backend
+
+
+def stored_backend(
+    data_dir: Path, clock: FakeClock, *, token: str = "sample-token-0123456789"
+) -> tuple[Backend, Store]:
+    """The backend, and its store to write to."""
+    guard = Guard()
+    given = {"data_dir": data_dir, "sync_interval_s": 3_600, "token": token}
+    loaded = config.load(given, environ={})
+    parts = (data_dir, loaded.settings, clock, guard)
+    store, database = Store(*parts), Database(*parts)
+    backend = Backend(
+        loaded=loaded,
+        clock=clock,
+        guard=guard,
+        source=StoreSource(store),
+        store=store,
+        tracker=Tracker(loaded.settings, clock, guard, database),
+        not_found=NotFoundTable(loaded.settings, clock, guard, database),
+        database=database,
+    )
+    return backend, store
