@@ -1,16 +1,47 @@
 """Which request this thread, greenlet or task is answering: any object, as the request path set it.
 
-Nothing is read from it here, and nothing else may be kept here.
+Found when somebody asks, not noted when a request begins: the stack of whoever asks shows the
+function that answers, and one of its variables is the record. That costs a request nothing, and
+threads, greenlets and requests within requests are told apart by their very stacks. Only where a
+stack cannot show it (a body that is produced while it is sent, a framework that runs the view in
+another thread or greenlet with a copy of the context) the request path notes it in a context
+variable.
+
+Nothing is read from the record here, and nothing else may be kept here.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from contextvars import ContextVar
+from types import CodeType, FrameType
 from typing import Any, Final
 
 _current: ContextVar[Any] = ContextVar("inapp_monitor_request", default=None)
+#: Code of the functions that answer, and which of their variables is the record.
+_answering: dict[CodeType, str] = {}
 
-#: Called with a request's record when it begins. *Cost:* 0.1 µs.
+#: Called with a request's record when the stack will not show it. *Cost:* 0.4 us.
 enter: Final = _current.set
-#: The record of the latest request of this thread, greenlet or task; None before the first.
-get: Final = _current.get
+
+
+def answered_by(function: Callable[..., Any], variable: str) -> None:
+    """Whatever this function calls belongs to the request whose record the variable holds."""
+    _answering[function.__code__] = variable
+
+
+def get() -> Any:
+    """The record of this thread's, greenlet's or task's request; None outside of any.
+
+    *Cost:* 0.1 us for each function between the caller and the request path.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        variable = _answering.get(frame.f_code)
+        if variable is not None:
+            record = frame.f_locals.get(variable)
+            if record is not None:
+                return record
+        frame = frame.f_back
+    return _current.get()

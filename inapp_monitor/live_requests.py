@@ -1,7 +1,7 @@
 """Requests that are being answered right now, in all workers, and those that killed theirs.
 
-The request path keeps its exchanges in a set, one C call to enter and one to leave; this looks at
-it once a tick and shares what it sees by `workers`. A worker that was killed (out of memory, by a
+The recorder knows the requests that have begun and not ended; this looks at them once a tick and
+shares what it sees by `workers`. A worker that was killed (out of memory, by a
 watchdog, by `kill -9`) cannot tell; another one finds its row and tells what it was answering. What
 is told is at most a tick old: a request may have ended since.
 """
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from inapp_monitor.clock import Clock
 from inapp_monitor.middleware import Environ, Exchange
 from inapp_monitor.points import Method, Scalar
+from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.routes import method_name
 from inapp_monitor.workers import Workers
 
@@ -48,16 +49,20 @@ class Killed(NamedTuple):
 class LiveRequests:
     """What one process is answering.
 
+    Args:
+        data_dir: Where the workers share what they do.
+        clock: Source of time.
+        recorder: Knows what has begun and not ended.
+
     Attributes:
-        exchanges: Filled and emptied by the request path, in any thread.
         forgotten: Requests let go because their body was never closed.
 
-    *Threads:* the rest is for the ticking thread.
+    *Threads:* for the ticking thread.
     """
 
-    def __init__(self, data_dir: Path, clock: Clock) -> None:
-        self.exchanges: set[Exchange] = set()
+    def __init__(self, data_dir: Path, clock: Clock, recorder: Recorder) -> None:
         self.forgotten = 0
+        self._recorder = recorder
         self._workers = Workers(data_dir)
         self._clock = clock
         self._gauge_was_zero = True
@@ -66,7 +71,6 @@ class LiveRequests:
 
     def forked(self) -> None:
         """In a child process: the requests under way are the parent's."""
-        self.exchanges.clear()
         self._workers.forked()
         self._looked_for_dead = float("-inf")
 
@@ -85,13 +89,13 @@ class LiveRequests:
             OSError: the files cannot be written.
         """
         now = self._clock.perf()
-        self._forget_unclosed(now)
+        exchanges = self._forget_unclosed(now)
         if now < self._retry_at:
             return
         self._retry_at = now + RETRY_INTERVAL_S
-        rows = self._own_rows()
+        rows = self._rows_of(exchanges)
         told = {"about": about or {}, "shared": shared or {}}
-        row = {"pid": os.getpid(), "count": len(self.exchanges), **told}
+        row = {"pid": os.getpid(), "count": len(exchanges), **told}
         while not self._workers.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
@@ -100,15 +104,24 @@ class LiveRequests:
         """What was let go, by reason."""
         return {"requests never closed": self.forgotten} if self.forgotten else {}
 
-    def _forget_unclosed(self, now: float) -> None:
-        """Let go of requests that nobody closes: the oldest beyond the bound, and very old ones."""
-        exchanges = sorted(self.exchanges, key=lambda exchange: exchange.start)
-        excess = len(exchanges) - MAX_EXCHANGES
-        for index, exchange in enumerate(exchanges):
-            if index >= excess and now - exchange.start <= FORGOTTEN_AFTER_S:
-                break
-            self.exchanges.discard(exchange)
-            self.forgotten += 1
+    def _forget_unclosed(self, now: float) -> list[Exchange]:
+        """Let go of requests that nobody closes: the oldest beyond the bound, and very old ones.
+
+        Returns the others, the oldest first.
+        """
+        exchanges = self.exchanges()
+        excess = max(0, len(exchanges) - MAX_EXCHANGES)
+        while excess < len(exchanges) and now - exchanges[excess].start > FORGOTTEN_AFTER_S:
+            excess += 1
+        if excess:
+            self._recorder.forget(set(exchanges[:excess]))
+            self.forgotten += excess
+        return exchanges[excess:]
+
+    def exchanges(self) -> list[Exchange]:
+        """What this process is answering, the oldest first."""
+        unfinished: Any = self._recorder.unfinished()
+        return sorted(unfinished, key=lambda exchange: exchange.start)
 
     def take_dead(self) -> list[Killed]:
         """Requests whose worker died meanwhile; each is told by one worker.
@@ -128,7 +141,9 @@ class LiveRequests:
 
     def in_flight(self, now: int) -> list[Scalar]:
         """How many requests all workers are answering, as a gauge; nothing while it stays zero."""
-        count = len(self.exchanges) + sum(int(facts.get("count", 0)) for facts in self._others())
+        count = len(self._recorder.unfinished()) + sum(
+            int(facts.get("count", 0)) for facts in self._others()
+        )
         if not count and self._gauge_was_zero:
             return []
         self._gauge_was_zero = not count
@@ -136,7 +151,7 @@ class LiveRequests:
 
     def rows(self) -> list[dict[str, Any]]:
         """The requests under way in all workers, the oldest first."""
-        found = [{"pid": os.getpid(), **row} for row in self._own_rows()]
+        found = [{"pid": os.getpid(), **row} for row in self._rows_of(self.exchanges())]
         for facts in self._others():
             found += [{"pid": facts.get("pid"), **row} for row in facts.get("live", ())]
         now = self._clock.wall()
@@ -146,7 +161,7 @@ class LiveRequests:
 
     def workers(self, about: dict[str, Any]) -> list[dict[str, Any]]:
         """All workers with what they told about themselves, the oldest first; `about` is ours."""
-        own = {"pid": os.getpid(), "live": len(self.exchanges), **about}
+        own = {"pid": os.getpid(), "live": len(self._recorder.unfinished()), **about}
         others = (
             {"pid": facts.get("pid"), "live": facts.get("count"), **_mapping(facts.get("about"))}
             for facts in self._others()
@@ -168,10 +183,10 @@ class LiveRequests:
         except (OSError, ValueError):  # a file that is gone or foreign: the own rows remain
             return []
 
-    def _own_rows(self) -> list[dict[str, Any]]:
+    def _rows_of(self, exchanges: list[Exchange]) -> list[dict[str, Any]]:
         epoch = self._clock.wall() - self._clock.perf()
-        oldest = sorted(self.exchanges, key=lambda exchange: exchange.start)[:MAX_ROWS]
-        return [row for exchange in oldest if (row := _row(exchange, epoch)) is not None]
+        rows = (_row(exchange, epoch) for exchange in exchanges[:MAX_ROWS])
+        return [row for row in rows if row is not None]
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -192,7 +207,7 @@ def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     return {
         "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
-        "path": _text(f"{exchange.script_name}{exchange.path}"[:200]),
+        "path": _text(exchange.whole_path()[:200]),
         "route": route[:200] if isinstance(route, str) else None,
         "started": round(epoch + exchange.start, 3),
     }

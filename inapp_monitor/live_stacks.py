@@ -114,7 +114,7 @@ class LiveStacks:
 
     def look(self, request: str) -> dict[str, Any]:
         """The stack of a request of this process."""
-        for exchange in list(self._requests.exchanges):
+        for exchange in self._requests.exchanges():
             if request_id(exchange) == request and exchange.environ is not None:
                 return self._describe(find(exchange))
         return {"state": "ended", "frames": []}

@@ -1,29 +1,35 @@
 """The request path: WSGI and the clock, nothing else.
 
-Nothing here classifies, aggregates, formats or does I/O. A finished request is two clock reads and
-one `list.append` of a tuple, a single C call that needs no lock; the recorder makes sense of it
-later, off the request.
+Nothing here classifies, aggregates, formats or does I/O. A request is one object, its `Exchange`,
+appended to a list when it begins: a single C call that needs no lock. When it has ended it says so
+by its `end`; the recorder makes sense of it later, off the request, and whoever wants to know what
+is being answered looks for those that have not ended.
 
 What PEP 3333 and real servers force:
 - list and tuple bodies, file wrappers and objects with `fileno` go back as they are, so that
   servers keep their Content-Length and sendfile paths;
-- any other body is replaced by the `Exchange`, whose `__iter__` hands out the body's own iterator
-  (nothing of ours runs per chunk) and whose `close` is called by the server, once;
+- any other body is replaced by the `Exchange`, whose `__iter__` is the body's own (nothing of ours
+  runs per chunk) and whose `close` is called by the server, once;
 - `start_response` is passed on with exactly the arguments it got; exceptions are re-raised
   untouched; a client that went away is no error;
 - `environ` is the same object all the way, and nothing refers to it after the request.
+
+What makes it cheap: inside a real application every Python function entered and every attribute
+looked up in a class is a cache miss. Hence slots that hold methods (`__iter__`), names in the cells
+of a closure, and one flag for everything unusual.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from sys import exception
 from threading import get_ident
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from inapp_monitor import current_request
 from inapp_monitor.clock import thread_time
-from inapp_monitor.current_request import enter
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
 RECORD_KEY = "inapp_monitor.request"
@@ -35,10 +41,13 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 #: Asked for a request's route; None when it does not know.
 RouteAsker = Callable[["Exchange"], object]
 BodyAsker = Callable[["Exchange", Any], object]
+Shortcut = tuple[str, Callable[[Any], object]]
 
-#: Characters kept of a path.
-MAX_PATH_LENGTH = 200
-_GREENLETS = frozenset(("gevent", "eventlet"))
+#: Characters kept of a path that leads nowhere.
+MAX_PATH_LENGTH = 500
+_GREENLETS = ("gevent", "eventlet")
+#: Packages that hand a request's context variables on to other threads and greenlets.
+_CARRIERS = ("asgiref", *_GREENLETS)
 #: Exceptions that mean "the client left" when an application lets them escape. Exactly these: a
 #: subclass such as `http.client.RemoteDisconnected` is about a back end, and a bug.
 _CLIENT_LEFT = (ConnectionError, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
@@ -51,43 +60,23 @@ _SERVERS = frozenset(
 )
 
 
-class Finished(NamedTuple):
-    """One finished request, as it waits for the fold.
-
-    Attributes:
-        method: REQUEST_METHOD.
-        route: Template or None; may be any object whose `str` or `rule` names it.
-        status: Status line such as "200 OK"; None when start_response was never called.
-        start, end: Performance counter, seconds.
-        failed: Whether an exception was seen.
-        path: The path on entry, below SCRIPT_NAME, cut off.
-        size: Content-Length as the application gave it, else None.
-    """
-
-    method: str
-    route: object
-    status: str | None
-    start: float
-    end: float
-    failed: bool
-    path: str
-    size: str | None
-
-
 class Hooks(Protocol):
     """What the request path needs from the rest; `monitor.Monitor` implements it.
 
     Attributes:
+        shortcut: Key of the environ and what tells the route of the value there, or fails; spares
+            most requests a function of ours. None: nothing is as simple as that.
         route_askers: Asked for the route inside start_response, while the framework's request
             context is alive, until one answers.
         body_askers: Asked with what the application returned when the route is still unknown.
     """
 
+    shortcut: Shortcut | None
     route_askers: list[RouteAsker]
     body_askers: list[BodyAsker]
 
-    def put(self, finished: Any, /) -> None:
-        """Take one `Finished` (a plain tuple will do)."""
+    def begin(self, exchange: Any, /) -> None:
+        """Take the `Exchange` of a request that begins; its `end` tells when it is complete."""
 
     def not_found(self, exchange: Exchange, /) -> None:
         """Note a 404."""
@@ -110,84 +99,76 @@ class Exchange:
     when the body is not a plain list, and the owner of `close`.
 
     Attributes:
-        route: Set by framework hooks inside the application; None until known.
-        error: The application's exception, once seen.
-        path, script_name: PATH_INFO and SCRIPT_NAME as they were on entry (dispatchers move them).
+        method: REQUEST_METHOD at the end; not set before.
+        route: Set by framework hooks inside the application; None until known. A template or any
+            object whose `str` or `rule` names it.
+        status: Status line such as "200 OK"; None until start_response has been called.
+        start, end: Performance counter, seconds; `end` is None until the request is complete.
+        error: The application's exception, once seen; after the end a mark that there was one.
+        path: PATH_INFO as it was on entry (dispatchers move it); cut off at the end.
+        size: Content-Length as the application gave it; None when it did not.
         environ: The request's environ; None once finished.
         outer: The exchange of a monitor further out, which learns what this one learns.
-        size: Content-Length as given; None until known.
         sample: Set on requests that are looked at closer: thread and its CPU seconds on entry.
+        unusual: Whether the end needs more than the time: an error, a sample, an outer monitor.
     """
 
     __slots__ = (
+        "__iter__",
         "_iterator",
         "_outer_error",
         "_start_response",
         "body",
+        "end",
         "environ",
         "error",
+        "method",
         "outer",
         "path",
         "route",
         "sample",
-        "script_name",
         "size",
         "start",
         "status",
+        "unusual",
     )
 
-    # Bound once per monitor, in a subclass, so that a request reaches them without a lookup chain.
-    put: ClassVar[staticmethod[[Any], None]]
-    clock: ClassVar[staticmethod[[], float]]
     hooks: ClassVar[Hooks]
-    route_askers: ClassVar[list[RouteAsker]]
-    live: ClassVar[set[Exchange]]
+    sized: ClassVar[type[Exchange]]
 
-    _iterator: Iterator[bytes] | None
+    __iter__: Callable[[], Iterator[bytes]]
+    _iterator: Iterator[bytes]
     _outer_error: BaseException | None
     _start_response: StartResponse
     body: Any
+    end: float | None
     environ: Environ | None
     error: BaseException | type[BaseException] | None
+    method: str
     outer: Exchange | None
     path: str
     route: object
     sample: tuple[int, float] | None
-    script_name: str
     size: str | None
     start: float
     status: str | None
+    unusual: bool
 
-    def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
-        """The application's start_response: note the status, ask for the route, pass on."""
-        self.status = status
-        try:
-            if self.route is None:
-                for ask in self.route_askers:
-                    self.route = ask(self)
-                    if self.route is not None:
-                        break
-            if status >= "4":
-                if status.startswith("404"):
-                    self.hooks.not_found(self)
-                elif status.startswith("5") and exc_info is None and self.error is None:
-                    self.hooks.answered_5xx(self)
-        except Exception as error:  # noqa: BLE001  # ours: the application must not see it
-            if isinstance(status, str):
-                self.hooks.broke(error)
-        try:
-            if type(headers) is list:
-                for name, value in headers:
-                    if name == "Content-Length" or name == "content-length":
-                        self.size = value
-                        break
-        except Exception:  # noqa: BLE001, S110  # no pairs: for the server to say
-            pass
-        if exc_info is None:
-            return self._start_response(status, headers)
-        return self._start_again(status, headers, exc_info)
+    if TYPE_CHECKING:  # made by `_bound`, because every request calls them
 
-    def _start_again(self, status: str, headers: Any, exc_info: Any) -> Any:
+        def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any: ...
+        def close(self) -> None: ...
+        def finish(self) -> None: ...
+
+    def refused(self, status: str, exc_info: Any) -> None:
+        """The application answers 4xx or 5xx: what is noted of it, and of its path."""
+        if status.startswith("404"):
+            self.hooks.not_found(self)
+        elif status.startswith("5") and exc_info is None and self.error is None:
+            self.hooks.answered_5xx(self)
+        self.path = self.path[:MAX_PATH_LENGTH]
+
+    def start_again(self, status: str, headers: Any, exc_info: Any) -> Any:
         """`start_response` with an exception that the application answers itself."""
         try:
             error = exc_info[1]
@@ -205,6 +186,7 @@ class Exchange:
         if self.error is error or self.environ is None or _is_normal_end(error):
             return
         self.error = error
+        self.unusual = True
         try:
             self.hooks.failed(self, error)
         except Exception as failure:  # noqa: BLE001  # ours
@@ -215,7 +197,7 @@ class Exchange:
     def raised(self, error: BaseException) -> None:
         """The application raised instead of returning a body."""
         if self.route is None:
-            self._ask(self.route_askers)
+            self.ask_for_route(self.hooks.route_askers)
         # A handler that took over the socket ends by StopIteration, without a status.
         if not (
             type(error) in _CLIENT_LEFT or (isinstance(error, StopIteration) and not self.status)
@@ -225,21 +207,11 @@ class Exchange:
             self.status = "500"
         self.finish()
 
-    def finish(self) -> None:
-        """Hand the finished request over and let go of everything of it."""
-        environ = self.environ
-        if environ is None:
-            return
-        end = self.clock()
+    def finish_unusual(self) -> None:
+        """What the end of some requests needs beside the time."""
         if self.sample is not None:
             self._finish_sample(self.sample)
-        self.environ = None
-        self.live.discard(self)
-        failed = self.error is not None
-        method, path = environ.get("REQUEST_METHOD", ""), self.path[:MAX_PATH_LENGTH]
-        self.put((method, self.route, self.status, self.start, end, failed, path, self.size))
-        self._start_response = _too_late
-        if failed:
+        if self.error is not None:
             self.error = BaseException  # a mark that keeps no traceback alive
         if self.outer is not None:
             if self.outer.route is None:
@@ -250,16 +222,13 @@ class Exchange:
         thread, cpu = sample
         try:
             # Greenlets share a thread and its CPU time; a body may be closed by another thread.
-            known = thread == get_ident() and not _GREENLETS.intersection(sys.modules)
+            known = thread == get_ident() and not _any_loaded(_GREENLETS)
             self.hooks.sampled(self, thread_time() - cpu if known else None)
         except Exception as error:  # noqa: BLE001  # ours
             self.hooks.broke(error)
 
-    def ask_for_route(self, askers: list[BodyAsker], body: object) -> None:
-        """Ask with the returned body; a failure of ours stays here."""
-        self._ask(askers, body)
-
-    def _ask(self, askers: list[Any], *arguments: object) -> None:
+    def ask_for_route(self, askers: list[Any], *arguments: object) -> None:
+        """Ask until one knows; a failure of ours stays here."""
         try:
             for ask in askers:
                 self.route = ask(self, *arguments)
@@ -268,58 +237,141 @@ class Exchange:
         except Exception as error:  # noqa: BLE001  # ours
             self.hooks.broke(error)
 
+    def moved(self) -> str:
+        """The part of the path that dispatchers have moved into SCRIPT_NAME since the entry."""
+        now = self.environ.get("PATH_INFO", "") if self.environ is not None else self.path
+        return self.path[: len(self.path) - len(now)] if self.path.endswith(now) else ""
+
     def below_prefix(self, template: str) -> str:
         """`template` with the part of the path that dispatchers moved into SCRIPT_NAME."""
-        moved = self.environ.get("SCRIPT_NAME", "") if self.environ is not None else ""
-        if moved == self.script_name:
-            return template
-        prefix = moved.removeprefix(self.script_name).rstrip("/")
-        return f"{prefix}{template}"
+        return f"{self.moved().rstrip('/')}{template}"
 
-    # -- the iterable that the server sees
+    def whole_path(self) -> str:
+        """The path that the client asked for: what lay in SCRIPT_NAME on entry, and `path`."""
+        script_name = self.environ.get("SCRIPT_NAME", "") if self.environ is not None else ""
+        return f"{script_name.removesuffix(self.moved())}{self.path}"
 
-    def __iter__(self) -> Iterator[bytes]:
-        self._outer_error = exception()
-        iterator: Iterator[bytes] = iter(self.body)
-        return iterator
+    # -- what the server sees of it
 
     def __next__(self) -> bytes:
         """For servers that take the first chunk without asking for an iterator."""
-        iterator = self._iterator
-        if iterator is None:
-            iterator = self._iterator = iter(self)
+        try:
+            iterator = self._iterator
+        except AttributeError:
+            iterator = self._iterator = self.__iter__()
         return next(iterator)
 
-    def close(self) -> None:
-        """Called by the server when it is done: the end of the request."""
-        environ = self.environ
-        if environ is None:
-            return
-        body = self.body
-        error = exception()  # servers close in a finally: an error while streaming is here
-        if error is not None:
-            if error is not self._outer_error and not _is_of_server(error, body):
-                self.capture(error)
-            del error
-        self.body = ()
-        self._iterator = self._outer_error = None
-        try:
-            close = getattr(body, "close", None)
-            if close is not None:
-                close()
-        except BaseException as close_error:
-            self.capture(close_error)
+    def hand_over(self, body: Any, kind: int) -> Any:
+        """What the server gets for a body that is neither complete nor an ordinary iterable."""
+        self.body = body
+        if kind == _AS_IS:
+            return _hand_back(body, self)
+        self._outer_error = exception()
+        self.__iter__ = partial(iter, body)
+        if kind == _SIZED:
+            self.__class__ = self.sized
+        return self
+
+
+def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
+    """An exchange with what every request calls, so that it finds what it needs in cells."""
+    askers = hooks.route_askers
+    key, rule_of = hooks.shortcut or ("", None)
+
+    class Bound(Exchange):
+        __slots__ = ()
+
+        def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+            """The application's start_response: note the status, ask for the route, pass on."""
+            self.status = status
+            try:
+                if self.route is None:
+                    if rule_of is not None:
+                        try:
+                            environ: Any = self.environ
+                            if environ["PATH_INFO"] is self.path:
+                                self.route = rule_of(environ[key])
+                        except Exception:  # noqa: BLE001, S110  # the askers look closer
+                            pass
+                    if self.route is None and askers:
+                        self.ask_for_route(askers)
+                if status >= "4":
+                    self.refused(status, exc_info)
+            except Exception as error:  # noqa: BLE001  # ours: the application must not see it
+                if isinstance(status, str):
+                    hooks.broke(error)
+            try:
+                if type(headers) is list:
+                    if len(headers) > 1 and headers[1][0] == "Content-Length":  # as Flask has it
+                        self.size = headers[1][1]
+                    else:
+                        for name, value in headers:
+                            if name == "Content-Length" or name == "content-length":
+                                self.size = value
+                                break
+            except Exception:  # noqa: BLE001, S110  # no pairs: for the server to say
+                pass
+            if exc_info is None:
+                return self._start_response(status, headers)
+            return self.start_again(status, headers, exc_info)
+
+        def close(self) -> None:
+            """Called by the server when it is done: the end of the request."""
+            if self.environ is None:
+                return
+            body = self.body
+            error = exception()  # servers close in a finally: an error while streaming is here
+            if error is not None:
+                if error is not self._outer_error and not _is_of_server(error, body):
+                    self.capture(error)
+                del error
+            self.body = ()
+            self.__iter__ = _nothing
+            try:
+                body.close()
+            except BaseException as close_error:
+                if type(close_error) is not AttributeError or _has_close(body):
+                    self.capture(close_error)
+                    self.finish()
+                    raise
             self.finish()
-            raise
-        if self.sample is None and self.error is None and self.outer is None:
-            end = self.clock()  # `finish`, of which only this is needed as a rule: a call less
-            self.environ = None
-            self.live.discard(self)
-            method, path = environ.get("REQUEST_METHOD", ""), self.path[:MAX_PATH_LENGTH]
-            self.put((method, self.route, self.status, self.start, end, False, path, self.size))
+
+        def finish(self) -> None:
+            """The request is over: note when, and let go of everything of it."""
+            environ = self.environ
+            if environ is None:
+                return
+            end = clock()
+            if self.unusual:
+                self.finish_unusual()
+            self.method = environ.get("REQUEST_METHOD", "")
             self._start_response = _too_late
-        else:
-            self.finish()
+            self.environ = None
+            self.end = end
+
+    Bound.hooks = hooks
+    Bound.sized = type("SizedExchange", (Bound,), {"__slots__": (), "__len__": _length})
+    current_request.answered_by(Bound.close, "self")
+    return Bound
+
+
+_nothing = ().__iter__
+
+
+def _length(exchange: Exchange) -> int:
+    """Servers ask bodies that have a length for it, and make a Content-Length of it."""
+    return len(exchange.body)
+
+
+def _has_close(body: object) -> bool:
+    try:
+        return hasattr(body, "close")
+    except Exception:  # noqa: BLE001  # a property that fails is one
+        return True
+
+
+def _any_loaded(packages: Iterable[str]) -> bool:
+    return any(package in sys.modules for package in packages)
 
 
 def _is_normal_end(error: BaseException) -> bool:
@@ -354,15 +406,6 @@ def _too_late(*_: object) -> Any:
     raise AssertionError("start_response called after the request has ended")
 
 
-class SizedExchange(Exchange):
-    """An exchange whose body has a length, which servers use for Content-Length."""
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return len(self.body)
-
-
 class _Hooked:
     """Stands for a body that the server got as it is: gives it its own close back, and calls it."""
 
@@ -381,7 +424,7 @@ class _Hooked:
             own()
 
 
-_WRAP, _SIZED, _AS_IS, _COMPLETE = 1, 2, 3, 4
+_WRAP, _SIZED, _AS_IS, _COMPLETE, _OLD = 1, 2, 3, 4, 5
 #: Body types remembered at most; applications use a handful.
 _MAX_KINDS = 256
 #: Complete when returned, so that the request ends there. Servers look at some of them by type.
@@ -392,7 +435,20 @@ def _kind_of(body: object, environ: Environ) -> int:
     kind = type(body)
     if environ.get("wsgi.file_wrapper") is kind or hasattr(body, "fileno"):
         return _AS_IS
-    return _SIZED if hasattr(kind, "__len__") else _WRAP
+    if hasattr(kind, "__len__"):
+        return _SIZED
+    return _WRAP if hasattr(kind, "__iter__") else _OLD
+
+
+def _learn_kind(kinds: dict[type, int], body: object, environ: Environ) -> int:
+    """What to do with bodies of this type, found at its first sight."""
+    try:
+        kind = _kind_of(body, environ)
+    except Exception:  # noqa: BLE001  # a `fileno` property that raises
+        kind = _OLD
+    if len(kinds) < _MAX_KINDS:
+        kinds[type(body)] = kind
+    return kind
 
 
 def _hand_back(body: Any, exchange: Exchange) -> Any:
@@ -415,7 +471,6 @@ def build(
     tick: Callable[[float, Environ], float],
     mount: str,
     serve: WSGIApp,
-    live: set[Exchange] | None = None,
 ) -> WSGIApp:
     """The wrapped application.
 
@@ -427,57 +482,46 @@ def build(
             next. It must not raise.
         mount: Path whose requests go to `serve` and are not recorded.
         serve: The dashboard.
-        live: Holds the exchanges of requests that are being answered.
 
     *Threads:* any number at once; `due` may be read stale, which costs an extra tick.
     """
-    bound = {
-        "__slots__": (),
-        "put": staticmethod(hooks.put),
-        "clock": staticmethod(clock),
-        "hooks": hooks,
-        "route_askers": hooks.route_askers,
-        "live": set() if live is None else live,
-    }
-    exchange_type: type[Exchange] = type("Exchange", (Exchange,), bound)
-    sized_type: type[SizedExchange] = type("SizedExchange", (SizedExchange,), bound)
+    new = _bound(hooks, clock)
+    begin, enter = hooks.begin, current_request.enter
     kinds: dict[type, int] = dict.fromkeys(_COMPLETE_TYPES, _COMPLETE)
-    due = float("-inf")
-
-    begin: Callable[[Exchange], None] = bound["live"].add  # type: ignore[attr-defined]
-    below_mount = mount + "/"
+    due, carried = float("-inf"), False
+    below_mount, beyond_mount = mount + "/", mount + "0"  # "0" is the character after "/"
     body_askers = hooks.body_askers
 
     def handle(environ: Environ, start_response: StartResponse) -> Any:
-        nonlocal due
-        exchange: Exchange | None
+        nonlocal due, carried
+        exchange: Exchange | None = None
         try:
-            path = environ.get("PATH_INFO", "")
-            if path.startswith(mount) and (path == mount or path.startswith(below_mount)):
-                exchange = None
-            else:
-                start = clock()
-                exchange = exchange_type()
-                if start > due:
-                    due = tick(start, environ)
-                    exchange.sample = (get_ident(), thread_time())
-                    start = clock()
-                else:
-                    exchange.sample = None
+            try:
+                path = environ["PATH_INFO"]
+            except KeyError:  # may be left out when it is empty
+                path = ""
+            if not (mount <= path < beyond_mount) or not (
+                path == mount or path.startswith(below_mount)
+            ):
+                exchange = new()
                 exchange._start_response = start_response
                 exchange.environ = environ
-                exchange.start = start
-                exchange.status = exchange.route = exchange.error = None
-                exchange.size = exchange._iterator = None
                 exchange.path = path
-                exchange.script_name = environ.get("SCRIPT_NAME", "")
-                exchange.outer = None
+                exchange.status = exchange.route = exchange.error = exchange.size = None
+                exchange.sample = exchange.outer = exchange.end = None
+                exchange.unusual = False
                 outer = environ.setdefault(RECORD_KEY, exchange)
                 if outer is not exchange:  # a monitor further out, or an environ used again
-                    exchange.outer = outer
+                    exchange.outer, exchange.unusual = outer, True
                     environ[RECORD_KEY] = exchange
+                exchange.start = start = clock()
+                if start > due:
+                    due, carried = tick(start, environ), _any_loaded(_CARRIERS)
+                    exchange.sample, exchange.unusual = (get_ident(), thread_time()), True
+                    exchange.start = clock()
+                if carried:
+                    enter(exchange)
                 begin(exchange)
-                enter(exchange)
         except Exception as error:  # noqa: BLE001  # an environ beyond PEP 3333: only the app knows
             hooks.broke(error)
             return app(environ, start_response)
@@ -490,30 +534,18 @@ def build(
             raise
         if body_askers and exchange.route is None:
             exchange.ask_for_route(body_askers, body)
-        kind = kinds.get(type(body))
-        if kind is None:
-            kind = _learn_kind(kinds, body, environ)
+        kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
         if kind == _COMPLETE:
             exchange.finish()
             return body
+        if kind != _WRAP:
+            return exchange.hand_over(body, kind)
+        if exchange.size is None and not carried:  # it may well run while it is sent
+            enter(exchange)
         exchange.body = body
-        exchange._outer_error = None
-        if kind == _WRAP:
-            return exchange
-        if kind == _AS_IS:
-            return _hand_back(body, exchange)
-        exchange.__class__ = sized_type
+        exchange._outer_error = exception()
+        exchange.__iter__ = body.__iter__
         return exchange
 
+    current_request.answered_by(handle, "exchange")
     return handle
-
-
-def _learn_kind(kinds: dict[type, int], body: object, environ: Environ) -> int:
-    """What to do with bodies of this type, found at its first sight."""
-    try:
-        kind = _kind_of(body, environ)
-    except Exception:  # noqa: BLE001  # a `fileno` property that raises
-        kind = _WRAP
-    if len(kinds) < _MAX_KINDS:
-        kinds[type(body)] = kind
-    return kind

@@ -29,6 +29,7 @@ from inapp_monitor.points import Batch
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
+from inapp_monitor.recorder.requests import facts_of
 from inapp_monitor.route_names import RouteNames
 
 if TYPE_CHECKING:
@@ -84,6 +85,13 @@ class Monitor(Calls):
     *Cost:* about 1 us a request. *Threads:* everything may be called from any thread.
     """
 
+    if TYPE_CHECKING:
+
+        def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]: ...
+
+    else:  # a slot for the request path itself spares each request a function that only hands on
+        __slots__ = ("__call__",)
+
     def __init__(
         self,
         app: WSGIApp,
@@ -125,14 +133,15 @@ class Monitor(Calls):
             self.collect(collector)
         self._make_parts()
         self._connect_frameworks(app, route)
-        self._handle = (
+        handle = (
             middleware.build(
-                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve),
-                live=self._live_requests.exchanges,
+                *(app, self, clock.perf, self._request_tick, self.settings.mount, self._serve)
             )
             if self.settings.enabled
             else app
         )
+        called: Any = Monitor.__call__  # the slot, which a subclass may hide
+        called.__set__(self, handle)
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
@@ -151,10 +160,10 @@ class Monitor(Calls):
             first_use=self._attach_if_needed,
             route_rules=settings.route_rules,
         )
-        self.put = self.recorder.pending.append
+        self.begin = self.recorder.pending.append
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
-        self._live_requests = LiveRequests(settings.data_dir, clock)
+        self._live_requests = LiveRequests(settings.data_dir, clock, self.recorder)
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
@@ -204,15 +213,13 @@ class Monitor(Calls):
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
         self._connected = integrations.connect(app, self.guard)
+        self.shortcut = self._connected.shortcut if route is None else None
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
         if route is not None:
             self.route_askers.insert(0, integrations.asker(route))
 
     # -- WSGI
-
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        return self._handle(environ, start_response)
 
     def __getattr__(self, name: str) -> Any:
         """Attributes of the wrapped application, so that the wrapped one can stand for it."""
@@ -226,7 +233,7 @@ class Monitor(Calls):
         """Keep a 404's path and referer."""
         environ = exchange.environ
         if environ is not None:
-            path = exchange.script_name + exchange.path
+            path = exchange.whole_path()
             self.recorder.note_not_found(path, str(environ.get("HTTP_REFERER", "")))
 
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
@@ -400,8 +407,8 @@ class Monitor(Calls):
                 self._run(part, work)
         self.recorder.bound_pending()
         if self._parts is not None:
-            self._parts.own_numbers.tick_ms = (self._clock.perf() - begin) * 1000.0
-            self._parts.own_numbers.cpu_ms += (thread_time() - cpu) * 1000.0
+            took = (self._clock.perf() - begin) * 1000.0, (thread_time() - cpu) * 1000.0
+            self._parts.own_numbers.add_tick(*took)
 
     def _run(self, part: str, work: Callable[[], object]) -> None:
         if self.guard.allows(part):
@@ -456,7 +463,7 @@ class Monitor(Calls):
         self._hand_over(store, self.recorder.take())
         signals = _loaded_signals()
         if signals is not None:
-            signals.send_requests(self, folded, self.guard)
+            signals.send_requests(self, map(facts_of, folded), self.guard)
 
     def _hand_over(self, store: Store, batch: Batch) -> None:
         store.add(batch)
@@ -586,7 +593,13 @@ class Monitor(Calls):
         ticker = "requests" if self._ticker is None else "thread"
         known = parts.facts(self._stored_routes(), self._about())
         multithread = (self._server or {}).get("wsgi.multithread")
-        return {**known, "ticker": ticker, "multithread": multithread}
+        beside = {"ticker": ticker, "multithread": multithread, "cpu_share": self._cpu_share(parts)}
+        return {**known, **beside}
+
+    def _cpu_share(self, parts: Parts) -> float:
+        """The part of one processor that all ticks have taken since this process attached."""
+        elapsed_ms = (self._clock.wall() - self._attached_at) * 1000.0
+        return round(parts.own_numbers.cpu_total_ms / elapsed_ms, 5) if elapsed_ms > 0.0 else 0.0
 
 
 def _template(exchange: Exchange) -> str | None:

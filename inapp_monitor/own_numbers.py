@@ -24,7 +24,8 @@ class OwnNumbers:
 
     Attributes:
         tick_ms: Set by the owner after each tick.
-        cpu_ms: The owner adds the CPU time of each tick.
+        cpu_ms: CPU time of the ticks since it was last written down.
+        cpu_total_ms: The same since the beginning.
 
     *Threads:* for the ticking thread.
     """
@@ -32,11 +33,18 @@ class OwnNumbers:
     def __init__(self, recorder: Recorder, store: Store, tracker: Tracker) -> None:
         self.tick_ms = 0.0
         self.cpu_ms = 0.0
+        self.cpu_total_ms = 0.0
         self._recorder = recorder
         self._store = store
         self._tracker = tracker
         self._interval = 0
         self._drops_before: dict[str, int] = {}
+
+    def add_tick(self, tick_ms: float, cpu_ms: float) -> None:
+        """A tick has ended: what it took by the clock and of a processor."""
+        self.tick_ms = tick_ms
+        self.cpu_ms += cpu_ms
+        self.cpu_total_ms += cpu_ms
 
     def take(self, now: int) -> list[Scalar]:
         """What is new since the last call."""

@@ -43,8 +43,9 @@ class _Nobody:
     """Hooks that do nothing."""
 
     def __init__(self) -> None:
-        self.finished: list[Any] = []
-        self.put = self.finished.append
+        self.begun: list[Any] = []
+        self.begin = self.begun.append
+        self.shortcut: middleware.Shortcut | None = None
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
 

@@ -29,7 +29,7 @@ datapoint = _namespace.signal("datapoint")
 
 
 def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guard) -> None:
-    """Send `request_finished` for folded requests: see `middleware.Finished`."""
+    """Send `request_finished` for folded requests: see `recorder.requests.Request`."""
     if request_finished.receivers:
         for method, route, status, start, end, *_ in requests:
             _send(

@@ -7,6 +7,7 @@ request's `Exchange`. It must not know the monitor.
 A file may offer:
     MODULE                          the framework's top-level module
     install(app) -> None            connect hooks; called more than once, with any application
+    shortcut_for(app)               where the route of each request to this application lies
     route_of(exchange) -> object    the route, asked inside start_response
     route_of_body(exchange, body)   the route, asked with what the application returned
 """
@@ -21,7 +22,7 @@ from typing import Any
 
 from inapp_monitor.exceptions import ConfigError
 from inapp_monitor.guard import Guard
-from inapp_monitor.middleware import BodyAsker, RouteAsker
+from inapp_monitor.middleware import BodyAsker, RouteAsker, Shortcut
 
 #: Framework's top-level module to the file here.
 FRAMEWORKS = {
@@ -44,12 +45,14 @@ class Connected:
     """The frameworks that are loaded in this process and how to ask them.
 
     Attributes:
-        route_askers, body_askers: See `middleware.Hooks`; they grow when a framework is loaded.
+        shortcut, route_askers, body_askers: See `middleware.Hooks`; the latter two grow when a
+            framework is loaded.
     """
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._modules: dict[str, ModuleType] = {}
+        self.shortcut: Shortcut | None = None
         self.route_askers: list[RouteAsker] = []
         self.body_askers: list[BodyAsker] = []
 
@@ -78,6 +81,8 @@ class Connected:
                 self.body_askers.append(module.route_of_body)
         if hasattr(module, "install"):
             module.install(app)
+        if hasattr(module, "shortcut_for"):
+            self.shortcut = self.shortcut or module.shortcut_for(app)
 
 
 def asker(route: Callable[[dict[str, Any]], str | None] | Iterable[str]) -> RouteAsker:

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from inapp_monitor.integrations import werkzeug
-from inapp_monitor.middleware import RECORD_KEY
+from inapp_monitor.middleware import RECORD_KEY, Shortcut
+
+_SHORTCUT: Shortcut = ("werkzeug.request", attrgetter("url_rule.rule"))
 
 
 def install(app: object) -> None:  # noqa: ARG001  # the signal serves every Flask app at once
@@ -14,6 +17,13 @@ def install(app: object) -> None:  # noqa: ARG001  # the signal serves every Fla
     from flask import got_request_exception
 
     got_request_exception.connect(_on_exception, weak=False)
+
+
+def shortcut_for(app: object) -> Shortcut | None:
+    """The rule of the request that Flask leaves in environ; no dispatcher is in between."""
+    from flask import Flask
+
+    return _SHORTCUT if isinstance(app, Flask) else None
 
 
 def _on_exception(sender: object, exception: BaseException, **_: Any) -> None:  # noqa: ARG001

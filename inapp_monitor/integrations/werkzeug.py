@@ -18,8 +18,6 @@ def route_of(exchange: Exchange) -> object:
         rule: str = (request or _request_of_escape()).url_rule.rule
     except (KeyError, AttributeError, TypeError):  # not Flask's, or nothing matched
         return None
-    if environ.get("SCRIPT_NAME", "") == exchange.script_name:
-        return rule
     return exchange.below_prefix(rule)
 
 

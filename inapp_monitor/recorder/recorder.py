@@ -1,26 +1,29 @@
 """The recorder: what is pending, folded in slices, handed over as a `Batch`. No I/O.
 
 Requests and instruments append to plain lists from any thread; folding takes the front of a list
-while appends go on behind it, so nothing is locked on their time and nothing is lost.
+while appends go on behind it, so nothing is locked on their time and nothing is lost. A request is
+appended when it begins: a fold keeps those that have not ended for later ones. A slice of requests
+is only parted so, whatever they are, and a request can help with one; naming, counting and
+histograms belong to `take`, which the ticking thread calls and which lets other threads go ahead.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from operator import itemgetter
 from typing import Any
 
-from inapp_monitor.clock import Clock, sleep
+from inapp_monitor.clock import Clock, thread_time
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
-from inapp_monitor.recorder.requests import Request, RequestCells
+from inapp_monitor.recorder.requests import Record, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
+from inapp_monitor.recorder.turns import Turns
 
-#: Entries folded at a time: about 0.25 ms.
+#: Entries folded at a time: 0.02 ms of requests, whatever they are.
 SLICE = 500
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
@@ -28,8 +31,6 @@ MAX_NOT_FOUND_PENDING = 10_000
 MAX_SAMPLES = 10_000
 #: Characters kept of a path or referer.
 MAX_URL_LENGTH = 500
-
-_end = itemgetter(4)
 
 #: (path, referer, wall time) of a 404.
 NotFoundHit = tuple[str, str, float]
@@ -61,7 +62,8 @@ class Recorder:
         first_use: Callable[[], None],
         route_rules: Iterable[str] = (),
     ) -> None:
-        self.pending: list[Request] = []
+        self.pending: list[Record] = []
+        self._unfinished: list[Record] = []
         self.not_found: list[NotFoundHit] = []
         self.dropped_requests = 0
         self.dropped_not_found = 0
@@ -76,12 +78,16 @@ class Recorder:
         self.slowest = Slowest()
         self._rules = NameRules(route_rules)
         self._samples: list[tuple[str, float]] = []
+        self._folded: list[Record] = []
+        self._give_way = Turns()
         self._steps: dict[int, RequestCells] = {}
 
     def forked(self) -> None:
         """In a child process: what is pending belongs to the parent."""
         self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
         self.pending.clear()
+        self._unfinished = []
+        self._folded = []
         self.not_found.clear()
         self.instruments.forked()
         self._steps = {}
@@ -110,48 +116,75 @@ class Recorder:
             if cpu_ms is not None:
                 self._samples.append(("requests.cpu_time", max(0.0, cpu_ms)))
 
-    def fold(self, slices: int = 1_000) -> list[Request]:
-        """Fold what is pending into cells, some slices of it. Returns the folded requests.
+    def fold(self, slices: int = 1_000) -> list[Record]:
+        """Part what is pending, some slices of it. Returns the requests that have ended.
 
         Between two slices other threads get their turn, so that no request waits for more than one.
         """
-        folded: list[Request] = []
+        folded: list[Record] = []
+        with self._lock:
+            self.pending[:0], self._unfinished = self._unfinished, []
         for _ in range(slices):
             with self._lock:
                 requests = self._fold_slice()
             if requests is None:
                 break
             folded += requests
-            sleep(0)
+            self._give_way()
         return folded
 
+    def unfinished(self) -> list[Record]:
+        """The requests that are being answered."""
+        with self._lock:
+            known = self._unfinished + self.pending
+        return [record for record in known if record.end is None]
+
+    def forget(self, records: set[Record]) -> None:
+        """Let go of unfinished requests."""
+        with self._lock:
+            self._unfinished = [one for one in self._unfinished if one not in records]
+
     def fold_us(self) -> float:
-        """Microseconds that folding has taken a request so far."""
+        """Microseconds of a processor that folding has taken a request so far."""
         return self._fold_s / self.total_requests * 1e6 if self.total_requests else 0.0
 
     def fold_slice_if_free(self) -> None:
-        """Fold one slice unless a fold is under way: for a request, which must not wait."""
+        """Part one slice unless a fold is under way: for a request, which must not wait."""
         if self._lock.acquire(blocking=False):
             try:
-                self._fold_slice()
+                self._part(_front(self.pending))
             finally:
                 self._lock.release()
 
-    def _fold_slice(self) -> list[Request] | None:
+    def _fold_slice(self) -> list[Record] | None:
         """Fold one slice under the lock. Returns its requests; None when nothing was pending."""
         calls = _front(self.instruments.pending)
-        requests = _front(self.pending)
-        if not calls and not requests:
+        records = _front(self.pending)
+        if not calls and not records:
             return None
-        step, step_start = self._current_step()
         if calls:
-            self.instruments.fold(calls, step)
-        if requests:
-            begin = self._clock.perf()
-            self._fold_requests(requests, step, step_start)
-            self.total_requests += len(requests)
-            self._fold_s += self._clock.perf() - begin
-        return requests
+            self.instruments.fold(calls, self._current_step()[0])
+        return self._part(records)
+
+    def _part(self, records: list[Record]) -> list[Record]:
+        """Keep those that have ended for `take`, the others for a later fold. Returns the former.
+
+        *Cost:* 0.02 us each: one look at each, nothing is made of them.
+        """
+        begin = thread_time()
+        ended = self._ended(records)
+        self._folded += ended
+        self.total_requests += len(ended)
+        self._fold_s += thread_time() - begin
+        return ended
+
+    def _ended(self, records: list[Record]) -> list[Record]:
+        waiting = [record for record in records if record.end is None]
+        if waiting:
+            self._unfinished += waiting
+            left = set(map(id, waiting))
+            records = [record for record in records if id(record) not in left]
+        return records
 
     def _current_step(self) -> tuple[int, float]:
         """The step that is now: its label (epoch seconds) and start (performance counter)."""
@@ -159,18 +192,18 @@ class Recorder:
         step = int(wall // self.step_s) * self.step_s
         return step, perf - (wall - step)
 
-    def _fold_requests(self, requests: list[Request], step: int, step_start: float) -> None:
-        """Into the cells of the steps in which they ended."""
-        epoch = step - step_start
-        if min(map(_end, requests)) >= step_start:
-            self._cells_of(step).fold(requests, epoch)
-            return
-        by_step: dict[int, list[Request]] = {}
-        for request in requests:
-            steps_ago = max(0, -int((request[4] - step_start) // self.step_s))
-            by_step.setdefault(step - steps_ago * self.step_s, []).append(request)
+    def _count_requests(self) -> None:
+        """What has been folded, into the cells of the steps in which the requests ended."""
+        records, self._folded = self._folded, []
+        begin = thread_time()
+        step, step_start = self._current_step()
+        by_step: dict[int, list[Record]] = {}
+        for record in records:
+            steps_ago = max(0, -int((record.end - step_start) // self.step_s))
+            by_step.setdefault(step - steps_ago * self.step_s, []).append(record)
         for label, ended in by_step.items():
-            self._cells_of(label).fold(ended, epoch)
+            self._cells_of(label).fold(ended, step - step_start, self._give_way)
+        self._fold_s += thread_time() - begin
 
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
@@ -181,16 +214,19 @@ class Recorder:
     def bound_pending(self) -> None:
         """Drop the oldest requests when folding has not kept up; count them."""
         with self._lock:
-            excess = len(self.pending) - self._max_pending
+            excess = len(self._folded) + len(self.pending) - self._max_pending
             if excess > 0:
-                del self.pending[:excess]
-                self.dropped_requests += excess
+                dropped = _front(self._folded, excess)
+                self.total_requests -= len(dropped)
+                dropped += self._ended(_front(self.pending, excess - len(dropped)))
+                self.dropped_requests += len(dropped)
 
     def take(self) -> Batch:
         """The deltas folded since the last call, labelled with their time."""
         now = int(self._clock.wall())
         batch = Batch([], [])
         with self._lock:
+            self._count_requests()
             steps, self._steps = self._steps, {}
             for step, cells in steps.items():
                 scalars, distributions = cells.take(min(step + self.step_s - 1, now))

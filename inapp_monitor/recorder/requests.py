@@ -1,13 +1,14 @@
-"""Finished requests, folded: from tuples to counts and histograms by route, method and status.
+"""Finished requests, folded: from records to counts and histograms by route, method and status.
 
-Everything that a request did not have time for happens here, in slices, at C speed where it counts.
-No I/O and no WSGI.
+Everything that a request did not have time for happens here, at C speed where it counts, and giving
+way to other threads every fraction of a millisecond. No I/O and no WSGI.
 """
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import Any
+from collections.abc import Callable
+from operator import attrgetter, itemgetter
+from typing import Any, Protocol
 
 from inapp_monitor.histogram import Histogram
 from inapp_monitor.points import Distribution, Method, Scalar
@@ -20,16 +21,43 @@ from inapp_monitor.recorder.routes import (
 )
 from inapp_monitor.recorder.slowest import Slow, Slowest
 
-#: `(method, route, status, start, end, failed, path, size)`, see `middleware.Finished`.
-Request = tuple[object, object, object, float, float, bool, str, object]
-#: What requests are grouped by: method, route, status, failed.
-_Group = tuple[object, object, object, bool]
+
+class Record(Protocol):
+    """One request as the request path noted it; `middleware.Exchange` is one.
+
+    Attributes:
+        method, route, status, size: Whatever the server and the application put there.
+        start, end: Performance counter, seconds; `end` is None until the request is complete.
+        error: None, or a mark that there was one.
+        path: The path on entry.
+    """
+
+    method: Any
+    route: Any
+    status: Any
+    start: float
+    end: Any
+    error: Any
+    path: Any
+    size: Any
+
+
+#: `(method, route, status, start, end, error, path, size)` of a complete record.
+Request = tuple[object, object, object, float, float, object, str, object]
+facts_of = attrgetter("method", "route", "status", "start", "end", "error", "path", "size")
+#: What requests are grouped by: method, route, status, error.
+_Group = tuple[object, object, object, object]
 #: Slug and method.
 _CellKey = tuple[str, str]
 _MILLISECONDS = 1000.0
+#: Characters kept of a path.
+MAX_PATH_LENGTH = 200
 #: A Content-Length as large is none.
 MAX_LENGTH = 1e15
 _size = itemgetter(7)
+#: Pieces of work between which other threads may go ahead: about 0.2 ms each.
+_REQUESTS_AT_A_TIME = 300
+_CELLS_AT_A_TIME = 30
 
 
 class Cell:
@@ -57,46 +85,59 @@ class RequestCells:
         self._cells: dict[_CellKey, Cell] = {}
         self._sizes = Histogram()
 
-    def fold(self, requests: list[Request], epoch: float) -> None:
-        """Add a slice of finished requests. *Cost:* about 0.5 us each.
+    def fold(self, records: list[Record], epoch: float, give_way: Callable[[], None]) -> None:
+        """Add finished requests. *Cost:* about 0.7 us each and 5 us for each (route, method).
 
         Args:
-            requests: The slice.
+            records: At least one.
             epoch: Wall time at which the performance counter stood at zero.
+            give_way: Called between pieces of work that take about 0.2 ms.
         """
         groups: dict[_Group, list[float]] = {}
-        if self._rules:
-            requests = [self._named(request) for request in requests]
-        for method, route, status, start, end, failed, _, _ in requests:
-            try:
-                groups[method, route, status, failed].append(end - start)
-            except KeyError:
-                groups[method, route, status, failed] = [end - start]
-            except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
-                plain = (_plain(method), route_name(route, None), _plain(status))
-                groups.setdefault((*plain, failed), []).append(end - start)
+        pieces: list[list[Request]] = []
+        for first in range(0, len(records), _REQUESTS_AT_A_TIME):
+            give_way()
+            piece = list(map(facts_of, records[first : first + _REQUESTS_AT_A_TIME]))
+            if self._rules:
+                piece = list(map(self._named, piece))
+            pieces.append(piece)
+            _group(piece, groups)
+            self._sizes.add(_lengths(piece))
+        self._count_groups(groups, pieces, epoch, give_way)
+
+    def _count_groups(
+        self,
+        groups: dict[_Group, list[float]],
+        pieces: list[list[Request]],
+        epoch: float,
+        give_way: Callable[[], None],
+    ) -> None:
         cells: dict[_Group, _CellKey] = {}
         durations: dict[_CellKey, list[float]] = {}
-        for group, seconds in groups.items():
+        for number, (group, seconds) in enumerate(groups.items()):
             key = cells[group] = self._count(group, len(seconds))
             durations.setdefault(key, []).extend(seconds)
+            if number % _CELLS_AT_A_TIME == 0:
+                give_way()
         slow: dict[_CellKey, float] = {}
-        now = epoch + requests[-1][4]
-        for key, seconds in durations.items():
+        now = epoch + pieces[-1][-1][4]
+        for number, (key, seconds) in enumerate(durations.items()):
             self._cells[key].histogram.add([max(s, 0.0) * _MILLISECONDS for s in seconds])
             floor = self._slowest.floor(key, now) / _MILLISECONDS
             if max(seconds) > floor:
                 slow[key] = floor
-        if slow:
-            self._note_slowest(requests, cells, slow, epoch)
-        self._sizes.add(_lengths(requests))
+            if number % _CELLS_AT_A_TIME == 0:
+                give_way()
+        for piece in pieces if slow else ():
+            give_way()
+            self._note_slowest(piece, cells, slow, epoch)
 
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
-        method, route, status, start, end, failed, path, size = request
+        method, route, status, start, end, error, path, size = request
         text = path if route is None else route_name(route, None)
         name = self._rules.name(text)
-        return request if name is None else (method, name, status, start, end, failed, path, size)
+        return request if name is None else (method, name, status, start, end, error, path, size)
 
     def _note_slowest(
         self,
@@ -106,20 +147,21 @@ class RequestCells:
         epoch: float,
     ) -> None:
         """Offer the requests above the floor of their cell: rare once its table is full."""
-        for method, route, status, start, end, failed, path, _ in requests:
+        for method, route, status, start, end, error, path, _ in requests:
             try:
-                key = cells[method, route, status, failed]
+                key = cells[method, route, status, error]
                 floor = slow[key]
             except Exception:  # noqa: BLE001, S112  # none of it was slow, or not hashable
                 continue
             if end - start > floor:
                 ms = (end - start) * _MILLISECONDS
                 issue = self._slowest.issue_of(start)
+                path = path[:MAX_PATH_LENGTH]
                 self._slowest.offer(key, Slow(ms, path, epoch + start, _plain(status), issue))
 
     def _count(self, group: _Group, n: int) -> _CellKey:
         """Count `n` requests of a group, all but their durations. Returns the key of their cell."""
-        status, failed = _plain(group[2]), group[3]
+        status = _plain(group[2])
         slug = self._routes.slug(route_name(group[1], status), n)
         key = (slug, method_name(_plain(group[0])))
         cell = self._cells.get(key)
@@ -130,7 +172,7 @@ class RequestCells:
             cell.statuses[name] = cell.statuses.get(name, 0) + n
             if status is not None and status.startswith("404"):
                 cell.not_found += n
-        if failed or name == "5xx":
+        if group[3] is not None or name == "5xx":
             cell.errors += n
         return key
 
@@ -160,6 +202,18 @@ class RequestCells:
             distributions.append(Distribution("requests.response_bytes", timestamp, self._sizes))
             self._sizes = Histogram()
         return scalars, distributions
+
+
+def _group(requests: list[Request], groups: dict[_Group, list[float]]) -> None:
+    """Put the durations of requests that count alike together."""
+    for method, route, status, start, end, error, _, _ in requests:
+        try:
+            groups[method, route, status, error].append(end - start)
+        except KeyError:
+            groups[method, route, status, error] = [end - start]
+        except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
+            plain = (_plain(method), route_name(route, None), _plain(status))
+            groups.setdefault((*plain, error), []).append(end - start)
 
 
 def _lengths(requests: list[Request]) -> list[float]:

@@ -34,6 +34,7 @@ class Watched:
         self.witness = Witness()
         self.connected = integrations.connect(app, self.guard)
         self.connected.refresh(app)  # as the first request does; it must have no further effect
+        self.witness.shortcut = self.connected.shortcut if route is None else None
         self.witness.route_askers = self.connected.route_askers
         self.witness.body_askers = self.connected.body_askers
         if route is not None:
@@ -42,7 +43,7 @@ class Watched:
 
     def get(self, path: str, method: str = "GET", app: Any = None, **environ: Any) -> Noted:
         """Make a request; exactly one must be noted, and nothing of ours may break."""
-        self.witness.finished.clear()
+        self.witness.begun.clear()
         self.witness.errors.clear()
         answer = serve(app or self.app, environ_for(path, method, **environ))
         assert self.witness.broken == []

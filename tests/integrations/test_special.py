@@ -115,7 +115,7 @@ def test_django_include_and_regex() -> None:
     from inapp_monitor.middleware import Exchange
 
     exchange = type("Bound", (Exchange,), {"__slots__": ()})()
-    exchange.environ, exchange.script_name = {}, ""
+    exchange.environ, exchange.path = {}, ""
 
     def name(route: str) -> str | None:
         return _template(exchange, type("Match", (), {"route": route}))
@@ -293,7 +293,7 @@ def test_threads_do_not_mix_names(framework: str, static: Path) -> None:
     """Requests at the same time keep their own routes."""
     watched = Watched(getattr(apps, f"{framework}_app")(static))
     expected = {path: watched.get(path).route for path in ("/users/7", "/old", "/stream")}
-    watched.witness.finished.clear()
+    watched.witness.begun.clear()
 
     def visit(path: str) -> None:
         for _ in range(20):

@@ -12,6 +12,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 from inapp_monitor import middleware
+from inapp_monitor.recorder.requests import facts_of
 from inapp_monitor.testing import FakeClock
 
 from . import peers
@@ -24,15 +25,22 @@ class Witness:
     """The hooks of a request path that only remember."""
 
     def __init__(self) -> None:
-        self.finished: list[tuple[Any, ...]] = []
-        self.put = self.finished.append
+        self.begun: list[middleware.Exchange] = []
+        self.begin = self.begun.append
         self.missing: list[str] = []
         self.unexplained: list[str | None] = []
         self.errors: list[BaseException] = []
         self.broken: list[BaseException] = []
         self.samples: list[float | None] = []
+        self.shortcut: Any = None
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
+
+    @property
+    def finished(self) -> list[tuple[Any, ...]]:
+        """Method, route, status, start, end, whether failed, path and size of what has ended."""
+        facts = [facts_of(exchange) for exchange in self.begun if exchange.end is not None]
+        return [(*fact[:5], fact[5] is not None, *fact[6:]) for fact in facts]
 
     def not_found(self, exchange: middleware.Exchange, /) -> None:
         self.missing.append(exchange.path)

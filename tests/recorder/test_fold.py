@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inapp_monitor.clock import SYSTEM
 from inapp_monitor.points import Batch, Method
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder import recorder as recorder_module
@@ -50,24 +52,27 @@ def counts(batch: Batch) -> dict[str, int]:
     return totals
 
 
-def put(recorder: Recorder, clock: FakeClock, **facts: Any) -> None:
+@dataclass(eq=False)
+class Noted:
+    """A request as the request path notes it."""
+
+    start: float
+    end: float | None
+    method: Any = "GET"
+    route: Any = "/"
+    status: Any = "200 OK"
+    error: Any = None
+    path: Any = "/p"
+    size: Any = None
+
+
+def put(
+    recorder: Recorder, clock: FakeClock, *, ms: float = 1.0, failed: bool = False, **facts: Any
+) -> None:
     """One request that ends now."""
-    request = {"method": "GET", "route": "/", "status": "200 OK", "ms": 1.0, "failed": False}
-    request |= {"path": "/p", "size": None}
-    request.update(facts)
     end = clock.perf()
-    recorder.pending.append(
-        (
-            request["method"],
-            request["route"],
-            request["status"],
-            end - request["ms"] / 1000.0,
-            end,
-            request["failed"],
-            request["path"],
-            request["size"],
-        )
-    )
+    error = BaseException if failed else None
+    recorder.pending.append(Noted(end - ms / 1000.0, end, error=error, **facts))
 
 
 def fold(recorder: Recorder) -> Batch:
@@ -181,8 +186,8 @@ def test_any_request_is_counted(requests: list[Any]) -> None:
     clock = FakeClock()
     recorder = new_recorder(clock)
     for method, route, status, seconds, failed in requests:
-        end = clock.perf()
-        recorder.pending.append((method, route, status, end - seconds, end, failed, "/", None))
+        ms = seconds * 1000.0
+        put(recorder, clock, ms=ms, method=method, route=route, status=status, failed=failed)
     batch = fold(recorder)
     by_path = counts(batch)
     assert by_path.pop("requests.time", 0) == len(requests)
@@ -252,10 +257,10 @@ def test_no_request_is_lost_between_threads() -> None:
     def append_or_fold(number: int) -> None:
         if number >= folders:
             for n in range(per_thread):
-                end, failed = n / 1e6, n % 4 == 0
-                recorder.pending.append(
-                    ("GET", f"/{number}", "200 OK", 0.0, end, failed, "/x", "10")
-                )
+                record = Noted(0.0, None, route=f"/{number}", size="10")
+                recorder.pending.append(record)
+                record.error = BaseException if n % 4 == 0 else None
+                record.end = n / 1e6
                 recorder.instruments.record("counter", "calls", 1)
             return
         while running.is_set():
@@ -285,6 +290,61 @@ def test_pending_is_bounded() -> None:
     recorder.bound_pending()
     assert (len(recorder.pending), recorder.dropped_requests) == (1_000, 500)
     assert fold(recorder).distributions[0].histogram.minimum == pytest.approx(500.0)
+
+
+def test_folding_keeps_up_with_a_thread_that_never_rests() -> None:
+    """While another thread computes without a pause, folding gets its part of the interpreter."""
+    recorder = new_recorder(SYSTEM)
+    for n in range(20_000):
+        end = SYSTEM.perf()
+        recorder.pending.append(Noted(end, end, route=f"/{n}"))
+    running = threading.Event()
+    running.set()
+
+    def compute() -> None:
+        while running.is_set():
+            sum(range(100))
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    begin = SYSTEM.perf()
+    batch = fold(recorder)
+    seconds = SYSTEM.perf() - begin
+    running.clear()
+    thread.join()
+    assert counts(batch)["requests.time"] == 20_000
+    assert seconds < 5.0
+
+
+def test_requests_under_way_wait() -> None:
+    """A request that has not ended is kept, and counted by the fold after its end."""
+    clock = FakeClock()
+    recorder = new_recorder(clock, max_pending=1)
+    slow = Noted(clock.perf(), None)
+    recorder.pending.append(slow)
+    put(recorder, clock, ms=1.0)
+    assert recorder.unfinished() == [slow]
+    assert counts(fold(recorder))["requests.time"] == 1
+    recorder.bound_pending()
+    assert recorder.unfinished() == [slow]
+    clock.advance(2.0)
+    slow.end = clock.perf()
+    (everything, _) = fold(recorder).distributions[::-1]
+    assert everything.histogram.maximum == pytest.approx(2_000.0)
+    assert (recorder.unfinished(), recorder.total_requests) == ([], 2)
+
+
+def test_forgotten_requests_are_not_counted() -> None:
+    """A request that will never end can be let go."""
+    clock = FakeClock()
+    recorder = new_recorder(clock)
+    lost, kept = Noted(clock.perf(), None), Noted(clock.perf(), None)
+    recorder.pending += [lost, kept]
+    recorder.fold()
+    recorder.forget({lost})
+    assert recorder.unfinished() == [kept]
+    lost.end = kept.end = clock.perf()
+    assert counts(fold(recorder))["requests.time"] == 1
 
 
 def test_slices_bound_the_work_of_a_request() -> None:

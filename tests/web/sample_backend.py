@@ -313,6 +313,7 @@ def sample_backend(
         "release": "2.4.1",
         "deploys": [{"timestamp": NOW - FAULT_AGE - 20, "label": "2.4.1"}],
         "cost_us": 1.4,
+        "cpu_share": 0.002,
     }
     store = SampleStore(chosen, clock)
     tracker, not_found = SampleTracker(), SampleNotFound()

@@ -22,6 +22,7 @@ from inapp_monitor.live_requests import LiveRequests, request_id
 from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.questions import FOLDER, FORGOTTEN_AFTER_S, Questions
 from tests.middleware.battery import Witness, environ_of
+from tests.recorder.test_fold import new_recorder
 
 SECRET = "sk_live_0123456789abcdefghijklmn"
 
@@ -32,19 +33,21 @@ class Worker:
     def __init__(self, data_dir: Path, app: Callable[..., Any], tick_s: float = 0.05) -> None:
         settings = config.load({"data_dir": data_dir}).settings
         database = Database(data_dir, settings, SYSTEM, Guard())
-        self.requests = LiveRequests(data_dir, SYSTEM)
+        recorder = new_recorder(SYSTEM)
+        self.requests = LiveRequests(data_dir, SYSTEM, recorder)
+        witness = Witness()
+        witness.begin = recorder.pending.append
         tracker = Tracker(settings, SYSTEM, Guard(), database)
         self.stacks = LiveStacks(data_dir, SYSTEM, self.requests, tracker, tick_s)
         self.app = middleware.build(
-            app, Witness(), SYSTEM.perf, lambda now, environ: now + 1, "/_metrics",
-            lambda *_: [], live=self.requests.exchanges,
+            app, witness, SYSTEM.perf, lambda now, environ: now + 1, "/_metrics", lambda *_: [],
         )  # fmt: skip
 
     def begin(self) -> Any:
         return self.app(environ_of("/report"), lambda *_: None)
 
     def stack(self) -> dict[str, Any]:
-        (exchange,) = self.requests.exchanges
+        (exchange,) = self.requests.exchanges()
         return self.stacks.ask(os.getpid(), request_id(exchange))
 
 
@@ -172,7 +175,7 @@ def test_nothing_of_the_request_stays_alive(tmp_path: Path, gate: threading.Even
     gc.collect()
     assert answer["frames"]
     assert held[0]() is None
-    assert worker.requests.exchanges == set()
+    assert worker.requests.exchanges() == []
 
 
 def test_a_deep_stack_is_cut_to_its_innermost_frames(tmp_path: Path, gate: threading.Event) -> None:

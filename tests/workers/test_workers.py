@@ -23,6 +23,7 @@ from inapp_monitor.live_requests import (
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.workers import FILE_NAME, MAX_WORKERS, ROW_BYTES, Workers
 from tests.middleware.battery import Witness, environ_of
+from tests.recorder.test_fold import new_recorder
 
 #: Another process: writes a row, says so, and waits for a line before it ends properly.
 PROCESS = """
@@ -166,15 +167,17 @@ class Server:
         from inapp_monitor import middleware
 
         self.clock = FakeClock()
-        self.requests = LiveRequests(data_dir, self.clock)
+        self.recorder = new_recorder(self.clock)
+        self.requests = LiveRequests(data_dir, self.clock, self.recorder)
+        witness = Witness()
+        witness.begin = self.recorder.pending.append
         self.app = middleware.build(
             lambda environ, start: iter([b"a"]),
-            Witness(),
+            witness,
             self.clock.perf,
             lambda now, environ: now + 1,
             "/_metrics",
             lambda *_: [],
-            live=self.requests.exchanges,
         )
 
     def begin(self, path: str, **environ: Any) -> Any:
@@ -251,8 +254,10 @@ def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.begin("/dropped")
     server.clock.advance(FORGOTTEN_AFTER_S + 1)
+    server.recorder.fold()
     server.requests.report()
-    assert server.requests.exchanges == set()
+    assert server.recorder.unfinished() == []
+    assert server.requests.drops() == {"requests never closed": 1}
 
 
 @pytest.mark.parametrize("gone", [("workers", "workers.lock"), ("workers",), ("workers.lock",)])

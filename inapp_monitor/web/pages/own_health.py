@@ -34,6 +34,7 @@ def summary(backend: Backend) -> dict[str, Any]:
         "drops": drops,
         "store_fault": status.get("fault") or "",
         "cost_us": facts.get("cost_us") if _may_average(facts) else None,
+        "cpu_share": facts.get("cpu_share") if _may_average(facts) else None,
         "release": str(facts.get("release") or ""),
     }
 
@@ -60,6 +61,8 @@ def monitor(backend: Backend, own: dict[str, Any]) -> dict[str, Any]:
     """Verdict: whether the monitor itself works."""
     faults = backend.guard.faults
     cost = f"{own['cost_us']:.1f} µs a request · " if own["cost_us"] else ""
+    if own["cpu_share"] is not None:
+        cost += f"its thread takes {own['cpu_share']:.2%} of a processor · "
     if faults:
         name, fault = next(iter(faults.items()))
         off = " and is switched off" if fault.disabled else ""
