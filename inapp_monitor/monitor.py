@@ -386,7 +386,7 @@ class Monitor(Calls):
     def _work(self, *, at_end: bool = False) -> None:
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
-        for part, work in (
+        for part, work in (  # names of their own: the parts report what disks refuse themselves
             # First, so that the first message says what to do.
             ("data directory", lambda: datadir.prepare(self.settings.data_dir)),
             ("login token", self._announce),
@@ -394,14 +394,14 @@ class Monitor(Calls):
             ("recorder", self._fold),
             ("own numbers", self._add_own_numbers),
             ("collectors", self._tick_collectors),
-            ("store", self._flush_store),
+            ("writing to the store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
             ("stacks", lambda: self._load_parts().stacks.answer()),
             ("slow requests", lambda: self._load_parts().slow_requests.share()),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
-            ("database", self._write_database),
+            ("writing to the database", self._write_database),
         ):
             if not (at_end and part == "workers"):  # others tell of the dead, or the next start
                 self._run(part, work)

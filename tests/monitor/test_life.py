@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 
 import inapp_monitor
 from inapp_monitor import ConfigError, Monitor
+from inapp_monitor.clock import Clock
 
 Make = Callable[..., Monitor]
 Visit = Callable[..., bytes]
@@ -102,8 +104,8 @@ def test_a_failing_part_is_switched_off_and_the_app_goes_on(
         for _ in range(40):
             assert visit(monitor) == b"hello"
             monitor.tick()
-    assert monitor.guard.faults["store"].disabled
-    assert not monitor.guard.allows("store")
+    assert monitor.guard.faults["writing to the store"].disabled
+    assert not monitor.guard.allows("writing to the store")
     assert sum("the store is broken" in record.getMessage() for record in caplog.records) == 2
 
 
@@ -300,8 +302,36 @@ def test_a_part_that_works_again_is_no_fault_any_more(
         patch.setattr(monitor.store, "flush", full)
         for _ in range(50):
             monitor.tick()
-        assert "store" in monitor.guard.faults
+        assert "writing to the store" in monitor.guard.faults
     monitor.tick()
+    assert "writing to the store" not in monitor.guard.faults
+
+
+def test_what_the_disk_refuses_is_a_fault_until_it_is_written(
+    make: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store reports it and does not raise: a tick that goes on is no recovery."""
+    now = [1_700_000_000.0]
+    clock = Clock(wall=lambda: now[0], perf=lambda: now[0])
+    monitor = make(clock=clock)
+
+    def tick() -> None:
+        visit(monitor)
+        now[0] += 120.0
+        monitor.tick()
+
+    tick()
+    assert "store" not in monitor.guard.faults
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(os, "pwrite", full)
+        tick()
+        tick()
+        assert "No space left" in monitor.guard.faults["store"].last
+    tick()
     assert "store" not in monitor.guard.faults
 
 
