@@ -131,6 +131,7 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     settings = _existing(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = run(store, settings)
+    largest, smallest = (size // report.series_bytes for size in report.distribution_bytes)
     click.echo(f"disk budget: {_size(report.disk_budget)}, {_size(report.store_budget)} for series")
     click.echo(f"files: at most {_size(report.taken)}")
     click.echo(f"series: {report.series}, {_size(report.series_bytes)} each at {report.retention}")
@@ -140,7 +141,8 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
         f"{report.distribution_retention}"
     )
     click.echo(
-        f"room for {report.more_series} more series or {report.more_distributions} distributions"
+        f"room for {report.more_series} more series or {report.more_distributions} distributions, "
+        f"not for both: a distribution takes as much as {smallest} to {largest} series"
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
 
 _GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong into version control.\n*\n"
+
+_REMEDY = "set data_dir (INAPP_MONITOR_DATA_DIR) to a directory that the application can write"
 
 
 def prepare(data_dir: Path) -> None:
@@ -15,17 +18,29 @@ def prepare(data_dir: Path) -> None:
     The mode of a directory that is there is left alone, see `exposure`.
 
     Raises:
-        OSError: it cannot be made, is no directory, or other users may write into it.
+        OSError: it cannot be made or written, is no directory, or other users may write into it;
+            the text says what to do.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True)
     except FileExistsError:
         pass
+    except OSError as error:
+        why = f"{error.strerror}: user id {os.geteuid()} cannot make it; {_REMEDY}"
+        raise OSError(error.errno, why, str(data_dir)) from None
     found = data_dir.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(20, "data_dir is not a directory", str(data_dir))
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
         raise PermissionError(13, "data_dir is writable for everybody", str(data_dir))
+    if not os.access(data_dir, os.W_OK | os.X_OK, effective_ids=True):
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        why = (
+            f"user id {os.geteuid()} cannot write to the directory of {found.st_uid} (mode {mode})"
+        )
+        if os.statvfs(data_dir).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, f"read-only file system; {_REMEDY}", str(data_dir))
+        raise PermissionError(errno.EACCES, f"{why}; {_REMEDY}", str(data_dir))
     if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH:
         try:
             _ignore(data_dir)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inapp_monitor import config as configuration
-from inapp_monitor import integrations, late_imports, middleware, process_life
+from inapp_monitor import datadir, integrations, late_imports, middleware, process_life
 from inapp_monitor.background import Ticker
 from inapp_monitor.clock import SYSTEM, Clock, thread_time
 from inapp_monitor.guard import Guard
@@ -382,20 +382,22 @@ class Monitor(Calls):
     def _work(self, *, at_end: bool = False) -> None:
         begin, cpu = self._clock.perf(), thread_time()
         self._last_tick = begin
-        for part, work in (
+        for part, work in (  # names of their own: the parts report what disks refuse themselves
+            # First, so that the first message says what to do.
+            ("data directory", lambda: datadir.prepare(self.settings.data_dir)),
             ("login token", self._announce),
             ("error channels", self._listen),
             ("recorder", self._fold),
             ("own numbers", self._add_own_numbers),
             ("collectors", self._tick_collectors),
-            ("store", self._flush_store),
+            ("writing to the store", self._flush_store),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
             ("stacks", lambda: self._load_parts().stacks.answer()),
             ("slow requests", lambda: self._load_parts().slow_requests.share()),
             ("issues", self._flush_issues),
             ("404 table", self._flush_not_found),
-            ("database", self._write_database),
+            ("writing to the database", self._write_database),
         ):
             if not (at_end and part == "workers"):  # others tell of the dead, or the next start
                 self._run(part, work)

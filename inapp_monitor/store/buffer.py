@@ -169,8 +169,9 @@ class Buffer:
         `stored` is every place that there is on disk.
         """
         return any(
-            (ended := rings.earliest_end()) is not None and ended <= timestamp
+            at is not None and at + rings.step <= timestamp
             for rings in (*stored, *self._newcomers.values(), *self.new_distributions())
+            for at in (rings.oldest_pending, rings.oldest_taken)
         )
 
     def recount(self) -> None:

@@ -114,11 +114,6 @@ class Group(RingFile[Row, Cells]):
     def waits(self) -> bool:
         return not self.idle or self._taken is not None or bool(self._writing)
 
-    def earliest_end(self) -> int | None:
-        starts = [run.timestamp for run in (self._run, self._taken) if run is not None]
-        starts += [min(deltas) for deltas in (self._pending, self._writing) if deltas]
-        return min(starts) + self.step if starts else None
-
     @property
     def writing(self) -> dict[int, Cells]:
         """Cells that a flush is just writing."""
@@ -130,6 +125,14 @@ class Group(RingFile[Row, Cells]):
     @writing.setter
     def writing(self, cells: dict[int, Cells]) -> None:
         self._writing, self._taken = cells, None
+
+    @property
+    def oldest_pending(self) -> int | None:
+        return min(self._pending, default=None) if self._run is None else self._run.timestamp
+
+    @property
+    def oldest_taken(self) -> int | None:
+        return min(self._writing, default=None) if self._taken is None else self._taken.timestamp
 
     def take(self) -> None:
         if self._run is None or self._writing or self._taken is not None:

@@ -17,12 +17,11 @@ from typing import Final
 
 from inapp_monitor.clock import sleep
 
-#: Numbers that only grow: the catalog's generation, turns, and how often the past was changed.
-_HEAD = struct.Struct("<QQ")
+_HEAD = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")
-_GENERATION: Final = 0
-_TURN: Final = 8
-_PAST: Final = 16
+#: Where they are in the file: the catalog's generation, how often the past was changed, and how
+#: often the lock was taken.
+_GENERATION, _PAST, _TURN = 0, 8, 16
 _NO_TURN: Final = -1
 _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
@@ -37,7 +36,7 @@ class LockBusyError(OSError):
 
 
 class StoreLock:
-    """The lock file of a store; it holds numbers by which processes tell each other of changes.
+    """The lock file of a store; its content is three numbers that only grow.
 
     Attributes:
         epoch: Grows when anybody else may have written since this process held the lock last:
@@ -87,7 +86,7 @@ class StoreLock:
         """Note that it was us, before anything else is written; see whether it was us before."""
         try:
             data = os.pread(self._fd, _HEAD.size, 0)
-            self._generation, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
+            self._generation, _, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
             if turn != self._turn:
                 self.epoch += 1
             self._turn = (turn + 1) % 2**64
@@ -110,9 +109,7 @@ class StoreLock:
 
     def generation(self) -> int:
         """The catalog's generation; 0 when there is no store yet."""
-        if self._held:
-            return self._generation
-        return self._number(_GENERATION)
+        return self._generation if self._held else self._number(_GENERATION)
 
     def set_generation(self, generation: int) -> None:
         """Tell all processes that the catalog has changed. Needs the lock."""

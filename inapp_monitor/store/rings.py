@@ -151,10 +151,15 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Whether there is anything that is not on disk. Needs the buffer's lock."""
         return bool(self.pending or self.writing)
 
-    def earliest_end(self) -> int | None:
-        """When the first interval ends that has anything not on disk. Needs the buffer's lock."""
-        starts = [min(deltas) for deltas in (self.pending, self.writing) if deltas]
-        return min(starts) + self.step if starts else None
+    @property
+    def oldest_pending(self) -> int | None:
+        """Start of the first interval with something pending. Needs the buffer's lock."""
+        return min(self.pending, default=None)
+
+    @property
+    def oldest_taken(self) -> int | None:
+        """Start of the first interval that a flush is just writing."""
+        return min(self.writing, default=None)
 
     def take(self) -> None:
         """Move what is pending to `writing`. Needs the buffer's lock."""

@@ -205,13 +205,13 @@ class Writer:
         buffer = self._buffer
         with buffer.lock:
             taken = buffer.take([rings for _, rings in self._catalog.all_rings()])
-            found = [ended for rings in taken if (ended := rings.earliest_end()) is not None]
         problem: OSError | None = None
         dropped: Counter[str] = Counter()
-        earliest = min(found, default=now)
+        is_due, epoch = self._sync_is_due(self._clock.perf()), self._lock.epoch
+        begun = ((rings.oldest_taken, rings.step) for rings in taken)
+        earliest = min((at + step for at, step in begun if at is not None), default=now)
         if earliest + SETTLED_AFTER_S <= now:
             self._lock.note_past()  # who reads from now on may see some of it
-        is_due, epoch = self._sync_is_due(self._clock.perf()), self._lock.epoch
         for rings in taken:
             try:
                 dropped["too_old"] += len(rings.flush(now, epoch))

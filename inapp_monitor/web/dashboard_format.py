@@ -41,8 +41,8 @@ class FormatError(QueryError):
     """A document that is none; `path` is where."""
 
     def __init__(self, problem: str, *path: str | int) -> None:
-        super().__init__(f"{_shown(path)} {problem}" if path else problem)
-        self.path = path
+        super().__init__(f"{_shown(path) or 'a dashboard'} {problem}")
+        self.path: _Path = path
 
 
 class Text(NamedTuple):
@@ -77,7 +77,7 @@ def checked(given: Any) -> Document:
         FormatError: it is neither; names the part.
     """
     if not isinstance(given, dict):
-        raise FormatError("a dashboard must be a table with a title and panels")
+        raise FormatError("must be a table with a title and panels")
     if isinstance(given.get("state"), dict):  # as Graphite's /dashboard/load
         given = given["state"]
     if "panels" not in given and "graphs" in given:
@@ -187,7 +187,9 @@ def _panel(given: Any, *path: str | int) -> Document:
 def _check_keys(given: dict[str, Any], known: tuple[str, ...], *path: str | int) -> None:
     for key in given:
         if key not in known and key not in _SAID:
-            raise FormatError(f"is no key here, only {', '.join(known)} are", *path, key)
+            error = FormatError(f"has no {key[:40]!r}, only {', '.join(known)}", *path)
+            error.path = (*path, key)
+            raise error
 
 
 def _check_targets(document: Document) -> None:

@@ -1,8 +1,10 @@
 """The data directory is private, ignored by git, and refused when others could write into it."""
 
+import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,20 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(NotADirectoryError):
         datadir.prepare(file)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("made_by_root", [True, False])
+def test_a_directory_of_somebody_else_is_refused_with_a_remedy(made_by_root: bool) -> None:
+    """An application that runs as another user than the one who made the directory is told."""
+    with tempfile.TemporaryDirectory() as parent:
+        data_dir = Path(parent) / "data"
+        if made_by_root:
+            Path(parent).chmod(0o755)
+            datadir.prepare(data_dir)
+        os.seteuid(65534)
+        try:
+            with pytest.raises(OSError, match=r"user id 65534 cannot .*INAPP_MONITOR_DATA_DIR"):
+                datadir.prepare(data_dir)
+        finally:
+            os.seteuid(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -17,6 +18,7 @@ import pytest
 
 import inapp_monitor
 from inapp_monitor import ConfigError, Monitor
+from inapp_monitor.clock import Clock
 
 Make = Callable[..., Monitor]
 Visit = Callable[..., bytes]
@@ -102,8 +104,8 @@ def test_a_failing_part_is_switched_off_and_the_app_goes_on(
         for _ in range(40):
             assert visit(monitor) == b"hello"
             monitor.tick()
-    assert monitor.guard.faults["store"].disabled
-    assert not monitor.guard.allows("store")
+    assert monitor.guard.faults["writing to the store"].disabled
+    assert not monitor.guard.allows("writing to the store")
     assert sum("the store is broken" in record.getMessage() for record in caplog.records) == 2
 
 
@@ -300,8 +302,36 @@ def test_a_part_that_works_again_is_no_fault_any_more(
         patch.setattr(monitor.store, "flush", full)
         for _ in range(50):
             monitor.tick()
-        assert "store" in monitor.guard.faults
+        assert "writing to the store" in monitor.guard.faults
     monitor.tick()
+    assert "writing to the store" not in monitor.guard.faults
+
+
+def test_what_the_disk_refuses_is_a_fault_until_it_is_written(
+    make: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store reports it and does not raise: a tick that goes on is no recovery."""
+    now = [1_700_000_000.0]
+    clock = Clock(wall=lambda: now[0], perf=lambda: now[0])
+    monitor = make(clock=clock)
+
+    def tick() -> None:
+        visit(monitor)
+        now[0] += 120.0
+        monitor.tick()
+
+    tick()
+    assert "store" not in monitor.guard.faults
+    with monkeypatch.context() as patch:
+
+        def full(*_: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(os, "pwrite", full)
+        tick()
+        tick()
+        assert "No space left" in monitor.guard.faults["store"].last
+    tick()
     assert "store" not in monitor.guard.faults
 
 
@@ -358,3 +388,52 @@ def test_a_data_directory_that_is_deleted_is_made_anew(
     assert (tmp_path / "data" / "routes").read_bytes() == routes
     assert (tmp_path / "data" / "workers").stat().st_size
     assert recorded(monitor, "requests.status.2xx") == 1
+
+
+def test_a_data_directory_that_cannot_be_written_is_told_first(
+    make: Make, visit: Visit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before all that fails because of it, with the remedy; it stands as a fault until it works."""
+    (tmp_path / "taken").write_text("")
+    monitor = make(data_dir=tmp_path / "taken" / "data")
+    assert visit(monitor) == b"hello"
+    monitor.refresh()
+    told = [record.getMessage() for record in caplog.records]
+    told = [text for text in told if "set data_dir" in text]
+    assert told
+    assert "data directory" in told[0]
+    assert "data directory" in monitor.guard.faults
+    (tmp_path / "taken").unlink()
+    monitor.refresh()
+    assert "data directory" not in monitor.guard.faults
+
+
+def test_the_end_of_a_process_does_not_look_for_the_dead(
+    make: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing at the end of a uWSGI worker crashes; another worker tells, or the next start."""
+    monitor = make()
+    visit(monitor)
+    asked: list[int] = []
+    monkeypatch.setattr(monitor, "_look_after_workers", lambda: asked.append(1))
+    monitor.close()
+    assert asked == []
+
+
+def test_workers_of_uwsgi_load_what_they_need_with_the_application(tmp_path: Path) -> None:
+    """Nothing of ours is imported at their end: C's `exit` has cleaned OpenSSL up by then."""
+    code = """
+        import sys, types
+        sys.modules["uwsgi"] = types.ModuleType("uwsgi")
+        from inapp_monitor import Monitor
+        monitor = Monitor(lambda environ, start_response: [], data_dir=sys.argv[1])
+        before = set(sys.modules)
+        monitor._attach_if_needed()
+        monitor._note_address({})
+        monitor.close()
+        late = {name for name in set(sys.modules) - before if name.startswith("inapp_monitor")}
+        assert not late, late
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

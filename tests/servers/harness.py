@@ -22,6 +22,7 @@ from inapp_monitor.clock import SYSTEM
 from inapp_monitor.config import load
 from inapp_monitor.database import Database
 from inapp_monitor.guard import Guard
+from inapp_monitor.histogram import Histogram
 from inapp_monitor.issues import IssueSummary, Tracker
 from inapp_monitor.store import Store
 from inapp_monitor.workers import Workers
@@ -132,11 +133,16 @@ class Served:
         )
 
     def __enter__(self) -> Served:
+        self.wait_until_open()
+        return self
+
+    def wait_until_open(self) -> None:
+        """Wait until somebody listens on the port."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return self
+                return
             except OSError:
                 time.sleep(0.05)
         raise RuntimeError(f"{self.name} did not start: {self.log()}")
@@ -285,12 +291,20 @@ class Served:
 
     def counted(self, path: str = "requests.time") -> int:
         """Requests in the store, as another process reads it."""
+        return sum(slot.count for slot in self.slots(path))
+
+    def slots(self, path: str) -> list[Histogram]:
+        """What is stored of a distribution, merged into one histogram; empty when there is none."""
         settings = load({"data_dir": self.directory / "data"}, environ={}).settings
         store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
         now = int(SYSTEM.wall())
         found = store.fetch_distribution(path, now - 600, now + 10, now + 10)
         store.close()
-        return sum(slot.count for slot in found.slots if slot is not None) if found else 0
+        merged = Histogram()
+        for slot in found.slots if found else ():
+            if slot is not None:
+                merged.merge(slot)
+        return [merged] if merged.count else []
 
 
 def _session_of(entry: Path) -> int:

@@ -33,12 +33,36 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
         return (b"x" * 65_536 for _ in range(10_000))
     if path == "/slow":
         time.sleep(30)
+    if path == "/nap":
+        time.sleep(0.3)
     if path == "/deaf":  # to all that can be refused
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
         time.sleep(30)
-    body = str(os.getpid()).encode() if path == "/pid" else b"hello"
+    if path == "/fork":
+        body = fork_and_count()
+    else:
+        body = str(os.getpid()).encode() if path == "/pid" else b"hello"
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def fork_and_count() -> bytes:
+    """A child that uses the monitor and ends. Returns how many descriptors it held then."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            application.incr("child.calls")
+            application.refresh()
+            os.write(writing, str(len(list(Path("/proc/self/fd").iterdir()))).encode())
+            application.close()
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        held = answer.read()
+    os.waitpid(child, 0)
+    return held
 
 
 if not os.environ.get("BARE"):

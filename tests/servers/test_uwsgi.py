@@ -15,6 +15,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(missing("uwsgi prefork") != "", reason=missing("uwsgi prefork")),
 ]
+RECYCLE = "--max-requests 10 --min-worker-lifetime 0"
 NAMES = ["uwsgi prefork", "uwsgi threads", "uwsgi lazy"]
 
 
@@ -70,9 +71,9 @@ def test_harakiri(name: str, tmp_path: Path) -> None:
 
 def test_recycled_workers(tmp_path: Path) -> None:
     """Workers that end after some requests lose nothing."""
-    with Served("uwsgi prefork", tmp_path, options="--max-requests 10", FLUSH_S="60") as served:
+    with Served("uwsgi prefork", tmp_path, options=RECYCLE, FLUSH_S="60") as served:
         served.traffic(100)
-        served.stop(signal.SIGTERM)
+        served.stop(signal.SIGTERM, settled_s=3.0)  # deaf while it respawns fast
     assert served.errors == []
     assert served.counted() == served.answered == 100
 

@@ -287,6 +287,18 @@ def test_a_hidden_tab_is_left_alone(tab: Tab) -> None:
         page.evaluate(turn, False)
 
 
+def test_what_is_being_filled_in_is_not_refreshed_away(tab: Tab) -> None:
+    """Also when the focus has left the form; the button goes on."""
+    tab.page.clock.install()
+    page = tab.open("/dashboards")
+    page.locator("textarea").fill("title = 'mine'")
+    page.locator("h1").click()
+    page.evaluate("document.activeElement.blur()")
+    page.clock.run_for(120_000)
+    assert page.locator("textarea").input_value() == "title = 'mine'"
+    assert page.locator(".live").get_attribute("aria-pressed") == "false"
+
+
 def test_paper_is_light_and_says_what_it_shows(browser: Any, serve: Callable[..., str]) -> None:
     """In a dark theme too: legends and period are printed, what one clicks is not."""
     tab = Tab(browser, serve(), viewport={"width": 800, "height": 1100}, color_scheme="dark")

@@ -7,6 +7,7 @@ is left out; `unknown` says that a sample is missing that should be there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -170,7 +171,7 @@ def judge_saturation(room: Room, sampled: bool) -> Judgement | None:
     """How much of what answers requests is taken."""
     numbers = []
     if room.busiest is not None:
-        numbers.append(f"busiest worker {room.busiest:.0f} % of a core")
+        numbers.append(f"busiest core {room.busiest:.0f} %")
     if room.machine is not None:
         numbers.append(f"machine {room.machine:.0f} %")
     if room.at_once is not None and room.workers:
@@ -185,29 +186,30 @@ def judge_saturation(room: Room, sampled: bool) -> Judgement | None:
         _above(share, 70, 90, "all workers are busy"),
         _above(room.busiest, 80, 95, "a worker has no more CPU to use"),
         _above(room.throttled, 5, 25, "the container's CPU limit holds it back"),
-        _above(room.machine, 90, 98, "the machine's CPU is busy"),
+        # Others may be the ones who are busy: whether requests suffer, other verdicts say.
+        _above(room.machine, 90, math.inf, "the machine's CPU is busy"),
     ]
     return _worst(found, " · ".join(numbers))
 
 
 def judge_memory(room: Room, sampled: bool) -> Judgement | None:
     """Memory and descriptors against their limits, and whether they grow without end."""
-    used, limit, what = room.used, room.limit, "the container's memory"
+    used, limit, what = room.used, room.limit, "container"
     if limit is None and room.total is not None and room.available is not None:
-        used, limit, what = room.total - room.available, room.total, "the machine's memory"
+        used, limit, what = room.total - room.available, room.total, "machine"
     share = 100.0 * used / limit if used is not None and limit else None
     numbers = []
     if room.rss is not None:
         numbers.append(f"workers {human.value(room.rss, 'bytes')}")
     if share is not None:
-        numbers.append(f"{share:.0f} % of {what}")
+        numbers.append(f"{what} {share:.0f} % full")
     if room.fds is not None:
         numbers.append(f"{human.count(room.fds)} descriptors")
     if not numbers:
         return _missing(sampled)
     left = None if limit is None or used is None else limit - used
     found = [
-        _above(share, 90, 97, f"{what} is nearly full"),
+        _above(share, 90, 97, f"the {what}'s memory is nearly full"),
         _above(room.fullest, 80, 95, "a worker runs out of descriptors"),
         _growing(room.memory_growth, left),
         _growing_fds(room.fds_growth),

@@ -51,6 +51,9 @@
       live.setAttribute("aria-pressed", String(!paused));
       if (!paused) refresh();
     });
+    document.addEventListener("input", (event) => { // what somebody begins to fill in must not vanish
+      if (event.target.closest("main form")) { paused = true; live.setAttribute("aria-pressed", "false"); }
+    });
     const tick = () => { refresh(); timer = setTimeout(tick, period() * 1000); };
     timer = setTimeout(tick, period() * 1000);
     document.addEventListener("visibilitychange", () => {

@@ -1,0 +1,62 @@
+"""Fifty workers come and go: nothing grows in the process that they are forked from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .harness import Served, missing
+
+CYCLES = 50
+WORKERS = 10
+OPTIONS = {
+    "gunicorn preload": f"--max-requests 1 -w {WORKERS}",
+    "uwsgi prefork": f"--max-requests 1 --min-worker-lifetime 0 --processes {WORKERS}",
+}
+
+
+def held(pid: int) -> tuple[int, int]:
+    """Open descriptors and threads of a process."""
+    process = Path(f"/proc/{pid}")
+    return len(list((process / "fd").iterdir())), len(list((process / "task").iterdir()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
+def test_nothing_grows_in_the_master(name: str, tmp_path: Path) -> None:
+    """Each worker answers one request and ends; the master holds what it held, and all count."""
+    if missing(name):
+        pytest.skip(missing(name))
+    with Served(name, tmp_path, options=OPTIONS[name], FLUSH_S="60") as served:
+        served.traffic(12)
+        served.wait_for(lambda: len(served.children()) == WORKERS)
+        before, workers = held(served.process.pid), set(served.children())
+        for _ in range(CYCLES // WORKERS):
+            served.traffic(WORKERS + 2)
+            served.wait_for(lambda: len(served.children()) == WORKERS)
+            workers |= set(served.children())
+        after = held(served.process.pid)
+        served.wait_for(lambda: served.counted() == served.answered)
+    assert len(workers) > CYCLES
+    assert after[0] <= before[0] + 1  # a worker may be on its way
+    assert after[1] <= before[1]
+
+
+@pytest.mark.slow
+def test_nothing_grows_in_a_worker_that_forks(tmp_path: Path) -> None:
+    """An application that forks children which use the monitor: its own process holds what it
+    held, and no child inherits a descriptor of the monitor's that stays open.
+    """
+    with Served("waitress", tmp_path) as served:
+        served.get("/boom")
+        served.wait_for(lambda: served.issues() and served.counted())  # all files are open now
+        served.get("/fork")
+        before = held(served.process.pid)
+        children = [served.get("/fork") for _ in range(CYCLES)]
+        after = held(served.process.pid)
+    assert {status for status, _ in children} == {200}
+    assert after[0] <= before[0] + 1  # the last client's connection may be closing
+    assert after[1] <= before[1]
+    most = max(int(body) for _, body in children)
+    assert most <= before[0] + 4  # the connection, a pipe, and what reads the directory
