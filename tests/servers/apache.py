@@ -29,17 +29,17 @@ LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule wsgi_module {modules}/mod_wsgi.so
 ServerName site
 Listen 127.0.0.1:{port}
-PidFile {directory}/apache.pid
-ErrorLog {directory}/server.log
-WSGISocketPrefix {directory}/socket
+PidFile "{directory}/apache.pid"
+ErrorLog "{directory}/server.log"
+WSGISocketPrefix "{directory}/socket"
 Mutex posixsem
 WSGIPassAuthorization On
 LogLevel warn
 StartServers 3
 MinSpareServers 3
 MaxRequestWorkers 6
-WSGIScriptAlias / {script}
-<Directory {folder}>
+WSGIScriptAlias / "{script}"
+<Directory "{folder}">
 Require all granted
 </Directory>
 """

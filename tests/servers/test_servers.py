@@ -97,7 +97,7 @@ def test_end_is_not_delayed(name: str, number: int, tmp_path: Path) -> None:
     for attempt in range(4):
         took = {}
         for bare in ("1", ""):
-            directory = tmp_path / f"try {attempt} bare {bare}"
+            directory = tmp_path / f"try-{attempt}-bare-{bare}"
             directory.mkdir()
             with Served(name, directory, BARE=bare) as served:
                 served.traffic(20)
