@@ -164,14 +164,7 @@ class Monitor(Calls):
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
         if settings.enabled and process_life.must_load_early():
-            self._load_all()
-
-    def _load_all(self) -> None:
-        """Load what a tick needs, but for what the first error needs."""
-        self._load_parts()
-        with late_imports.loading():
-            import inapp_monitor.integrations.logging
-            import inapp_monitor.web.login_token  # noqa: F401
+            self._load_parts().load_what_ticks_import()
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from inapp_monitor import late_imports
 from inapp_monitor.clock import Clock
 from inapp_monitor.collectors.found import Candidate
 from inapp_monitor.collectors.runner import Runner
@@ -64,6 +65,12 @@ class Parts:
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
         )
+
+    def load_what_ticks_import(self) -> None:
+        """Load now what else the first ticks would import, but for what the first error needs."""
+        with late_imports.loading():
+            import inapp_monitor.integrations.logging
+            import inapp_monitor.web.login_token  # noqa: F401
 
     def facts(self, stored_routes: Mapping[str, str], about: dict[str, Any]) -> dict[str, Any]:
         """What only a running process knows, for the dashboard.
