@@ -93,7 +93,7 @@ PICTURES = {
     ),
     "dashboards": Picture("/dashboards"),
     "dashboard": Picture("/dashboards/checkout?from=-1d"),
-    "runtime": Picture("/runtime", height=1300),
+    "runtime": Picture("/runtime?from=-6h", height=1300),
     "status": Picture("/status"),
     "search": Picture("/search?q=check"),
     "login": Picture("/login", 1440, 620),
@@ -119,10 +119,10 @@ class Shop:
                 self._let_go.wait(120)
 
         began = time.time()
-        self._back_s = 0
-        self.stands = False
+        self.back_s = 0
+        self.stands = True
         clock = Clock(
-            wall=lambda: NOW - self._back_s + (STANDS_S if self.stands else time.time() - began)
+            wall=lambda: NOW - self.back_s + (STANDS_S if self.stands else time.time() - began)
         )
         self.monitor = Monitor(
             app.wsgi_app,
@@ -142,19 +142,19 @@ class Shop:
 
     def visit(self) -> None:
         """Many requests long ago, some now, two of them under way until the end."""
-        self._back_s = 8 * 86_400
+        self.back_s = 8 * 86_400
         client = Client(self.monitor)
         for _ in range(2_000):
             client.get("/static/leaf.svg").close()
         self.monitor.refresh()
-        self._back_s = 40
+        self.back_s = 40
         for path in ("/", "/products/7", "/reports/sales", "/teas", "/cart"):
             try:
                 urllib.request.urlopen(self.site + path, timeout=20).close()
             except urllib.error.HTTPError as error:
                 error.close()
         self.monitor.refresh()
-        self._back_s = 0
+        self.back_s = 0
         self.hold("/reports/sales.csv?hold=1")
         time.sleep(8)
         self.monitor.refresh()
@@ -245,8 +245,11 @@ def be_worker(data_dir: Path) -> None:
     """Another worker process of the same shop, until its input ends."""
     shop = Shop(data_dir, port=0)
     visit = Client(shop.monitor).get
+    shop.back_s = 40
     for path in ("/", "/teas", f"/products/{os.getpid() % 20 + 1}"):
         visit(path).close()
+    shop.monitor.refresh()
+    shop.back_s = 0
     shop.hold("/search?q=oolong&hold=1")
     threading.Thread(target=be_busy, daemon=True).start()
     sys.stdin.read()
@@ -282,7 +285,7 @@ def main() -> int:
         browser = engine.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
         )
-        for name in sorted(wanted, key=lambda name: name != "runtime"):
+        for name in sorted(wanted, key=lambda name: name == "runtime"):
             shop.stands = name != "runtime"
             path = PICTURES[name].path.replace("{issue}", issue)
             png = smaller(take(browser, shop, PICTURES[name], path))

@@ -27,7 +27,7 @@ PAGES = [
     "/nowhere",
     "/?from=wrong",
 ]
-EMPTY_PAGES = ["/", "/routes", "/errors", "/not-found", "/explore", "/dashboards"]
+EMPTY_PAGES = ["/", "/routes", "/errors", "/not-found", "/explore", "/dashboards", "/runtime"]
 #: What axe calls these is felt by somebody at once.
 SEVERE = {"serious", "critical"}
 RUN_AXE = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations

@@ -371,7 +371,39 @@ DOORS = [
                    "/dashboards.json", "/nowhere", "/functions", "/version")],
 ]  # fmt: skip
 
+TOML = "application/toml"
+NEWCOMERS = [
+    get("the stack of a process that is none", "/runtime/requests/1-1", GONE),
+    get("the stack of a process without end", f"/runtime/requests/{'9' * 150}-1", GONE),
+    get("the stack of a negative process", "/runtime/requests/-1--1", GONE),
+    get("the stack of a text", "/runtime/requests/abc", GONE),
+    get("the stack of a script", f"/runtime/requests/{XSS}", GONE, Accept="text/html"),
+    get("the stack of a path", "/runtime/requests/..%2f..%2ftoken", GONE),
+    get("an export of nothing", "/dashboards/none/export.toml", GONE),
+    get("an export as a program", "/dashboards/none/export.exe", GONE),
+    get("an export elsewhere", "/dashboards/..%2f/export.json", GONE),
+    get("a zone of the file system", "/?tz=../../../../etc/passwd", BOTH),
+    get("a zone of script", f"/?tz={XSS}", BOTH, Accept="text/html"),
+    get("a zone without end", "/?tz=" + "A/" * 4_000, BOTH),
+    get("a zone with a NUL", "/?tz=UTC%00", BOTH),
+    post("an upload without its end", "/dashboards/import",
+         "--x\r\nContent-Disposition: form-data; name=file; filename=\"../../x\"\r\n\r\n[",
+         BAD, "multipart/form-data; boundary=x"),
+    post("an upload without a boundary", "/dashboards/import", "--", BAD, "multipart/form-data"),
+    post("an upload named by a path", "/dashboards/import",
+         "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../../etc/passwd\"\r\n\r\n"
+         "{\"panels\":[]}\r\n--x--\r\n", BAD, "multipart/form-data; boundary=x"),
+    post("pasted script", "/dashboards/import", "name=x&text=" + XSS, BAD, Accept="text/html"),
+    post("TOML that is none", "/dashboards/t1", "= = =", BAD, TOML),
+    post("TOML without end", "/dashboards/t2", "a = " + "[" * 50_000, BAD, TOML),
+    post("tables in tables", "/dashboards/t3", "[" + "a." * 30_000 + "a]", BAD, TOML),
+    post("TOML of bytes", "/dashboards/t4", b"\xff\xfe", BAD, TOML),
+    post("a number of TOML without end", "/dashboards/t5", "title = " + "9" * 5_000, BAD, TOML),
+    post("script in TOML", "/dashboards/t6",
+         'title = "<script>alert(1)</script>"\n[[panels]]\ntargets = ["a"]', (303, 400), TOML),
+]  # fmt: skip
+
 ROWS: list[Row] = [
     *SCRIPTS, *TEMPLATES, *NUMBERS, *RENDERS, *BYTES, *PATHS, *BODIES, *FORGED, *METHODS, *HEADERS,
-    *DOORS,
+    *DOORS, *NEWCOMERS,
 ]  # fmt: skip

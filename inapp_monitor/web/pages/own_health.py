@@ -62,7 +62,7 @@ def monitor(backend: Backend, own: dict[str, Any]) -> dict[str, Any]:
     faults = backend.guard.faults
     cost = f"{own['cost_us']:.1f} µs a request · " if own["cost_us"] else ""
     if own["cpu_share"] is not None:
-        cost += f"its thread takes {own['cpu_share']:.2%} of a processor · "
+        cost += f"its thread takes {human.value(100 * own['cpu_share'], 'percent')} of a core · "
     if faults:
         name, fault = next(iter(faults.items()))
         off = " and is switched off" if fault.disabled else ""
