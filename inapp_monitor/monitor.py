@@ -383,14 +383,14 @@ class Monitor(Calls):
             ("recorder", self._fold),
             ("own numbers", self._add_own_numbers),
             ("collectors", self._tick_collectors),
-            ("writing to the store", self._flush_store),
+            ("writing to the store", lambda: self.store.flush()),
             ("route names", self._save_route_names),
             ("workers", self._look_after_workers),
             ("stacks", lambda: self._load_parts().stacks.answer()),
             ("slow requests", lambda: self._load_parts().slow_requests.share()),
-            ("issues", self._flush_issues),
+            ("issues", lambda: self.tracker.flush()),
             ("404 table", self._flush_not_found),
-            ("writing to the database", self._write_database),
+            ("writing to the database", lambda: self.database.write_pending()),
         ):
             if not (at_end and part == "workers"):  # others tell of the dead, or the next start
                 self._run(part, work)
@@ -435,15 +435,6 @@ class Monitor(Calls):
                 self._unhook()
             self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
             self._listening = True
-
-    def _flush_store(self) -> None:
-        self.store.flush()
-
-    def _flush_issues(self) -> None:
-        self.tracker.flush()
-
-    def _write_database(self) -> None:
-        self.database.write_pending()
 
     def _fold(self) -> None:
         store = self.store  # before anything is taken: what is taken must reach it
