@@ -543,17 +543,21 @@ def build(
             raise
         if body_askers and exchange.route is None:
             exchange.ask_for_route(body_askers, body)
-        kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
-        if kind == _COMPLETE:
-            exchange.finish()
-            return body
+        try:
+            kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
+            if kind == _COMPLETE:
+                exchange.finish()
+                return body
+            if kind == _WRAP:
+                exchange.__iter__ = body.__iter__
+        except Exception:  # noqa: BLE001  # a type without hash, an attribute that raises
+            kind = _OLD
         if kind != _WRAP:
             return exchange.hand_over(body, kind)
         if exchange.size is None and not carried:  # it may well run while it is sent
             enter(exchange)
         exchange.body = body
         exchange._outer_error = exception()
-        exchange.__iter__ = body.__iter__
         return exchange
 
     current_request.answered_by(handle, "exchange")

@@ -246,6 +246,30 @@ def test_object_whose_close_cannot_be_replaced(wrap_lenient: Any) -> None:
     assert (answer.body is body, answer.content, body.closed) == (True, b"x", 1)
 
 
+class _Unhashable(type):
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+
+class _OfUnhashableType(SelfIterator, metaclass=_Unhashable):
+    pass
+
+
+class _HidesItsIterator(Body):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__iter__":
+            raise RuntimeError(name)
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("kind", [_OfUnhashableType, _HidesItsIterator])
+def test_oddly_made_types(wrap_lenient: Any, kind: Any) -> None:
+    """Servers only ask for an iterator: that nothing else can be asked breaks no answer."""
+    body = kind(b"x", b"y")
+    assert serve(wrap_lenient(returns(body))).content == b"xy"
+    assert body.closed == 1
+
+
 def test_real_file(wrap_lenient: Any, tmp_path: Any) -> None:
     """An open file may be a body; it is closed."""
     (tmp_path / "f").write_bytes(b"one\ntwo\n")
