@@ -171,21 +171,21 @@ def tails(times: dict[str, list[float]]) -> None:
 
 
 def slices(rounds: int) -> None:
-    """Print the longest slice of a fold, of requests that have nothing in common.
-
-    A request helps with one slice at most, and a slice looks once at `SLICE` records.
-    """
+    """Print the longest help with counting, of requests that have nothing in common."""
     recorder = Monitor(hello, data_dir="unused", token="bench").recorder  # it never attaches
     seconds = []
     for number in range(rounds):
-        for n in range(recording.SLICE):
-            facts: Any = SimpleNamespace(method=f"M{n}", route=f"/{number}/{n}", end=1.0)
-            recorder.pending.append(facts)
+        for n in range(recording.HELPED):
+            record: Any = SimpleNamespace(
+                **{"method": f"M{n}", "route": f"/{number}/{n}", "path": "/", "status": "200 OK"},
+                **{"start": 0.0, "end": n / 1e3, "error": None, "size": "5"},
+            )
+            recorder.pending.append(record)
         begin = thread_time()
-        recorder.fold_slice_if_free()
+        recorder.help_if_free()
         seconds.append(thread_time() - begin)
     typical, worst = statistics.median(seconds) * 1e3, max(seconds) * 1e3
-    print(f"\nA slice of {recording.SLICE}, all a request may be asked to fold:", end=" ")
+    print(f"\n{recording.HELPED} requests, all that one may be asked to count:", end=" ")
     print(f"{typical:.3f} ms, longest of {rounds} {worst:.3f} ms")
 
 

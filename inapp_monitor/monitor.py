@@ -48,8 +48,8 @@ DEFAULT_MOUNT = "/_metrics"
 _REQUEST_TICK_S = 0.02
 #: Seconds after the first request in which the parts are loaded, off the request.
 _FIRST_TICK_S = 0.1
-#: Requests pending after which a request folds a slice itself.
-_PENDING_FOLDED_BY_REQUEST = 2_048
+#: The same while requests have to help with counting.
+_HELP_AGAIN_S = 0.0002
 #: Settings whose values the parts understand.
 _CHECKED_BY_PARTS = (
     "retention",
@@ -347,10 +347,11 @@ class Monitor(Calls):
         try:
             self._attach_if_needed()
             self._note_address(environ)
-            if len(self.recorder.pending) > _PENDING_FOLDED_BY_REQUEST:
-                self.recorder.fold_slice_if_free()
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
                 self.tick()
+            if self.recorder.lags:
+                self.recorder.help_if_free()
+                return now + _HELP_AGAIN_S
         except Exception as error:  # noqa: BLE001  # ours
             self.guard.failed("tick by request", error)
         return now + _REQUEST_TICK_S

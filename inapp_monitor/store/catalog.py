@@ -73,6 +73,7 @@ class Catalog:
         self._read_only = read_only
         self._highest = 0
         self._looked_for_idle = 0
+        self._found_no_idle = 0
         self._unrepaired = False  # a reader saw damage: the next writer sets it aside
 
     @property
@@ -223,7 +224,12 @@ class Catalog:
                 del self.series[entry.path]
 
     def _drop_idle_distribution(self, now: int) -> bool:
-        """Remove the file of a distribution without a value in its finest retention, if any."""
+        """Remove the file of a distribution without a value in its finest retention, if any.
+
+        When there is none, looking again has to wait: it reads every distribution.
+        """
+        if 0 <= now - self._found_no_idle < _LOOK_AGAIN_S:
+            return False
         idle = []
         for name, rings in self.all_rings():
             if isinstance(rings, DistributionFile) and not allotment.is_own(rings.path):
@@ -231,6 +237,7 @@ class Catalog:
                 if max(latest, rings.created) < now - rings.retention.archives[0].retention:
                     idle.append((latest, name))
         if not idle:
+            self._found_no_idle = now
             return False
         name = min(idle)[1]
         (self.directory / name).unlink()

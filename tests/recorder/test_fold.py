@@ -264,7 +264,7 @@ def test_no_request_is_lost_between_threads() -> None:
                 recorder.instruments.record("counter", "calls", 1)
             return
         while running.is_set():
-            recorder.fold_slice_if_free() if number else recorder.fold(slices=3)
+            recorder.help_if_free() if number else recorder.fold(slices=3)
             batches.append(recorder.take())
 
     folding = [threading.Thread(target=append_or_fold, args=(n,)) for n in range(folders)]
@@ -347,17 +347,24 @@ def test_forgotten_requests_are_not_counted() -> None:
     assert counts(fold(recorder))["requests.time"] == 1
 
 
-def test_slices_bound_the_work_of_a_request() -> None:
-    """A request that helps folds one slice, and none while somebody else folds."""
+def test_requests_help_when_too_much_waits() -> None:
+    """Each counts a few, and none while somebody else folds; nothing is lost or counted twice."""
     clock = FakeClock()
     recorder = new_recorder(clock)
-    for _ in range(recorder_module.SLICE * 2):
+    assert not recorder.lags
+    for _ in range(10_001):
         put(recorder, clock)
-    recorder.fold_slice_if_free()
-    assert len(recorder.pending) == recorder_module.SLICE
+    assert recorder.lags
     with recorder._lock:
-        recorder.fold_slice_if_free()
-    assert len(recorder.pending) == recorder_module.SLICE
+        recorder.help_if_free()
+    assert recorder.lags
+    recorder.help_if_free()
+    assert not recorder.lags
+    assert counts(recorder.take())["requests.time"] == recorder_module.SLICE
+    for _ in range(20):
+        recorder.help_if_free()
+    assert counts(fold(recorder))["requests.time"] == 10_001 - recorder_module.SLICE
+    assert recorder.total_requests == 10_001
 
 
 def test_fork_leaves_everything_to_the_parent() -> None:
