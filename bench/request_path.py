@@ -177,8 +177,14 @@ def slices(rounds: int) -> None:
     for number in range(rounds):
         for n in range(recording.HELPED):
             record: Any = SimpleNamespace(
-                **{"method": f"M{n}", "route": f"/{number}/{n}", "path": "/", "status": "200 OK"},
-                **{"start": 0.0, "end": n / 1e3, "error": None, "size": "5"},
+                method=f"M{n}",
+                route=f"/{number}/{n}",
+                path="/",
+                status="200 OK",
+                start=0.0,
+                end=n / 1e3,
+                error=None,
+                size="5",
             )
             recorder.pending.append(record)
         begin = thread_time()
