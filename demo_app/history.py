@@ -44,8 +44,11 @@ from inapp_monitor.histogram import Histogram
 from inapp_monitor.issues import NotFoundTable, Tracker, new_scope, set_user
 from inapp_monitor.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.query.event_log import Event, Events
-from inapp_monitor.recorder.routes import NOT_FOUND, RouteTable
+from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.routes import NOT_FOUND
+from inapp_monitor.recorder.slowest import Slow
 from inapp_monitor.route_names import RouteNames
+from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.testing import FakeClock
 
@@ -188,7 +191,15 @@ class Writer:
         self._release = story.release(begin)
         self._tracker = self._new_tracker()
         self._not_found = NotFoundTable(settings, self._clock, self._guard, self._database)
-        self._table = RouteTable(settings.max_routes)
+        self._recorder = Recorder(
+            self._clock,
+            max_routes=settings.max_routes,
+            max_series=settings.max_series,
+            max_pending=settings.max_pending,
+            strict=False,
+            first_use=lambda: None,
+        )
+        self._table = self._recorder.routes
         self._names = RouteNames(data_dir)
         self._durations = {route: Durations(route, story.chance) for route in ROUTES}
         self._failed = 0
@@ -217,6 +228,8 @@ class Writer:
                 self._flush()
         self._deploys(begin)
         self._flush()
+        clean = self._tracker.without_secrets
+        SlowRequests(self._settings.data_dir, self._clock, self._recorder, clean).share()
         drops, faults = self._store.status().drops, self._guard.faults
         if drops or faults:
             raise OSError(f"not all could be written: {drops or faults}")
@@ -260,11 +273,21 @@ class Writer:
         base = f"routes.{self._table.slug(route.template)}.{route.method}"
         self._distributions.append(Distribution(f"{base}.time", step.start, histogram))
         self._whole.merge(histogram)
+        self._note_slowest(route, step, histogram.maximum)
         good = _CLASSES.get(route.method, "2xx")
         for prefix in (base, "requests"):
             self._count(f"{prefix}.status.{good}", step, count - failed)
             self._count(f"{prefix}.status.5xx", step, failed)
             self._count(f"{prefix}.errors", step, failed)
+
+    def _note_slowest(self, route: Route, step: Step, ms: float) -> None:
+        """Keep the slowest request of a step for the table of the last hour."""
+        key = (self._table.slug(route.template), route.method)
+        started = step.start + self._story.chance.random() * step.width_s
+        slowest = self._recorder.slowest
+        if ms > slowest.floor(key, started):
+            path = self._environ(route)["PATH_INFO"]
+            slowest.offer(key, Slow(ms, path, started, "200 OK"))
 
     def _fail(self, route: Route, times: int, problem: str) -> None:
         """Raise and capture what a route is said to have raised."""

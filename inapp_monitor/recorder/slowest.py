@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 #: Requests kept of each route and method.
-KEPT = 4
+KEPT = 10
 #: Older ones make room, so that the table tells of now.
 MAX_AGE_S = 3600.0
 #: Failures that are remembered until their request is folded.

@@ -47,13 +47,15 @@ def clock() -> FakeClock:
 def test_all_workers_see_the_slowest_of_all(tmp_path: Path, clock: FakeClock) -> None:
     """Of what two workers answered the few slowest remain, each once, slowest first."""
     first, second = Worker(tmp_path, clock), Worker(tmp_path, clock)
-    for ms in (100.0, 300.0, 500.0, 950.0):
+    given = [950.0 - 100.0 * n for n in range(KEPT - 2)]
+    for ms in given:
         first.answer(ms)
         second.answer(ms + 10)
+    expected = sorted([*given, *(ms + 10 for ms in given)], reverse=True)[:KEPT]
     first.shared.share()
     second.shared.share()
     for worker in (first, second):
-        assert worker.durations() == [960.0, 950.0, 510.0, 500.0][:KEPT]
+        assert worker.durations() == expected
     row = first.shared.rows()[0]
     assert row == {
         "slug": "checkout", "method": "GET", "ms": 960.0, "path": "/checkout",
