@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from inapp_monitor.exceptions import QueryError
@@ -84,17 +84,30 @@ class Tree:
 
     __slots__ = ("children", "is_leaf")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_leaf: bool = False) -> None:
         self.children: dict[str, Tree] = {}
-        self.is_leaf = False
+        self.is_leaf = is_leaf
 
-    def add(self, path: str) -> Tree:
-        """The node at `path`, made when missing; the caller marks it as a leaf."""
-        node = self
-        for name in path.split("."):
-            child = node.children.get(name)
+    def add(self, paths: Iterable[str]) -> None:
+        """Add leaves. Fast where those below one branch come together, as in a sorted list."""
+        branch, below = self, ""
+        for path in paths:
+            above, _, name = path.rpartition(".")
+            if above != below:
+                branch, below = self._branch(above), above
+            child = branch.children.get(name)
             if child is None:
-                child = node.children[name] = Tree()
+                branch.children[name] = _LEAF
+            else:
+                child.is_leaf = True
+
+    def _branch(self, path: str) -> Tree:
+        """The node at `path`, made when missing, that children may be put below."""
+        node = self
+        for name in path.split(".") if path else ():
+            child = node.children.get(name)
+            if child is None or child is _LEAF:
+                child = node.children[name] = Tree(is_leaf=child is not None)
             node = child
         return node
 
@@ -134,3 +147,7 @@ class Tree:
         for name, child in self.children.items():
             if child.children:
                 yield from child._branches(f"{prefix}.{name}" if prefix else name)
+
+
+#: Stands for every leaf with nothing below: ten thousand objects less for the garbage collector.
+_LEAF = Tree(is_leaf=True)

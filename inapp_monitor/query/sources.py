@@ -253,15 +253,17 @@ class StoreSource:
             return
         tree, kinds = Tree(), {}
         readable = {}
+        shown: list[str] = []
         for leaf in self._store.leaves():
-            kinds[leaf.path] = leaf.kind
-            if leaf.path.startswith("_tagged.") and (name := readable_name(leaf.path)):
-                readable[name] = leaf.path
-            if leaf.kind == "distribution":
-                for name in VIRTUAL_LEAVES:
-                    tree.add(f"{leaf.path}.{name}").is_leaf = True
-            elif ";" not in leaf.path or leaf.path.startswith("_tagged."):
-                tree.add(leaf.path).is_leaf = True
+            path, kind = leaf.path, leaf.kind
+            kinds[path] = kind
+            if path.startswith("_tagged.") and (name := readable_name(path)):
+                readable[name] = path
+            if kind == "distribution":
+                shown += [f"{path}.{name}" for name in VIRTUAL_LEAVES]
+            elif ";" not in path or path.startswith("_tagged."):
+                shown.append(path)
+        tree.add(shown)
         self._readable = readable
         self._tree, self._kinds, self._generation = tree, kinds, generation
 

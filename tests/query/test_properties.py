@@ -138,10 +138,23 @@ def test_braces_expand_within_bounds(text: str) -> None:
     assert len(found) <= MAX_EXPANSIONS and len(set(found)) == len(found)
 
 
+@given(st.lists(st.text("ab.", min_size=1, max_size=7).filter(lambda p: "" not in p.split("."))))
+def test_a_tree_knows_its_leaves_in_whatever_order_they_came(paths: list[str]) -> None:
+    """A node may be a branch and a leaf."""
+    tree = Tree()
+    tree.add(paths)
+    for path in {known[:n] for known in paths for n in range(1, len(known) + 1)}:
+        if not path.endswith("."):
+            nodes = dict(tree.find(path))
+            is_node = any(f"{known}.".startswith(f"{path}.") for known in paths)
+            assert (path in nodes) == is_node
+            assert not is_node or nodes[path].is_leaf == (path in paths)
+
+
 def test_a_hostile_glob_is_a_walk_of_the_tree() -> None:
     """A pattern of many stars over a long name is answered at once."""
     tree = Tree()
-    tree.add("a" * 180).is_leaf = True
+    tree.add(["a" * 180])
     assert tree.find("*a" * 20 + "b") == []
     with pytest.raises(QueryError, match="braces expand"):
         tree.find("{a,b}" * 24)
