@@ -7,11 +7,13 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from demo_app.shop.database import connect, ensure
 from tests.demo.conftest import Process, fetch, free_port, total, until
 
 LINE = r"traffic: (\d+) answers \(2xx (\d+), 3xx (\d+), 4xx (\d+), 5xx (\d+)\)\n"
@@ -32,6 +34,13 @@ def sizes(data_dir: Path) -> dict[str, int]:
         str(path.relative_to(data_dir)): path.stat().st_size
         for path in (data_dir / "monitor" / "store").glob("*-*[0-9]")
     }
+
+
+def rows(database_file: Path, table: str) -> int:
+    """How many rows a table of the shop has."""
+    with closing(connect(database_file)) as opened:
+        (count,) = opened.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +101,13 @@ def test_the_stale_link_is_listed_with_the_page_that_has_it(demo: Demo) -> None:
     assert any(demo.url in json.dumps(row) for row in rows)
 
 
-def test_what_the_shop_counts_is_a_series(demo: Demo) -> None:
-    """Registered users and orders."""
-    assert total(demo.url, "users.registered") > 0
-    assert total(demo.url, "shop.orders") > 0
+def test_what_the_shop_counts_is_a_series(demo: Demo, tmp_path: Path) -> None:
+    """Registered users and orders: as many as the shop's own database has got."""
+    ensure(tmp_path / "shop.db")  # every new shop has the same past
+    for series, table in (("users.registered", "user"), ("shop.orders", "purchase")):
+        new = rows(demo.data_dir / "shop.db", table) - rows(tmp_path / "shop.db", table)
+        assert total(demo.url, series) == new
+    assert total(demo.url, "users.registered") + total(demo.url, "shop.orders") > 0
 
 
 @pytest.mark.parametrize("page", ["/", "/status", "/not-found", "/errors"])
