@@ -20,6 +20,7 @@ from inapp_monitor.web.charts import (
     scatter,
     sparkline,
 )
+from inapp_monitor.web.charts.model import Floats
 from inapp_monitor.web.charts.words import in_words
 
 #: Pixels.
@@ -33,6 +34,20 @@ _KINDS: dict[Kind, str] = {
 }
 #: Points are decimated to this many columns: half of a wide screen.
 _WIDTH = 640
+
+
+def line(
+    name: str, start: float, step: float, values: Floats, shape: str, colour: str
+) -> dict[str, Any]:
+    """One series of `chart`, as plain data."""
+    return {
+        "name": name,
+        "start": start,
+        "step": step,
+        "values": values.tolist(),
+        "shape": shape,
+        "colour": colour,
+    }
 
 
 def chart(

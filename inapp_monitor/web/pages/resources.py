@@ -184,7 +184,7 @@ def _chart(
         made = read.line(line)
         if made is not None and (line is picture.lines[0] or bool((made[2] > 0).any())):
             colour = line.colour or _COLOURS[len(series) % len(_COLOURS)]
-            series.append(_entry(line.name, made, line.shape, colour))
+            series.append(drawing.line(line.name, *made, line.shape, colour))
     if not series:
         return None
     view, change = read.view, ""
@@ -192,7 +192,7 @@ def _chart(
     if before is not None and past is not None:
         ghost, (start, step, values) = traffic.ghost_name(view), past
         shifted = (start + view.end - before.view.end, step, values)
-        series.append(_entry(ghost, shifted, "ghost", "dim"))
+        series.append(drawing.line(ghost, *shifted, "ghost", "dim"))
         moved = human.change(_mean(series[0]["values"]), _mean(values))
         change = f"{series[0]['name']} {moved} on {ghost}" if moved else ""
     summary = _summary(picture, series)
@@ -202,18 +202,6 @@ def _chart(
         description=f"{picture.title} over time: {summary}",
         change=(change, False),
     )  # fmt: skip
-
-
-def _entry(name: str, made: tuple[float, float, Floats], shape: str, colour: str) -> dict[str, Any]:
-    start, step, values = made
-    return {
-        "name": name,
-        "start": start,
-        "step": step,
-        "values": values.tolist(),
-        "shape": shape,
-        "colour": colour,
-    }
 
 
 def _summary(picture: Picture, series: Sequence[Mapping[str, Any]]) -> str:

@@ -149,30 +149,21 @@ def ghost_name(view: View) -> str:
     return COMPARISONS[view.compare][1] if view.compare in COMPARISONS else "before the deploy"
 
 
-def _entry(
-    name: str, start: float, step: float, values: Any, shape: str, colour: str
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "start": start,
-        "step": step,
-        "values": values.tolist(),
-        "shape": shape,
-        "colour": colour,
-    }
-
-
 def _throughput(
     traffic: Traffic, before: Traffic | None, shift: int, ghost: str, markers: list[dict[str, Any]]
 ) -> dict[str, Any]:
     series = [
-        _entry(name, found.start, found.step, traffic.filled(found, found.rate()), shape, colour)
+        drawing.line(
+            name, found.start, found.step, traffic.filled(found, found.rate()), shape, colour
+        )
         for name, colour, shape in CLASSES
         if (found := traffic.classes.get(name)) is not None and found.total
     ]
     if before and before.durations:
         past = before.durations
-        series.append(_entry(ghost, past.start + shift, past.step, past.rate(), "ghost", "dim"))
+        series.append(
+            drawing.line(ghost, past.start + shift, past.step, past.rate(), "ghost", "dim")
+        )
     view = traffic.view
     total = traffic.count
     return drawing.chart(
@@ -192,7 +183,9 @@ def _latency(
     bad = False
     if found is not None and found.whole.count:
         for name, q, colour in (("p50", 0.5, "c1"), ("p95", 0.95, "c2"), ("p99", 0.99, "c3")):
-            series.append(_entry(name, found.start, found.step, found.quantile(q), "line", colour))
+            series.append(
+                drawing.line(name, found.start, found.step, found.quantile(q), "line", colour)
+            )
         summary = " · ".join(
             f"{name} {human.value(found.whole.quantile(q), 'ms')}"
             for name, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
@@ -200,7 +193,7 @@ def _latency(
     if before and before.durations and before.durations.whole.count:
         past = before.durations
         series.append(
-            _entry(
+            drawing.line(
                 f"p95 {ghost}", past.start + shift, past.step, past.quantile(0.95), "ghost", "dim"
             )
         )
@@ -219,12 +212,14 @@ def _errors(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     found, view = traffic.errors, traffic.view
     series = []
     if found is not None:
-        series.append(_entry("errors", found.start, found.step, found.values, "bar", "crit"))
+        series.append(drawing.line("errors", found.start, found.step, found.values, "bar", "crit"))
     elif traffic.count and traffic.durations is not None:
         # Nothing ever failed: an empty axis says so better than "no data".
         zero = traffic.durations.counts() * 0
         series.append(
-            _entry("errors", traffic.durations.start, traffic.durations.step, zero, "bar", "crit")
+            drawing.line(
+                "errors", traffic.durations.start, traffic.durations.step, zero, "bar", "crit"
+            )
         )
     total = traffic.error_count
     summary = f"{human.count(total)} in {human.seconds(view.span)}" if traffic.count else ""
