@@ -95,8 +95,8 @@ class Histogram:
             self.buckets[number] = self.buckets.get(number, 0) + n
         self.count += len(values)
         self.total += total
-        self.minimum = min(self.minimum, lowest)
-        self.maximum = max(self.maximum, highest)
+        self.minimum = min(self.minimum, float(lowest))
+        self.maximum = max(self.maximum, float(highest))
 
     def merge(self, other: Histogram) -> None:
         """Add the values of another histogram to this one; `other` is not changed."""

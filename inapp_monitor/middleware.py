@@ -1,9 +1,10 @@
 """The request path: WSGI and the clock, nothing else.
 
 Nothing here classifies, aggregates, formats or does I/O. A request is one object, its `Exchange`,
-appended to a list when it begins: a single C call that needs no lock. When it has ended it says so
-by its `end`; the recorder makes sense of it later, off the request, and whoever wants to know what
-is being answered looks for those that have not ended.
+which is among the live ones from its beginning to its end. What is left of it then is usually two
+numbers, appended to the list of its kind (method, route, status): single C calls that need no lock,
+and no memory but that of the request before. Anything out of the ordinary (a kind not known yet, an
+error, a slow one) is recorded whole, and the recorder makes sense of it off the request.
 
 What PEP 3333 and real servers force:
 - list and tuple bodies, file wrappers and objects with `fileno` go back as they are, so that
@@ -24,11 +25,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from io import BytesIO
 from sys import exception
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from inapp_monitor import current_request
+from inapp_monitor.blame import CLIENT_LEFT, is_normal_end, is_of_server
 from inapp_monitor.clock import thread_time
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
@@ -48,22 +51,38 @@ MAX_PATH_LENGTH = 500
 _GREENLETS = ("gevent", "eventlet")
 #: What hands a request's context variables on to other threads and greenlets.
 _CARRIERS = ("asgiref.sync", "eventlet")
-#: Exceptions that mean "the client left" when an application lets them escape. Exactly these: a
-#: subclass such as `http.client.RemoteDisconnected` is about a back end, and a bug.
-_CLIENT_LEFT = (ConnectionError, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
-#: Packages whose frames are the server's: an error with no other frame was raised while writing.
-_SERVERS = frozenset(
-    (
-        *("cheroot", "cherrypy", "eventlet", "gevent", "gunicorn", "http", "paste", "socket"),
-        *("socketserver", "ssl", "twisted", "tornado", "waitress", "werkzeug", "wsgiref"),
-    )
-)
+
+
+class Tally(Protocol):
+    """Requests of one kind: the milliseconds and the size of each, in turn.
+
+    Attributes:
+        floor: Milliseconds from which on a request is recorded whole.
+    """
+
+    floor: float
+
+    def __iadd__(self, request: tuple[float, object], /) -> Tally: ...
+
+
+class Tallies(Protocol):
+    """Where ordinary requests are noted.
+
+    Attributes:
+        known: The tally of each kind: method, route and status line.
+        until: Performance counter, seconds, from which on requests are recorded whole.
+    """
+
+    known: dict[Any, Any]
+    until: float
 
 
 class Hooks(Protocol):
     """What the request path needs from the rest; `monitor.Monitor` implements it.
 
     Attributes:
+        live: The requests that have begun and not ended.
+        tallies: Where ordinary requests are noted.
         shortcut: Key of the environ and what tells the route of the value there, or fails; spares
             most requests a function of ours. None: nothing is as simple as that.
         route_askers: Asked for the route inside start_response, while the framework's request
@@ -71,12 +90,14 @@ class Hooks(Protocol):
         body_askers: Asked with what the application returned when the route is still unknown.
     """
 
+    live: set[Any]
+    tallies: Any
     shortcut: Shortcut | None
     route_askers: list[RouteAsker]
     body_askers: list[BodyAsker]
 
-    def begin(self, exchange: Any, /) -> None:
-        """Take the `Exchange` of a request that begins; its `end` tells when it is complete."""
+    def record(self, exchange: Any, /) -> None:
+        """Take the `Exchange` of a request that has ended."""
 
     def not_found(self, exchange: Exchange, /) -> None:
         """Note a 404."""
@@ -94,27 +115,43 @@ class Hooks(Protocol):
         """Note the facts of a request that are too expensive for each; None: not known."""
 
 
+class Notes:
+    """What is unusual about a request that is being answered.
+
+    Attributes:
+        error: The application's exception, once seen.
+        outer: The exchange of a monitor further out, which learns what this one learns.
+        sample: Of requests that are looked at closer: thread and its CPU seconds on entry.
+    """
+
+    __slots__ = ("error", "outer", "sample")
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.outer: Exchange | None = None
+        self.sample: tuple[int, float] | None = None
+
+
 class Exchange:
     """One request: the start_response that notes the status, the iterable given to the server
     when the body is not a plain list, and the owner of `close`.
 
     Attributes:
-        method: REQUEST_METHOD at the end; not set before.
         route: Set by framework hooks inside the application; None until known. A template or any
             object whose `str` or `rule` names it.
         status: Status line such as "200 OK"; None until start_response has been called.
-        start, end: Performance counter, seconds; `end` is None until the request is complete.
-        error: The application's exception, once seen; after the end a mark that there was one.
+        start: Performance counter, seconds.
         path: PATH_INFO as it was on entry (dispatchers move it); cut off at the end.
         size: Content-Length as the application gave it; None when it did not.
-        environ: The request's environ; None once finished.
-        outer: The exchange of a monitor further out, which learns what this one learns.
-        sample: Set on requests that are looked at closer: thread and its CPU seconds on entry.
-        unusual: Whether the end needs more than the time: an error, a sample, an outer monitor.
+        environ: The request's environ; None once it has ended.
+        notes: What is unusual about it; None when nothing is.
+        method, end, error: Only of a request that has ended and is recorded whole: REQUEST_METHOD,
+            performance counter, and a mark that there was an error, or None.
     """
 
     __slots__ = (
         "__iter__",
+        "__weakref__",
         "_iterator",
         "_outer_error",
         "_start_response",
@@ -123,14 +160,12 @@ class Exchange:
         "environ",
         "error",
         "method",
-        "outer",
+        "notes",
         "path",
         "route",
-        "sample",
         "size",
         "start",
         "status",
-        "unusual",
     )
 
     hooks: ClassVar[Hooks]
@@ -141,30 +176,44 @@ class Exchange:
     _outer_error: BaseException | None
     _start_response: StartResponse
     body: Any
-    end: float | None
+    end: float
     environ: Environ | None
-    error: BaseException | type[BaseException] | None
+    error: type[BaseException] | None
     method: str
-    outer: Exchange | None
+    notes: Notes | None
     path: str
     route: object
-    sample: tuple[int, float] | None
     size: str | None
     start: float
     status: str | None
-    unusual: bool
 
     if TYPE_CHECKING:  # made by `_bound`, because every request calls them
 
         def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any: ...
         def close(self) -> None: ...
-        def finish(self) -> None: ...
+
+    def finish(self) -> None:
+        """The request is over, and there is nothing to close."""
+        self.body = _NOTHING
+        self._outer_error = exception()
+        self.close()
+
+    def noted(self) -> Notes:
+        """Its notes, made when there are none yet."""
+        notes = self.notes
+        if notes is None:
+            notes = self.notes = Notes()
+        return notes
+
+    def failed(self) -> bool:
+        """Whether an exception of the application has been seen."""
+        return self.notes is not None and self.notes.error is not None
 
     def refused(self, status: str, exc_info: Any) -> None:
         """The application answers 4xx or 5xx: what is noted of it, and of its path."""
         if status.startswith("404"):
             self.hooks.not_found(self)
-        elif status.startswith("5") and exc_info is None and self.error is None:
+        elif status.startswith("5") and exc_info is None and not self.failed():
             self.hooks.answered_5xx(self)
         self.path = self.path[:MAX_PATH_LENGTH]
 
@@ -183,16 +232,18 @@ class Exchange:
 
     def capture(self, error: BaseException) -> None:
         """Take an exception that the application raised or its framework handled, once."""
-        if self.error is error or self.environ is None or _is_normal_end(error):
+        if self.environ is None or is_normal_end(error):
             return
-        self.error = error
-        self.unusual = True
+        notes = self.noted()
+        if notes.error is error:
+            return
+        notes.error = error
         try:
             self.hooks.failed(self, error)
         except Exception as failure:  # noqa: BLE001  # ours
             self.hooks.broke(failure)
-        if self.outer is not None:
-            self.outer.capture(error)
+        if notes.outer is not None:
+            notes.outer.capture(error)
 
     def raised(self, error: BaseException) -> None:
         """The application raised instead of returning a body."""
@@ -200,23 +251,31 @@ class Exchange:
             self.ask_for_route(self.hooks.route_askers)
         # A handler that took over the socket ends by StopIteration, without a status.
         if not (
-            type(error) in _CLIENT_LEFT or (isinstance(error, StopIteration) and not self.status)
+            type(error) in CLIENT_LEFT or (isinstance(error, StopIteration) and not self.status)
         ):
             self.capture(error)
-        if self.error is not None:
+        if self.failed():
             self.status = "500"
         self.finish()
 
-    def finish_unusual(self) -> None:
-        """What the end of some requests needs beside the time."""
-        if self.sample is not None:
-            self._finish_sample(self.sample)
-        if self.error is not None:
-            self.error = BaseException  # a mark that keeps no traceback alive
-        if self.outer is not None:
-            if self.outer.route is None:
-                self.outer.route = self.route
-            self.outer = None
+    def finish_whole(self, environ: Environ, end: float) -> None:
+        """The end of a request that is no ordinary one: record it, and let go of all the rest."""
+        notes, self.notes, self.error = self.notes, None, None
+        if notes is not None:
+            if notes.sample is not None:
+                self._finish_sample(notes.sample)
+            if notes.error is not None:
+                self.error = BaseException  # a mark that keeps no traceback alive
+            if notes.outer is not None and notes.outer.route is None:
+                notes.outer.route = self.route
+        self.method = environ.get("REQUEST_METHOD", "")
+        self.end = end
+        self.environ = self._outer_error = None
+        self._start_response = _too_late
+        self.body = ()
+        self.__iter__ = _nothing
+        self.hooks.live.discard(self)
+        self.hooks.record(self)
 
     def _finish_sample(self, sample: tuple[int, float]) -> None:
         thread, cpu = sample
@@ -277,6 +336,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
     """An exchange with what every request calls, so that it finds what it needs in cells."""
     askers = hooks.route_askers
     key, rule_of = hooks.shortcut or ("", None)
+    tallies, known, leave = hooks.tallies, hooks.tallies.known, hooks.live.discard
 
     class Bound(Exchange):
         __slots__ = ()
@@ -285,51 +345,48 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             """The application's start_response: note the status, ask for the route, pass on."""
             self.status = status
             try:
-                if self.route is None:
-                    if rule_of is not None:
-                        try:
-                            environ: Any = self.environ
-                            if environ["PATH_INFO"] is self.path:
-                                self.route = rule_of(environ[key])
-                        except Exception:  # noqa: BLE001, S110  # the askers look closer
-                            pass
-                    if self.route is None:
-                        for ask in askers:
-                            self.route = ask(self)
-                            if self.route is not None:
-                                break
+                environ: Any = self.environ
+                if rule_of is not None and environ["PATH_INFO"] is self.path:
+                    try:
+                        self.route = rule_of(environ[key])
+                    except Exception:  # noqa: BLE001  # the askers look closer
+                        self.ask_for_route(askers)
+                elif self.route is None:
+                    for ask in askers:
+                        self.route = ask(self)
+                        if self.route is not None:
+                            break
                 if status >= "4":
                     self.refused(status, exc_info)
             except Exception as error:  # noqa: BLE001  # ours: the application must not see it
                 if isinstance(status, str):
                     hooks.broke(error)
             try:
-                if type(headers) is list:
-                    if len(headers) > 1 and headers[1][0] == "Content-Length":  # as Flask has it
-                        self.size = headers[1][1]
-                    else:
-                        for name, value in headers:
-                            if name == "Content-Length" or name == "content-length":
-                                self.size = value
-                                break
+                if len(headers) > 1 and headers[1][0] == "Content-Length":  # as Flask has it
+                    self.size = headers[1][1]
+                elif type(headers) is list:
+                    for name, value in headers:
+                        if name == "Content-Length" or name == "content-length":
+                            self.size = value
+                            break
             except Exception:  # noqa: BLE001, S110  # no pairs: for the server to say
                 pass
             if exc_info is None:
-                return self._start_response(status, headers)
+                pass_on = self._start_response
+                return pass_on(status, headers)
             return self.start_again(status, headers, exc_info)
 
         def close(self) -> None:
-            """Called by the server when it is done: the end of the request."""
-            if self.environ is None:
+            """Called by the server when it is done: note how long it took, let go of everything."""
+            environ = self.environ
+            if environ is None:
                 return
             body = self.body
             error = exception()  # servers close in a finally: an error while streaming is here
             if error is not None:
-                if error is not self._outer_error and not _is_of_server(error, body):
+                if error is not self._outer_error and not is_of_server(error, body):
                     self.capture(error)
                 del error
-            self.body = ()
-            self.__iter__ = _nothing
             try:
                 body.close()
             except BaseException as close_error:
@@ -337,20 +394,18 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                     self.capture(close_error)
                     self.finish()
                     raise
-            self.finish()
-
-        def finish(self) -> None:
-            """The request is over: note when, and let go of everything of it."""
-            environ = self.environ
-            if environ is None:
-                return
             end = clock()
-            if self.unusual:
-                self.finish_unusual()
-            self.method = environ.get("REQUEST_METHOD", "")
-            self._start_response = _too_late
-            self.environ = None
-            self.end = end
+            try:
+                tally = known[environ["REQUEST_METHOD"], self.route, self.status]
+                ms = (end - self.start) * 1000.0
+                if ms < tally.floor and end < tallies.until and self.notes is None:
+                    self.environ = None
+                    leave(self)
+                    tally += (ms, self.size)
+                    return
+            except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
+                pass
+            self.finish_whole(environ, end)
 
     Bound.hooks = hooks
     Bound.sized = type("SizedExchange", (Bound,), {"__slots__": (), "__len__": _length})
@@ -359,6 +414,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
 
 
 _nothing = ().__iter__
+_NOTHING: Any = BytesIO()
 
 
 def _length(exchange: Exchange) -> int:
@@ -383,36 +439,13 @@ def _any_loaded(packages: Iterable[str]) -> bool:
     return any(package in sys.modules for package in packages)
 
 
-def _is_normal_end(error: BaseException) -> bool:
-    """Ends of a request that are nobody's bug."""
-    if isinstance(error, SystemExit):
-        return error.code in (None, 0)  # else the server's timeout stopped the slow line
-    return isinstance(error, (GeneratorExit, KeyboardInterrupt))
-
-
-def _is_of_server(error: BaseException, body: object) -> bool:
-    """Whether an exception seen by `close` is the server's own, such as a client that left.
-
-    Told by the traceback, whose first frame is the one that iterates: a body that raised left
-    frames of the application's there.
-    """
-    if getattr(body, "gi_frame", None) is not None:
-        return True  # a generator that is still suspended did not raise
-    package = type(error).__module__.partition(".")[0]
-    if not (isinstance(error, OSError) or package in _SERVERS):
-        return False
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_next is not None:
-        traceback = traceback.tb_next
-        name = traceback.tb_frame.f_globals.get("__name__") or ""
-        if name.partition(".")[0] not in _SERVERS:
-            return False
-    return True
-
-
 def _too_late(*_: object) -> Any:
     """Stands for the server's start_response after the end, so that nothing of it stays alive."""
     raise AssertionError("start_response called after the request has ended")
+
+
+class _BelowMountError(Exception):
+    """The request is for the dashboard."""
 
 
 class _Hooked:
@@ -495,7 +528,8 @@ def build(
     *Threads:* any number at once; `due` may be read stale, which costs an extra tick.
     """
     new = _bound(hooks, clock)
-    begin, enter = hooks.begin, current_request.enter
+    begin, enter = hooks.live.add, current_request.enter
+    wrapped: set[type] = set()
     kinds: dict[type, int] = dict.fromkeys(_COMPLETE_TYPES, _COMPLETE)
     due, carried = float("-inf"), False
     below_mount, beyond_mount = mount + "/", mount + "0"  # "0" is the character after "/"
@@ -503,39 +537,35 @@ def build(
 
     def handle(environ: Environ, start_response: StartResponse) -> Any:
         nonlocal due, carried
-        exchange: Exchange | None = None
         try:
             try:
                 path = environ["PATH_INFO"]
             except KeyError:  # may be left out when it is empty
                 path = ""
-            if not (mount <= path < beyond_mount) or not (
-                path == mount or path.startswith(below_mount)
-            ):
-                exchange = new()
-                exchange._start_response = start_response
-                exchange.environ = environ
-                exchange.path = path
-                exchange.status = exchange.route = exchange.error = exchange.size = None
-                exchange.sample = exchange.outer = exchange.end = None
-                exchange.unusual = False
-                outer = environ.setdefault(RECORD_KEY, exchange)
-                if outer is not exchange:  # a monitor further out, or an environ used again
-                    exchange.outer, exchange.unusual = outer, True
-                    environ[RECORD_KEY] = exchange
-                exchange.start = start = clock()
-                if start > due:
-                    due, carried = tick(start, environ), _contexts_are_carried()
-                    exchange.sample, exchange.unusual = (get_ident(), thread_time()), True
-                    exchange.start = clock()
-                if carried:
-                    enter(exchange)
-                begin(exchange)
+            if path < beyond_mount and (path == mount or path.startswith(below_mount)):
+                raise _BelowMountError
+            exchange = new()
+            exchange._start_response = start_response
+            exchange.environ = environ
+            exchange.path = path
+            exchange.status = exchange.route = exchange.size = exchange.notes = None
+            outer = environ.setdefault(RECORD_KEY, exchange)
+            if outer is not exchange:  # a monitor further out, or an environ used again
+                exchange.noted().outer = outer
+                environ[RECORD_KEY] = exchange
+            exchange.start = start = clock()
+            if start > due:
+                due, carried = tick(start, environ), _contexts_are_carried()
+                exchange.noted().sample = get_ident(), thread_time()
+                exchange.start = clock()
+            if carried:
+                enter(exchange)
+            begin(exchange)
+        except _BelowMountError:
+            return serve(environ, start_response)
         except Exception as error:  # noqa: BLE001  # an environ beyond PEP 3333: only the app knows
             hooks.broke(error)
             return app(environ, start_response)
-        if exchange is None:
-            return serve(environ, start_response)
         try:
             body = app(environ, exchange.start_response)
         except BaseException as error:
@@ -544,20 +574,22 @@ def build(
         if body_askers and exchange.route is None:
             exchange.ask_for_route(body_askers, body)
         try:
-            kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
-            if kind == _COMPLETE:
-                exchange.finish()
-                return body
-            if kind == _WRAP:
-                exchange.__iter__ = body.__iter__
+            if type(body) not in wrapped:
+                kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
+                if kind == _COMPLETE:
+                    exchange.finish()
+                    return body
+                if kind != _WRAP:
+                    return exchange.hand_over(body, kind)
+                if len(wrapped) < _MAX_KINDS:
+                    wrapped.add(type(body))
+            exchange.__iter__ = body.__iter__
         except Exception:  # noqa: BLE001  # a type without hash, an attribute that raises
-            kind = _OLD
-        if kind != _WRAP:
-            return exchange.hand_over(body, kind)
-        if exchange.size is None and not carried:  # it may well run while it is sent
-            enter(exchange)
+            return exchange.hand_over(body, _OLD)
         exchange.body = body
         exchange._outer_error = exception()
+        if exchange.size is None and not carried:  # type: ignore[redundant-expr]  # set by the app
+            enter(exchange)
         return exchange
 
     current_request.answered_by(handle, "exchange")

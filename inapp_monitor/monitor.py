@@ -156,7 +156,8 @@ class Monitor(Calls):
             first_use=self._attach_if_needed,
             route_rules=settings.route_rules,
         )
-        self.begin = self.recorder.pending.append
+        self.live, self.record = self.recorder.live, self.recorder.pending.append
+        self.tallies = self.recorder.tallies
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
         self._live_requests = LiveRequests(settings.data_dir, clock, self.recorder)
@@ -349,6 +350,7 @@ class Monitor(Calls):
             self._note_address(environ)
             if now - self._last_tick > _MISSED_TICKS * self.settings.flush_interval_s:
                 self.tick()
+            self.recorder.new_step_if_free(now)
             if self.recorder.lags:
                 self.recorder.help_if_free()
                 return now + _HELP_AGAIN_S
@@ -439,9 +441,10 @@ class Monitor(Calls):
 
     def _fold(self) -> None:
         store = self.store  # before anything is taken: what is taken must reach it
+        signals = _loaded_signals()
+        self.recorder.keeps_whole = signals is not None and signals.anybody_wants_requests()
         folded = self.recorder.fold()
         self._hand_over(store, self.recorder.take())
-        signals = _loaded_signals()
         if signals is not None:
             signals.send_requests(self, map(facts_of, folded), self.guard)
 

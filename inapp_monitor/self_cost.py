@@ -6,17 +6,20 @@ is a lower bound; folding is timed as it happens. Nothing is measured before som
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from inapp_monitor import middleware
 from inapp_monitor.clock import Clock
 from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
 
 #: Requests of one measurement; the best of some counts.
 _REQUESTS = 100
 _MEASUREMENTS = 5
 #: Seconds for which a measurement is good.
 _GOOD_FOR_S = 60.0
+_KIND: Kind = ("GET", None, "200 OK")
 _HEADERS = [("Content-Type", "text/plain"), ("Content-Length", "0")]
 
 
@@ -43,8 +46,9 @@ class _Nobody:
     """Hooks that do nothing."""
 
     def __init__(self) -> None:
-        self.begun: list[Any] = []
-        self.begin = self.begun.append
+        self.live: set[Any] = set()
+        self.record = self.ignore
+        self.tallies = Tallies()
         self.shortcut: middleware.Shortcut | None = None
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
@@ -58,6 +62,8 @@ class _Nobody:
 def request_path_us(clock: Clock) -> float:
     """Microseconds that the request path adds to an application that does nothing."""
     hooks = _Nobody()
+    hooks.tallies.until = math.inf
+    hooks.tallies.known[_KIND] = Tally(_KIND, math.inf)
 
     def nothing(_: middleware.Environ, start_response: Any) -> list[bytes]:
         start_response("200 OK", _HEADERS)

@@ -28,6 +28,11 @@ issue_changed = _namespace.signal("issue-changed")
 datapoint = _namespace.signal("datapoint")
 
 
+def anybody_wants_requests() -> bool:
+    """Whether each request must be kept until it is sent."""
+    return bool(request_finished.receivers)
+
+
 def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guard) -> None:
     """Send `request_finished` for folded requests: see `recorder.requests.Request`."""
     if request_finished.receivers:

@@ -1,19 +1,19 @@
 """The recorder: what is pending, folded in slices, handed over as a `Batch`. No I/O.
 
 Requests and instruments append to plain lists from any thread; folding takes the front of a list
-while appends go on behind it, so nothing is locked on their time and nothing is lost. A request is
-appended when it begins: a fold keeps those that have not ended for later ones. A slice of requests
-is only parted so, whatever they are; naming, counting and histograms belong to `take`, which the
-ticking thread calls and which lets other threads go ahead. Where that thread cannot keep up with a
-flood, requests count a few each, so that what waits stays small and nothing is dropped.
+while appends go on behind it, so nothing is locked on their time and nothing is lost. Of most
+requests only two numbers wait, in `tallies`; the others wait whole, in `pending`. Naming, counting
+and histograms belong to `take`, which the ticking thread calls and which lets other threads go
+ahead. Where that thread cannot keep up with a flood, requests count a few each, so that what waits
+stays small and nothing is dropped.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any
 
 from inapp_monitor.clock import Clock, sleep, thread_time
 from inapp_monitor.histogram import Histogram
@@ -23,14 +23,20 @@ from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.requests import Record, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
+from inapp_monitor.recorder.tallies import Entries, Kind, Tallies, cut
 from inapp_monitor.recorder.turns import Turns
 
-#: Entries folded at a time: 0.02 ms of requests, whatever they are.
+#: Entries folded at a time.
 SLICE = 500
-#: Requests that one request counts when the ticking thread does not keep up.
+#: Requests recorded whole that one request counts when the ticking thread does not keep up.
 HELPED = 30
-#: Requests that may wait for the ticking thread until others help.
-_MOST_WAITING = 10_000
+#: Entries of a tally counted at a time: 0.1 ms.
+_ENTRIES = 1_000
+#: Seconds after which the floor of a kind that is not seen is no longer believed.
+_IDLE_S = 300.0
+#: Requests that may wait for the ticking thread until others help: whole, and two numbers each.
+_MOST_WHOLE = 10_000
+_MOST_TALLIED = 50_000
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
 #: Samples kept until the next flush; there are about 50 a second.
@@ -54,8 +60,14 @@ class Recorder:
         route_rules: The setting of that name.
         first_use: Called when an instrument sees a new name, so that the owner can attach.
 
-    *Threads:* `pending` and `instruments` may be appended to from anywhere; the rest takes `_lock`,
-    which no request ever waits for.
+    Attributes:
+        live: The requests that have begun and not ended.
+        pending: Requests that have ended and are recorded whole, not counted yet.
+        tallies: What waits of the others.
+        keeps_whole: Whether somebody wants to see each request: then all are recorded whole.
+
+    *Threads:* `live`, `pending`, `tallies` and `instruments` may be added to from anywhere; the
+    rest takes `_lock`, which no request ever waits for.
     """
 
     def __init__(
@@ -70,8 +82,10 @@ class Recorder:
         first_use: Callable[[], None],
         route_rules: Iterable[str] = (),
     ) -> None:
+        self.live: set[Record] = set()
         self.pending: list[Record] = []
-        self._unfinished: list[Record] = []
+        self.tallies = Tallies()
+        self.keeps_whole = False
         self.not_found: list[NotFoundHit] = []
         self.dropped_requests = 0
         self.dropped_not_found = 0
@@ -80,7 +94,8 @@ class Recorder:
         self._clock = clock
         self.step_s = step_s
         self._max_pending = max_pending
-        self._most_waiting = min(_MOST_WAITING, max_pending // 2)
+        self._most_whole = min(_MOST_WHOLE, max_pending // 2)
+        self._most_tallied = min(_MOST_TALLIED, max_pending // 2)
         self._lock = threading.Lock()
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
@@ -90,12 +105,14 @@ class Recorder:
         self._folded: list[Record] = []
         self._give_way = Turns()
         self._steps: dict[int, RequestCells] = {}
+        self._doubted = 0.0
 
     def forked(self) -> None:
         """In a child process: what is pending belongs to the parent."""
         self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
+        self.live.clear()
         self.pending.clear()
-        self._unfinished = []
+        self.tallies.clear()
         self._folded = []
         self.not_found.clear()
         self.instruments.forked()
@@ -126,13 +143,11 @@ class Recorder:
                 self._samples.append(("requests.cpu_time", max(0.0, cpu_ms)))
 
     def fold(self, slices: int = 1_000) -> list[Record]:
-        """Part what is pending, some slices of it. Returns the requests that have ended.
+        """Take what is pending, some slices of it. Returns the requests that were recorded whole.
 
         Between two slices other threads get their turn, so that no request waits for more than one.
         """
         folded: list[Record] = []
-        with self._lock:
-            self.pending[:0], self._unfinished = self._unfinished, []
         for _ in range(slices):
             with self._lock:
                 requests = self._fold_slice()
@@ -144,14 +159,11 @@ class Recorder:
 
     def unfinished(self) -> list[Record]:
         """The requests that are being answered."""
-        with self._lock:
-            known = self._unfinished + self.pending
-        return [record for record in known if record.end is None]
+        return list(self.live)
 
     def forget(self, records: set[Record]) -> None:
         """Let go of unfinished requests."""
-        with self._lock:
-            self._unfinished = [one for one in self._unfinished if one not in records]
+        self.live -= records
 
     def fold_us(self) -> float:
         """Microseconds of a processor that folding has taken a request so far."""
@@ -160,7 +172,11 @@ class Recorder:
     @property
     def lags(self) -> bool:
         """Whether more waits to be counted than the ticking thread should be left alone with."""
-        return len(self.pending) + len(self._folded) > self._most_waiting
+        return self._whole > self._most_whole or self.tallies.waiting > self._most_tallied
+
+    @property
+    def _whole(self) -> int:
+        return len(self.pending) + len(self._folded)
 
     def help_if_free(self) -> None:
         """Count a few requests unless somebody folds: for a request, which must not wait.
@@ -171,40 +187,38 @@ class Recorder:
             sleep(0)  # who counts may have the interpreter
             return
         try:
-            if not self._folded:
-                self._part(_front(self.pending))
-            self._count(_front(self._folded, HELPED), _go_on)
+            if self._whole > self._most_whole:
+                self._folded = self._folded or cut(self.pending, SLICE)
+                self._count(cut(self._folded, HELPED), _go_on)
+            else:
+                step, tally = self.tallies.longest()
+                if tally:
+                    self._count_tallied(step, {tally.kind: cut(tally, _ENTRIES)}, _go_on)
         finally:
             self._lock.release()
 
+    def new_step_if_free(self, now: float) -> None:
+        """Part the tallies when a new step has begun (`now`: performance counter), unless somebody
+        folds: what ends before that is recorded whole. *Cost:* 0.1 us for each kind."""
+        if now >= self.tallies.until and self._lock.acquire(blocking=False):
+            try:
+                self._part_tallies()
+            finally:
+                self._lock.release()
+
+    def _part_tallies(self) -> None:
+        step, start = self._current_step()
+        self.tallies.begin_step(step, -math.inf if self.keeps_whole else start + self.step_s)
+
     def _fold_slice(self) -> list[Record] | None:
         """Fold one slice under the lock. Returns its requests; None when nothing was pending."""
-        calls = _front(self.instruments.pending)
-        records = _front(self.pending)
+        calls = cut(self.instruments.pending, SLICE)
+        records = cut(self.pending, SLICE)
         if not calls and not records:
             return None
         if calls:
             self.instruments.fold(calls, self._current_step()[0])
-        return self._part(records)
-
-    def _part(self, records: list[Record]) -> list[Record]:
-        """Keep those that have ended for `take`, the others for a later fold. Returns the former.
-
-        *Cost:* 0.02 us each: one look at each, nothing is made of them.
-        """
-        begin = thread_time()
-        ended = self._ended(records)
-        self._folded += ended
-        self.total_requests += len(ended)
-        self._fold_s += thread_time() - begin
-        return ended
-
-    def _ended(self, records: list[Record]) -> list[Record]:
-        waiting = [record for record in records if record.end is None]
-        if waiting:
-            self._unfinished += waiting
-            left = set(map(id, waiting))
-            records = [record for record in records if id(record) not in left]
+        self._folded += records
         return records
 
     def _current_step(self) -> tuple[int, float]:
@@ -216,6 +230,7 @@ class Recorder:
     def _count(self, records: list[Record], give_way: Callable[[], None]) -> None:
         """Put requests into the cells of the steps in which they ended."""
         begin = thread_time()
+        self.total_requests += len(records)
         step, step_start = self._current_step()
         by_step: dict[int, list[Record]] = {step: records} if records else {}
         if min(map(_end, records), default=step_start) < step_start:
@@ -227,21 +242,41 @@ class Recorder:
             self._cells_of(label).fold(ended, step - step_start, give_way)
         self._fold_s += thread_time() - begin
 
+    def _count_tallied(
+        self, step: int, tallied: dict[Kind, Entries], give_way: Callable[[], None]
+    ) -> None:
+        """Put what the tallies held into the cells of its step."""
+        begin = thread_time()
+        cells, now = self._cells_of(step), self._clock.wall()
+        for kind, entries in tallied.items():
+            for first in range(0, len(entries), _ENTRIES):
+                give_way()
+                piece = entries[first : first + _ENTRIES]
+                self.tallies.counted(kind, cells.add(kind, piece[0::2], piece[1::2], now))
+            self.total_requests += len(entries) // 2
+        self._fold_s += thread_time() - begin
+
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
         if cells is None:
-            cells = self._steps[step] = RequestCells(self.routes, self.slowest, self._rules)
+            named = (self.routes, self._rules)
+            cells = self._steps[step] = RequestCells(*named, self.slowest, self.tallies)
         return cells
 
     def bound_pending(self) -> None:
-        """Drop the oldest requests when folding has not kept up; count them."""
+        """Drop requests when folding has not kept up, the oldest and those recorded whole first;
+        count them."""
         with self._lock:
-            excess = len(self._folded) + len(self.pending) - self._max_pending
-            if excess > 0:
-                dropped = _front(self._folded, excess)
-                self.total_requests -= len(dropped)
-                dropped += self._ended(_front(self.pending, excess - len(dropped)))
-                self.dropped_requests += len(dropped)
+            excess = self._whole + self.tallies.waiting - self._max_pending
+            for waiting in (self._folded, self.pending):
+                if excess > 0:
+                    dropped = len(cut(waiting, excess))
+                    self.dropped_requests += dropped
+                    excess -= dropped
+            while excess > 0 and (tally := self.tallies.longest()[1]):
+                dropped = len(cut(tally, 2 * excess)) // 2
+                self.dropped_requests += dropped
+                excess -= dropped
 
     def take(self) -> Batch:
         """The deltas folded since the last call, labelled with their time."""
@@ -250,6 +285,12 @@ class Recorder:
         with self._lock:
             folded, self._folded = self._folded, []
             self._count(folded, self._give_way)
+            self._part_tallies()
+            for step, tallied in self.tallies.take().items():
+                self._count_tallied(step, tallied, self._give_way)
+            if now - self._doubted >= _IDLE_S or now < self._doubted:
+                self._doubted = now
+                self.tallies.doubt_idle()
             steps, self._steps = self._steps, {}
             for step, cells in steps.items():
                 scalars, distributions = cells.take(min(step + self.step_s - 1, now))
@@ -270,7 +311,7 @@ class Recorder:
 
     def take_not_found(self) -> list[NotFoundHit]:
         """The 404s since the last call."""
-        return _front(self.not_found, MAX_NOT_FOUND_PENDING)
+        return cut(self.not_found, MAX_NOT_FOUND_PENDING)
 
 
 def _go_on() -> None:
@@ -280,11 +321,3 @@ def _go_on() -> None:
 def _text(wsgi_string: str) -> str:
     """What the client sent: WSGI hands bytes over as latin-1, browsers send UTF-8."""
     return wsgi_string[:MAX_URL_LENGTH].encode("latin-1", "replace").decode("utf-8", "replace")
-
-
-def _front(pending: list[Any], most: int = SLICE) -> list[Any]:
-    """Cut the front off a list that others append to: appends only ever go behind it."""
-    n = min(len(pending), most)
-    front = pending[:n]
-    del pending[:n]
-    return front

@@ -6,7 +6,7 @@ way to other threads every fraction of a millisecond. No I/O and no WSGI.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter, itemgetter
 from typing import Any, Protocol
 
@@ -20,14 +20,15 @@ from inapp_monitor.recorder.routes import (
     status_class,
 )
 from inapp_monitor.recorder.slowest import Slow, Slowest
+from inapp_monitor.recorder.tallies import Kind, Tallies
 
 
 class Record(Protocol):
-    """One request as the request path noted it; `middleware.Exchange` is one.
+    """One request recorded whole; `middleware.Exchange` is one once it has ended.
 
     Attributes:
         method, route, status, size: Whatever the server and the application put there.
-        start, end: Performance counter, seconds; `end` is None until the request is complete.
+        start, end: Performance counter, seconds.
         error: None, or a mark that there was one.
         path: The path on entry.
     """
@@ -78,15 +79,35 @@ class RequestCells:
     *Threads:* used under the recorder's lock only.
     """
 
-    def __init__(self, routes: RouteTable, slowest: Slowest, rules: NameRules) -> None:
+    def __init__(
+        self, routes: RouteTable, rules: NameRules, slowest: Slowest, tallies: Tallies
+    ) -> None:
         self._routes = routes
         self._rules = rules
         self._slowest = slowest
+        self._tallies = tallies
         self._cells: dict[_CellKey, Cell] = {}
         self._sizes = Histogram()
 
+    def add(self, kind: Kind, milliseconds: list[float], sizes: list[object], now: float) -> float:
+        """Add requests of one kind. Returns the milliseconds from which on a further one belongs
+        among the slowest of its route. *Cost:* 0.3 us each and 6 us for the kind.
+
+        Args:
+            kind: As the request path noted it.
+            milliseconds: At least one; by a clock that runs backwards below zero.
+            sizes: Content-Length of some or all of them, as the application gave it, or None.
+            now: Wall time.
+        """
+        if min(milliseconds) < 0.0:
+            milliseconds = [max(ms, 0.0) for ms in milliseconds]
+        key = self._count((*kind, None), len(milliseconds))
+        self._cells[key].histogram.add(milliseconds)
+        self._sizes.add(_lengths(sizes))
+        return self._slowest.floor(key, now)
+
     def fold(self, records: list[Record], epoch: float, give_way: Callable[[], None]) -> None:
-        """Add finished requests. *Cost:* about 0.7 us each and 5 us for each (route, method).
+        """Add requests recorded whole. *Cost:* about 1 us each and 5 us for each (route, method).
 
         Args:
             records: At least one.
@@ -102,7 +123,7 @@ class RequestCells:
                 piece = list(map(self._named, piece))
             pieces.append(piece)
             _group(piece, groups)
-            self._sizes.add(_lengths(piece))
+            self._sizes.add(_lengths(map(_size, piece)))
         self._count_groups(groups, pieces, epoch, give_way)
 
     def _count_groups(
@@ -131,6 +152,17 @@ class RequestCells:
         for piece in pieces if slow else ():
             give_way()
             self._note_slowest(piece, cells, slow, epoch)
+        if not self._rules:  # they name requests of one kind by their paths
+            self._make_known(groups, cells, now)
+
+    def _make_known(
+        self, groups: dict[_Group, list[float]], cells: dict[_Group, _CellKey], now: float
+    ) -> None:
+        """Have the next requests like these tallied, unless they failed or have no name left."""
+        for group, seconds in groups.items():
+            key = cells[group]
+            if group[3] is None and key[0] != self._routes.other:
+                self._tallies.learn(group[:3], len(seconds), self._slowest.floor(key, now))
 
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
@@ -216,12 +248,12 @@ def _group(requests: list[Request], groups: dict[_Group, list[float]]) -> None:
             groups.setdefault((*plain, error), []).append(end - start)
 
 
-def _lengths(requests: list[Request]) -> list[float]:
-    """Their Content-Length values as numbers; what is none is left out."""
-    sizes: Any = list(filter(None, map(_size, requests)))
+def _lengths(given: Iterable[object]) -> list[float]:
+    """Content-Length values as numbers; what is none is left out."""
+    sizes: Any = list(filter(None, given))
     try:
-        lengths = list(map(float, map(int, sizes)))
-        if not lengths or (min(lengths) >= 0.0 and max(lengths) < MAX_LENGTH):
+        lengths: list[Any] = list(map(int, sizes))
+        if not lengths or (min(lengths) >= 0 and max(lengths) < MAX_LENGTH):
             return lengths
     except (TypeError, ValueError, OverflowError):
         pass

@@ -63,6 +63,7 @@ class RouteTable:
     Attributes:
         slugs: Slug to route, for the dashboard; also those that other workers gave.
         overflowed: Requests counted as `(other)` because the table was full.
+        other: The slug of `(other)`.
 
     *Threads:* used under the recorder's lock only.
     """
@@ -74,6 +75,7 @@ class RouteTable:
         self._slug_of: dict[str, str] = {}  # of the routes seen by this process: they count
         self._adopted: dict[str, str] = {}  # given by others
         self.adopt({route_slug(route): route for route in FIXED})
+        self.other = self._adopted[OTHER]
 
     def slug(self, route: str, count: int = 1) -> str:
         """The slug of a route, made at first sight; that of `(other)` once the table is full."""

@@ -43,7 +43,7 @@ class Watched:
 
     def get(self, path: str, method: str = "GET", app: Any = None, **environ: Any) -> Noted:
         """Make a request; exactly one must be noted, and nothing of ours may break."""
-        self.witness.begun.clear()
+        self.witness.recorded.clear()
         self.witness.errors.clear()
         answer = serve(app or self.app, environ_for(path, method, **environ))
         assert self.witness.broken == []

@@ -293,7 +293,7 @@ def test_threads_do_not_mix_names(framework: str, static: Path) -> None:
     """Requests at the same time keep their own routes."""
     watched = Watched(getattr(apps, f"{framework}_app")(static))
     expected = {path: watched.get(path).route for path in ("/users/7", "/old", "/stream")}
-    watched.witness.begun.clear()
+    watched.witness.recorded.clear()
 
     def visit(path: str) -> None:
         for _ in range(20):

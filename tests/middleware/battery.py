@@ -6,6 +6,7 @@ The server does what PEP 3333 asks of servers and nothing more, and writes down 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from wsgiref.validate import validator
 
 from inapp_monitor import middleware
 from inapp_monitor.recorder.requests import facts_of
+from inapp_monitor.recorder.tallies import Tallies, Tally
 from inapp_monitor.testing import FakeClock
 
 from . import peers
@@ -24,9 +26,11 @@ App = Callable[..., Iterable[bytes]]
 class Witness:
     """The hooks of a request path that only remember."""
 
-    def __init__(self) -> None:
-        self.begun: list[middleware.Exchange] = []
-        self.begin = self.begun.append
+    def __init__(self, tallies: Tallies | None = None) -> None:
+        self.live: set[middleware.Exchange] = set()
+        self.recorded: list[middleware.Exchange] = []
+        self.record = self.recorded.append
+        self.tallies = tallies or Tallies()
         self.missing: list[str] = []
         self.unexplained: list[str | None] = []
         self.errors: list[BaseException] = []
@@ -39,7 +43,7 @@ class Witness:
     @property
     def finished(self) -> list[tuple[Any, ...]]:
         """Method, route, status, start, end, whether failed, path and size of what has ended."""
-        facts = [facts_of(exchange) for exchange in self.begun if exchange.end is not None]
+        facts = [facts_of(exchange) for exchange in self.recorded]
         return [(*fact[:5], fact[5] is not None, *fact[6:]) for fact in facts]
 
     def not_found(self, exchange: middleware.Exchange, /) -> None:
@@ -58,35 +62,65 @@ class Witness:
         self.broken.append(error)
 
 
+class Everything(dict[Any, Any]):
+    """Tallies of whatever there is: requests of all kinds have been seen before."""
+
+    def __missing__(self, kind: Any) -> Tally:
+        return Tally(kind, math.inf)
+
+
+def all_known() -> Witness:
+    """Hooks for which every request is an ordinary one."""
+    tallies = Tallies()
+    tallies.known, tallies.until = Everything(), math.inf
+    return Witness(tallies)
+
+
 def dashboard(environ: Environ, start_response: Any) -> list[bytes]:
     """Stands for `/_metrics`."""
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"dashboard"]
 
 
-def monitored(app: App, witness: Witness | None = None, clock: FakeClock | None = None) -> App:
+def monitored(
+    app: App,
+    witness: Witness | None = None,
+    clock: FakeClock | None = None,
+    tick_s: float = 1.0,
+) -> App:
     """`app` behind one request path of ours."""
     clock = clock or FakeClock()
     return middleware.build(
         app,
         witness or Witness(),
         clock.perf,
-        lambda now, environ: now + 1.0,
+        lambda now, environ: now + tick_s,
         "/_metrics",
         dashboard,
     )
+
+
+def monitored_for_long(app: App, witness: Witness, clock: FakeClock | None = None) -> App:
+    """`app` behind a request path whose first request, which is looked at closer, is over."""
+    serving: list[App] = [dashboard]
+    wrapped = monitored(lambda *request: serving[0](*request), witness, clock, math.inf)
+    wrapped(environ_of("/first"), lambda *_: None)
+    serving[0] = app
+    witness.recorded.clear()
+    return wrapped
 
 
 #: How the battery wraps each application.
 WRAPPINGS: dict[str, Callable[[App], App]] = {
     "bare": lambda app: app,
     "ours": monitored,
+    "ours, all known": lambda app: monitored_for_long(app, all_known()),
     "ours twice": lambda app: monitored(monitored(app)),
     "validator outside": lambda app: validator(monitored(app)),  # type: ignore[arg-type]
     "validator inside": lambda app: monitored(validator(app)),  # type: ignore[arg-type]
 }
 #: Without the validator, for what it forbids and servers allow.
-LENIENT = ["bare", "ours", "ours twice"]
+LENIENT = ["bare", "ours", "ours, all known", "ours twice"]
 if peers.CHOSEN:  # the same battery over somebody else's
     WRAPPINGS = {peers.CHOSEN: peers.PEERS[peers.CHOSEN]()}
     LENIENT = [peers.CHOSEN]

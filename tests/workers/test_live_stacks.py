@@ -36,7 +36,7 @@ class Worker:
         recorder = new_recorder(SYSTEM)
         self.requests = LiveRequests(data_dir, SYSTEM, recorder)
         witness = Witness()
-        witness.begin = recorder.pending.append
+        witness.live, witness.record = recorder.live, recorder.pending.append
         tracker = Tracker(settings, SYSTEM, Guard(), database)
         self.stacks = LiveStacks(data_dir, SYSTEM, self.requests, tracker, tick_s)
         self.app = middleware.build(

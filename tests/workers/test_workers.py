@@ -170,7 +170,7 @@ class Server:
         self.recorder = new_recorder(self.clock)
         self.requests = LiveRequests(data_dir, self.clock, self.recorder)
         witness = Witness()
-        witness.begin = self.recorder.pending.append
+        witness.live, witness.record = self.recorder.live, self.recorder.pending.append
         self.app = middleware.build(
             lambda environ, start: iter([b"a"]),
             witness,

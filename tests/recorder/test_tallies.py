@@ -1,0 +1,378 @@
+"""Tallies: of ordinary requests two numbers are kept, and nothing in the series tells it."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inapp_monitor.points import Batch
+from inapp_monitor.recorder import recorder as recorder_module
+from inapp_monitor.recorder import tallies as tallies_module
+from inapp_monitor.recorder.routes import OTHER
+from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S
+from inapp_monitor.testing import FakeClock
+from tests.middleware.battery import Body, Witness, environ_of, monitored_for_long, serve
+
+from .test_fold import STEP, counts, fold, hurried, new_recorder, run_threads, scalars
+
+__all__ = ["hurried"]
+WALL = 1_700_000_000.0
+
+
+class Site:
+    """A recorder behind the real request path; each answer is what the caller says."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock = FakeClock(wall=WALL)
+        self.recorder = new_recorder(self.clock, **settings)
+        self._witness = Witness(self.recorder.tallies)
+        self._witness.live = self.recorder.live
+        self._witness.record = self.recorder.pending.append
+        self._witness.route_askers.append(lambda exchange: exchange.environ["route"])
+        self._answer: Any = None
+        self.app = monitored_for_long(self._app, self._witness, self.clock)
+        self.recorder.pending.clear()
+
+    def _app(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        ms, status, size, error = environ["answer"]
+        self.clock.advance(ms / 1000.0)
+        start_response(status, [("Content-Type", "text/plain"), *size])
+        if error is not None:
+            raise error
+        return Body(b"x")
+
+    def get(
+        self,
+        ms: float = 1.0,
+        *,
+        route: Any = "/",
+        status: Any = "200 OK",
+        size: str | None = None,
+        error: Exception | None = None,
+        method: str = "GET",
+        path: str = "/p",
+    ) -> None:
+        """One request that takes so long."""
+        lengths = [] if size is None else [("Content-Length", size)]
+        answer = (ms, status, lengths, error)
+        serve(self.app, environ_of(path, method, route=route, answer=answer))
+
+    def know(self, **kind: Any) -> None:
+        """Let a kind be seen, and its table of the slowest fill with long requests."""
+        for _ in range(KEPT):
+            self.get(500.0, **kind)
+        fold(self.recorder)
+
+    @property
+    def whole(self) -> int:
+        return len(self.recorder.pending)
+
+    @property
+    def tallied(self) -> int:
+        return self.recorder.tallies.waiting
+
+
+def series(batch: Batch) -> tuple[dict[str, float], dict[tuple[str, int], Any]]:
+    """What a batch says: sums of scalars, and the histogram of each path and step."""
+    found: dict[tuple[str, int], Any] = {}
+    for path, timestamp, histogram in batch.distributions:
+        found[path, timestamp // STEP] = histogram
+    return scalars(batch), found
+
+
+def test_a_kind_that_was_seen_leaves_two_numbers() -> None:
+    """The first requests of a kind are recorded whole; the next ones cost their entry in a list."""
+    site = Site()
+    site.get()
+    site.get()
+    assert (site.whole, site.tallied) == (2, 0)
+    fold(site.recorder)
+    site.know()
+    site.get(20.0, size="5")
+    site.get(30.0)
+    assert (site.whole, site.tallied) == (0, 2)
+    assert list(site.recorder.tallies.known["GET", "/", "200 OK"]) == [
+        pytest.approx(20.0),
+        "5",
+        pytest.approx(30.0),
+        None,
+    ]
+    batch = fold(site.recorder)
+    assert counts(batch) == {
+        "requests.time": 2,
+        "routes.root.GET.time": 2,
+        "requests.response_bytes": 1,
+    }
+    assert scalars(batch) == {"requests.status.2xx": 2, "routes.root.GET.status.2xx": 2}
+    assert (site.whole, site.tallied, fold(site.recorder)) == (0, 0, Batch([], []))
+
+
+def test_nothing_refers_to_an_ordinary_request() -> None:
+    """Its body, its environ and its exchange can go as soon as the server lets go of them."""
+    site = Site()
+    site.know()
+    exchange = site.app(environ_of(route="/", answer=(1.0, "200 OK", [], None)), lambda *_: None)
+    body = weakref.ref(exchange.body)
+    exchange.close()
+    assert (exchange.environ, site.recorder.live, site.tallied) == (None, set(), 1)
+    del exchange
+    assert body() is None
+
+
+REQUESTS = st.lists(
+    st.tuples(
+        st.floats(0.001, 30_000.0),
+        st.sampled_from(["/", "/a/<b>", None]),
+        st.sampled_from(["200 OK", "204 No Content", "404 Not Found", "503 Busy", "302 Found"]),
+        st.sampled_from([None, "0", "17", "-1", "many", "9" * 30]),
+        st.sampled_from(["GET", "POST", "BREW"]),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+@given(REQUESTS, st.integers(1, 20))
+@settings(max_examples=150, deadline=None)
+def test_series_do_not_tell_how_it_was_recorded(requests: list[Any], fold_every: int) -> None:
+    """The same requests, recorded whole or tallied where they can be, make the same series."""
+    sites = Site(), Site()
+    sites[0].recorder.keeps_whole = True
+    batches: list[list[Any]] = [[], []]
+    for site, seen in zip(sites, batches, strict=True):
+        for number, (ms, route, status, size, method, fails) in enumerate(requests):
+            error = ValueError("x") if fails and status == "200 OK" else None
+            try:
+                site.get(ms, route=route, status=status, size=size, method=method, error=error)
+            except ValueError:
+                pass
+            if number % fold_every == 0:
+                seen.append(series(fold(site.recorder)))
+        seen.append(series(fold(site.recorder)))
+    assert not any(tally for tally in sites[0].recorder.tallies.known.values())
+    assert batches[0] == batches[1]
+    assert sites[0].recorder.slowest.tables() == sites[1].recorder.slowest.tables()
+    assert sites[0].recorder.total_requests == sites[1].recorder.total_requests
+
+
+@pytest.mark.parametrize("late_s", [0.0, 1.0, 9.9, 35.0])
+def test_step_of_a_late_fold(late_s: float) -> None:
+    """However late the fold is, a request is labelled with the step in which it ended."""
+    site = Site()
+    site.know()
+    before = site.clock.wall() // STEP * STEP
+    site.clock.advance(before + STEP - site.clock.wall() - 0.5)
+    site.get(1.0)
+    assert site.tallied == 1
+    site.clock.advance(late_s)
+    batch = fold(site.recorder)
+    assert {timestamp // STEP * STEP for _, timestamp, _ in batch.distributions} == {before}
+    assert all(timestamp <= site.clock.wall() for _, timestamp, _ in batch.distributions)
+
+
+def test_requests_on_both_sides_of_a_boundary() -> None:
+    """What ends in a step that no fold has begun is recorded whole, so both are labelled right."""
+    site = Site()
+    site.know()
+    before = int(site.clock.wall() // STEP * STEP)
+    site.clock.advance(before + STEP - site.clock.wall() - 0.25)
+    site.get(1.0)
+    site.get(400.0)
+    assert (site.whole, site.tallied) == (1, 1)
+    labels = {
+        t // STEP * STEP: h.count for p, t, h in fold(site.recorder).distributions if "req" in p
+    }
+    assert labels == {before: 1, before + STEP: 1}
+
+
+def test_a_request_begins_the_step_when_the_thread_is_late() -> None:
+    """Requests part what belongs to the last step, so that recording whole is the exception."""
+    site = Site()
+    site.know()
+    site.get(1.0)
+    site.recorder.new_step_if_free(site.clock.perf())  # the step is not over: nothing happens
+    site.clock.advance(STEP)
+    with site.recorder._lock:  # somebody folds
+        site.recorder.new_step_if_free(site.clock.perf())
+    site.get(1.0)
+    assert (site.whole, site.tallied) == (1, 1)
+    site.recorder.new_step_if_free(site.clock.perf())
+    site.get(1.0)
+    assert (site.whole, site.tallied) == (1, 2)
+    assert sorted(h.count for p, _, h in fold(site.recorder).distributions if "req" in p) == [1, 2]
+
+
+def test_slow_requests_are_recorded_whole() -> None:
+    """The slowest of a route are known with their paths, however ordinary the others are."""
+    site = Site()
+    for ms in range(100, 100 + KEPT):
+        site.get(float(ms))
+    fold(site.recorder)
+    assert site.recorder.tallies.known["GET", "/", "200 OK"].floor == pytest.approx(100.0)
+    for ms in range(50):
+        site.get(float(ms), path="/quick")
+    site.get(400.0, path="/slow")
+    assert site.whole == 1
+    fold(site.recorder)
+    (table,) = site.recorder.slowest.tables().values()
+    assert (table[0].path, round(table[0].ms)) == ("/slow", 400)
+    assert "/quick" not in {entry.path for entry in table}
+
+
+def test_after_an_hour_a_quiet_route_has_slowest_requests_again() -> None:
+    """What made the floor is forgotten with the hour, also when no request came meanwhile."""
+    site = Site()
+    site.know()
+    site.clock.advance(MAX_AGE_S + 1)
+    fold(site.recorder)
+    site.clock.advance(recorder_module._IDLE_S)
+    fold(site.recorder)
+    site.get(7.0, path="/now")
+    fold(site.recorder)
+    (table,) = site.recorder.slowest.tables().values()
+    assert [entry.path for entry in table] == ["/now"]
+
+
+def test_clock_that_runs_backwards() -> None:
+    """A negative duration is counted as zero."""
+    site = Site()
+    site.know()
+    site.get(-5.0)
+    assert site.tallied == 1
+    assert fold(site.recorder).distributions[0].histogram.maximum == 0.0
+
+
+class Text(str):
+    """Not quite a string."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"method": "BREW"},
+        {"status": Text("200 OK")},
+        {"route": Text("/")},
+        {"status": None},
+        {"route": 7},
+    ],
+    ids=repr,
+)
+def test_kinds_that_are_never_known(kind: dict[str, Any]) -> None:
+    """Bogus methods and what is no honest string fill no table; the requests are counted."""
+    site = Site()
+    for _ in range(3):
+        for _ in range(KEPT):
+            site.get(**kind)
+        assert counts(fold(site.recorder))["requests.time"] == KEPT
+    assert site.recorder.tallies.known == {}
+
+
+def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status lines made up for each request do not fill memory; they are counted all the same."""
+    monkeypatch.setattr(tallies_module, "MAX_KINDS", 5)
+    site = Site()
+    for number in range(20):
+        site.know(status=f"200 request {number}")
+    assert len(site.recorder.tallies.known) == 5
+    site.get(status="200 request 0")
+    site.get(status="200 request 19")
+    assert (site.tallied, site.whole) == (1, 1)
+    assert scalars(fold(site.recorder))["requests.status.2xx"] == 2
+
+
+def test_routes_without_a_name_are_not_known() -> None:
+    """Past the cap on names a route would take the place of one that has a name."""
+    site = Site(max_routes=1)
+    site.know(route="/named")
+    site.know(route="/another")
+    assert {route for _, route, _ in site.recorder.tallies.known} == {"/named"}
+    assert site.recorder.routes.slugs[site.recorder.routes.other] == OTHER
+
+
+def test_name_rules_see_every_request() -> None:
+    """Rules name requests by their paths, which a tally does not keep."""
+    site = Site(route_rules=["^/shop/ -> shop"])
+    for _ in range(2):
+        site.get(route=None, path="/shop/1")
+        site.get(route=None, path="/else")
+        batch = counts(fold(site.recorder))
+        assert (batch["routes.shop.GET.time"], batch["routes.unrouted.GET.time"]) == (1, 1)
+    assert site.recorder.tallies.known == {}
+
+
+def test_help_counts_tallies_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests count some when too much waits; nothing is lost or counted twice."""
+    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 1_000)
+    site = Site()
+    site.know()
+    for _ in range(1_001):
+        site.get(0.1)
+    assert site.recorder.lags
+    before = site.recorder.total_requests
+    site.recorder.help_if_free()
+    assert site.recorder.total_requests - before == recorder_module._ENTRIES // 2
+    assert not site.recorder.lags
+    assert counts(fold(site.recorder))["requests.time"] == 1_001
+
+
+def test_tallies_are_bounded() -> None:
+    """When nothing folds, the oldest go, and are counted."""
+    site = Site(max_pending=100)
+    site.know()
+    for ms in range(150):
+        site.get(ms / 10.0)
+    site.recorder.bound_pending()
+    assert (site.tallied, site.recorder.dropped_requests) == (100, 50)
+    histogram = fold(site.recorder).distributions[0].histogram
+    assert (histogram.count, histogram.minimum) == (100, pytest.approx(5.0))
+
+
+def test_fork_leaves_tallies_to_the_parent() -> None:
+    """A child knows the kinds, and counts its own requests only."""
+    site = Site()
+    site.know()
+    site.get()
+    site.recorder.forked()
+    assert fold(site.recorder) == Batch([], [])
+    site.get()
+    assert site.tallied == 1
+
+
+@pytest.mark.usefixtures("hurried")
+def test_no_request_is_lost_between_threads() -> None:
+    """Eight threads are served while two others count: the counts are exact."""
+    site = Site()
+    site.know()
+    site.recorder.tallies.known["GET", "/", "200 OK"].floor = 1e9
+    before, per_thread = site.recorder.total_requests, 3_000
+    running = threading.Event()
+    running.set()
+    batches: list[Batch] = []
+
+    def count(number: int) -> None:
+        while running.is_set():
+            site.recorder.help_if_free() if number else site.recorder.fold(slices=3)
+            site.recorder.new_step_if_free(float("inf"))
+            batches.append(site.recorder.take())
+
+    def visit(_: int) -> None:
+        for number in range(per_thread):
+            site.get(0.0, size="10", route="/" if number % 3 else "/rare")
+
+    counting = [threading.Thread(target=count, args=(number,)) for number in range(2)]
+    for thread in counting:
+        thread.start()
+    run_threads(visit, 8)
+    running.clear()
+    for thread in counting:
+        thread.join()
+    batches.append(fold(site.recorder))
+    for path in ("requests.time", "requests.response_bytes"):
+        assert sum(counts(batch).get(path, 0) for batch in batches) == 8 * per_thread
+    assert site.recorder.total_requests - before == 8 * per_thread
