@@ -145,12 +145,20 @@ class Background:
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._clock = pthread_getcpuclockid(monitor._ticker._thread.ident)  # type: ignore[union-attr, arg-type]
+        self._folded = self._folding()
         self._begin = perf_counter(), clock_gettime(self._clock)
+
+    def _folding(self) -> tuple[float, int]:
+        """Microseconds of folding so far, and of how many requests."""
+        self._monitor.refresh()
+        recorder = self._monitor.recorder
+        return recorder.fold_us() * recorder.total_requests, recorder.total_requests
 
     def report(self) -> float:
         """Print it. Returns the microseconds of a request that folding takes."""
         elapsed, cpu = perf_counter() - self._begin[0], clock_gettime(self._clock) - self._begin[1]
-        folding = self._monitor.recorder.fold_us()
+        us, requests = self._folding()
+        folding = (us - self._folded[0]) / (requests - self._folded[1])
         print(f"  {OURS}, beside the request: folding {folding:.2f} us each;", end=" ")
         print(f"its thread took {cpu / elapsed:.2%} of a processor, folding included")
         return folding
@@ -172,6 +180,7 @@ def tails(times: dict[str, list[float]]) -> None:
 
 def slices(rounds: int) -> None:
     """Print the longest help with counting, of requests that have nothing in common."""
+    recording._MOST_WHOLE = 0  # help with whatever waits
     recorder = Monitor(hello, data_dir="unused", token="bench").recorder  # it never attaches
     seconds = []
     for number in range(rounds):

@@ -45,7 +45,7 @@ C = TypeVar("C")
 
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
-_REQUEST_TICK_S = 0.02
+_REQUEST_TICK_S = 0.1
 #: Seconds after the first request in which the parts are loaded, off the request.
 _FIRST_TICK_S = 0.1
 #: The same while requests have to help with counting.

@@ -1,6 +1,7 @@
 """Signals that other code can connect to, by blinker; and the only module that imports it.
 
-They are sent off the request, under the guard: a receiver that fails hurts nobody.
+They are sent off the request, under the guard: a receiver that fails hurts nobody. A receiver that
+connects while requests are answered hears of those from the next flush on.
 
     request_finished      sender: monitor; method, route, status (line or None), duration_ms
     not_found             sender: monitor; path, referer

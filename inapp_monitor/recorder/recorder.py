@@ -29,7 +29,7 @@ from inapp_monitor.recorder.turns import Turns
 #: Entries folded at a time.
 SLICE = 500
 #: Requests recorded whole that one request counts when the ticking thread does not keep up.
-HELPED = 30
+HELPED = 20
 #: Entries of a tally counted at a time: 0.1 ms.
 _ENTRIES = 1_000
 #: Seconds after which the floor of a kind that is not seen is no longer believed.
@@ -39,7 +39,7 @@ _MOST_WHOLE = 10_000
 _MOST_TALLIED = 50_000
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
-#: Samples kept until the next flush; there are about 50 a second.
+#: Samples kept until the next flush; there are about 10 a second.
 MAX_SAMPLES = 10_000
 #: Characters kept of a path or referer.
 MAX_URL_LENGTH = 500

@@ -107,9 +107,11 @@ def monitor(make_monitor: MakeMonitor) -> Monitor:
 
 
 @pytest.fixture(autouse=True)
-def fresh_scope() -> None:
+def fresh_scope() -> Iterator[None]:
     """Each test is a request of its own that said nothing."""
-    current_request.enter(Record(None))
+    record = Record(None)  # noted weakly: it must live as long as the test
+    current_request.enter(record)
+    yield
 
 
 def environ(**more: Any) -> dict[str, Any]:
