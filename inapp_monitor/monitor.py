@@ -574,7 +574,7 @@ class Monitor(Calls):
         """What only the running monitor knows, for the dashboard."""
         parts = self._parts or self._load_parts()
         ticker = "requests" if self._ticker is None else "thread"
-        known = parts.facts(self._stored_routes(), self._about())
+        known = parts.facts(self._stored_routes(), self._about(), self._web)
         multithread = (self._server or {}).get("wsgi.multithread")
         return {**known, "ticker": ticker, "multithread": multithread}
 

@@ -72,13 +72,17 @@ class Parts:
             import inapp_monitor.integrations.logging
             import inapp_monitor.web.login_token  # noqa: F401
 
-    def facts(self, stored_routes: Mapping[str, str], about: dict[str, Any]) -> dict[str, Any]:
+    def facts(
+        self, stored_routes: Mapping[str, str], about: dict[str, Any], web: object
+    ) -> dict[str, Any]:
         """What only a running process knows, for the dashboard.
 
         Args:
             stored_routes: Routes by slug, as all workers have named them.
             about: This worker's row in the table of workers.
+            web: The dashboard, for the memory that it holds.
         """
+        holders = (self.store, self.database, self.tracker, self.not_found_table, self.collectors)
         recorder, live_requests = self._recorder, self._live_requests
         routes = {**stored_routes, **recorder.routes.slugs}
         dropped = self.own_numbers.drops() | self.collectors.drops() | live_requests.drops()
@@ -91,6 +95,7 @@ class Parts:
             "release": self.tracker.release,
             "dropped": dropped,
             "cost_us": round(self.self_cost.us(), 2),
+            "memory_bytes": self.self_cost.held_bytes((*holders, self.slow_requests, web)),
             "cpu_share": self.own_numbers.cpu_share(self._clock.wall() - about["started"]),
             "misuses": [
                 {"place": place, "problem": problem, "count": count}

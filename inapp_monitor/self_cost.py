@@ -1,4 +1,4 @@
-"""What the monitor costs a request, measured where it runs: shown on the dashboard.
+"""What the monitor costs, measured where it runs: time of a request, and memory. For the dashboard.
 
 The request path is driven over an application that does nothing, in a hot loop, so that the number
 is a lower bound; folding is timed as it happens. Nothing is measured before somebody asks.
@@ -7,9 +7,10 @@ is a lower bound; folding is timed as it happens. Nothing is measured before som
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-from inapp_monitor import middleware
+from inapp_monitor import held_memory, middleware
 from inapp_monitor.clock import Clock
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
@@ -24,7 +25,7 @@ _HEADERS = [("Content-Type", "text/plain"), ("Content-Length", "0")]
 
 
 class SelfCost:
-    """Microseconds a request.
+    """Microseconds a request and bytes of memory.
 
     *Threads:* any; two at once may measure twice.
     """
@@ -33,6 +34,7 @@ class SelfCost:
         self._clock = clock
         self._recorder = recorder
         self._measured = (float("-inf"), 0.0)
+        self._held = (float("-inf"), 0)
 
     def us(self) -> float:
         """Request path and folding together. *Cost:* a millisecond, once a minute."""
@@ -40,6 +42,15 @@ class SelfCost:
         if now - self._measured[0] > _GOOD_FOR_S:
             self._measured = (now, request_path_us(self._clock))
         return self._measured[1] + self._recorder.fold_us()
+
+    def held_bytes(self, parts: Iterable[object]) -> int:
+        """Bytes of memory that these parts of the monitor hold. *Cost:* see `held_memory`, once a
+        minute."""
+        now = self._clock.perf()
+        if now - self._held[0] > _GOOD_FOR_S:
+            requests = self._recorder.live  # are the application's
+            self._held = (now, held_memory.held_bytes((self._recorder, *parts), [requests]))
+        return self._held[1]
 
 
 class _Nobody:

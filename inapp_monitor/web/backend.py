@@ -75,9 +75,9 @@ class Backend:
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows, under the keys `routes` (slug to
-            `{"route": template}`), `release`, `deploys`, `cost_us`, `cpu_share`, `workers`,
-            `collectors` (rows), `multithread` (whether a worker answers several at once); any may
-            be missing.
+            `{"route": template}`), `release`, `deploys`, `cost_us`, `cpu_share`,
+            `memory_bytes`, `workers`, `collectors` (rows), `multithread` (whether a worker answers
+            several at once); any may be missing.
         stack_of: The stack of a request under way, by worker and the request's name there.
         cache: Kept results of this backend's pages.
         kept: What endpoints keep beside it, by process id.

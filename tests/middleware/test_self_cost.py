@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
+import pytest
+
+from inapp_monitor import held_memory
 from inapp_monitor.clock import SYSTEM
 from inapp_monitor.self_cost import SelfCost, request_path_us
 from inapp_monitor.testing import FakeClock
@@ -25,3 +31,38 @@ def test_folding_is_measured_as_it_happens() -> None:
     assert 0.0 < recorder.fold_us() < 10_000.0
     recorder._fold_s = 2e-6
     assert cost.us() == 2.0
+
+
+class Part:
+    """Holds something, and knows others."""
+
+    def __init__(self, **attributes: object) -> None:
+        self.__dict__.update(attributes)
+
+
+def test_memory_of_parts() -> None:
+    """What they hold counts once, however it is held; code, loggers and strangers do not."""
+    shared, stranger = bytes(100_000), Part(of_the_app=bytes(1_000_000))
+    one = Part(rows={"a": [shared]}, log=logging.getLogger("x"), module=sys, app=stranger)
+    other = Part(same=(shared,), call=stranger.__init__, kind=Part)  # type: ignore[misc]
+    size_bytes = held_memory.held_bytes([one, other], strangers=[stranger])
+    assert 100_000 < size_bytes < 105_000
+
+
+def test_memory_is_not_counted_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much there is to look at, the count ends."""
+    monkeypatch.setattr(held_memory, "MAX_OBJECTS", 1_000)
+    assert 0 < held_memory.held_bytes([[[n] for n in range(100_000)]]) < 1_000_000
+
+
+def test_memory_is_counted_once_a_minute() -> None:
+    """Requests under way do not count: what they hold is the application's."""
+    clock = FakeClock()
+    recorder = new_recorder(clock)
+    cost = SelfCost(clock, recorder)
+    before = cost.held_bytes(())
+    recorder.live.add(Part(environ=bytes(1_000_000)))  # type: ignore[arg-type]
+    recorder.not_found += [("x" * 1_000 + str(n), "", 0.0) for n in range(10)]
+    assert cost.held_bytes(()) == before
+    clock.advance(61.0)
+    assert before + 10_000 < cost.held_bytes(()) < before + 20_000

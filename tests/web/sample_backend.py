@@ -314,6 +314,7 @@ def sample_backend(
         "deploys": [{"timestamp": NOW - FAULT_AGE - 20, "label": "2.4.1"}],
         "cost_us": 1.4,
         "cpu_share": 0.002,
+        "memory_bytes": 1_400_000,
     }
     store = SampleStore(chosen, clock)
     tracker, not_found = SampleTracker(), SampleNotFound()

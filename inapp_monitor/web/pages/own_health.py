@@ -35,6 +35,7 @@ def summary(backend: Backend) -> dict[str, Any]:
         "store_fault": status.get("fault") or "",
         "cost_us": facts.get("cost_us") if _may_average(facts) else None,
         "cpu_share": facts.get("cpu_share") if _may_average(facts) else None,
+        "memory_bytes": facts.get("memory_bytes"),
         "release": str(facts.get("release") or ""),
     }
 
@@ -63,6 +64,8 @@ def monitor(backend: Backend, own: dict[str, Any]) -> dict[str, Any]:
     cost = f"{own['cost_us']:.1f} µs a request · " if own["cost_us"] else ""
     if own["cpu_share"] is not None:
         cost += f"its thread takes {human.value(100 * own['cpu_share'], 'percent')} of a core · "
+    if own["memory_bytes"] is not None:
+        cost += f"{human.value(own['memory_bytes'], 'bytes')} of memory · "
     if faults:
         name, fault = next(iter(faults.items()))
         off = " and is switched off" if fault.disabled else ""

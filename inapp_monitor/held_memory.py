@@ -1,0 +1,42 @@
+"""How many bytes the monitor's own data takes in memory. Counted when somebody asks, never kept.
+
+Everything that the given objects refer to counts, but for what is code, or somebody else's: other
+modules, classes and functions, and whatever is named as a stranger (the application, requests).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import threading
+import types
+from collections.abc import Iterable
+
+#: Objects looked at, at most: 0.4 us each.
+MAX_OBJECTS = 100_000
+#: What leads out of the data.
+_NO_DATA = (
+    *(types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, types.MethodType),
+    *(types.CodeType, types.FrameType, threading.Thread, logging.Logger),
+)
+
+
+def held_bytes(roots: Iterable[object], strangers: Iterable[object] = ()) -> int:
+    """Bytes of the roots and of all that they refer to; of the first `MAX_OBJECTS` of it.
+
+    Args:
+        roots: Where to begin; they count.
+        strangers: What does not count, nor what only they refer to.
+    """
+    seen = set(map(id, strangers))
+    waiting = list(roots)
+    size_bytes = 0
+    while waiting and len(seen) < MAX_OBJECTS:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, _NO_DATA):
+            continue
+        seen.add(id(one))
+        size_bytes += sys.getsizeof(one, 0)
+        waiting += gc.get_referents(one)
+    return size_bytes
