@@ -248,12 +248,18 @@ class Recorder:
         """Put what the tallies held into the cells of its step."""
         begin = thread_time()
         cells, now = self._cells_of(step), self._clock.wall()
+        sizes: list[object] = []
         for kind, entries in tallied.items():
             for first in range(0, len(entries), _ENTRIES):
                 give_way()
                 piece = entries[first : first + _ENTRIES]
-                self.tallies.counted(kind, cells.add(kind, piece[0::2], piece[1::2], now))
+                self.tallies.counted(kind, cells.add(kind, piece[0::2], now))
+                sizes += piece[1::2]
+                if len(sizes) >= _ENTRIES:
+                    cells.add_sizes(sizes)
+                    sizes = []
             self.total_requests += len(entries) // 2
+        cells.add_sizes(sizes)
         self._fold_s += thread_time() - begin
 
     def _cells_of(self, step: int) -> RequestCells:
