@@ -1,7 +1,8 @@
 """How many bytes the monitor's own data takes in memory. Counted when somebody asks, never kept.
 
-Everything that the given objects refer to counts, but for what is code, or somebody else's: other
-modules, classes and functions, and whatever is named as a stranger (the application, requests).
+Everything that the given objects refer to counts, but for what is code or somebody else's: modules,
+classes and functions, objects of the application's classes, and what is named as a stranger. No
+code of theirs runs: an object is known by its type alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,13 @@ from collections.abc import Iterable
 
 #: Objects looked at, at most: 0.4 us each.
 MAX_OBJECTS = 100_000
+#: Packages whose objects are data of ours, beside the standard library's.
+_OURS = frozenset(
+    (
+        *("inapp_monitor", "blinker", "jinja2", "markupsafe", "psutil", "pygal"),
+        *("sqlite_utils", "werkzeug", *sys.stdlib_module_names),
+    )
+)
 #: What leads out of the data.
 _NO_DATA = (
     *(types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, types.MethodType),
@@ -34,9 +42,15 @@ def held_bytes(roots: Iterable[object], strangers: Iterable[object] = ()) -> int
     size_bytes = 0
     while waiting and len(seen) < MAX_OBJECTS:
         one = waiting.pop()
-        if id(one) in seen or isinstance(one, _NO_DATA):
+        kind = type(one)
+        if id(one) in seen or issubclass(kind, _NO_DATA) or not _is_ours(kind):
             continue
         seen.add(id(one))
         size_bytes += sys.getsizeof(one, 0)
         waiting += gc.get_referents(one)
     return size_bytes
+
+
+def _is_ours(kind: type) -> bool:
+    module = type.__getattribute__(kind, "__module__")
+    return type(module) is str and module.partition(".")[0] in _OURS

@@ -152,7 +152,6 @@ class Exchange:
     __slots__ = (
         "__iter__",
         "__weakref__",
-        "_iterator",
         "_outer_error",
         "_start_response",
         "body",
@@ -172,7 +171,6 @@ class Exchange:
     sized: ClassVar[type[Exchange]]
 
     __iter__: Callable[[], Iterator[bytes]]
-    _iterator: Iterator[bytes]
     _outer_error: BaseException | None
     _start_response: StartResponse
     body: Any
@@ -259,7 +257,7 @@ class Exchange:
         self.finish()
 
     def finish_whole(self, environ: Environ, end: float) -> None:
-        """The end of a request that is no ordinary one: record it, and let go of all the rest."""
+        """The end of a request that is no ordinary one: record it, and let go of all else."""
         notes, self.notes, self.error = self.notes, None, None
         if notes is not None:
             if notes.sample is not None:
@@ -270,12 +268,13 @@ class Exchange:
                 notes.outer.route = self.route
         self.method = environ.get("REQUEST_METHOD", "")
         self.end = end
-        self.environ = self._outer_error = None
-        self._start_response = _too_late
-        self.body = ()
-        self.__iter__ = _nothing
-        self.hooks.live.discard(self)
+        self.let_go()
         self.hooks.record(self)
+
+    def let_go(self) -> None:
+        """Refer to nothing of the request any more."""
+        self.environ = self.notes = self._outer_error = None
+        self._start_response = _too_late
 
     def _finish_sample(self, sample: tuple[int, float]) -> None:
         thread, cpu = sample
@@ -314,10 +313,8 @@ class Exchange:
 
     def __next__(self) -> bytes:
         """For servers that take the first chunk without asking for an iterator."""
-        try:
-            iterator = self._iterator
-        except AttributeError:
-            iterator = self._iterator = self.__iter__()
+        iterator = self.__iter__()
+        self.__iter__ = lambda: iterator
         return next(iterator)
 
     def hand_over(self, body: Any, kind: int) -> Any:
@@ -336,7 +333,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
     """An exchange with what every request calls, so that it finds what it needs in cells."""
     askers = hooks.route_askers
     key, rule_of = hooks.shortcut or ("", None)
-    tallies, known, leave = hooks.tallies, hooks.tallies.known, hooks.live.discard
+    tallies, known, leave = hooks.tallies, hooks.tallies.known, hooks.live.remove
 
     class Bound(Exchange):
         __slots__ = ()
@@ -350,7 +347,8 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                     try:
                         self.route = rule_of(environ[key])
                     except Exception:  # noqa: BLE001  # the askers look closer
-                        self.ask_for_route(askers)
+                        if self.route is None:  # else it is an error page for a known one
+                            self.ask_for_route(askers)
                 elif self.route is None:
                     for ask in askers:
                         self.route = ask(self)
@@ -382,6 +380,8 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             if environ is None:
                 return
             body = self.body
+            self.body = _NOTHING  # closed once, also when that closes this again
+            self.__iter__ = _nothing
             error = exception()  # servers close in a finally: an error while streaming is here
             if error is not None:
                 if error is not self._outer_error and not is_of_server(error, body):
@@ -396,12 +396,17 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                     raise
             end = clock()
             try:
+                leave(self)
+            except KeyError:  # ended meanwhile, forgotten, or begun in the parent process
+                self.let_go()
+                return
+            try:
                 tally = known[environ["REQUEST_METHOD"], self.route, self.status]
                 ms = (end - self.start) * 1000.0
                 if ms < tally.floor and end < tallies.until and self.notes is None:
-                    self.environ = None
-                    leave(self)
                     tally += (ms, self.size)
+                    self.environ = self._outer_error = None
+                    self._start_response = _too_late
                     return
             except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
                 pass
@@ -414,12 +419,13 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
 
 
 _nothing = ().__iter__
+#: A body that is closed: its `close` is a function of C.
 _NOTHING: Any = BytesIO()
 
 
 def _length(exchange: Exchange) -> int:
     """Servers ask bodies that have a length for it, and make a Content-Length of it."""
-    return len(exchange.body)
+    return 0 if exchange.body is _NOTHING else len(exchange.body)
 
 
 def _has_close(body: object) -> bool:
@@ -499,7 +505,6 @@ def _hand_back(body: Any, exchange: Exchange) -> Any:
         exchange.body = _Hooked(body, getattr(body, "close", None))
         body.close = exchange.close
     except Exception:  # noqa: BLE001  # an object of C: time until here is all there is
-        exchange.body = ()
         exchange.finish()
     else:
         exchange._outer_error = exception()
@@ -584,13 +589,15 @@ def build(
                 if len(wrapped) < _MAX_KINDS:
                     wrapped.add(type(body))
             exchange.__iter__ = body.__iter__
-        except Exception:  # noqa: BLE001  # a type without hash, an attribute that raises
-            return exchange.hand_over(body, _OLD)
-        exchange.body = body
-        exchange._outer_error = exception()
-        if exchange.size is None and not carried:  # type: ignore[redundant-expr]  # set by the app
-            enter(exchange)
-        return exchange
+        except Exception:  # noqa: BLE001, S110  # a type without hash, an attribute that raises
+            pass
+        else:
+            exchange.body = body
+            exchange._outer_error = exception()
+            if exchange.size is None and not carried:  # type: ignore[redundant-expr]  # is sent yet
+                enter(exchange)
+            return exchange
+        return exchange.hand_over(body, _OLD)
 
     current_request.answered_by(handle, "exchange")
     return handle

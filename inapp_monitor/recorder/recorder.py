@@ -191,9 +191,9 @@ class Recorder:
                 self._folded = self._folded or cut(self.pending, SLICE)
                 self._count(cut(self._folded, HELPED), _go_on)
             else:
-                step, tally = self.tallies.longest()
-                if tally:
-                    self._count_tallied(step, {tally.kind: cut(tally, _ENTRIES)}, _go_on)
+                step, kind, entries = self.tallies.cut_some(_ENTRIES // 2)
+                if entries:
+                    self._count_tallied(step, {kind: entries}, _go_on)
         finally:
             self._lock.release()
 
@@ -279,10 +279,9 @@ class Recorder:
                     dropped = len(cut(waiting, excess))
                     self.dropped_requests += dropped
                     excess -= dropped
-            while excess > 0 and (tally := self.tallies.longest()[1]):
-                dropped = len(cut(tally, 2 * excess)) // 2
-                self.dropped_requests += dropped
-                excess -= dropped
+            while excess > 0 and (entries := self.tallies.cut_some(excess)[2]):
+                self.dropped_requests += len(entries) // 2
+                excess -= len(entries) // 2
 
     def take(self) -> Batch:
         """The deltas folded since the last call, labelled with their time."""

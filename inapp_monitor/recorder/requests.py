@@ -252,18 +252,14 @@ def _group(requests: list[Request], groups: dict[_Group, list[float]]) -> None:
 
 def _lengths(given: Iterable[object]) -> list[float]:
     """Content-Length values as numbers; what is none is left out."""
-    sizes: Any = list(filter(None, given))
+    sizes: list[Any] = [size for size in given if type(size) is str]
     try:
         lengths: list[Any] = list(map(int, sizes))
         if not lengths or (min(lengths) >= 0 and max(lengths) < MAX_LENGTH):
             return lengths
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         pass
-    return [
-        float(size)
-        for size in sizes
-        if isinstance(size, str) and size.isdecimal() and float(size) < MAX_LENGTH
-    ]
+    return [float(n) for n in sizes if n.isdecimal() and len(n) < 400 and float(n) < MAX_LENGTH]
 
 
 def _plain(value: object) -> str | None:

@@ -51,31 +51,33 @@ class Tallies:
     Attributes:
         known: The tally of each kind. None is ever removed: a thread may be about to append.
         until: Performance counter, seconds; a request that ends then or later belongs to another
-            step than those in the tallies, and is recorded whole.
+            step than those in the tallies, and is recorded whole. (A thread that is interrupted
+            between the look at the clock and the append may be counted one step too late.)
 
     *Threads:* the request path appends from anywhere; the rest under the recorder's lock.
     """
 
-    __slots__ = ("_aside", "_idle", "_step", "known", "until")
+    __slots__ = ("_aside", "_idle", "_numbers_aside", "_step", "known", "until")
 
     def __init__(self) -> None:
         self.known: dict[Kind, Tally] = {}
         self.until = -math.inf
         self._step = 0
         self._aside: dict[int, dict[Kind, Entries]] = {}
+        self._numbers_aside = 0
         self._idle: set[Kind] = set()
 
     def clear(self) -> None:
         """Forget what was noted, not the kinds."""
         for tally in self.known.values():
             tally.clear()
-        self._aside = {}
+            tally.floor = TAKES_NOTHING  # what was slow is forgotten, too
+        self._aside, self._numbers_aside = {}, 0
 
     @property
     def waiting(self) -> int:
-        """How many requests are noted and not counted."""
-        aside = sum(len(entries) for kinds in self._aside.values() for entries in kinds.values())
-        return (sum(map(len, self.known.values())) + aside) // 2
+        """How many requests are noted and not counted; for any thread."""
+        return (sum(map(len, list(self.known.values()))) + self._numbers_aside) // 2
 
     def learn(self, kind: tuple[object, object, object], requests: int, floor: float) -> None:
         """Requests of a kind were recorded whole: note the next ones here, up to the floor."""
@@ -98,16 +100,29 @@ class Tallies:
             aside = self._aside.setdefault(self._step, {})
             for kind, entries in noted.items():
                 aside.setdefault(kind, []).extend(entries)
+                self._numbers_aside += len(entries)
         self._step, self.until = step, until
 
     def take(self) -> dict[int, dict[Kind, Entries]]:
         """What was noted in the steps before the last `begin_step`, by step."""
-        aside, self._aside = self._aside, {}
+        aside, self._aside, self._numbers_aside = self._aside, {}, 0
         return aside
 
-    def longest(self) -> tuple[int, Tally | None]:
-        """The tally that most requests wait in, and their step."""
-        return self._step, max(self.known.values(), key=len, default=None)
+    def cut_some(self, most: int) -> tuple[int, Kind, Entries]:
+        """Take at most so many requests of one kind, of the oldest step: step, kind and entries.
+
+        Nothing waits when there are no entries.
+        """
+        for step in sorted(self._aside):
+            for kind, aside in self._aside[step].items():
+                if aside:
+                    entries = cut(aside, 2 * most)
+                    self._numbers_aside -= len(entries)
+                    return step, kind, entries
+        longest = max(self.known.values(), key=len, default=None)
+        if longest is None:
+            return self._step, ("", None, ""), []
+        return self._step, longest.kind, cut(longest, 2 * most)
 
     def counted(self, kind: Kind, floor: float) -> None:
         """Requests of a kind have been counted; the floor is what it is now."""

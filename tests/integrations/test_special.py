@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,30 @@ def test_flask_abort_keeps_the_template() -> None:
     app.add_url_rule("/users/<int:id>", "user", lambda id: abort(404))
     noted = Watched(app.wsgi_app).get("/users/7")
     assert (noted.route, noted.errors) == ("/users/<int:id>", [])
+
+
+def test_flask_error_page_around_it_keeps_the_template() -> None:
+    """A layer that answers an error while streaming does so after Flask forgot the request."""
+    from flask import Flask
+
+    def failing() -> Iterator[bytes]:
+        yield b"a"
+        raise ValueError("x")
+
+    app = Flask(__name__)
+    app.add_url_rule("/users/<int:id>", "user", lambda id: app.response_class(failing()))
+    flask = app.wsgi_app
+
+    def with_error_page(environ: Any, start_response: Any) -> Iterator[bytes]:
+        try:
+            yield from flask(environ, start_response)
+        except ValueError:
+            start_response("500 Oops", [], sys.exc_info())
+            yield b"sorry"
+
+    app.wsgi_app = with_error_page  # type: ignore[method-assign]
+    noted = Watched(app).get("/users/7")
+    assert (noted.route, noted.status) == ("/users/<int:id>", "500 Oops")
 
 
 def test_flask_exit_keeps_the_template() -> None:

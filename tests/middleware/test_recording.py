@@ -219,6 +219,18 @@ def test_error_out_of_close_is_captured() -> None:
     assert witness.errors == [error]
 
 
+class Unfit:
+    """A body whose iterator cannot be asked for as an attribute."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__iter__":
+            raise KeyError(name)
+        return object.__getattribute__(self, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"x"])
+
+
 def test_older_exception_is_not_blamed() -> None:
     """A server that handles a request while it handles an exception of its own."""
     witness = Witness()
@@ -226,6 +238,7 @@ def test_older_exception_is_not_blamed() -> None:
         raise ValueError("the server's")
     except ValueError:
         serve(monitored(app_of("200 OK", Body(b"a")), witness))
+        serve(monitored(app_of("200 OK", Unfit()), witness))
     assert witness.errors == []
 
 

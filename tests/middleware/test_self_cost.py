@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,8 @@ def test_folding_is_measured_as_it_happens() -> None:
 class Part:
     """Holds something, and knows others."""
 
+    __module__ = "inapp_monitor.parts"
+
     def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
 
@@ -47,6 +50,22 @@ def test_memory_of_parts() -> None:
     other = Part(same=(shared,), call=stranger.__init__, kind=Part)  # type: ignore[misc]
     size_bytes = held_memory.held_bytes([one, other], strangers=[stranger])
     assert 100_000 < size_bytes < 105_000
+
+
+class Lazy:
+    """The application's, like a proxy that asks its database when somebody looks at it."""
+
+    @property
+    def __class__(self) -> Any:
+        raise AssertionError("asked")
+
+    def __sizeof__(self) -> int:
+        raise AssertionError("asked")
+
+
+def test_objects_of_the_application_are_left_alone() -> None:
+    """They are not looked into, and no code of theirs runs."""
+    assert held_memory.held_bytes([Part(before_send=Lazy())]) < 1_000
 
 
 def test_memory_is_not_counted_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

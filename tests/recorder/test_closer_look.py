@@ -80,7 +80,22 @@ def test_samples_become_distributions() -> None:
     assert fold(recorder).distributions == []
 
 
-@pytest.mark.parametrize("bad", ["x", "", "-5", "1.5", "9" * 40, "nan", [], {}, "\u0663x"])
+class NoNumber(str):
+    """Says that it is one, and is none."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+    def __int__(self) -> int:
+        raise RuntimeError("none")
+
+    def isdecimal(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "bad", [NoNumber("x"), "x", "", "-5", "1.5", "9" * 40, "nan", [], {}, "\u0663x"]
+)
 def test_response_bytes(bad: Any) -> None:
     """Content-Length as given, in bytes; what is no length is left out, the others stay."""
     clock = FakeClock()

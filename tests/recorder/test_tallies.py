@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 from collections.abc import Iterable
@@ -31,12 +32,12 @@ class Site:
     def __init__(self, **settings: Any) -> None:
         self.clock = FakeClock(wall=WALL)
         self.recorder = new_recorder(self.clock, **settings)
-        self._witness = Witness(self.recorder.tallies)
-        self._witness.live = self.recorder.live
-        self._witness.record = self.recorder.pending.append
-        self._witness.route_askers.append(lambda exchange: exchange.environ["route"])
-        self._answer: Any = None
-        self.app = monitored_for_long(self._app, self._witness, self.clock)
+        self.body: Body | None = None
+        self.witness = Witness(self.recorder.tallies)
+        self.witness.live = self.recorder.live
+        self.witness.record = self.recorder.pending.append
+        self.witness.route_askers.append(lambda exchange: exchange.environ["route"])
+        self.app = monitored_for_long(self._app, self.witness, self.clock)
         self.recorder.pending.clear()
 
     def _app(self, environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -45,7 +46,7 @@ class Site:
         start_response(status, [("Content-Type", "text/plain"), *size])
         if error is not None:
             raise error
-        return Body(b"x")
+        return self.body or Body(b"x")
 
     def get(
         self,
@@ -113,16 +114,111 @@ def test_a_kind_that_was_seen_leaves_two_numbers() -> None:
     assert (site.whole, site.tallied, fold(site.recorder)) == (0, 0, Batch([], []))
 
 
-def test_nothing_refers_to_an_ordinary_request() -> None:
-    """Its body, its environ and its exchange can go as soon as the server lets go of them."""
+class Server:
+    """What a server keeps of a request: its start_response, and by it everything."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+
+    def start_response(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_nothing_refers_to_a_request_that_is_over(known: bool) -> None:
+    """Body, start_response and what they refer to go at the end, without a garbage collection, also
+    for who keeps the exchange and the environ."""
+    site = Site()
+    if known:
+        site.know()
+    environ = environ_of(route="/", answer=(1.0, "200 OK", [], None))
+    server = Server(environ)
+    gc.disable()
+    try:
+        exchange = site.app(environ, server.start_response)
+        body, server_gone = weakref.ref(exchange.body), weakref.ref(server)
+        del server
+        assert next(exchange) == b"x"
+        assert body() is not None
+        assert server_gone() is not None
+        exchange.close()
+        assert (body(), server_gone()) == (None, None)
+        assert (exchange.environ, site.recorder.live) == (None, set())
+        assert (site.tallied, site.whole) == (known, not known)
+        assert list(exchange) == []
+        exchange_gone = weakref.ref(exchange)
+        fold(site.recorder)
+        del exchange, environ
+        assert exchange_gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [None, ConnectionError(), SystemExit(0)], ids=repr)
+def test_an_end_by_exception_leaves_no_cycle(error: BaseException | None) -> None:
+    """A client that left, a server that stops: the view's locals go with the traceback."""
+    site = Site()
+    site.know()
+    kept: list[Any] = []
+
+    class Local:
+        """In the view's frame."""
+
+    def view(environ: Any, start_response: Any) -> Any:
+        local = Local()
+        kept.append(weakref.ref(local))
+        start_response("200 OK", [])
+        if error is not None:
+            raise error
+        return []
+
+    app = monitored_for_long(view, site.witness, site.clock)
+    gc.disable()
+    try:
+        try:
+            app(environ_of(route="/"), lambda *_: None)
+        except BaseException:
+            pass
+        if error is not None:
+            error.__traceback__ = None
+        assert kept[0]() is None
+    finally:
+        gc.enable()
+
+
+class Reentrant(Body):
+    """A body whose close ends its request again."""
+
+    def close(self) -> None:
+        super().close()
+        self.exchange.close()
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_close_is_once_however_it_is_called(known: bool) -> None:
+    """A body that is closed while it is closed, by itself or another thread, is closed and counted
+    once."""
+    site = Site()
+    if known:
+        site.know()
+    body = Reentrant(b"x")
+    site.body = body
+    body.exchange = site.app(
+        environ_of(route="/", answer=(1.0, "200 OK", [], None)), lambda *_: None
+    )
+    body.exchange.close()
+    assert body.closed == 1
+    assert counts(fold(site.recorder))["requests.time"] == 1
+
+
+def test_forgotten_requests_are_not_counted() -> None:
+    """What was let go as never closed stays so, when it is closed after all."""
     site = Site()
     site.know()
     exchange = site.app(environ_of(route="/", answer=(1.0, "200 OK", [], None)), lambda *_: None)
-    body = weakref.ref(exchange.body)
+    site.recorder.forget({exchange})
     exchange.close()
-    assert (exchange.environ, site.recorder.live, site.tallied) == (None, set(), 1)
-    del exchange
-    assert body() is None
+    assert (exchange.environ, fold(site.recorder)) == (None, Batch([], []))
 
 
 REQUESTS = st.lists(
@@ -321,27 +417,57 @@ def test_help_counts_tallies_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counts(fold(site.recorder))["requests.time"] == 1_001
 
 
+def test_help_begins_with_the_oldest_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier step left is counted first, in that step."""
+    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 5)
+    site = Site()
+    site.know()
+    for _ in range(6):
+        site.get(0.1)
+    site.clock.advance(STEP)
+    site.recorder.new_step_if_free(site.clock.perf())
+    site.get(0.1)
+    for _ in range(2):
+        assert site.tallied
+        site.recorder.help_if_free()
+    assert site.tallied == 0
+    steps = {t // STEP: h.count for p, t, h in fold(site.recorder).distributions if "req" in p}
+    assert sorted(steps.values()) == [1, 6]
+    assert steps[min(steps)] == 6
+
+
 def test_tallies_are_bounded() -> None:
-    """When nothing folds, the oldest go, and are counted."""
+    """When nothing folds, the oldest go, and are counted, whichever step they are of."""
     site = Site(max_pending=100)
     site.know()
-    for ms in range(150):
+    for ms in range(100):
         site.get(ms / 10.0)
+    site.clock.advance(STEP)
+    site.recorder.new_step_if_free(site.clock.perf())
+    for _ in range(50):
+        site.get(20.0)
     site.recorder.bound_pending()
     assert (site.tallied, site.recorder.dropped_requests) == (100, 50)
-    histogram = fold(site.recorder).distributions[0].histogram
-    assert (histogram.count, histogram.minimum) == (100, pytest.approx(5.0))
+    found = {t: h for p, t, h in fold(site.recorder).distributions if p == "requests.time"}
+    old, new = (found[timestamp] for timestamp in sorted(found))
+    assert (old.count, old.minimum) == (50, pytest.approx(5.0))
+    assert (new.count, new.minimum) == (50, pytest.approx(20.0))
 
 
 def test_fork_leaves_tallies_to_the_parent() -> None:
-    """A child knows the kinds, and counts its own requests only."""
+    """A child counts its own requests only, and finds the slowest of its own."""
     site = Site()
     site.know()
     site.get()
+    answered = environ_of(route="/", answer=(1.0, "200 OK", [], None))
+    under_way = site.app(answered, lambda *_: None)
     site.recorder.forked()
+    under_way.close()
     assert fold(site.recorder) == Batch([], [])
-    site.get()
-    assert site.tallied == 1
+    site.get(5.0, path="/mine")
+    assert (site.whole, site.tallied) == (1, 0)
+    fold(site.recorder)
+    assert [slow.path for slow in site.recorder.slowest.tables()["root", "GET"]] == ["/mine"]
 
 
 @pytest.mark.usefixtures("hurried")
