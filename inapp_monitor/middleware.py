@@ -32,6 +32,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from inapp_monitor import current_request
 from inapp_monitor.blame import CLIENT_LEFT, is_normal_end, is_of_server
+from inapp_monitor.bodies import (
+    AS_IS,
+    COMPLETE,
+    COMPLETE_TYPES,
+    MAX_KINDS,
+    OLD,
+    SIZED,
+    WRAP,
+    Hooked,
+    has_close,
+    learn_kind,
+)
 from inapp_monitor.clock import thread_time
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
@@ -320,11 +332,11 @@ class Exchange:
     def hand_over(self, body: Any, kind: int) -> Any:
         """What the server gets for a body that is neither complete nor an ordinary iterable."""
         self.body = body
-        if kind == _AS_IS:
+        if kind == AS_IS:
             return _hand_back(body, self)
         self._outer_error = exception()
         self.__iter__ = partial(iter, body)
-        if kind == _SIZED:
+        if kind == SIZED:
             self.__class__ = self.sized
         return self
 
@@ -390,7 +402,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             try:
                 body.close()
             except BaseException as close_error:
-                if type(close_error) is not AttributeError or _has_close(body):
+                if type(close_error) is not AttributeError or has_close(body):
                     self.capture(close_error)
                     self.finish()
                     raise
@@ -428,13 +440,6 @@ def _length(exchange: Exchange) -> int:
     return 0 if exchange.body is _NOTHING else len(exchange.body)
 
 
-def _has_close(body: object) -> bool:
-    try:
-        return hasattr(body, "close")
-    except Exception:  # noqa: BLE001  # a property that fails is one
-        return True
-
-
 def _contexts_are_carried() -> bool:
     """Whether views may run in other threads or greenlets with a copy of the context."""
     patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
@@ -454,55 +459,10 @@ class _BelowMountError(Exception):
     """The request is for the dashboard."""
 
 
-class _Hooked:
-    """Stands for a body that the server got as it is: gives it its own close back, and calls it."""
-
-    __slots__ = ("_body", "_own")
-
-    def __init__(self, body: Any, own: Callable[[], None] | None) -> None:
-        self._body = body
-        self._own = own
-
-    def close(self) -> None:
-        body, own = self._body, self._own
-        del body.close
-        if own is not None:
-            if getattr(body, "close", None) != own:
-                body.close = own
-            own()
-
-
-_WRAP, _SIZED, _AS_IS, _COMPLETE, _OLD = 1, 2, 3, 4, 5
-#: Body types remembered at most; applications use a handful.
-_MAX_KINDS = 256
-#: Complete when returned, so that the request ends there. Servers look at some of them by type.
-_COMPLETE_TYPES = (list, tuple, bytes, str, bytearray, type(None))
-
-
-def _kind_of(body: object, environ: Environ) -> int:
-    kind = type(body)
-    if environ.get("wsgi.file_wrapper") is kind or hasattr(body, "fileno"):
-        return _AS_IS
-    if hasattr(kind, "__len__"):
-        return _SIZED
-    return _WRAP if hasattr(kind, "__iter__") else _OLD
-
-
-def _learn_kind(kinds: dict[type, int], body: object, environ: Environ) -> int:
-    """What to do with bodies of this type, found at its first sight."""
-    try:
-        kind = _kind_of(body, environ)
-    except Exception:  # noqa: BLE001  # a `fileno` property that raises
-        kind = _OLD
-    if len(kinds) < _MAX_KINDS:
-        kinds[type(body)] = kind
-    return kind
-
-
 def _hand_back(body: Any, exchange: Exchange) -> Any:
     """Give the server the body itself and hook its close, where that can be done."""
     try:
-        exchange.body = _Hooked(body, getattr(body, "close", None))
+        exchange.body = Hooked(body, getattr(body, "close", None))
         body.close = exchange.close
     except Exception:  # noqa: BLE001  # an object of C: time until here is all there is
         exchange.finish()
@@ -535,7 +495,7 @@ def build(
     new = _bound(hooks, clock)
     begin, enter = hooks.live.add, current_request.enter
     wrapped: set[type] = set()
-    kinds: dict[type, int] = dict.fromkeys(_COMPLETE_TYPES, _COMPLETE)
+    kinds: dict[type, int] = dict.fromkeys(COMPLETE_TYPES, COMPLETE)
     due, carried = float("-inf"), False
     below_mount, beyond_mount = mount + "/", mount + "0"  # "0" is the character after "/"
     body_askers = hooks.body_askers
@@ -580,13 +540,13 @@ def build(
             exchange.ask_for_route(body_askers, body)
         try:
             if type(body) not in wrapped:
-                kind = kinds.get(type(body)) or _learn_kind(kinds, body, environ)
-                if kind == _COMPLETE:
+                kind = kinds.get(type(body)) or learn_kind(kinds, body, environ)
+                if kind == COMPLETE:
                     exchange.finish()
                     return body
-                if kind != _WRAP:
+                if kind != WRAP:
                     return exchange.hand_over(body, kind)
-                if len(wrapped) < _MAX_KINDS:
+                if len(wrapped) < MAX_KINDS:
                     wrapped.add(type(body))
             exchange.__iter__ = body.__iter__
         except Exception:  # noqa: BLE001, S110  # a type without hash, an attribute that raises
@@ -597,7 +557,7 @@ def build(
             if exchange.size is None and not carried:  # type: ignore[redundant-expr]  # is sent yet
                 enter(exchange)
             return exchange
-        return exchange.hand_over(body, _OLD)
+        return exchange.hand_over(body, OLD)
 
     current_request.answered_by(handle, "exchange")
     return handle

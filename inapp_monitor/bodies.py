@@ -1,0 +1,67 @@
+"""What applications return as bodies, and what must be done with each kind. Knows no request.
+
+Servers look at some bodies by type, take the length of others, and send files by themselves: what
+they would find there must stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Environ = dict[str, Any]
+
+#: An ordinary iterable, and one that has a length: an iterable of ours stands for them. What must
+#: go back as it is: files. What is all there when it is returned. What has no `__iter__` to borrow.
+WRAP, SIZED, AS_IS, COMPLETE, OLD = 1, 2, 3, 4, 5
+#: Body types remembered at most; applications use a handful.
+MAX_KINDS = 256
+#: Complete when returned, so that the request ends there. Servers look at some of them by type.
+COMPLETE_TYPES = (list, tuple, bytes, str, bytearray, type(None))
+
+
+def _kind_of(body: object, environ: Environ) -> int:
+    kind = type(body)
+    if environ.get("wsgi.file_wrapper") is kind or hasattr(body, "fileno"):
+        return AS_IS
+    if hasattr(kind, "__len__"):
+        return SIZED
+    return WRAP if hasattr(kind, "__iter__") else OLD
+
+
+def learn_kind(kinds: dict[type, int], body: object, environ: Environ) -> int:
+    """What to do with bodies of this type, found at its first sight."""
+    try:
+        kind = _kind_of(body, environ)
+    except Exception:  # noqa: BLE001  # a `fileno` property that raises
+        kind = OLD
+    if len(kinds) < MAX_KINDS:
+        kinds[type(body)] = kind
+    return kind
+
+
+def has_close(body: object) -> bool:
+    """Whether closing it is a body's own business."""
+    try:
+        return hasattr(body, "close")
+    except Exception:  # noqa: BLE001  # a property that fails is one
+        return True
+
+
+class Hooked:
+    """Stands for a body that the server got as it is: gives it its own close back, and calls it."""
+
+    __slots__ = ("_body", "_own")
+
+    def __init__(self, body: Any, own: Callable[[], None] | None) -> None:
+        self._body = body
+        self._own = own
+
+    def close(self) -> None:
+        """Close the body as it would have been without us."""
+        body, own = self._body, self._own
+        del body.close
+        if own is not None:
+            if getattr(body, "close", None) != own:
+                body.close = own
+            own()
