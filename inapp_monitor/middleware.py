@@ -270,14 +270,7 @@ class Exchange:
 
     def finish_whole(self, environ: Environ, end: float) -> None:
         """The end of a request that is no ordinary one: record it, and let go of all else."""
-        notes, self.notes, self.error = self.notes, None, None
-        if notes is not None:
-            if notes.sample is not None:
-                self._finish_sample(notes.sample)
-            if notes.error is not None:
-                self.error = BaseException  # a mark that keeps no traceback alive
-            if notes.outer is not None and notes.outer.route is None:
-                notes.outer.route = self.route
+        self.error = BaseException if self.failed() else None  # a mark that holds no traceback
         self.method = environ.get("REQUEST_METHOD", "")
         self.end = end
         self.let_go()
@@ -287,6 +280,17 @@ class Exchange:
         """Refer to nothing of the request any more."""
         self.environ = self.notes = self._outer_error = None
         self._start_response = _too_late
+
+    def finish_notes(self) -> bool:
+        """The end of a request with notes. Returns whether it is an ordinary one all the same."""
+        notes = self.noted()
+        if notes.sample is not None:
+            self._finish_sample(notes.sample)
+        if notes.outer is not None and notes.outer.route is None:
+            notes.outer.route = self.route
+        if notes.error is None:
+            self.notes = None
+        return notes.error is None
 
     def _finish_sample(self, sample: tuple[int, float]) -> None:
         thread, cpu = sample
@@ -412,16 +416,17 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             except KeyError:  # ended meanwhile, forgotten, or begun in the parent process
                 self.let_go()
                 return
-            try:
-                tally = known[environ["REQUEST_METHOD"], self.route, self.status]
-                ms = (end - self.start) * 1000.0
-                if ms < tally.floor and end < tallies.until and self.notes is None:
-                    tally += (ms, self.size)
-                    self.environ = self._outer_error = None
-                    self._start_response = _too_late
-                    return
-            except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
-                pass
+            if self.notes is None or self.finish_notes():
+                try:
+                    tally = known[environ["REQUEST_METHOD"], self.route, self.status]
+                    ms = (end - self.start) * 1000.0
+                    if ms < tally.floor and end < tallies.until:
+                        tally += (ms, self.size)
+                        self.environ = self._outer_error = None
+                        self._start_response = _too_late
+                        return
+                except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
+                    pass
             self.finish_whole(environ, end)
 
     Bound.hooks = hooks

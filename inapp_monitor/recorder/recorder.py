@@ -29,7 +29,7 @@ from inapp_monitor.recorder.turns import Turns
 #: Entries folded at a time.
 SLICE = 500
 #: Requests recorded whole that one request counts when the ticking thread does not keep up.
-HELPED = 20
+HELPED = 10
 #: Entries of a tally counted at a time: 0.1 ms.
 _ENTRIES = 1_000
 #: Seconds after which the floor of a kind that is not seen is no longer believed.

@@ -18,7 +18,7 @@ from inapp_monitor.recorder import tallies as tallies_module
 from inapp_monitor.recorder.routes import OTHER
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S
 from inapp_monitor.testing import FakeClock
-from tests.middleware.battery import Body, Witness, environ_of, monitored_for_long, serve
+from tests.middleware.battery import Body, Witness, environ_of, monitored, monitored_for_long, serve
 
 from .test_fold import STEP, counts, fold, hurried, new_recorder, run_threads, scalars
 
@@ -37,10 +37,11 @@ class Site:
         self.witness.live = self.recorder.live
         self.witness.record = self.recorder.pending.append
         self.witness.route_askers.append(lambda exchange: exchange.environ["route"])
-        self.app = monitored_for_long(self._app, self.witness, self.clock)
+        self.app = monitored_for_long(self.app_inside, self.witness, self.clock)
         self.recorder.pending.clear()
 
-    def _app(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+    def app_inside(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """What is monitored."""
         ms, status, size, error = environ["answer"]
         self.clock.advance(ms / 1000.0)
         start_response(status, [("Content-Type", "text/plain"), *size])
@@ -502,3 +503,12 @@ def test_no_request_is_lost_between_threads() -> None:
     for path in ("requests.time", "requests.response_bytes"):
         assert sum(counts(batch).get(path, 0) for batch in batches) == 8 * per_thread
     assert site.recorder.total_requests - before == 8 * per_thread
+
+
+def test_a_request_that_is_looked_at_closer_is_an_ordinary_one() -> None:
+    """Its CPU time is noted beside, and it waits like the others."""
+    site = Site()
+    site.know()
+    app = monitored(site.app_inside, site.witness, site.clock, tick_s=-1.0)
+    serve(app, environ_of(route="/", answer=(1.0, "200 OK", [], None)))
+    assert (site.whole, site.tallied, len(site.witness.samples)) == (0, 1, 2)
