@@ -148,6 +148,7 @@ class Recorder:
         Between two slices other threads get their turn, so that no request waits for more than one.
         """
         folded: list[Record] = []
+        self._give_way.begin()
         for _ in range(slices):
             with self._lock:
                 requests = self._fold_slice()
@@ -289,6 +290,7 @@ class Recorder:
         batch = Batch([], [])
         with self._lock:
             folded, self._folded = self._folded, []
+            self._give_way.begin()
             self._count(folded, self._give_way)
             self._part_tallies()
             for step, tallied in self.tallies.take().items():
