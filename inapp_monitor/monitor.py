@@ -49,7 +49,7 @@ _REQUEST_TICK_S = 0.1
 #: Seconds after the first request in which the parts are loaded, off the request.
 _FIRST_TICK_S = 0.1
 #: The same while requests have to help with counting.
-_HELP_AGAIN_S = 0.0002
+_HELP_AGAIN_S = 0.0001
 #: Settings whose values the parts understand.
 _CHECKED_BY_PARTS = (
     "retention",
