@@ -16,21 +16,15 @@ import sys
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import CodeType, FrameType
-from typing import Any
-from weakref import ref
+from typing import Any, Final
 
-_current: ContextVar[ref[Any] | None] = ContextVar("inapp_monitor_request", default=None)
+_current: ContextVar[Any] = ContextVar("inapp_monitor_request", default=None)
 #: Code of the functions that answer, and which of their variables is the record.
 _answering: dict[CodeType, str] = {}
 
-
-def enter(record: object) -> None:
-    """Note a request's record when the stack will not show it. *Cost:* 0.5 us.
-
-    Weakly: a thread keeps what was noted until its next request, and it must not keep a request
-    that is over, with its body and all that belongs to it.
-    """
-    _current.set(ref(record))
+#: Called with a request's record when the stack will not show it. *Cost:* 0.4 us. A thread keeps it
+#: until its next request: a record that is over refers to nothing.
+enter: Final = _current.set
 
 
 def answered_by(function: Callable[..., Any], variable: str) -> None:
@@ -51,5 +45,4 @@ def get() -> Any:
             if record is not None:
                 return record
         frame = frame.f_back
-    noted = _current.get()
-    return None if noted is None else noted()
+    return _current.get()

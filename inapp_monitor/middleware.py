@@ -163,7 +163,6 @@ class Exchange:
 
     __slots__ = (
         "__iter__",
-        "__weakref__",
         "_outer_error",
         "_start_response",
         "body",

@@ -107,11 +107,9 @@ def monitor(make_monitor: MakeMonitor) -> Monitor:
 
 
 @pytest.fixture(autouse=True)
-def fresh_scope() -> Iterator[None]:
+def fresh_scope() -> None:
     """Each test is a request of its own that said nothing."""
-    record = Record(None)  # noted weakly: it must live as long as the test
-    current_request.enter(record)
-    yield
+    current_request.enter(Record(None))
 
 
 def environ(**more: Any) -> dict[str, Any]:

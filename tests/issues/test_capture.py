@@ -254,8 +254,7 @@ def test_a_request_never_sees_what_an_earlier_one_said(monitor: Monitor) -> None
     """User and tags belong to the request, also when one thread answers many."""
     set_user("ada")
     set_tag("plan", "gold")
-    second = Record(environ(PATH_INFO="/second"))
-    current_request.enter(second)
+    current_request.enter(Record(environ(PATH_INFO="/second")))
     monitor.tracker.capture(caught(divide, 1, 0))
     event = monitor.only_issue().events[0]
     assert (event["user"], event["tags"]) == ({}, {})
