@@ -204,7 +204,6 @@ class Exchange:
     def finish(self) -> None:
         """The request is over, and there is nothing to close."""
         self.body = _NOTHING
-        self._outer_error = exception()
         self.close()
 
     def noted(self) -> Notes:
@@ -398,7 +397,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             self.body = _NOTHING  # closed once, also when that closes this again
             self.__iter__ = _nothing
             error = exception()  # servers close in a finally: an error while streaming is here
-            if error is not None:
+            if error is not None and body is not _NOTHING:
                 if error is not self._outer_error and not is_of_server(error, body):
                     self.capture(error)
                 del error
@@ -546,7 +545,8 @@ def build(
             if type(body) not in wrapped:
                 kind = kinds.get(type(body)) or learn_kind(kinds, body, environ)
                 if kind == COMPLETE:
-                    exchange.finish()
+                    exchange.body = _NOTHING
+                    exchange.close()
                     return body
                 if kind != WRAP:
                     return exchange.hand_over(body, kind)
