@@ -9,10 +9,12 @@ import os
 import signal
 import sys
 import time
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
 from inapp_monitor import Monitor
+from inapp_monitor.signals import datapoint
 
 BIG = Path(os.environ["DATA_DIR"]) / "big.bin"
 
@@ -38,12 +40,31 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/deaf":  # to all that can be refused
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
         time.sleep(30)
+    if path == "/ctrl-c":
+        datapoint.connect(press_ctrl_c)
+    if path == "/ctrl-c-while-loading":
+        sys.meta_path.insert(0, CtrlCAtImport())
     if path == "/fork":
         body = fork_and_count()
     else:
         body = str(os.getpid()).encode() if path == "/pid" else b"hello"
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def press_ctrl_c(_sender: object, **_facts: object) -> None:
+    """Ctrl-C in the middle of a flush; once."""
+    datapoint.disconnect(press_ctrl_c)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class CtrlCAtImport(MetaPathFinder):
+    """Ctrl-C in the middle of a late import of the monitor's; once."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "inapp_monitor.store.writer":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def fork_and_count() -> bytes:
