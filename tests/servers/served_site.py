@@ -29,7 +29,7 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
         return environ["wsgi.file_wrapper"](BIG.open("rb"))
     if path == "/stream":
         start_response("200 OK", headers)
-        return (b"chunk" for _ in range(3))
+        return (b"%d " % os.getpid() for _ in range(3))
     if path == "/endless":
         start_response("200 OK", headers)
         return (b"x" * 65_536 for _ in range(10_000))
@@ -107,7 +107,14 @@ def main(server: str, port: int) -> None:
     elif server == "werkzeug reloader":
         from werkzeug.serving import run_simple
 
-        run_simple("127.0.0.1", port, application, threaded=True, use_reloader=True)
+        (Path(os.environ["DATA_DIR"]) / "watched.py").touch()
+        watched = [os.environ["DATA_DIR"] + "/watched.py"]
+        options: dict[str, Any] = {"use_reloader": True, "extra_files": watched}
+        run_simple("127.0.0.1", port, application, threaded=True, **options)
+    elif server == "werkzeug processes":
+        from werkzeug.serving import run_simple
+
+        run_simple("127.0.0.1", port, application, processes=4)
     elif server == "waitress":
         import waitress
 
