@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -40,6 +41,12 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/deaf":  # to all that can be refused
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
         time.sleep(30)
+    if path == "/hang":  # after a while no other thread or greenlet runs
+        time.sleep(1.5)
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        ctypes.PyDLL(None).sleep(30)
+    while path == "/busy":  # other threads run, but no other greenlet
+        pass
     if path == "/ctrl-c":
         datapoint.connect(press_ctrl_c)
     if path == "/ctrl-c-while-loading":
