@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from inapp_monitor import interrupts
+
 
 class Ticker:
     """Calls a method of `owner` every `interval_s` in a thread of its own.
@@ -46,10 +48,13 @@ class Ticker:
 
     def _run(self) -> None:
         pause_s = self._first_s
-        while not self._stopping.wait(pause_s):
-            pause_s = self._interval_s
-            method = self._method()
-            if method is None:
-                return
-            method()
-            del method
+        while not self._stopping.is_set():
+            with interrupts.handed_on():
+                if self._stopping.wait(pause_s):
+                    return
+                pause_s = self._interval_s
+                method = self._method()
+                if method is None:
+                    return
+                method()
+                del method

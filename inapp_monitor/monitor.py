@@ -164,8 +164,8 @@ class Monitor(Calls):
         self._parts: Parts | None = None
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
-        if settings.enabled and process_life.must_load_early():
-            self._load_parts().load_what_ticks_import()
+        if settings.enabled:
+            process_life.made(self)
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
@@ -178,6 +178,12 @@ class Monitor(Calls):
                 parts.tracker.listeners.append(self._issue_changed)
                 self._parts = parts
             return self._parts
+
+    def _load_early(self, *, errors: bool) -> None:
+        try:
+            self._load_parts().load_what_ticks_import(errors=errors)
+        except Exception as error:  # noqa: BLE001  # ours
+            self.guard.failed("loading early", error)
 
     @property
     def store(self) -> Store:
@@ -497,6 +503,10 @@ class Monitor(Calls):
         """This worker's row in the table of workers."""
         seen = (self._parts or self._load_parts()).collectors.seen()
         return {"started": self._attached_at, "requests": self.recorder.total_requests, **seen}
+
+    def _requests_are_over(self) -> None:
+        for exchange in self._live_requests.exchanges():
+            exchange.finish()
 
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""

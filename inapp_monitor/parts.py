@@ -66,11 +66,15 @@ class Parts:
             *(settings.data_dir, clock, live_requests, self.tracker, settings.flush_interval_s)
         )
 
-    def load_what_ticks_import(self) -> None:
-        """Load now what else the first ticks would import, but for what the first error needs."""
+    def load_what_ticks_import(self, *, errors: bool) -> None:
+        """Load now what else the first ticks would import; also what the first of `errors` needs,
+        or not."""
         with late_imports.loading():
             import inapp_monitor.integrations.logging
             import inapp_monitor.web.login_token  # noqa: F401
+
+            if errors:
+                import sqlite_utils  # noqa: F401
 
     def facts(
         self, stored_routes: Mapping[str, str], about: dict[str, Any], web: object

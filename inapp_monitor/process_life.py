@@ -1,13 +1,18 @@
 """Forks and the end of a process, as each server lets one know of them, told to the monitors.
 
-Hooks are set once a process, when the first monitor begins to live; monitors are held weakly.
+Hooks are set once a process: when the first monitor is made those that look who forks, when the
+first begins to live the others. Monitors are held weakly.
 
 What servers do, as seen in `tests/servers`:
 - uWSGI forks in C: no fork hook of Python's is called. Hence a monitor compares process ids, and
   the hooks here are an extra.
 - mod_wsgi's daemons skip `atexit` of a sub-interpreter and call shutdown callbacks instead.
 - A worker of uWSGI ends by C's `exit`, which cleans up OpenSSL before Python's exit handlers run:
-  importing or using `hashlib` there crashes. See `must_load_early`.
+  importing or using `hashlib` there crashes. So everything is loaded when a monitor is made, which
+  is no loss: the workers share what their master has loaded.
+- `socketserver.ForkingMixIn`, and with it werkzeug's `processes=`, forks for each request, and the
+  child ends by `os._exit`, without exit handlers. Only its parent, which answers nothing, stays: it
+  loads what all its children need, and each child writes when its connection is closed.
 """
 
 from __future__ import annotations
@@ -15,9 +20,10 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import signal
 import sys
 import weakref
-from typing import Protocol
+from typing import Any, Protocol
 
 from inapp_monitor import late_imports
 
@@ -28,11 +34,26 @@ class Living(Protocol):
     def _forked(self) -> None:
         """This is a child process."""
 
+    def _load_early(self, *, errors: bool) -> None:
+        """Load now what the end of a process needs; also what it needs for `errors`, or not."""
+
+    def _requests_are_over(self) -> None:
+        """Nobody will close the requests that were not closed: Ctrl-C struck in the server."""
+
     def close(self) -> None:
         """The process ends; may be called twice."""
 
 
+_made: weakref.WeakSet[Living] = weakref.WeakSet()
 _living: weakref.WeakSet[Living] = weakref.WeakSet()
+
+
+def made(living: Living) -> None:
+    """It may begin to live, in this process or in one that is forked from it."""
+    if "uwsgi" in sys.modules:
+        living._load_early(errors=False)
+    _watch_forks_for_requests()
+    _made.add(living)
 
 
 def join(living: Living) -> None:
@@ -44,13 +65,6 @@ def join(living: Living) -> None:
 def leave(living: Living) -> None:
     """Not any more."""
     _living.discard(living)
-
-
-def must_load_early() -> bool:
-    """Whether nothing may be imported at the end of this process (and workers share what their
-    master has loaded, so that it is no loss).
-    """
-    return "uwsgi" in sys.modules
 
 
 @functools.cache
@@ -75,3 +89,47 @@ def _after_fork() -> None:
 def _at_end() -> None:
     for living in list(_living):
         living.close()
+
+
+@functools.cache
+def _watch_forks_for_requests() -> None:
+    os.register_at_fork(before=_before_fork_for_request, after_in_child=_after_fork_for_request)
+
+
+def _before_fork_for_request() -> None:
+    if _server_that_forks() is not None:
+        for living in list(_made):
+            living._load_early(errors=True)
+
+
+def _after_fork_for_request() -> None:
+    server = _server_that_forks()
+    if server is None:
+        return
+    answer, close_connection = server.finish_request, server.shutdown_request
+
+    def answer_and_be_deaf(*request: object) -> None:
+        try:
+            answer(*request)
+        finally:  # a terminal sends Ctrl-C to all processes, and this one ends anyway
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def close_connection_and_write(request: object) -> None:
+        try:
+            close_connection(request)
+        finally:  # after it comes `os._exit`
+            for living in list(_living):
+                living._requests_are_over()
+            _at_end()
+
+    # Of the child's own copy.
+    server.finish_request, server.shutdown_request = answer_and_be_deaf, close_connection_and_write
+
+
+def _server_that_forks() -> Any:
+    """The server that is forking for a request, as the hook that asks sees it; else None."""
+    mixin = getattr(sys.modules.get("socketserver"), "ForkingMixIn", None)
+    caller = sys._getframe(2)
+    if mixin is not None and caller.f_code is mixin.process_request.__code__:
+        return caller.f_locals["self"]
+    return None

@@ -11,6 +11,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
+from inapp_monitor import interrupts
+
 #: Seconds after which an idle lane looks whether its owner is still there.
 _LOOK_S = 30.0
 
@@ -75,7 +77,8 @@ class Lane:
                 except IndexError:
                     break
                 self.began = self._clock()
-                job()
+                with interrupts.handed_on():
+                    job()
                 self.began = None
                 del job
             if self._left or self._owner() is None:

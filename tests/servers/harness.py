@@ -36,7 +36,10 @@ GUNICORN = [sys.executable, "-m", "gunicorn", "--chdir", str(HERE), "--no-contro
 #: Name to the command line, with PORT standing for the port.
 COMMANDS: dict[str, list[str]] = {
     name: [sys.executable, str(HERE / "served_site.py"), name, "PORT"]
-    for name in ("wsgiref", "werkzeug", "werkzeug reloader", "waitress", "cheroot", "gevent")
+    for name in (
+        *("wsgiref", "werkzeug", "werkzeug reloader", "werkzeug processes"),
+        *("waitress", "cheroot", "gevent"),
+    )
 }
 for name, options in {
     "gunicorn sync": "-w 2",

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 import time
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
 from inapp_monitor import Monitor
+from inapp_monitor.signals import datapoint
 
 BIG = Path(os.environ["DATA_DIR"]) / "big.bin"
 
@@ -27,7 +30,7 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
         return environ["wsgi.file_wrapper"](BIG.open("rb"))
     if path == "/stream":
         start_response("200 OK", headers)
-        return (b"chunk" for _ in range(3))
+        return (b"%d " % os.getpid() for _ in range(3))
     if path == "/endless":
         start_response("200 OK", headers)
         return (b"x" * 65_536 for _ in range(10_000))
@@ -38,12 +41,37 @@ def site(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/deaf":  # to all that can be refused
         signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
         time.sleep(30)
+    if path == "/hang":  # after a while no other thread or greenlet runs
+        time.sleep(1.5)
+        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))
+        ctypes.PyDLL(None).sleep(30)
+    while path == "/busy":  # other threads run, but no other greenlet
+        pass
+    if path == "/ctrl-c":
+        datapoint.connect(press_ctrl_c)
+    if path == "/ctrl-c-while-loading":
+        sys.meta_path.insert(0, CtrlCAtImport())
     if path == "/fork":
         body = fork_and_count()
     else:
         body = str(os.getpid()).encode() if path == "/pid" else b"hello"
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]
+
+
+def press_ctrl_c(_sender: object, **_facts: object) -> None:
+    """Ctrl-C in the middle of a flush; once."""
+    datapoint.disconnect(press_ctrl_c)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class CtrlCAtImport(MetaPathFinder):
+    """Ctrl-C in the middle of a late import of the monitor's; once."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "inapp_monitor.store.writer":
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def fork_and_count() -> bytes:
@@ -86,7 +114,14 @@ def main(server: str, port: int) -> None:
     elif server == "werkzeug reloader":
         from werkzeug.serving import run_simple
 
-        run_simple("127.0.0.1", port, application, threaded=True, use_reloader=True)
+        (Path(os.environ["DATA_DIR"]) / "watched.py").touch()
+        watched = [os.environ["DATA_DIR"] + "/watched.py"]
+        options: dict[str, Any] = {"use_reloader": True, "extra_files": watched}
+        run_simple("127.0.0.1", port, application, threaded=True, **options)
+    elif server == "werkzeug processes":
+        from werkzeug.serving import run_simple
+
+        run_simple("127.0.0.1", port, application, processes=4)
     elif server == "waitress":
         import waitress
 

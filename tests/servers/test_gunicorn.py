@@ -57,3 +57,36 @@ def test_watchdog(tmp_path: Path) -> None:
     assert "served_site" in by_type["SystemExit"].culprit
     assert "died while it answered GET /deaf, begun at " in by_type["WorkerDied"].title
     assert served.counted() == served.answered
+
+
+@pytest.mark.parametrize("name", ["gunicorn gthread", "gunicorn gevent"])
+def test_watchdog_of_workers_that_hang(name: str, tmp_path: Path) -> None:
+    """A request that keeps its whole worker from running, deaf to the watchdog's first signal: the
+    worker is killed, and another one tells which request that was. Nothing answered is lost.
+    """
+    if missing(name):
+        pytest.skip(missing(name))
+    with Served(name, tmp_path, options="--timeout 2 -w 3") as served:  # they notify each second
+        served.traffic(40)
+        served.lose("/hang")
+        served.wait_for(lambda: served.get("/")[0] == 200 and served.issues("WorkerDied"))
+        served.stop(signal.SIGTERM)
+    (issue,) = served.issues("WorkerDied")
+    assert "died while it answered GET /hang, begun at " in issue.title
+    assert served.counted() == served.answered
+
+
+@pytest.mark.skipif(missing("gunicorn gevent") != "", reason=missing("gunicorn gevent"))
+def test_watchdog_of_a_busy_greenlet(tmp_path: Path) -> None:
+    """A request that computes without a pause, so that no other greenlet runs, is ended by the
+    watchdog: an error with the stack of the line. Nothing answered is lost.
+    """
+    with Served("gunicorn gevent", tmp_path, options="--timeout 2 -w 3") as served:
+        served.traffic(40)
+        served.lose("/busy")
+        served.wait_for(lambda: served.get("/")[0] == 200 and served.issues("SystemExit"))
+        served.stop(signal.SIGTERM)
+    (issue,) = served.issues("SystemExit")
+    assert "served_site" in issue.culprit
+    assert served.issues("WorkerDied") == []
+    assert served.counted() == served.answered + 1  # the one that was ended

@@ -20,6 +20,7 @@ GRACEFUL: dict[str, list[int]] = {
     "wsgiref": [INT],
     "werkzeug": [INT],
     "werkzeug reloader": [],
+    "werkzeug processes": [INT],
     "waitress": [INT],
     "cheroot": [INT],
     "gevent": [INT],
@@ -123,7 +124,9 @@ def test_kill_loses_at_most_the_last_second(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["waitress", "cheroot", "wsgiref", "werkzeug"])
+@pytest.mark.parametrize(
+    "name", ["waitress", "cheroot", "wsgiref", "werkzeug", "werkzeug processes"]
+)
 def test_term_without_a_handler(name: str, tmp_path: Path) -> None:
     """These servers leave SIGTERM to the kernel: at most the last second is lost."""
     with Served(name, tmp_path) as served:
@@ -172,7 +175,10 @@ def test_client_that_leaves(name: str, tmp_path: Path) -> None:
     "name",
     [
         name
-        for name in ("werkzeug", "waitress", "cheroot", "gunicorn sync", "gunicorn gthread")
+        for name in (
+            *("werkzeug", "werkzeug processes", "waitress", "cheroot"),
+            *("gunicorn sync", "gunicorn gthread"),
+        )
         if not missing(name)
     ],
 )
