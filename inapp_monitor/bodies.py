@@ -29,14 +29,17 @@ def _kind_of(body: object, environ: Environ) -> int:
     return WRAP if hasattr(kind, "__iter__") else OLD
 
 
-def learn_kind(kinds: dict[type, int], body: object, environ: Environ) -> int:
-    """What to do with bodies of this type, found at its first sight."""
+def learn_kind(kinds: dict[type, int], wrapped: set[type], body: object, environ: Environ) -> int:
+    """What to do with bodies of this type, found at its first sight; remembered in `kinds`, and in
+    `wrapped` when it is the usual."""
     try:
         kind = _kind_of(body, environ)
     except Exception:  # noqa: BLE001  # a `fileno` property that raises
         kind = OLD
     if len(kinds) < MAX_KINDS:
         kinds[type(body)] = kind
+        if kind == WRAP:
+            wrapped.add(type(body))
     return kind
 
 

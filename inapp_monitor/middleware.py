@@ -36,7 +36,6 @@ from inapp_monitor.bodies import (
     AS_IS,
     COMPLETE,
     COMPLETE_TYPES,
-    MAX_KINDS,
     OLD,
     SIZED,
     WRAP,
@@ -530,38 +529,39 @@ def build(
                 enter(exchange)
             begin(exchange)
         except _BelowMountError:
-            return serve(environ, start_response)
+            instead = serve
         except Exception as error:  # noqa: BLE001  # an environ beyond PEP 3333: only the app knows
             hooks.broke(error)
-            return app(environ, start_response)
-        try:
-            body = app(environ, exchange.start_response)
-        except BaseException as error:
-            exchange.raised(error)
-            raise
-        if body_askers and exchange.route is None:
-            exchange.ask_for_route(body_askers, body)
-        try:
-            if type(body) not in wrapped:
-                kind = kinds.get(type(body)) or learn_kind(kinds, body, environ)
-                if kind == COMPLETE:
-                    exchange.body = _NOTHING
-                    exchange.close()
-                    return body
-                if kind != WRAP:
-                    return exchange.hand_over(body, kind)
-                if len(wrapped) < MAX_KINDS:
-                    wrapped.add(type(body))
-            exchange.__iter__ = body.__iter__
-        except Exception:  # noqa: BLE001, S110  # a type without hash, an attribute that raises
-            pass
+            instead = app
         else:
-            exchange.body = body
-            exchange._outer_error = exception()
-            if exchange.size is None and not carried:  # type: ignore[redundant-expr]  # is sent yet
-                enter(exchange)
-            return exchange
-        return exchange.hand_over(body, OLD)
+            try:
+                body = app(environ, exchange.start_response)
+            except BaseException as error:
+                exchange.raised(error)
+                raise
+            if body_askers and exchange.route is None:
+                exchange.ask_for_route(body_askers, body)
+            try:
+                if type(body) not in wrapped:
+                    kind = kinds.get(type(body)) or learn_kind(kinds, wrapped, body, environ)
+                    if kind == COMPLETE:
+                        exchange.body = _NOTHING
+                        exchange.close()
+                        return body
+                    if kind != WRAP:
+                        return exchange.hand_over(body, kind)
+                exchange.__iter__ = body.__iter__
+            except Exception:  # noqa: BLE001, S110  # a type without hash, an attribute that raises
+                pass
+            else:
+                exchange.body = body
+                exchange._outer_error = exception()
+                # It may well run while it is sent. (The application has set the size.)
+                if exchange.size is None and not carried:  # type: ignore[redundant-expr]
+                    enter(exchange)
+                return exchange
+            return exchange.hand_over(body, OLD)
+        return instead(environ, start_response)
 
     current_request.answered_by(handle, "exchange")
     return handle

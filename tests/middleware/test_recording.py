@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor import middleware
 from inapp_monitor.middleware import RECORD_KEY, Exchange
 from inapp_monitor.testing import FakeClock
 
@@ -428,3 +429,20 @@ def test_exchange_holds_no_traceback() -> None:
     serve(monitored(app))
     assert kept[0].error is BaseException
     assert kept[0].environ is None
+
+
+@pytest.mark.parametrize("path", ["/", "/_metrics", "/_metrics/x", 7], ids=repr)
+def test_no_exception_of_ours_is_under_way(path: Any) -> None:
+    """Neither the application nor the dashboard is called while an exception is handled: it would
+    be the context of each of theirs."""
+    seen: list[Any] = []
+
+    def look(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(sys.exception())
+        return []
+
+    wrapped = middleware.build(
+        look, Witness(), FakeClock().perf, lambda now, _: now, "/_metrics", look
+    )
+    wrapped({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda *_: None)
+    assert seen == [None]
