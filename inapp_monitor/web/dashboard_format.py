@@ -21,6 +21,7 @@ MAX_TARGETS = 10
 SHAPES = ("line", "area", "stacked", "bar")
 NAME = re.compile(r"[A-Za-z0-9_-]{1,60}", re.ASCII)
 _MAX_TEXT = 4_096
+_MAX_DOTS = 4_096
 _KEYS = ("name", "title", "panels")
 _PANEL_KEYS = ("title", "targets", "shape")
 #: What a page's JSON says beside the document; it can be given back as it is.
@@ -258,6 +259,9 @@ def _load_json(text: str) -> Any:
 
 
 def _load_toml(text: str) -> Any:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MAX_DOTS:  # the parser takes the square of a key's length
+            raise QueryError(f"line {number}: more than {_MAX_DOTS} dots")
     try:
         return tomllib.loads(text.lstrip("\ufeff"))
     except tomllib.TOMLDecodeError as error:

@@ -45,10 +45,10 @@ def rows(database_file: Path, table: str) -> int:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Six seconds of traffic."""
+    """Ten seconds of traffic: by then somebody has met everything that is wrong with the shop."""
     data_dir = tmp_path_factory.mktemp("demo")
     process = Process(
-        "demo_app", "--port", "0", "--seconds", "6", "--linger", "120", "--data-dir", str(data_dir)
+        "demo_app", "--port", "0", "--seconds", "10", "--linger", "120", "--data-dir", str(data_dir)
     )
     try:
         url = process.line(r"shop: +(http://127\.0\.0\.1:\d+)/\n")[1]
