@@ -379,6 +379,31 @@ def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scalars(fold(site.recorder))["requests.status.2xx"] == 2
 
 
+@pytest.mark.parametrize("long", [{"status": "400 " + "x" * 500}, {"route": "/" + "x" * 500}])
+def test_long_texts_are_not_kept(long: dict[str, str]) -> None:
+    """A kind stays for good, so one with a text that is as long as somebody likes is not known."""
+    site = Site()
+    site.know(**long)
+    site.know(**long)
+    assert site.recorder.tallies.known == {}
+
+
+def test_steps_that_were_counted_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who helps does not search through steps and kinds that are empty already."""
+    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 0)
+    site = Site()
+    site.know()
+    for _ in range(5):
+        site.recorder.new_step_if_free(site.clock.perf())
+        site.get(1.0)
+        site.clock.advance(STEP)
+    site.recorder.new_step_if_free(site.clock.perf())
+    while site.tallied:
+        site.recorder.help_if_free()
+    assert site.recorder.tallies._aside == {}
+    assert counts(fold(site.recorder))["requests.time"] == 5
+
+
 def test_routes_without_a_name_are_not_known() -> None:
     """Past the cap on names a route would take the place of one that has a name."""
     site = Site(max_routes=1)
