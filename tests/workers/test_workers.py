@@ -151,11 +151,14 @@ def test_damaged_row_is_passed_over(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_more_processes_than_rows(tmp_path: Path) -> None:
-    """Who finds no row goes without."""
+    """Who finds no row goes without, until there is one."""
     all_rows = [Workers(tmp_path) for _ in range(MAX_WORKERS + 1)]
     for number, workers in enumerate(all_rows):
         workers.write({"pid": number})
     assert len(all_rows[-1].others()) == MAX_WORKERS
+    all_rows.pop(0).leave()
+    assert all_rows[-1].write({"pid": MAX_WORKERS})
+    assert {"pid": MAX_WORKERS} in all_rows[0].others()
     for workers in all_rows:
         workers.leave()
 
