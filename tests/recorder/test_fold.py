@@ -379,8 +379,11 @@ def test_steps_are_bounded_while_nobody_takes_them(monkeypatch: pytest.MonkeyPat
 def test_fork_leaves_everything_to_the_parent() -> None:
     """A child starts from nothing, even when the parent's lock was held."""
     clock = FakeClock()
-    recorder = new_recorder(clock)
-    put(recorder, clock)
+    recorder = new_recorder(clock, max_pending=2)
+    for _ in range(20):
+        put(recorder, clock)
+    recorder.help_if_free()  # some of them are counted, and not taken
+    recorder.sample(1.0, 1.0)
     recorder.instruments.record("counter", "calls", 1)
     recorder._lock.acquire()
     recorder.forked()

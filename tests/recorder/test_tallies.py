@@ -284,6 +284,43 @@ def test_requests_on_both_sides_of_a_boundary() -> None:
     assert labels == {before: 1, before + STEP: 1}
 
 
+def test_a_request_that_ends_with_its_step_belongs_to_the_next() -> None:
+    """The boundary itself is the beginning of a step."""
+    site = Site()
+    site.know()
+    site.get(1.0)
+    site.clock.advance(site.recorder.tallies.until - site.clock.perf())
+    site.get(0.0)
+    assert (site.whole, site.tallied) == (1, 1)
+    steps = {t // STEP for path, t, _ in fold(site.recorder).distributions if "req" in path}
+    assert len(steps) == 2
+
+
+class OlderError(Exception):
+    """What the server handles while it answers."""
+
+
+def test_nothing_refers_to_what_the_server_was_handling() -> None:
+    """Who keeps the exchange of a tallied request keeps no exception of the server's."""
+    site = Site()
+    site.know()
+    error = OlderError()
+    gone = weakref.ref(error)
+    gc.disable()
+    try:
+        try:
+            raise error
+        except OlderError:
+            exchange = site.app(
+                environ_of(route="/", answer=(1.0, "200 OK", [], None)), lambda *_: None
+            )
+            exchange.close()
+        del error
+        assert (site.tallied, gone(), exchange.notes) == (1, None, None)
+    finally:
+        gc.enable()
+
+
 def test_a_request_begins_the_step_when_the_thread_is_late() -> None:
     """Requests part what belongs to the last step, so that recording whole is the exception."""
     site = Site()
@@ -330,6 +367,15 @@ def test_after_an_hour_a_quiet_route_has_slowest_requests_again() -> None:
     fold(site.recorder)
     (table,) = site.recorder.slowest.tables().values()
     assert [entry.path for entry in table] == ["/now"]
+
+
+def test_a_wall_clock_set_back_does_not_keep_what_was_slow() -> None:
+    """The floor of a quiet route is doubted at once, not when the clock has caught up."""
+    site = Site()
+    site.know()
+    site.clock.step_wall(-MAX_AGE_S)
+    fold(site.recorder)
+    assert site.recorder.tallies.known["GET", "/", "200 OK"].floor == tallies_module.TAKES_NOTHING
 
 
 def test_clock_that_runs_backwards() -> None:
@@ -531,5 +577,6 @@ def test_a_request_that_is_looked_at_closer_is_an_ordinary_one() -> None:
     site = Site()
     site.know()
     app = monitored(site.app_inside, site.witness, site.clock, tick_s=-1.0)
-    serve(app, environ_of(route="/", answer=(1.0, "200 OK", [], None)))
+    exchange = serve(app, environ_of(route="/", answer=(1.0, "200 OK", [], None))).body
     assert (site.whole, site.tallied, len(site.witness.samples)) == (0, 1, 2)
+    assert exchange.notes is None
