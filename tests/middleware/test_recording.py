@@ -304,12 +304,13 @@ def test_route_of_an_escaped_exception_is_asked() -> None:
     assert one(witness)[ROUTE] == "/route"
 
 
-def test_a_route_that_is_known_is_not_asked_again() -> None:
+@pytest.mark.parametrize("shortcut", [None, ("shortcut", lambda value: value["route"])])
+def test_a_route_that_is_known_is_not_asked_again(shortcut: Any) -> None:
     """An error page that takes the place of the answer does not change whose it is."""
     witness = Witness()
-    routes = ["/first", "/second"]
+    routes = ["/first", "/second", "/third"]
     witness.route_askers.append(lambda exchange: routes.pop(0))
-    witness.shortcut = ("shortcut", lambda value: value["route"])
+    witness.shortcut = shortcut
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])
@@ -319,7 +320,8 @@ def test_a_route_that_is_known_is_not_asked_again() -> None:
 
     serve(monitored(app, witness))
     serve(monitored(app, witness), environ_of(shortcut={"route": "/known"}))
-    assert [finished[ROUTE] for finished in witness.finished] == ["/first", "/known"]
+    second = "/known" if shortcut else "/second"
+    assert [finished[ROUTE] for finished in witness.finished] == ["/first", second]
 
 
 def test_a_5xx_whose_exception_was_seen_is_no_other_error() -> None:

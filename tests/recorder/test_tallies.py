@@ -425,6 +425,15 @@ def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert scalars(fold(site.recorder))["requests.status.2xx"] == 2
 
 
+def test_texts_of_one_request_are_not_kept() -> None:
+    """A status line that comes once in a while is made up, and fills no table."""
+    site = Site()
+    for number in range(5):
+        site.get(status=f"200 request {number}")
+        fold(site.recorder)
+    assert site.recorder.tallies.known == {}
+
+
 @pytest.mark.parametrize("long", [{"status": "400 " + "x" * 500}, {"route": "/" + "x" * 500}])
 def test_long_texts_are_not_kept(long: dict[str, str]) -> None:
     """A kind stays for good, so one with a text that is as long as somebody likes is not known."""
