@@ -289,7 +289,12 @@ def test_pending_is_bounded() -> None:
         put(recorder, clock, ms=n)
     recorder.bound_pending()
     assert (len(recorder.pending), recorder.dropped_requests) == (1_000, 500)
-    assert fold(recorder).distributions[0].histogram.minimum == pytest.approx(500.0)
+    recorder.fold()
+    for n in range(1_500, 1_600):
+        put(recorder, clock, ms=n)
+    recorder.bound_pending()
+    assert (len(recorder.pending), recorder.dropped_requests) == (100, 600)
+    assert fold(recorder).distributions[0].histogram.minimum == pytest.approx(600.0)
 
 
 def test_folding_keeps_up_with_a_thread_that_never_rests() -> None:

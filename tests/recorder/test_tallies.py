@@ -369,6 +369,23 @@ def test_after_an_hour_a_quiet_route_has_slowest_requests_again() -> None:
     assert [entry.path for entry in table] == ["/now"]
 
 
+def test_after_an_hour_a_busy_route_has_slowest_requests_again() -> None:
+    """Also when all of its requests were ordinary, which they stay until then."""
+    site = Site()
+    site.know()
+    for _ in range(int(MAX_AGE_S // 100) - 1):
+        site.clock.advance(100.0)
+        fold(site.recorder)
+        site.get(7.0)
+        assert (site.whole, site.tallied) == (0, 1)
+    site.clock.advance(200.0)
+    fold(site.recorder)
+    site.get(7.0, path="/now")
+    fold(site.recorder)
+    (table,) = site.recorder.slowest.tables().values()
+    assert [entry.path for entry in table] == ["/now"]
+
+
 def test_a_wall_clock_set_back_does_not_keep_what_was_slow() -> None:
     """The floor of a quiet route is doubted at once, not when the clock has caught up."""
     site = Site()
@@ -511,6 +528,20 @@ def test_help_begins_with_the_oldest_step(monkeypatch: pytest.MonkeyPatch) -> No
     steps = {t // STEP: h.count for p, t, h in fold(site.recorder).distributions if "req" in p}
     assert sorted(steps.values()) == [1, 6]
     assert steps[min(steps)] == 6
+
+
+def test_the_oldest_of_several_steps_is_counted_first() -> None:
+    """Late ones are labelled while their step is still worth writing."""
+    site = Site()
+    site.know()
+    steps = []
+    for _ in range(3):
+        site.recorder.new_step_if_free(site.clock.perf())
+        steps.append(site.clock.wall() // STEP * STEP)
+        site.get(0.1)
+        site.clock.advance(STEP)
+    site.recorder.new_step_if_free(site.clock.perf())
+    assert [site.recorder.tallies.cut_some(10)[0] for _ in steps] == steps
 
 
 def test_tallies_are_bounded() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor import live_requests
 from inapp_monitor.live_requests import (
     DEAD_INTERVAL_S,
     FORGOTTEN_AFTER_S,
@@ -250,6 +251,22 @@ def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
     server.clock.advance(RETRY_INTERVAL_S)
     server.requests.report()
     assert (tmp_path / "data" / FILE_NAME).exists()
+
+
+def test_requests_that_nobody_closes_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server that forgets to close the latest requests are kept, and the others counted."""
+    monkeypatch.setattr(live_requests, "MAX_EXCHANGES", 3)
+    server = Server(tmp_path)
+    bodies = []
+    for number in range(8):
+        bodies.append(server.begin(f"/{number}"))
+        server.clock.advance(0.001)
+    server.requests.report()
+    assert [row["path"] for row in server.requests.rows()] == ["/5", "/6", "/7"]
+    assert server.requests.drops() == {"requests never closed": 5}
+    assert len(server.recorder.live) == 3
 
 
 def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
