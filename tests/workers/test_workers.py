@@ -234,10 +234,19 @@ def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
 def test_hostile_paths_fit(tmp_path: Path) -> None:
     """Many requests whose paths are nothing but escapes: the oldest ones are shown."""
     server = Server(tmp_path)
-    bodies = [server.begin("/" + "\xff" * 500) for _ in range(50)]
+    bodies = []
+    for number in range(50):
+        bodies.append(server.begin(f"/{number}/" + "\xff" * 500))
+        server.clock.advance(0.001)
     server.requests.report()
     assert 0 < (tmp_path / FILE_NAME).stat().st_size <= ROW_BYTES
-    assert len(bodies) == 50
+    assert len(server.requests.rows()) == live_requests.MAX_ROWS
+    reader = Workers(tmp_path)
+    reader.write({})
+    (told,) = (facts["live"] for facts in reader.others())
+    reader.leave()
+    assert [int(row["path"].split("/")[1]) for row in told] == list(range(len(told)))
+    assert 5 <= len(told) < live_requests.MAX_ROWS
 
 
 def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
