@@ -22,7 +22,10 @@ COMPLETE_TYPES = (list, tuple, bytes, str, bytearray, type(None))
 
 def _kind_of(body: object, environ: Environ) -> int:
     kind = type(body)
-    if environ.get("wsgi.file_wrapper") is kind or hasattr(body, "fileno"):
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and issubclass(kind, wrapper):  # as servers look for it
+        return AS_IS
+    if hasattr(body, "fileno"):
         return AS_IS
     if hasattr(kind, "__len__"):
         return SIZED
@@ -63,8 +66,11 @@ class Hooked:
     def close(self) -> None:
         """Close the body as it would have been without us."""
         body, own = self._body, self._own
-        del body.close
-        if own is not None:
-            if getattr(body, "close", None) != own:
+        try:
+            del body.close
+            if own is not None and getattr(body, "close", None) != own:
                 body.close = own
+        except Exception:  # noqa: BLE001, S110  # it does not let go: calling ours again is harmless
+            pass
+        if own is not None:
             own()

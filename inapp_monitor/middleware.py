@@ -212,6 +212,12 @@ class Exchange:
             notes = self.notes = Notes()
         return notes
 
+    def comes_after(self, other: Any, environ: Environ) -> None:
+        """Another one is in the environ: of a monitor further out, or its environ is used again."""
+        environ[RECORD_KEY] = self
+        if issubclass(type(other), Exchange) and other.environ is not None:
+            self.noted().outer = other
+
     def failed(self) -> bool:
         """Whether an exception of the application has been seen."""
         return self.notes is not None and self.notes.error is not None
@@ -239,8 +245,11 @@ class Exchange:
 
     def capture(self, error: BaseException) -> None:
         """Take an exception that the application raised or its framework handled, once."""
-        if self.environ is None or is_normal_end(error):
-            return
+        try:
+            if self.environ is None or is_normal_end(error):
+                return
+        except Exception as failure:  # noqa: BLE001  # a hostile one: an error all the same
+            self.hooks.broke(failure)
         notes = self.noted()
         if notes.error is error:
             return
@@ -257,18 +266,28 @@ class Exchange:
         if self.route is None:
             self.ask_for_route(self.hooks.route_askers)
         # A handler that took over the socket ends by StopIteration, without a status.
-        if not (
-            type(error) in CLIENT_LEFT or (isinstance(error, StopIteration) and not self.status)
-        ):
+        took_over = self.status is None and issubclass(type(error), StopIteration)
+        if not took_over and type(error) not in CLIENT_LEFT:
             self.capture(error)
         if self.failed():
             self.status = "500"
         self.finish()
 
+    def fails_while_sent(self, error: BaseException, body: Any) -> None:
+        """The server closes because of an exception: capture it when it is the body's."""
+        try:
+            if error is not self._outer_error and not is_of_server(error, body):
+                self.capture(error)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.hooks.broke(failure)
+
     def finish_whole(self, environ: Environ, end: float) -> None:
         """The end of a request that is no ordinary one: record it, and let go of all else."""
         self.error = BaseException if self.failed() else None  # a mark that holds no traceback
-        self.method = environ.get("REQUEST_METHOD", "")
+        try:
+            self.method = environ.get("REQUEST_METHOD", "")
+        except Exception:  # noqa: BLE001  # no dict: an environ beyond PEP 3333
+            self.method = ""
         self.end = end
         self.let_go()
         self.hooks.record(self)
@@ -283,8 +302,9 @@ class Exchange:
         notes = self.noted()
         if notes.sample is not None:
             self._finish_sample(notes.sample)
-        if notes.outer is not None and notes.outer.route is None:
-            notes.outer.route = self.route
+        outer = notes.outer
+        if outer is not None and outer.environ is not None and outer.route is None:
+            outer.route = self.route
         if notes.error is None:
             self.notes = None
         return notes.error is None
@@ -370,7 +390,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                 if status >= "4":
                     self.refused(status, exc_info)
             except Exception as error:  # noqa: BLE001  # ours: the application must not see it
-                if isinstance(status, str):
+                if issubclass(type(status), str):
                     hooks.broke(error)
             try:
                 if len(headers) > 1 and headers[1][0] == "Content-Length":  # as Flask has it
@@ -397,8 +417,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             self.__iter__ = _nothing
             error = exception()  # servers close in a finally: an error while streaming is here
             if error is not None and body is not _NOTHING:
-                if error is not self._outer_error and not is_of_server(error, body):
-                    self.capture(error)
+                self.fails_while_sent(error, body)
                 del error
             try:
                 body.close()
@@ -517,9 +536,8 @@ def build(
             exchange.path = path
             exchange.status = exchange.route = exchange.size = exchange.notes = None
             outer = environ.setdefault(RECORD_KEY, exchange)
-            if outer is not exchange:  # a monitor further out, or an environ used again
-                exchange.noted().outer = outer
-                environ[RECORD_KEY] = exchange
+            if outer is not exchange:
+                exchange.comes_after(outer, environ)
             exchange.start = start = clock()
             if start > due:
                 due, carried = tick(start, environ), _contexts_are_carried()

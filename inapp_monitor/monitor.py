@@ -46,10 +46,10 @@ C = TypeVar("C")
 DEFAULT_MOUNT = "/_metrics"
 #: Seconds between two looks at the state of things from a request.
 _REQUEST_TICK_S = 0.1
-#: Seconds after the first request in which the parts are loaded, off the request.
-_FIRST_TICK_S = 0.1
 #: The same while requests have to help with counting.
 _HELP_AGAIN_S = 0.0001
+#: Seconds after the first request in which the parts are loaded, off the request.
+_FIRST_TICK_S = 0.1
 #: Settings whose values the parts understand.
 _CHECKED_BY_PARTS = (
     "retention",
@@ -124,7 +124,7 @@ class Monitor(Calls):
         self._server: dict[str, object] | None = None
         self._announced = False
         self._listening = False
-        self._unhook: Callable[[], None] | None = None
+        self._unhook: Callable[[], None] = lambda: None
         self._make_locks()
         self._before_send = before_send
         self._collectors: list[Candidate] = []
@@ -440,8 +440,7 @@ class Monitor(Calls):
             with late_imports.loading():
                 from inapp_monitor.integrations import logging as error_channels
 
-            if self._unhook is not None:  # a parent's process listened, and we are its child
-                self._unhook()
+            self._unhook()  # a parent's process may have listened, and we are its child
             self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)
             self._listening = True
 
@@ -516,24 +515,23 @@ class Monitor(Calls):
         if ticker is not None:
             ticker.stop(timeout_s=1.0)
         if self._parts is not None:
-            self._parts.collectors.stop()
+            self._run("stopping collectors", self._parts.collectors.stop)
         if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
             try:
                 self._work(at_end=True)
             finally:
                 self._tick_lock.release()
-        if self._unhook is not None:
-            self._unhook()
-            self._unhook = None
-        self._live_requests.leave()
-        if self._parts is not None:
-            share = self._parts.slow_requests.share
-            self._run("slow requests", lambda: share(at_once=True))
-            self._parts.leadership.resign()
-        self.store.close()
-        self.database.close()
-        self._pid = 0
+        for part, work in (
+            ("error channels", self._unhook),
+            ("leaving the workers", self._live_requests.leave),
+            ("slow requests", lambda: self._load_parts().slow_requests.share(at_once=True)),
+            ("resigning", lambda: self._load_parts().leadership.resign()),
+            ("closing the store", lambda: self.store.close()),
+            ("closing the database", lambda: self.database.close()),
+        ):
+            self._run(part, work)
         process_life.leave(self)
+        self._pid = 0  # last: who records from now on begins a new life
 
     # -- the dashboard
 

@@ -88,7 +88,10 @@ def _after_fork() -> None:
 
 def _at_end() -> None:
     for living in list(_living):
-        living.close()
+        try:
+            living.close()
+        except Exception:  # noqa: BLE001, S110  # ours: the others have to be closed, too
+            pass
 
 
 @functools.cache

@@ -65,6 +65,8 @@ class Workers:
         if len(data) > ROW_BYTES - _HEADER.size:
             return False
         self._open()
+        if self._row < 0:
+            self._find_row()
         if self._row >= 0 and data != self._written:
             self._put(self._row, data)
             self._written = data
@@ -147,8 +149,12 @@ class Workers:
         self._file = os.open(self._directory / FILE_NAME, _FLAGS, 0o600)
         self._locks = _Locks.of(self._lock_path)
         self._pid = os.getpid()
+
+    def _find_row(self) -> None:
+        """Take a free row; while there is none, each write looks again."""
+        assert self._locks is not None
         for number in range(MAX_WORKERS):
-            # A row that somebody left behind is for `take_dead` first, unless all others are taken.
+            # A row that somebody left behind is for `take_dead` first.
             if not self._get(number) and self._locks.take(number):
                 self._row = number
                 break

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -23,6 +24,8 @@ from inapp_monitor.issues import Tracker, add_breadcrumb
 
 _OWN_LOGGER = "inapp_monitor"
 _LOGGING_FILE = logging.__file__
+#: Attribute of our hooks: their `_Hook`.
+_OURS = "_inapp_monitor_hook"
 
 
 def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
@@ -51,19 +54,20 @@ def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
     """Listen to all loggers and to the hooks of `sys` and `threading`.
 
     Args:
-        tracker: Where errors go.
+        tracker: Where errors go. It is held weakly: with it goes the listening.
         log_errors: Whether records of level ERROR and above are errors without a traceback.
 
     Returns:
         A function that takes everything back; hooks that others have put over ours stay and pass
         on what they get.
     """
+    of = weakref.ref(tracker)
     undo = [
-        _hook(logging.Logger, "callHandlers", lambda given: _see(tracker, log_errors, given[1])),
-        _hook(sys, "excepthook", lambda arguments: _uncaught(tracker, arguments)),
+        _hook(logging.Logger, "callHandlers", of, lambda to, given: _see(to, log_errors, given[1])),
+        _hook(sys, "excepthook", of, _uncaught),
+        _hook(threading, "excepthook", of, lambda to, given: _thread(to, given[0])),
+        _hook(sys, "unraisablehook", of, lambda to, given: _unraisable(to, given[0])),
     ]
-    undo.append(_hook(threading, "excepthook", lambda arguments: _thread(tracker, arguments[0])))
-    undo.append(_hook(sys, "unraisablehook", lambda given: _unraisable(tracker, given[0])))
 
     def uninstall() -> None:
         for take_back in undo:
@@ -72,27 +76,79 @@ def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
     return uninstall
 
 
-def _hook(place: Any, name: str, see: Callable[[tuple[Any, ...]], None]) -> Callable[[], None]:
+class _Hook:
+    """What is known of a hook of ours.
+
+    Attributes:
+        function: The hook.
+        before: What was there before it, which it calls.
+        tracker: Returns who listens, or None: then the hook only passes on.
+    """
+
+    __slots__ = ("before", "function", "tracker")
+
+    def __init__(self, before: Callable[..., Any], tracker: Callable[[], Tracker | None]) -> None:
+        self.before = before
+        self.tracker = tracker
+        self.function: Callable[..., Any] = before
+
+
+def _hook(
+    place: Any,
+    name: str,
+    tracker: Callable[[], Tracker | None],
+    see: Callable[[Tracker, tuple[Any, ...]], None],
+) -> Callable[[], None]:
     """Put a hook that looks and passes on over the present one; returns how to take it back."""
-    before = getattr(place, name)
-    active = True
+    _take_out_idle(place, name)
+    ours = _Hook(getattr(place, name), tracker)
 
     def hook(*arguments: Any) -> Any:
-        if active:
+        listening = ours.tracker()
+        if listening is not None:
             try:
-                see(arguments)
+                see(listening, arguments)
             except Exception:  # noqa: BLE001, S110  # odd arguments: what was here goes on
                 pass
-        return before(*arguments)
+        return ours.before(*arguments)
 
     def take_back() -> None:
-        nonlocal active
-        active = False
-        if getattr(place, name) is hook:
-            setattr(place, name, before)
+        ours.tracker = _nobody
+        _take_out_idle(place, name)
 
+    ours.function = hook
+    setattr(hook, _OURS, ours)
     setattr(place, name, hook)
     return take_back
+
+
+def _nobody() -> None:
+    """Who listens to a hook that was taken back."""
+
+
+def _take_out_idle(place: Any, name: str) -> None:
+    """Take out hooks of ours to which nobody listens, but for those below somebody else's: they
+    must not add up where monitors come and go."""
+    top = getattr(place, name)
+    hook = _listened_to(top)
+    if hook is not top:
+        setattr(place, name, hook)
+    while (ours := _ours(hook)) is not None:
+        hook = ours.before = _listened_to(ours.before)
+
+
+def _listened_to(hook: Any) -> Any:
+    """The hook, or the first one beneath that is no idle one of ours."""
+    while (ours := _ours(hook)) is not None and ours.tracker() is None:
+        hook = ours.before
+    return hook
+
+
+def _ours(hook: Any) -> _Hook | None:
+    """What we know of a hook; None when it is somebody else's."""
+    ours = getattr(hook, _OURS, None)
+    # A stranger's hook may have every attribute, or a copy of ours.
+    return ours if type(ours) is _Hook and ours.function is hook else None
 
 
 def _uncaught(tracker: Tracker, arguments: tuple[Any, ...]) -> None:

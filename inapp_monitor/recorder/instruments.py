@@ -33,8 +33,15 @@ MAX_MISUSES = 50
 MAX_PROBLEM_LENGTH = 300
 #: Distinct members of a set counted exactly within one step.
 MAX_SET_MEMBERS = 10_000
-#: Longer members are remembered by their hash.
-MAX_MEMBER_LENGTH = 100
+#: Larger members, as Python counts, are remembered by their hash.
+_MAX_MEMBER_BYTES = 200
+#: What makes an honest value of one of a subclass, whatever the subclass overrides.
+_PLAIN: Final[tuple[tuple[type, Callable[[Any], object]], ...]] = (
+    (str, str.__str__),
+    (bytes, bytes.__bytes__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
 #: Values stay below it: what a float32 can hold.
 MAX_VALUE: Final = 3e38
 
@@ -48,7 +55,8 @@ class Instruments:
     Attributes:
         pending: Calls not yet folded: (kind, name, value).
         misuses: (call site, what was wrong) to how often.
-        refused: Reason to number of calls that were not recorded.
+        refused: Reason to number of calls that were not recorded; of two threads that are refused
+            at the same moment one may not count.
 
     *Threads:* `record` from anywhere; `fold` and `take` under the recorder's lock.
     """
@@ -57,9 +65,6 @@ class Instruments:
         self, max_series: int, max_pending: int, strict: bool, first_use: Callable[[], None]
     ) -> None:
         self.pending: list[Call] = []
-        self.misuses: dict[tuple[str, str], int] = {}
-        self._first_problems: dict[tuple[str, str], str] = {}
-        self.refused: dict[str, int] = {}
         self._max_series = max_series
         self._max_pending = max_pending
         self._strict = strict
@@ -67,6 +72,9 @@ class Instruments:
         self._forget()
 
     def _forget(self) -> None:
+        self.misuses: dict[tuple[str, str], int] = {}
+        self._first_problems: dict[tuple[str, str], str] = {}
+        self.refused: dict[str, int] = {}
         self._kinds: dict[str, str] = {}
         self._gauges: dict[str, float] = {}
         self._changed_gauges: set[str] = set()
@@ -101,7 +109,7 @@ class Instruments:
 
     def _introduce(self, kind: str, name: object) -> None:
         self._first_use()
-        path = check_path(name)
+        path = str.__str__(check_path(name))
         if path.partition(".")[0] in RESERVED:
             raise ValueError(f"{path!r}: names that begin with {path.partition('.')[0]} are ours")
         if path not in self._kinds and len(self._kinds) >= self._max_series:
@@ -137,6 +145,8 @@ class Instruments:
             self._members_step = step
             self._members = {}
         for kind, name, value in calls:
+            if type(name) is not str:  # an enumeration's member, say
+                name = str.__str__(name)
             if kind is COUNTER:
                 self._sums[name] = self._sums.get(name, 0.0) + value
             elif kind is TIMER:
@@ -150,9 +160,13 @@ class Instruments:
 
     def _add_member(self, name: str, value: object) -> None:
         members = self._members.setdefault(name, set())
-        if value not in members and len(members) < MAX_SET_MEMBERS:
-            members.add(value)
-            self._new_members[name] = self._new_members.get(name, 0) + 1
+        if value in members:
+            return
+        if len(members) >= MAX_SET_MEMBERS:
+            self._refuse("set members past the limit of a step")
+            return
+        members.add(value)
+        self._new_members[name] = self._new_members.get(name, 0) + 1
 
     def take(self, timestamp: int) -> tuple[list[Scalar], list[Distribution]]:
         """The deltas of all names, and start again from nothing."""
@@ -189,10 +203,11 @@ def _number(kind: str, value: object) -> float:
 
 def _member(value: object) -> object:
     """What is remembered of a set's member: never a large or a foreign object."""
-    if isinstance(value, (str, bytes)) and len(value) > MAX_MEMBER_LENGTH:
-        return len(value), hash(value)
-    if isinstance(value, (str, bytes, int, float)):
-        return value
+    for kind, plain in _PLAIN:
+        if isinstance(value, kind):
+            value = plain(value)
+            size = sys.getsizeof(value)
+            return value if size <= _MAX_MEMBER_BYTES else (size, hash(value))
     return type(value).__name__, hash(value)
 
 

@@ -39,6 +39,8 @@ _MOST_WHOLE = 10_000
 _MOST_TALLIED = 50_000
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
+#: Steps whose requests are counted and not taken yet: an hour's, where the ticking thread hangs.
+MAX_STEPS = 360
 #: Samples kept until the next flush; there are about 10 a second.
 MAX_SAMPLES = 10_000
 #: Characters kept of a path or referer.
@@ -103,6 +105,7 @@ class Recorder:
         self._rules = NameRules(route_rules)
         self._samples: list[tuple[str, float]] = []
         self._folded: list[Record] = []
+        self._unseen: list[Record] = []
         self._give_way = Turns()
         self._steps: dict[int, RequestCells] = {}
         self._doubted = 0.0
@@ -113,7 +116,7 @@ class Recorder:
         self.live.clear()
         self.pending.clear()
         self.tallies.clear()
-        self._folded = []
+        self._folded, self._unseen = [], []
         self.not_found.clear()
         self.instruments.forked()
         self._steps = {}
@@ -147,7 +150,8 @@ class Recorder:
 
         Between two slices other threads get their turn, so that no request waits for more than one.
         """
-        folded: list[Record] = []
+        with self._lock:
+            folded, self._unseen = self._unseen, []
         self._give_way.begin()
         for _ in range(slices):
             with self._lock:
@@ -189,7 +193,10 @@ class Recorder:
             return
         try:
             if self._whole > self._most_whole:
-                self._folded = self._folded or cut(self.pending, SLICE)
+                if not self._folded:
+                    self._folded = cut(self.pending, SLICE)
+                    if self.keeps_whole and len(self._unseen) < self._max_pending:
+                        self._unseen += self._folded
                 self._count(cut(self._folded, HELPED), _go_on)
             else:
                 step, kind, entries = self.tallies.cut_some(_ENTRIES // 2)
@@ -265,6 +272,8 @@ class Recorder:
 
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
+        if cells is None and len(self._steps) >= MAX_STEPS:  # nobody takes them: none is lost
+            cells = self._steps[max(self._steps)]
         if cells is None:
             named = (self.routes, self._rules)
             cells = self._steps[step] = RequestCells(*named, self.slowest, self.tallies)
@@ -310,7 +319,7 @@ class Recorder:
         return batch
 
     def _take_samples(self, now: int) -> list[Distribution]:
-        samples, self._samples = self._samples, []
+        samples = cut(self._samples, MAX_SAMPLES)
         by_path: dict[str, list[float]] = {}
         for path, value in samples:
             by_path.setdefault(path, []).append(value)

@@ -169,7 +169,7 @@ class RequestCells:
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
         method, route, status, start, end, error, path, size = request
-        text = path if route is None else route_name(route, None)
+        text = (_plain(path) or "") if route is None else route_name(route, None)
         name = self._rules.name(text)
         return request if name is None else (method, name, status, start, end, error, path, size)
 
@@ -190,7 +190,7 @@ class RequestCells:
             if end - start > floor:
                 ms = (end - start) * _MILLISECONDS
                 issue = self._slowest.issue_of(start)
-                path = path[:MAX_PATH_LENGTH]
+                path = (_plain(path) or "")[:MAX_PATH_LENGTH]
                 self._slowest.offer(key, Slow(ms, path, epoch + start, _plain(status), issue))
 
     def _count(self, group: _Group, n: int) -> _CellKey:
@@ -243,11 +243,13 @@ def _group(requests: list[Request], groups: dict[_Group, list[float]]) -> None:
     for method, route, status, start, end, error, _, _ in requests:
         try:
             groups[method, route, status, error].append(end - start)
-        except KeyError:
-            groups[method, route, status, error] = [end - start]
-        except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
-            plain = (_plain(method), route_name(route, None), _plain(status))
-            groups.setdefault((*plain, error), []).append(end - start)
+        except Exception:  # noqa: BLE001  # the first of its group, as a rule
+            try:
+                seconds = groups.setdefault((method, route, status, error), [])
+            except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
+                plain = (_plain(method), route_name(route, None), _plain(status))
+                seconds = groups.setdefault((*plain, error), [])
+            seconds.append(end - start)
 
 
 def _lengths(given: Iterable[object]) -> list[float]:
@@ -264,7 +266,8 @@ def _lengths(given: Iterable[object]) -> list[float]:
 
 def _plain(value: object) -> str | None:
     """The value as an honest string; None when it is none."""
-    return str.__str__(value) if isinstance(value, str) else None
+    # By type: `isinstance` asks a stranger for its `__class__`, which may raise.
+    return str.__str__(value) if issubclass(type(value), str) else None
 
 
 def _counts(prefix: str, timestamp: int, cell: Cell) -> list[Scalar]:

@@ -47,8 +47,10 @@ def route_name(route: object, status: object) -> str:
             text = getattr(route, "rule", route)
         except Exception:  # noqa: BLE001  # somebody else's property
             text = None
-        if isinstance(text, str) and text:
-            return str.__str__(text)[:MAX_ROUTE_LENGTH]
+        # By type: `isinstance` asks a stranger for its `__class__`, which may raise.
+        name = str.__str__(text) if issubclass(type(text), str) else ""
+        if name:
+            return name[:MAX_ROUTE_LENGTH]
     code = status[:3] if isinstance(status, str) else ""
     if code == "404":
         return NOT_FOUND

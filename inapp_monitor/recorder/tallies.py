@@ -22,6 +22,8 @@ Kind = tuple[str, str | None, str]
 Entries = list[Any]
 #: Kinds that are known at most; the others are recorded whole.
 MAX_KINDS = 2_000
+#: Characters of a route or status line of a known kind: they are kept for good.
+MAX_TEXT_LENGTH = 200
 #: Requests of a kind in one fold that make it known: texts made up for one request stay out.
 MIN_REQUESTS = 2
 #: Floor of a tally that takes no request.
@@ -86,6 +88,8 @@ class Tallies:
             return  # only honest strings
         if type(method) is not str or method not in METHODS:
             return
+        if len(status) > MAX_TEXT_LENGTH or (route and len(route) > MAX_TEXT_LENGTH):
+            return
         honest: Kind = (method, route, status)
         tally = self.known.get(honest)
         if tally is not None:
@@ -113,12 +117,17 @@ class Tallies:
 
         Nothing waits when there are no entries.
         """
-        for step in sorted(self._aside):
-            for kind, aside in self._aside[step].items():
-                if aside:
-                    entries = cut(aside, 2 * most)
-                    self._numbers_aside -= len(entries)
-                    return step, kind, entries
+        if self._aside:
+            step = min(self._aside)
+            kinds = self._aside[step]
+            kind = next(iter(kinds))
+            entries = cut(kinds[kind], 2 * most)
+            self._numbers_aside -= len(entries)
+            if not kinds[kind]:
+                del kinds[kind]
+            if not kinds:
+                del self._aside[step]
+            return step, kind, entries
         longest = max(self.known.values(), key=len, default=None)
         if longest is None:
             return self._step, ("", None, ""), []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from inapp_monitor import middleware
+from inapp_monitor import bodies, middleware
 from inapp_monitor.middleware import RECORD_KEY, Exchange
 from inapp_monitor.testing import FakeClock
 
@@ -205,6 +206,21 @@ def test_client_that_leaves_is_no_error(wrap: Any, leave_after: int) -> None:
     assert one(witness)[FAILED] is False
 
 
+def test_a_server_that_fails_while_a_generator_waits() -> None:
+    """Whatever the server raises, a generator that is suspended has not raised it."""
+    witness = Witness()
+    body = monitored(app_of("200 OK", (chunk for chunk in (b"a", b"b"))), witness)(
+        environ_of(), lambda *_: None
+    )
+    with pytest.raises(ValueError, match="the server's"):
+        try:
+            for _ in body:
+                raise ValueError("the server's")
+        finally:
+            body.close()  # type: ignore[attr-defined]
+    assert (witness.errors, one(witness)[FAILED]) == ([], False)
+
+
 def test_error_in_c_iterator_is_captured() -> None:
     """A body that fails without a frame of its own is told from the server by the error's type."""
     witness = Witness()
@@ -240,6 +256,8 @@ def test_older_exception_is_not_blamed() -> None:
     except ValueError:
         serve(monitored(app_of("200 OK", Body(b"a")), witness))
         serve(monitored(app_of("200 OK", Unfit()), witness))
+        file = type("File", (Body,), {"fileno": lambda self: 3})(b"a")
+        serve(monitored(app_of("200 OK", file), witness))
     assert witness.errors == []
 
 
@@ -284,6 +302,97 @@ def test_route_of_an_escaped_exception_is_asked() -> None:
 
     serve(monitored(app, witness))
     assert one(witness)[ROUTE] == "/route"
+
+
+@pytest.mark.parametrize("shortcut", [None, ("shortcut", lambda value: value["route"])])
+def test_a_route_that_is_known_is_not_asked_again(shortcut: Any) -> None:
+    """An error page that takes the place of the answer does not change whose it is."""
+    witness = Witness()
+    routes = ["/first", "/second", "/third"]
+    witness.route_askers.append(lambda exchange: routes.pop(0))
+    witness.shortcut = shortcut
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        environ.pop("shortcut", None)
+        start_response("500 Oops", [], (ValueError, ValueError(), None))
+        return [b""]
+
+    serve(monitored(app, witness))
+    serve(monitored(app, witness), environ_of(shortcut={"route": "/known"}))
+    second = "/known" if shortcut else "/second"
+    assert [finished[ROUTE] for finished in witness.finished] == ["/first", second]
+
+
+def test_a_5xx_whose_exception_was_seen_is_no_other_error() -> None:
+    """A framework that announces an exception and then answers 500 has explained that."""
+    witness = Witness()
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/seen":
+            environ[RECORD_KEY].capture(ValueError())
+        start_response("503 Oops", [])
+        return [b""]
+
+    for path in ("/seen", "/unseen"):
+        serve(monitored(app, witness), environ_of(path))
+    assert (len(witness.errors), witness.unexplained) == (1, ["503 Oops"])
+
+
+def test_paths_that_are_refused_are_cut() -> None:
+    """What waits of a scanner's requests is small, however long the paths are."""
+    witness = Witness()
+    path = "/" + "x" * 100_000
+    serve(monitored(app_of("404 Not Found", [b""]), witness), environ_of(path))
+    assert one(witness)[PATH] == path[: middleware.MAX_PATH_LENGTH]
+    assert witness.missing == [path]
+
+
+def test_what_a_tick_takes_is_not_the_requests() -> None:
+    """A request that has to tick itself counts from when that is done."""
+    witness, clock = Witness(), FakeClock()
+
+    def tick(now: float, environ: Any) -> float:
+        clock.advance(5.0)
+        return now
+
+    app = middleware.build(
+        app_of("200 OK", [b""]), witness, clock.perf, tick, "/_metrics", app_of("200 OK", [])
+    )
+    serve(app)
+    assert one(witness)[END] == one(witness)[START]
+
+
+def test_cpu_time_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of a body that another thread closes, nor where greenlets share a thread's."""
+    witness = Witness()
+    app = monitored(app_of("200 OK", Body(b"a")), witness, tick_s=-1.0)
+    serve(app)
+    body: Any = app(environ_of(), lambda *_: None)
+    thread = threading.Thread(target=body.close)
+    thread.start()
+    thread.join()
+    monkeypatch.setitem(sys.modules, "gevent", sys)
+    serve(app)
+    assert [cpu_s is not None for cpu_s in witness.samples] == [True, False, False]
+
+
+def test_types_of_bodies_are_remembered_in_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An application that makes a class for each answer gets rid of them."""
+    monkeypatch.setattr(bodies, "MAX_KINDS", len(bodies.COMPLETE_TYPES) + 3)
+    made: list[weakref.ref[type]] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        kind = type("Made", (Body,), {})
+        made.append(weakref.ref(kind))
+        return kind(b"x")
+
+    wrapped = monitored(app)
+    for _ in range(10):
+        assert serve(wrapped).content == b"x"
+    gc.collect()
+    assert sum(kind() is not None for kind in made) == 3
 
 
 def test_body_askers_come_last() -> None:

@@ -246,6 +246,47 @@ def test_object_whose_close_cannot_be_replaced(wrap_lenient: Any) -> None:
     assert (answer.body is body, answer.content, body.closed) == (True, b"x", 1)
 
 
+@pytest.mark.parametrize("close", ["property", "no deletion", "only once"])
+def test_object_whose_close_cannot_be_given_back(wrap_lenient: Any, close: str) -> None:
+    """An object that takes another close and does not let it go is closed all the same."""
+
+    class Keeps(Body):
+        def fileno(self) -> int:
+            return 3
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "close" and close == "only once" and "close" in vars(self):
+                raise AttributeError(name)
+            super().__setattr__(name, value)
+
+        def __delattr__(self, name: str) -> None:
+            raise AttributeError(name)
+
+    if close == "property":
+        closing = vars(Body)["close"]
+        Keeps.close = property(  # type: ignore[assignment]
+            lambda self: getattr(self, "_own", closing.__get__(self)),
+            lambda self, value: self.__dict__.update(_own=value),
+        )
+    body = Keeps(b"x")
+    answer = serve(wrap_lenient(returns(body)))
+    assert (answer.error, answer.body is body, body.closed) == (None, True, 1)
+
+
+def test_file_wrapper_of_a_subclass_is_the_same_object(wrap_lenient: Any) -> None:
+    """Servers look for their wrapper by `isinstance`."""
+
+    class Own(FileWrapper):
+        """An application's."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", list(PLAIN))
+        return Own(io.BytesIO(b"contents"))
+
+    answer = serve(wrap_lenient(app), environ_of(**{"wsgi.file_wrapper": FileWrapper}))
+    assert (type(answer.body), answer.content) == (Own, b"contents")
+
+
 class _Unhashable(type):
     def __eq__(cls, other: object) -> bool:
         return cls is other

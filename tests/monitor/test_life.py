@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from typing import Any
 import pytest
 
 import inapp_monitor
-from inapp_monitor import ConfigError, Monitor
+from inapp_monitor import ConfigError, Monitor, process_life
 from inapp_monitor.clock import Clock
+
+from .conftest import app
 
 Make = Callable[..., Monitor]
 Visit = Callable[..., bytes]
@@ -144,6 +148,68 @@ def test_a_forked_child_counts_its_own_requests_once(
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     monitor.refresh()
     assert recorded(monitor, "requests.status.2xx") == 5
+
+
+def test_an_end_that_fails_reaches_nobody(
+    make: Make, visit: Visit, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that refuses one step of the end stops neither the others nor other monitors."""
+    monitors = make(data_dir=tmp_path / "one"), make(data_dir=tmp_path / "two")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "no room")
+
+    for monitor in monitors:
+        visit(monitor)
+        monitor.tick()
+        monkeypatch.setattr(monitor._live_requests, "leave", refuse)
+        monkeypatch.setattr(monitor._parts.collectors, "stop", refuse)  # type: ignore[union-attr]
+        visit(monitor)
+    process_life._at_end()
+    for monitor in monitors:
+        assert recorded(monitor, "requests.status.2xx") == 2
+        assert "leaving the workers" in monitor.guard.faults
+        assert monitor not in process_life._living
+
+
+def test_a_request_at_the_very_end_begins_a_new_life(
+    make: Make, visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A monitor that is closed while requests go on is told of the end of the process again."""
+    monitor = make()
+    visit(monitor)
+    leave = process_life.leave
+
+    def leave_late(living: process_life.Living) -> None:
+        monitor._attach_if_needed()  # another thread's request
+        leave(living)
+
+    monkeypatch.setattr(process_life, "leave", leave_late)
+    monitor.close()
+    monitor._attach_if_needed()
+    assert monitor in process_life._living
+
+
+def test_monitors_that_nobody_has_any_more_are_gone(
+    make: Make, visit: Visit, tmp_path: Path
+) -> None:
+    """Whether they were closed, in any order, or only dropped: neither object nor hook stays."""
+    before = logging.Logger.callHandlers
+    made = [Monitor(app, data_dir=tmp_path / str(n), flush_interval_s=60) for n in range(4)]
+    for monitor in made:
+        visit(monitor)
+        monitor.tick()
+    alive = [weakref.ref(monitor) for monitor in made]
+    made.pop(0).close()
+    made.pop(0).close()
+    del monitor, made[:]
+    gc.collect()
+    assert [one() for one in alive] == [None] * 4
+    last = make()
+    visit(last)
+    last.tick()
+    last.close()
+    assert logging.Logger.callHandlers is before
 
 
 def test_what_is_recorded_before_the_interpreter_ends_is_written(tmp_path: Path) -> None:

@@ -289,7 +289,12 @@ def test_pending_is_bounded() -> None:
         put(recorder, clock, ms=n)
     recorder.bound_pending()
     assert (len(recorder.pending), recorder.dropped_requests) == (1_000, 500)
-    assert fold(recorder).distributions[0].histogram.minimum == pytest.approx(500.0)
+    recorder.fold()
+    for n in range(1_500, 1_600):
+        put(recorder, clock, ms=n)
+    recorder.bound_pending()
+    assert (len(recorder.pending), recorder.dropped_requests) == (100, 600)
+    assert fold(recorder).distributions[0].histogram.minimum == pytest.approx(600.0)
 
 
 def test_folding_keeps_up_with_a_thread_that_never_rests() -> None:
@@ -347,11 +352,43 @@ def test_requests_help_when_too_much_waits() -> None:
     assert recorder.total_requests == 10_001
 
 
+def test_what_was_counted_with_help_is_seen_by_who_wants_each_request() -> None:
+    """Who counts takes no request away from the signals."""
+    clock = FakeClock()
+    recorder = new_recorder(clock)
+    recorder.keeps_whole = True
+    for _ in range(10_001):
+        put(recorder, clock)
+    recorder.help_if_free()
+    assert len(recorder.fold()) == 10_001
+    assert recorder.fold() == []
+    assert counts(recorder.take())["requests.time"] == 10_001
+
+
+def test_steps_are_bounded_while_nobody_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the ticking thread hangs and requests count, memory stays bounded and no count is
+    lost: the later ones share a step."""
+    monkeypatch.setattr(recorder_module, "MAX_STEPS", 5)
+    clock = FakeClock()
+    recorder = new_recorder(clock, max_pending=10)
+    for _ in range(20):
+        for _ in range(20):
+            put(recorder, clock)
+        for _ in range(2):
+            recorder.help_if_free()
+        clock.advance(STEP)
+    assert len(recorder._steps) == 5
+    assert counts(fold(recorder))["requests.time"] == 400
+
+
 def test_fork_leaves_everything_to_the_parent() -> None:
     """A child starts from nothing, even when the parent's lock was held."""
     clock = FakeClock()
-    recorder = new_recorder(clock)
-    put(recorder, clock)
+    recorder = new_recorder(clock, max_pending=2)
+    for _ in range(20):
+        put(recorder, clock)
+    recorder.help_if_free()  # some of them are counted, and not taken
+    recorder.sample(1.0, 1.0)
     recorder.instruments.record("counter", "calls", 1)
     recorder._lock.acquire()
     recorder.forked()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 import math
+import sys
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -103,13 +105,78 @@ def test_set_keeps_no_large_or_foreign_objects() -> None:
     assert value_of(instruments) == 2
 
 
+class Unequal(str):
+    """A text that cannot be compared, with more to it than the text."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("not to be compared")
+
+
+class Colour(str, enum.Enum):  # noqa: UP042  # as many have it
+    """A text that says another thing when it is formatted."""
+
+    RED = "red"
+
+
+@pytest.mark.parametrize("value", [1 << 100_000, -(1 << 100_000), b"x" * 1_000], ids=type)
+def test_a_set_member_is_small(value: object) -> None:
+    """Of numbers and bytes, too, no more than a hash is kept when they are large."""
+    instruments = new_instruments()
+    instruments.record(SET, "orders", value)
+    instruments.record(SET, "orders", value)
+    assert all(sys.getsizeof(member) < 300 for _, _, member in instruments.pending)
+    assert value_of(instruments) == 1
+
+
+def test_a_set_member_of_a_subclass_is_what_it_says() -> None:
+    """Whatever it overrides: it is neither kept nor asked."""
+    instruments = new_instruments()
+    for value in ("red", Unequal("red"), Colour.RED, 1, np.float64(1.0), True):
+        instruments.record(SET, "colours", value)
+    assert {type(value) for _, _, value in instruments.pending} <= {str, int, float}
+    assert value_of(instruments) == 2
+
+
+class Unhashed(str):
+    """A name that answers when it is first asked, and fails in the fold."""
+
+    asked = 0
+
+    def __hash__(self) -> int:
+        Unhashed.asked += 1
+        if Unhashed.asked > 3:
+            raise ValueError("no hash")
+        return str.__hash__(self)
+
+
+def test_a_name_of_a_subclass_is_what_it_says() -> None:
+    """Its calls, and those of others in the same fold, are counted under an honest string."""
+    instruments = new_instruments()
+    for name in ("before", Unhashed("odd"), Colour.RED, "red"):
+        instruments.record(COUNTER, name, 1)
+    found = {path: value for path, _, value, _ in take(instruments)[0]}
+    assert found == {"before": 1.0, "odd": 1.0, "red": 2.0}
+    assert {type(path) for path in found} == {str}
+
+
+def test_a_child_was_refused_nothing() -> None:
+    """What a parent's calls did wrong is not told again by its children."""
+    instruments = new_instruments()
+    instruments.record(COUNTER, "", 1)
+    instruments.forked()
+    assert (instruments.refused, instruments.misuses) == ({}, {})
+
+
 def test_set_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the limit further members are not counted."""
+    """Past the limit further members are not counted, which is."""
     monkeypatch.setattr(module, "MAX_SET_MEMBERS", 10)
     instruments = new_instruments()
     for n in range(50):
         instruments.record(SET, "users", n)
     assert value_of(instruments) == 10
+    assert instruments.refused == {"set members past the limit of a step": 40}
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,43 @@ def test_requests_on_both_sides_of_a_boundary() -> None:
     assert labels == {before: 1, before + STEP: 1}
 
 
+def test_a_request_that_ends_with_its_step_belongs_to_the_next() -> None:
+    """The boundary itself is the beginning of a step."""
+    site = Site()
+    site.know()
+    site.get(1.0)
+    site.clock.advance(site.recorder.tallies.until - site.clock.perf())
+    site.get(0.0)
+    assert (site.whole, site.tallied) == (1, 1)
+    steps = {t // STEP for path, t, _ in fold(site.recorder).distributions if "req" in path}
+    assert len(steps) == 2
+
+
+class OlderError(Exception):
+    """What the server handles while it answers."""
+
+
+def test_nothing_refers_to_what_the_server_was_handling() -> None:
+    """Who keeps the exchange of a tallied request keeps no exception of the server's."""
+    site = Site()
+    site.know()
+    error = OlderError()
+    gone = weakref.ref(error)
+    gc.disable()
+    try:
+        try:
+            raise error
+        except OlderError:
+            exchange = site.app(
+                environ_of(route="/", answer=(1.0, "200 OK", [], None)), lambda *_: None
+            )
+            exchange.close()
+        del error
+        assert (site.tallied, gone(), exchange.notes) == (1, None, None)
+    finally:
+        gc.enable()
+
+
 def test_a_request_begins_the_step_when_the_thread_is_late() -> None:
     """Requests part what belongs to the last step, so that recording whole is the exception."""
     site = Site()
@@ -332,6 +369,32 @@ def test_after_an_hour_a_quiet_route_has_slowest_requests_again() -> None:
     assert [entry.path for entry in table] == ["/now"]
 
 
+def test_after_an_hour_a_busy_route_has_slowest_requests_again() -> None:
+    """Also when all of its requests were ordinary, which they stay until then."""
+    site = Site()
+    site.know()
+    for _ in range(int(MAX_AGE_S // 100) - 1):
+        site.clock.advance(100.0)
+        fold(site.recorder)
+        site.get(7.0)
+        assert (site.whole, site.tallied) == (0, 1)
+    site.clock.advance(200.0)
+    fold(site.recorder)
+    site.get(7.0, path="/now")
+    fold(site.recorder)
+    (table,) = site.recorder.slowest.tables().values()
+    assert [entry.path for entry in table] == ["/now"]
+
+
+def test_a_wall_clock_set_back_does_not_keep_what_was_slow() -> None:
+    """The floor of a quiet route is doubted at once, not when the clock has caught up."""
+    site = Site()
+    site.know()
+    site.clock.step_wall(-MAX_AGE_S)
+    fold(site.recorder)
+    assert site.recorder.tallies.known["GET", "/", "200 OK"].floor == tallies_module.TAKES_NOTHING
+
+
 def test_clock_that_runs_backwards() -> None:
     """A negative duration is counted as zero."""
     site = Site()
@@ -377,6 +440,40 @@ def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     site.get(status="200 request 19")
     assert (site.tallied, site.whole) == (1, 1)
     assert scalars(fold(site.recorder))["requests.status.2xx"] == 2
+
+
+def test_texts_of_one_request_are_not_kept() -> None:
+    """A status line that comes once in a while is made up, and fills no table."""
+    site = Site()
+    for number in range(5):
+        site.get(status=f"200 request {number}")
+        fold(site.recorder)
+    assert site.recorder.tallies.known == {}
+
+
+@pytest.mark.parametrize("long", [{"status": "400 " + "x" * 500}, {"route": "/" + "x" * 500}])
+def test_long_texts_are_not_kept(long: dict[str, str]) -> None:
+    """A kind stays for good, so one with a text that is as long as somebody likes is not known."""
+    site = Site()
+    site.know(**long)
+    site.know(**long)
+    assert site.recorder.tallies.known == {}
+
+
+def test_steps_that_were_counted_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who helps does not search through steps and kinds that are empty already."""
+    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 0)
+    site = Site()
+    site.know()
+    for _ in range(5):
+        site.recorder.new_step_if_free(site.clock.perf())
+        site.get(1.0)
+        site.clock.advance(STEP)
+    site.recorder.new_step_if_free(site.clock.perf())
+    while site.tallied:
+        site.recorder.help_if_free()
+    assert site.recorder.tallies._aside == {}
+    assert counts(fold(site.recorder))["requests.time"] == 5
 
 
 def test_routes_without_a_name_are_not_known() -> None:
@@ -431,6 +528,20 @@ def test_help_begins_with_the_oldest_step(monkeypatch: pytest.MonkeyPatch) -> No
     steps = {t // STEP: h.count for p, t, h in fold(site.recorder).distributions if "req" in p}
     assert sorted(steps.values()) == [1, 6]
     assert steps[min(steps)] == 6
+
+
+def test_the_oldest_of_several_steps_is_counted_first() -> None:
+    """Late ones are labelled while their step is still worth writing."""
+    site = Site()
+    site.know()
+    steps = []
+    for _ in range(3):
+        site.recorder.new_step_if_free(site.clock.perf())
+        steps.append(site.clock.wall() // STEP * STEP)
+        site.get(0.1)
+        site.clock.advance(STEP)
+    site.recorder.new_step_if_free(site.clock.perf())
+    assert [site.recorder.tallies.cut_some(10)[0] for _ in steps] == steps
 
 
 def test_tallies_are_bounded() -> None:
@@ -506,5 +617,6 @@ def test_a_request_that_is_looked_at_closer_is_an_ordinary_one() -> None:
     site = Site()
     site.know()
     app = monitored(site.app_inside, site.witness, site.clock, tick_s=-1.0)
-    serve(app, environ_of(route="/", answer=(1.0, "200 OK", [], None)))
+    exchange = serve(app, environ_of(route="/", answer=(1.0, "200 OK", [], None))).body
     assert (site.whole, site.tallied, len(site.witness.samples)) == (0, 1, 2)
+    assert exchange.notes is None

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor import live_requests
 from inapp_monitor.live_requests import (
     DEAD_INTERVAL_S,
     FORGOTTEN_AFTER_S,
@@ -151,11 +152,14 @@ def test_damaged_row_is_passed_over(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_more_processes_than_rows(tmp_path: Path) -> None:
-    """Who finds no row goes without."""
+    """Who finds no row goes without, until there is one."""
     all_rows = [Workers(tmp_path) for _ in range(MAX_WORKERS + 1)]
     for number, workers in enumerate(all_rows):
         workers.write({"pid": number})
     assert len(all_rows[-1].others()) == MAX_WORKERS
+    all_rows.pop(0).leave()
+    assert all_rows[-1].write({"pid": MAX_WORKERS})
+    assert {"pid": MAX_WORKERS} in all_rows[0].others()
     for workers in all_rows:
         workers.leave()
 
@@ -230,10 +234,19 @@ def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
 def test_hostile_paths_fit(tmp_path: Path) -> None:
     """Many requests whose paths are nothing but escapes: the oldest ones are shown."""
     server = Server(tmp_path)
-    bodies = [server.begin("/" + "\xff" * 500) for _ in range(50)]
+    bodies = []
+    for number in range(50):
+        bodies.append(server.begin(f"/{number}/" + "\xff" * 500))
+        server.clock.advance(0.001)
     server.requests.report()
     assert 0 < (tmp_path / FILE_NAME).stat().st_size <= ROW_BYTES
-    assert len(bodies) == 50
+    assert len(server.requests.rows()) == live_requests.MAX_ROWS
+    reader = Workers(tmp_path)
+    reader.write({})
+    (told,) = (facts["live"] for facts in reader.others())
+    reader.leave()
+    assert [int(row["path"].split("/")[1]) for row in told] == list(range(len(told)))
+    assert 5 <= len(told) < live_requests.MAX_ROWS
 
 
 def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
@@ -247,6 +260,22 @@ def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
     server.clock.advance(RETRY_INTERVAL_S)
     server.requests.report()
     assert (tmp_path / "data" / FILE_NAME).exists()
+
+
+def test_requests_that_nobody_closes_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server that forgets to close the latest requests are kept, and the others counted."""
+    monkeypatch.setattr(live_requests, "MAX_EXCHANGES", 3)
+    server = Server(tmp_path)
+    bodies = []
+    for number in range(8):
+        bodies.append(server.begin(f"/{number}"))
+        server.clock.advance(0.001)
+    server.requests.report()
+    assert [row["path"] for row in server.requests.rows()] == ["/5", "/6", "/7"]
+    assert server.requests.drops() == {"requests never closed": 5}
+    assert len(server.recorder.live) == 3
 
 
 def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
