@@ -61,6 +61,14 @@ def test_an_error_record_without_one_is_a_message(monitor: Monitor) -> None:
     assert frames[-1]["function"] == "test_an_error_record_without_one_is_a_message"
 
 
+def test_an_address_in_a_loggers_name_tells_nothing_apart(monitor: Monitor) -> None:
+    """CherryPy names its loggers by `id`: the same message of two workers is one issue."""
+    for name in ("cherrypy.error.140323631591760", "cherrypy.error.140323631590416"):
+        logging.getLogger(name).error("cannot answer")
+    issue = monitor.only_issue()
+    assert (issue.summary.type, issue.summary.count) == ("cherrypy.error ERROR", 2)
+
+
 def test_lower_records_are_breadcrumbs(monitor: Monitor) -> None:
     """INFO and WARNING go with the next error, DEBUG does not."""
     logger.debug("detail")
