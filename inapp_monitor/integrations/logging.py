@@ -26,6 +26,7 @@ from inapp_monitor.issues import Tracker, add_breadcrumb
 _OWN_LOGGER = "inapp_monitor"
 #: Tells of each answer of 5xx, which the request path sees itself and counts by route.
 _TELLS_OF_ANSWERS = "django.request"
+_TRACEBACK = "Traceback (most recent call last)"
 #: The address of an object in a logger's name, as CherryPy has it: another one in each process.
 _ADDRESS = re.compile(r"\.\d{6,}")
 _LOGGING_FILE = logging.__file__
@@ -37,6 +38,8 @@ def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
         return
     error = record.exc_info[1] if record.exc_info else None
     text = _text(record)
+    if error is None and record.levelno >= logging.ERROR and _TRACEBACK in text:
+        error = sys.exception()  # logged as text where it is handled
     level = record.levelname.lower()
     if error is not None:
         tracker.capture(error, channel=f"log record of {record.name}")
