@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import gmtime, strftime
 from typing import Any, NamedTuple
 
 from inapp_monitor.clock import Clock
@@ -228,8 +229,16 @@ def _template(exchange: Exchange, environ: Environ) -> object:
     return route
 
 
+def _moment(row: dict[str, Any]) -> str:
+    """When a request began, for people in any zone."""
+    try:
+        return strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(row["started"]))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):  # another version's row
+        return "an unknown time"
+
+
 def _killed(pid: object, row: dict[str, Any]) -> Killed:
     route = str(row.get("route") or row.get("path"))
     request = f"{row.get('method')} {row.get('path')}"
-    message = f"worker {pid} died while it answered {request}, begun at {row.get('started')}"
+    message = f"worker {pid} died while it answered {request}, begun at {_moment(row)}"
     return Killed(message, f"worker died while it answered {row.get('method')} {route}", route)

@@ -96,6 +96,7 @@ class Hooks(Protocol):
         tallies: Where ordinary requests are noted.
         shortcut: Key of the environ and what tells the route of the value there, or fails; spares
             most requests a function of ours. None: nothing is as simple as that.
+        own_asker: The user's own, if any: what it says goes before what a framework says.
         route_askers: Asked for the route inside start_response, while the framework's request
             context is alive, until one answers.
         body_askers: Asked with what the application returned when the route is still unknown.
@@ -104,6 +105,7 @@ class Hooks(Protocol):
     live: set[Any]
     tallies: Any
     shortcut: Shortcut | None
+    own_asker: RouteAsker | None
     route_askers: list[RouteAsker]
     body_askers: list[BodyAsker]
 
@@ -254,6 +256,8 @@ class Exchange:
         if notes.error is error:
             return
         notes.error = error
+        if self.hooks.own_asker is not None:
+            self.prefer(self.hooks.own_asker)
         try:
             self.hooks.failed(self, error)
         except Exception as failure:  # noqa: BLE001  # ours
@@ -328,6 +332,13 @@ class Exchange:
         except Exception as error:  # noqa: BLE001  # ours
             self.hooks.broke(error)
 
+    def prefer(self, own: RouteAsker) -> None:
+        """Ask the user's own asker, though a framework may have told the route already."""
+        told = self.route
+        self.ask_for_route([own])
+        if self.route is None:
+            self.route = told
+
     def moved(self) -> str:
         """The part of the path that dispatchers have moved into SCRIPT_NAME since the entry."""
         now = self.environ.get("PATH_INFO", "") if self.environ is not None else self.path
@@ -364,7 +375,7 @@ class Exchange:
 
 def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
     """An exchange with what every request calls, so that it finds what it needs in cells."""
-    askers = hooks.route_askers
+    askers, own = hooks.route_askers, hooks.own_asker
     key, rule_of = hooks.shortcut or ("", None)
     tallies, known, leave = hooks.tallies, hooks.tallies.known, hooks.live.remove
 
@@ -387,6 +398,8 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                         self.route = ask(self)
                         if self.route is not None:
                             break
+                elif own is not None:
+                    self.prefer(own)
                 if status >= "4":
                     self.refused(status, exc_info)
             except Exception as error:  # noqa: BLE001  # ours: the application must not see it

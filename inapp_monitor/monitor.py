@@ -212,8 +212,9 @@ class Monitor(Calls):
         self.shortcut = self._connected.shortcut if route is None else None
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
-        if route is not None:
-            self.route_askers.insert(0, integrations.asker(route))
+        self.own_asker = None if route is None else integrations.asker(route)
+        if self.own_asker is not None:
+            self.route_askers.insert(0, self.own_asker)
 
     # -- WSGI
 

@@ -61,6 +61,7 @@ class _Nobody:
         self.record = self.ignore
         self.tallies = Tallies()
         self.shortcut: middleware.Shortcut | None = None
+        self.own_asker: middleware.RouteAsker | None = None
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
 

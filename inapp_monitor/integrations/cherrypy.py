@@ -1,6 +1,6 @@
-"""CherryPy: has no templates, so the path up to the handler's own arguments names a request; a hook
-for exceptions. `Monitor(app)` installs the hook where it is handed the `cherrypy.Application` or
-`cherrypy.tree`."""
+"""CherryPy: has no templates, so the path up to the handler's own arguments names a request; hooks
+for that and for exceptions. `Monitor(app)` installs them where it is handed the
+`cherrypy.Application` or `cherrypy.tree`; without them what tools have wrapped has no name."""
 
 from __future__ import annotations
 
@@ -11,22 +11,35 @@ from inapp_monitor.middleware import RECORD_KEY, Exchange
 
 
 def install(app: Any) -> None:
-    """Add the hook to an application's configuration; other objects are left alone."""
+    """Add the hooks to an application's configuration; other objects are left alone."""
     import cherrypy
 
-    # Whatever follows the hook's name keeps it beside a hook of the application's own.
-    hook = {"/": {"hooks.before_error_response.inapp_monitor": _on_error}}
+    # Whatever follows a hook's name keeps it beside a hook of the application's own.
+    hooks = {
+        "hooks.on_start_resource.inapp_monitor": _on_resource,
+        "hooks.before_error_response.inapp_monitor": _on_error,
+    }
     applications = app.apps.values() if isinstance(app, cherrypy._cptree.Tree) else [app]
     for application in applications:
         if isinstance(application, cherrypy.Application):
-            application.merge(hook)
+            application.merge({"/": hooks})
+
+
+def _on_resource() -> None:
+    """Name the request after its handler, before tools put another one around it."""
+    import cherrypy
+
+    request = cherrypy.serving.request
+    exchange = getattr(request, "wsgi_environ", {}).get(RECORD_KEY)
+    if exchange is not None and not _is_static(request):
+        exchange.route = _template(request)  # an internal redirect's last one
 
 
 def _on_error() -> None:
     import cherrypy
 
     request = cherrypy.serving.request
-    exchange = request.wsgi_environ.get(RECORD_KEY)
+    exchange = getattr(request, "wsgi_environ", {}).get(RECORD_KEY)
     error = sys.exception()
     if exchange is not None and error is not None:
         if exchange.route is None:
@@ -61,8 +74,13 @@ def _template(request: Any) -> str | None:
 
 def _static_section(request: Any) -> str | None:
     """`/static/*` where the staticdir tool answered instead of a handler."""
-    configuration = getattr(request, "config", None) or {}
-    if getattr(request, "handler", None) is None and configuration.get("tools.staticdir.on"):
-        section = configuration.get("tools.staticdir.section", "")
+    if getattr(request, "handler", None) is None and _is_static(request):
+        section = request.config.get("tools.staticdir.section", "")
         return f"{request.script_name}{section.rstrip('/')}/*"
     return None
+
+
+def _is_static(request: Any) -> bool:
+    """Whether the staticdir tool may answer instead of a handler."""
+    configuration = getattr(request, "config", None) or {}
+    return bool(configuration.get("tools.staticdir.on"))

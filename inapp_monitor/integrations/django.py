@@ -1,5 +1,6 @@
-"""Django: a signal for exceptions; for the route, the handler's `get_response` where `Monitor(app)`
-is handed Django's own application, or a middleware of ours below any other WSGI layer:
+"""Django: a signal for exceptions; for the route, the handler's `resolve_request` where
+`Monitor(app)` is handed Django's own application, or a middleware of ours below any other WSGI
+layer:
 
     MIDDLEWARE = ["inapp_monitor.integrations.django.middleware", ...]
 
@@ -21,7 +22,7 @@ _ANCHOR = re.compile(r"(?<!\[)\^|\$$|\\Z$")
 
 
 def install(app: Any) -> None:
-    """Listen to Django's `got_request_exception`, and note the route of `app`'s responses."""
+    """Listen to Django's `got_request_exception`, and note the route of `app`'s requests."""
     from django.core.handlers.wsgi import WSGIHandler
     from django.core.signals import got_request_exception
 
@@ -29,7 +30,7 @@ def install(app: Any) -> None:
         _on_exception, weak=False, dispatch_uid="inapp_monitor.got_request_exception"
     )
     if isinstance(app, WSGIHandler) and not hasattr(app, _MARK):
-        app.get_response = middleware(app.get_response)
+        app.resolve_request = _noting(app.resolve_request)
         setattr(app, _MARK, True)
 
 
@@ -58,6 +59,17 @@ def route_of_body(exchange: Exchange, body: Any) -> object:
     return None
 
 
+def _noting(resolve: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A handler's `resolve_request` that notes the matched route, before the view runs."""
+
+    def resolve_request(request: Any) -> Any:
+        found = resolve(request)
+        _note_route(request)
+        return found
+
+    return resolve_request
+
+
 def middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Django middleware that notes the matched route."""
 
@@ -66,6 +78,10 @@ def middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
         _note_route(request)
         return response
 
+    def process_view(request: Any, *_: object) -> None:
+        _note_route(request)  # for whoever asks while the view runs
+
+    note_route.process_view = process_view  # type: ignore[attr-defined]  # as Django wants it
     return note_route
 
 

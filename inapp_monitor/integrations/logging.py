@@ -13,6 +13,7 @@ nobody configured logging would be lost. So loggers that do not propagate are se
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import weakref
@@ -20,9 +21,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from inapp_monitor import current_request
 from inapp_monitor.issues import Tracker, add_breadcrumb
 
 _OWN_LOGGER = "inapp_monitor"
+#: Tells of each answer of 5xx, which the request path sees itself and counts by route.
+_TELLS_OF_ANSWERS = "django.request"
+_TRACEBACK = "Traceback (most recent call last)"
+#: The address of an object in a logger's name, as CherryPy has it: another one in each process.
+_ADDRESS = re.compile(r"\.\d{6,}")
 _LOGGING_FILE = logging.__file__
 #: Attribute of our hooks: their `_Hook`.
 _OURS = "_inapp_monitor_hook"
@@ -34,20 +41,30 @@ def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
         return
     error = record.exc_info[1] if record.exc_info else None
     text = _text(record)
+    if error is None and record.levelno >= logging.ERROR and _TRACEBACK in text:
+        error = sys.exception()  # logged as text where it is handled
     level = record.levelname.lower()
     if error is not None:
         tracker.capture(error, channel=f"log record of {record.name}")
-    elif record.levelno >= logging.ERROR and log_errors:
+    elif record.levelno >= logging.ERROR and log_errors and not _only_tells_of_an_answer(record):
+        name = _ADDRESS.sub("", record.name)
         tracker.capture_message(
             text,
             level=level,
             template=str(record.msg),
-            place=record.name,
-            kind=f"{record.name} {record.levelname}",
-            channel=f"log record of {record.name}",
+            place=name,
+            kind=f"{name} {record.levelname}",
+            channel=f"log record of {name}",
             frame=_caller(),
         )
     add_breadcrumb(text, category=record.name, level=level, time=record.created)
+
+
+def _only_tells_of_an_answer(record: logging.LogRecord) -> bool:
+    """Whether the record is about a status that will be an issue without it."""
+    if record.name != _TELLS_OF_ANSWERS or not hasattr(record, "status_code"):
+        return False
+    return getattr(current_request.get(), "environ", None) is not None  # None: it is over
 
 
 def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:

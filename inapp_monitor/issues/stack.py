@@ -69,6 +69,8 @@ class CodePlaces:
         kept = {paths[name] for name in ("stdlib", "platstdlib") if name in paths}
         kept |= {os.path.realpath(path) for path in kept}
         self._libraries = tuple(path + os.sep for path in kept)
+        scripts = sysconfig.get_path("scripts")
+        self._commands = {scripts, os.path.realpath(scripts)}
 
     def in_app(self, filename: str, module: str) -> bool:
         """Whether a frame of this file and module is the application's own."""
@@ -88,6 +90,8 @@ class CodePlaces:
         if filename.startswith("<"):
             return not filename.startswith("<frozen ")
         if "site-packages" in filename or "dist-packages" in filename:
+            return False
+        if filename.rpartition(os.sep)[0] in self._commands:  # what pip made to start gunicorn
             return False
         return not filename.startswith(self._libraries)
 

@@ -145,7 +145,9 @@ def root_url(environ: Mapping[str, Any], mount: str) -> str:
     host that the printed link, with the token in it, points to.
     """
     name = str(environ.get("SERVER_NAME") or "localhost")
-    if name in ("0.0.0.0", "::", "") or not _HOST.fullmatch(name):  # noqa: S104  # compared only
+    # Any address of the machine, or none: `waitress.invalid` stands for a name not given.
+    nowhere = name in ("0.0.0.0", "::", "") or name.endswith(".invalid")  # noqa: S104  # compared
+    if nowhere or not _HOST.fullmatch(name):
         name = "127.0.0.1"
     if ":" in name and not name.startswith("["):
         name = f"[{name}]"

@@ -54,6 +54,7 @@ def django_app(static: Path) -> WSGIApp:
         path("users/<int:id>", require_GET(lambda request, id: HttpResponse(f"user {id}"))),
         path("old", lambda request: HttpResponseRedirect("/users/1")),
         path("boom", boom),
+        path("busy", lambda request: HttpResponse("busy", status=503)),
         re_path(r"^stream$", lambda request: StreamingHttpResponse(chunks())),
         path("static/<path:path>", file),
     ]

@@ -38,7 +38,8 @@ class Watched:
         self.witness.route_askers = self.connected.route_askers
         self.witness.body_askers = self.connected.body_askers
         if route is not None:
-            self.witness.route_askers.insert(0, integrations.asker(route))
+            self.witness.own_asker = integrations.asker(route)
+            self.witness.route_askers.insert(0, self.witness.own_asker)
         self.app = monitored(app, self.witness)
 
     def get(self, path: str, method: str = "GET", app: Any = None, **environ: Any) -> Noted:

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -310,6 +311,97 @@ def test_cherrypy_tree_and_hooks_of_ones_own(static: Path) -> None:
     tree.mount(Root(), "/shop", hook)
     noted = Watched(tree).get("/shop/boom")
     assert (noted.route, len(noted.errors), called) == ("/shop/boom", 1, [1])
+
+
+def test_cherrypy_tools_around_the_handler() -> None:
+    """A tool that puts its own handler around the page's leaves the request its name."""
+    import cherrypy
+
+    class Root:
+        @cherrypy.expose
+        @cherrypy.tools.json_out()
+        def users(self, id: str) -> dict[str, str]:
+            return {"id": id}
+
+    watched = Watched(cherrypy.Application(Root(), ""))
+    noted = watched.get("/users/7")
+    assert (noted.route, noted.answer.content) == ("/users/*", b'{"id": "7"}')
+
+
+def test_cherrypy_internal_redirects() -> None:
+    """A request that a page hands on is named by the page that answers."""
+    import cherrypy
+
+    class Root:
+        @cherrypy.expose
+        def old(self) -> None:
+            raise cherrypy.InternalRedirect("/new")
+
+        @cherrypy.expose
+        def new(self) -> str:
+            return "new"
+
+    assert Watched(cherrypy.Application(Root(), "")).get("/old").route == "/new"
+
+
+@pytest.mark.parametrize(
+    "framework", ["flask", "django", "pyramid", "bottle", "falcon", "cherrypy"]
+)
+def test_the_name_is_known_while_the_view_runs(framework: str, static: Path) -> None:
+    """A request that hangs, or kills its worker, is told with its route."""
+    from inapp_monitor.live_requests import _row
+
+    names: list[object] = []
+    app = getattr(apps, f"{framework}_app")(static)
+    watched = Watched(app)
+
+    def look(*_: Any) -> None:
+        (row,) = [_row(exchange, 0.0) for exchange in watched.witness.live]
+        names.append(row and row["route"])
+
+    sys.setprofile(lambda frame, event, _: _at_boom(frame, event, look))
+    try:
+        watched.get("/boom")
+    finally:
+        sys.setprofile(None)
+    assert names == ["/boom"]
+
+
+def _at_boom(frame: Any, event: str, look: Any) -> None:
+    if event == "call" and frame.f_code is apps.boom.__code__:
+        look()
+
+
+def test_django_below_another_layer_while_the_view_runs(static: Path) -> None:
+    """Our Django middleware notes the route before the view is called."""
+    from inapp_monitor.integrations.django import middleware
+    from inapp_monitor.middleware import RECORD_KEY
+
+    exchange = SimpleNamespace(route=None, below_prefix=str)
+    request = SimpleNamespace(
+        environ={RECORD_KEY: exchange}, resolver_match=SimpleNamespace(route="users/<int:id>")
+    )
+    noting: Any = middleware(lambda request: None)
+    assert noting.process_view(request, None, (), {}) is None
+    assert exchange.route == "/users/<int:id>"
+
+
+@pytest.mark.parametrize(
+    "framework", ["flask", "django", "pyramid", "bottle", "falcon", "cherrypy"]
+)
+def test_names_of_ones_own_go_first(framework: str, static: Path) -> None:
+    """What `route=` says of a request holds, also of one that fails; else the framework's name."""
+
+    def name(environ: Any) -> str | None:
+        return None if environ["PATH_INFO"] == "/users/7" else "mine"
+
+    app = getattr(apps, f"{framework}_app")(static)
+    theirs = Watched(app).get("/users/7").route
+    watched = Watched(app, route=name)
+    assert watched.get("/users/7").route == theirs
+    assert watched.get("/users/8").route == "mine"
+    noted = watched.get("/boom")
+    assert (noted.route, len(noted.errors)) == ("mine", 1)
 
 
 @pytest.mark.parametrize(

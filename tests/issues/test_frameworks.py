@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,18 @@ def test_other_answers_are_no_errors(framework: str, static: Path, tmp_path: Pat
         assert monitor.tracker.list_issues() == []
     finally:
         monitor.close()
+
+
+def test_a_5xx_that_django_logs_is_one_issue(static: Path, tmp_path: Path) -> None:
+    """Django logs each 5xx that a view answers; it counts once, under its route."""
+    monitor = Monitor(apps.django_app(static), data_dir=tmp_path / "data")
+    try:
+        monitor.refresh()  # from now on it hears of log records
+        serve(monitor, environ_of("/busy", HTTP_HOST="localhost"))
+        issues = [(issue.type, issue.route, issue.count) for issue in monitor.tracker.list_issues()]
+        logging.getLogger("django.request").error("elsewhere", extra={"status_code": 503})
+        kinds = sorted(issue.type for issue in monitor.tracker.list_issues())
+    finally:
+        monitor.close()
+    assert issues == [("HTTP 503", "/busy", 1)]
+    assert kinds == ["HTTP 503", "django.request ERROR"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import linecache
+import sysconfig
 import textwrap
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -398,3 +400,10 @@ def test_outer_frames_never_split(given_shapes: list[Shape], outer: list[Functio
     less = [shape._replace(functions=inner) for shape in given_shapes]
     more = [shape._replace(functions=[*outer, *inner]) for shape in given_shapes]
     assert group(less) == group(more)
+
+
+def test_what_starts_a_server_is_not_the_applications_code() -> None:
+    """The launcher that pip writes for gunicorn is below every request of a sync worker."""
+    launcher = str(Path(sysconfig.get_path("scripts")) / "gunicorn")
+    assert not PLACES.in_app(launcher, "__main__")
+    assert PLACES.in_app("/srv/app/bin/serve", "__main__")

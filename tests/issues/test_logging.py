@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,27 @@ def test_an_error_record_without_one_is_a_message(monitor: Monitor) -> None:
     assert detail.events[0]["message"] == "cannot bill ada"
     frames = detail.events[0]["exceptions"][0]["frames"]
     assert frames[-1]["function"] == "test_an_error_record_without_one_is_a_message"
+
+
+def test_a_traceback_logged_as_text_is_that_exception(monitor: Monitor) -> None:
+    """As CherryPy does with a body that fails: one event, however else it becomes known."""
+    try:
+        fail()
+    except ValueError as error:
+        logger.error("[23/Nov/2026:11:20:15] %s", traceback.format_exc())
+        logger.error("cannot bill")  # a message of its own, also here
+        monitor.tracker.capture(error, environ(), route="/pay")
+    logger.error("Traceback (most recent call last) of another process")
+    titles = sorted((issue.type, issue.count) for issue in monitor.tracker.list_issues())
+    assert titles == [("ValueError", 1), ("shop ERROR", 1), ("shop ERROR", 1)]
+
+
+def test_an_address_in_a_loggers_name_tells_nothing_apart(monitor: Monitor) -> None:
+    """CherryPy names its loggers by `id`: the same message of two workers is one issue."""
+    for name in ("cherrypy.error.140323631591760", "cherrypy.error.140323631590416"):
+        logging.getLogger(name).error("cannot answer")
+    issue = monitor.only_issue()
+    assert (issue.summary.type, issue.summary.count) == ("cherrypy.error ERROR", 2)
 
 
 def test_lower_records_are_breadcrumbs(monitor: Monitor) -> None:

@@ -37,6 +37,7 @@ class Witness:
         self.broken: list[BaseException] = []
         self.samples: list[float | None] = []
         self.shortcut: Any = None
+        self.own_asker: Any = None
         self.route_askers: list[Any] = []
         self.body_askers: list[Any] = []
 

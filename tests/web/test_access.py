@@ -324,6 +324,7 @@ def _emptied(path: Path) -> None:
     ("environ", "expected"),
     [
         ({"SERVER_NAME": "0.0.0.0", "SERVER_PORT": "8000"}, "http://127.0.0.1:8000/m/"),
+        ({"SERVER_NAME": "waitress.invalid", "SERVER_PORT": "80"}, "http://127.0.0.1/m/"),
         ({"SERVER_NAME": "::1", "SERVER_PORT": "80"}, "http://[::1]/m/"),
         ({"SERVER_NAME": "h", "SERVER_PORT": "443", "wsgi.url_scheme": "https"}, "https://h/m/"),
         ({"SERVER_NAME": "a\r\nX: y", "SERVER_PORT": "1"}, "http://127.0.0.1:1/m/"),

@@ -32,7 +32,8 @@ import sys
 from pathlib import Path
 from inapp_monitor.workers import Workers
 workers = Workers(Path(sys.argv[1]))
-workers.write({"pid": "other", "live": [{"method": "GET", "path": "/x", "route": "/slow"}]})
+workers.write({"pid": "other", "live": [{"method": "GET", "path": "/x", "route": "/slow",
+    "started": 86400.5}]})
 print("written", flush=True)
 sys.stdin.readline()
 workers.leave()
@@ -226,7 +227,8 @@ def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
     (killed,) = server.requests.take_dead()
     assert killed.route == "/slow"
     assert killed.template == "worker died while it answered GET /slow"
-    assert "worker other died while it answered GET /x" in killed.message
+    begun = "begun at 1970-01-02 00:00:00 UTC"
+    assert killed.message == f"worker other died while it answered GET /x, {begun}"
     server.clock.advance(DEAD_INTERVAL_S)
     assert server.requests.take_dead() == []
 
