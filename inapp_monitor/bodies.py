@@ -7,6 +7,7 @@ they would find there must stay.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import getrefcount
 from typing import Any
 
 Environ = dict[str, Any]
@@ -62,6 +63,11 @@ class Hooked:
     def __init__(self, body: Any, own: Callable[[], None] | None) -> None:
         self._body = body
         self._own = own
+
+    def is_dropped(self) -> bool:
+        """Whether nobody else refers to the body: it will not be closed."""
+        by_us = 2 if getattr(self._own, "__self__", None) is self._body else 1
+        return getrefcount(self._body) == by_us + 1  # the argument
 
     def close(self) -> None:
         """Close the body as it would have been without us."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from sys import getrefcount
 from time import gmtime, strftime
 from typing import Any, NamedTuple
 
+from inapp_monitor.bodies import Hooked
 from inapp_monitor.clock import Clock
-from inapp_monitor.middleware import Environ, Exchange
+from inapp_monitor.middleware import RECORD_KEY, Environ, Exchange
 from inapp_monitor.points import Method, Scalar
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.routes import method_name
@@ -27,8 +29,8 @@ MAX_ROWS = 20
 FORGOTTEN_AFTER_S = 6 * 3600.0
 #: Seconds until the files are tried again after a failure.
 RETRY_INTERVAL_S = 30.0
-#: Requests of one process that are kept as being answered; more, and somebody forgets to close.
-MAX_EXCHANGES = 2_000
+#: Requests of one process that are kept as being answered; a server of greenlets may have many.
+MAX_EXCHANGES = 20_000
 #: Seconds between two looks for dead workers.
 DEAD_INTERVAL_S = 2.0
 
@@ -56,7 +58,7 @@ class LiveRequests:
         recorder: Knows what has begun and not ended.
 
     Attributes:
-        forgotten: Requests let go because their body was never closed.
+        forgotten: Requests let go because nobody closes their body.
 
     *Threads:* for the ticking thread.
     """
@@ -106,18 +108,25 @@ class LiveRequests:
         return {"requests never closed": self.forgotten} if self.forgotten else {}
 
     def _forget_unclosed(self, now: float) -> list[Exchange]:
-        """Let go of requests that nobody closes: the oldest beyond the bound, and very old ones.
+        """Let go of requests that nobody closes: those that the server has dropped, the oldest
+        beyond the bound, and very old ones.
 
         Returns the others, the oldest first.
         """
         exchanges = self.exchanges()
-        excess = max(0, len(exchanges) - MAX_EXCHANGES)
-        while excess < len(exchanges) and now - exchanges[excess].start > FORGOTTEN_AFTER_S:
-            excess += 1
-        if excess:
-            self._recorder.forget(set(exchanges[:excess]))
-            self.forgotten += excess
-        return exchanges[excess:]
+        forgotten = _dropped(exchanges)
+        excess = max(0, len(exchanges) - len(forgotten) - MAX_EXCHANGES)
+        for exchange in exchanges:
+            if exchange in forgotten:
+                continue
+            if not excess and now - exchange.start <= FORGOTTEN_AFTER_S:
+                break
+            forgotten.add(exchange)
+            excess = max(0, excess - 1)
+        if forgotten:
+            self._recorder.forget(forgotten)
+            self.forgotten += len(forgotten)
+        return [exchange for exchange in exchanges if exchange not in forgotten]
 
     def exchanges(self) -> list[Exchange]:
         """What this process is answering, the oldest first."""
@@ -217,6 +226,31 @@ def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
 def _text(wsgi_string: str) -> str:
     """What the client sent: WSGI hands bytes over as latin-1."""
     return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _references(exchanges: list[Any]) -> list[int]:
+    return [getrefcount(exchange) for exchange in exchanges]
+
+
+_probe = {object()}
+#: References to what only a set, the list in hand and the loop above hold.
+(_HELD_BY_US,) = _references(list(_probe))
+
+
+def _dropped(exchanges: list[Exchange]) -> set[Any]:
+    """Those to which nobody refers but the recorder, their own environ and their own body: neither
+    the server nor the application will end them, and only we keep them in memory."""
+    dropped: set[Any] = set()
+    for exchange, references in zip(exchanges, _references(exchanges), strict=True):
+        environ = exchange.environ
+        if environ is not None and environ.get(RECORD_KEY) is exchange:
+            references -= 1
+        body = getattr(exchange, "body", None)  # not there yet while the application runs
+        if type(body) is Hooked and body.is_dropped():
+            references -= 1
+        if references <= _HELD_BY_US:
+            dropped.add(exchange)
+    return dropped
 
 
 def _template(exchange: Exchange, environ: Environ) -> object:

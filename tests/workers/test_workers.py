@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -165,6 +167,20 @@ def test_more_processes_than_rows(tmp_path: Path) -> None:
         workers.leave()
 
 
+def _streams(environ: Any, start: Any) -> Any:
+    return iter([b"a"])
+
+
+def _sends_a_file(environ: Any, start: Any) -> Any:
+    start("200 OK", [("Content-Length", "1")])
+    return tempfile.TemporaryFile()
+
+
+def _has_a_length(environ: Any, start: Any) -> Any:
+    start("200 OK", [("Content-Length", "1")])
+    return iter([b"a"])
+
+
 class Server:
     """Requests that have begun and not ended, through the real request path."""
 
@@ -177,7 +193,7 @@ class Server:
         witness = Witness()
         witness.live, witness.record = self.recorder.live, self.recorder.pending.append
         self.app = middleware.build(
-            lambda environ, start: iter([b"a"]),
+            lambda environ, start: environ.get("test.answer", _streams)(environ, start),
             witness,
             self.clock.perf,
             lambda now, environ: now + 1,
@@ -281,14 +297,42 @@ def test_requests_that_nobody_closes_are_bounded(
 
 
 def test_requests_that_never_end_are_forgotten(tmp_path: Path) -> None:
-    """A server that drops a request without closing it does not fill the memory."""
+    """What somebody keeps for hours without closing it does not fill the memory."""
     server = Server(tmp_path)
-    server.begin("/dropped")
+    kept = server.begin("/kept")
     server.clock.advance(FORGOTTEN_AFTER_S + 1)
     server.recorder.fold()
     server.requests.report()
     assert server.recorder.unfinished() == []
     assert server.requests.drops() == {"requests never closed": 1}
+    kept.close()
+
+
+def test_requests_that_the_server_dropped_are_forgotten_at_once(tmp_path: Path) -> None:
+    """A server that drops a body without closing it fills no memory, and such a request is not
+    among those being answered; one that is being answered stays, however it is."""
+    server = Server(tmp_path)
+    told = []
+
+    def looks(environ: Any, start: Any) -> Any:
+        server.requests.report()
+        told.append(sorted(row["path"] for row in server.requests.rows()))
+        return _has_a_length(environ, start)
+
+    bodies = [
+        server.begin("/sent", **{"test.answer": answer})
+        for answer in (_streams, _sends_a_file, _has_a_length)
+    ]
+    for answer in (_sends_a_file, _has_a_length, _has_a_length):
+        server.begin("/dropped", **{"test.answer": answer})
+    bodies.append(server.begin("/looks", **{"test.answer": looks}))
+    assert told == [["/looks", "/sent", "/sent", "/sent"]]
+    assert server.requests.drops() == {"requests never closed": 3}
+    for body in bodies:
+        body.close()
+    server.requests.report()
+    assert server.requests.drops() == {"requests never closed": 3}
+    gc.collect()  # closes the file that was dropped
 
 
 @pytest.mark.parametrize("gone", [("workers", "workers.lock"), ("workers",), ("workers.lock",)])
