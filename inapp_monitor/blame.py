@@ -5,6 +5,8 @@ For the request path, which must tell them apart when it sees one, and not befor
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 #: Exceptions that mean "the client left" when an application lets them escape. Exactly these: a
 #: subclass such as `http.client.RemoteDisconnected` is about a back end, and a bug.
 CLIENT_LEFT = (ConnectionError, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
@@ -17,12 +19,22 @@ _SERVERS = frozenset(
 )
 
 
+#: The true ones, whatever a subclass or its metaclass makes of them.
+_code_of: Callable[[BaseException], object] = SystemExit.__dict__["code"].__get__
+_bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
+_name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
+
+
 def is_normal_end(error: BaseException) -> bool:
-    """Ends of a request that are nobody's bug."""
+    """Ends that are nobody's bug: a generator is closed, a greenlet killed by its server, a process
+    ends as asked, somebody presses Ctrl-C."""
     kind = type(error)  # which an exception cannot fake
     if issubclass(kind, SystemExit):
-        return error.code in (None, 0)  # type: ignore[attr-defined]  # else the server's timeout
-    return issubclass(kind, (GeneratorExit, KeyboardInterrupt))
+        code = _code_of(error)  # with another one, it may be a server's timeout on a slow line
+        return code is None or (issubclass(type(code), int) and int(code) == 0)  # type: ignore[call-overload]
+    # By name, because greenlets need not be installed.
+    killed = "GreenletExit" in map(_name_of, _bases_of(kind))
+    return killed or issubclass(kind, (GeneratorExit, KeyboardInterrupt))
 
 
 def is_of_server(error: BaseException, body: object) -> bool:

@@ -20,6 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+from inapp_monitor.blame import is_normal_end
 from inapp_monitor.clock import Clock
 from inapp_monitor.config import Settings
 from inapp_monitor.database import Database, budget
@@ -300,7 +301,7 @@ class Tracker:
         route: str | None,
         channel: str,
     ) -> str | None:
-        if not _is_error(exception):
+        if is_normal_end(exception):
             return None
         said = scope.current()
         if environ is None:
@@ -565,17 +566,6 @@ class Tracker:
         located = reading.issues_of(self._database.read, list(memory.known))
         for fingerprint, known in list(memory.known.items()):
             known.identity.issue = located.get(fingerprint, fingerprint[:12])
-
-
-def _is_error(exception: BaseException) -> bool:
-    """Not when a generator is closed, a process ends as asked, or somebody presses Ctrl-C."""
-    cls = type(exception)
-    if issubclass(cls, (GeneratorExit, KeyboardInterrupt)):
-        return False
-    if issubclass(cls, SystemExit):
-        arguments = chain.arguments_of(exception)
-        return bool(arguments) and arguments[0] is not None and arguments[0] != 0
-    return True
 
 
 def _request_identity(environ: Mapping[str, Any] | None) -> object:

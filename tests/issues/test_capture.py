@@ -10,6 +10,7 @@ import weakref
 from typing import Any
 
 import pytest
+from greenlet import GreenletExit
 
 from inapp_monitor import current_request
 from inapp_monitor.issues import (
@@ -193,8 +194,10 @@ def test_recursion_is_collapsed(monitor: Monitor) -> None:
 
 
 def test_what_is_no_error(monitor: Monitor) -> None:
-    """Closed generators, clean exits and Ctrl-C are none; an exit with a code is one."""
-    for error in (GeneratorExit(), SystemExit(), SystemExit(0), KeyboardInterrupt()):
+    """Closed generators, killed greenlets, clean exits and Ctrl-C are none; an exit with a code is
+    one."""
+    clean = SystemExit(), SystemExit(0), SystemExit(False)
+    for error in (GeneratorExit(), GreenletExit(), KeyboardInterrupt(), *clean):
         assert monitor.tracker.capture(error) is None
     assert monitor.tracker.capture(caught(sys.exit, 1)) is not None
 

@@ -25,7 +25,10 @@ class FakedError(Exception):
 
 
 class Leaving(SystemExit):
-    """An exit whose code cannot be asked for."""
+    """An exit that is no clean one, and whose code cannot be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
 
     code = property(fails)  # type: ignore[assignment]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from greenlet import GreenletExit
 
 from inapp_monitor import bodies, middleware
 from inapp_monitor.middleware import RECORD_KEY, Exchange
@@ -115,7 +116,7 @@ def test_escaped_exception_is_captured(error: BaseException) -> None:
     "error",
     [
         *(StopIteration(), ConnectionError(), BrokenPipeError(), ConnectionResetError()),
-        *(GeneratorExit(), KeyboardInterrupt(), SystemExit(), SystemExit(0)),
+        *(GeneratorExit(), GreenletExit(), KeyboardInterrupt(), SystemExit(), SystemExit(0)),
     ],
     ids=repr,
 )
