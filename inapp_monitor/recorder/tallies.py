@@ -51,7 +51,8 @@ class Tallies:
     """All tallies of a process.
 
     Attributes:
-        known: The tally of each kind. None is ever removed: a thread may be about to append.
+        known: The tally of each kind. One is removed when it has taken nothing for minutes: before
+            that a thread may be about to append.
         until: Performance counter, seconds; a request that ends then or later belongs to another
             step than those in the tallies, and is recorded whole. (A thread that is interrupted
             between the look at the clock and the append may be counted one step too late.)
@@ -139,9 +140,13 @@ class Tallies:
         self._idle.discard(kind)
 
     def doubt_idle(self) -> None:
-        """Nobody knows the floors of kinds that were not counted since the last call."""
+        """Nobody knows the floors of kinds that were not counted since the last call; those that
+        nobody has known for so long make room for others."""
         for kind in self._idle:
-            self.known[kind].floor = TAKES_NOTHING
+            tally = self.known[kind]
+            if tally.floor == TAKES_NOTHING and not tally:
+                del self.known[kind]
+            tally.floor = TAKES_NOTHING
         self._idle = set(self.known)
 
 

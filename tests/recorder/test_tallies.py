@@ -386,6 +386,24 @@ def test_after_an_hour_a_busy_route_has_slowest_requests_again() -> None:
     assert [entry.path for entry in table] == ["/now"]
 
 
+def test_kinds_that_are_not_seen_any_more_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names made up for some requests do not keep the later ones from being known."""
+    monkeypatch.setattr(tallies_module, "MAX_KINDS", 3)
+    site = Site()
+    for number in range(3):
+        site.know(route=f"/made/up/{number}")
+    site.know(route="/late")
+    assert ("GET", "/late", "200 OK") not in site.recorder.tallies.known
+    for _ in range(4):
+        site.clock.advance(recorder_module._IDLE_S)
+        site.get(7.0, route="/made/up/0")
+        fold(site.recorder)
+    assert set(site.recorder.tallies.known) == {("GET", "/made/up/0", "200 OK")}
+    site.know(route="/late")
+    site.get(7.0, route="/late")
+    assert (site.whole, site.tallied) == (0, 1)
+
+
 def test_a_wall_clock_set_back_does_not_keep_what_was_slow() -> None:
     """The floor of a quiet route is doubted at once, not when the clock has caught up."""
     site = Site()
