@@ -9,6 +9,8 @@ errors.<issue>           occurrences of an issue
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from inapp_monitor.issues import Tracker
 from inapp_monitor.names import clean_node
 from inapp_monitor.points import Method, Scalar
@@ -22,6 +24,10 @@ _INTERVAL_S = 10
 class OwnNumbers:
     """Makes the scalars of one process.
 
+    Args:
+        recorder, store, tracker: What they saw.
+        drops_elsewhere: Return what others did not keep, by reason.
+
     Attributes:
         tick_ms: Set by the owner after each tick.
         cpu_ms: CPU time of the ticks since it was last written down.
@@ -30,13 +36,20 @@ class OwnNumbers:
     *Threads:* for the ticking thread.
     """
 
-    def __init__(self, recorder: Recorder, store: Store, tracker: Tracker) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        store: Store,
+        tracker: Tracker,
+        *drops_elsewhere: Callable[[], dict[str, int]],
+    ) -> None:
         self.tick_ms = 0.0
         self.cpu_ms = 0.0
         self.cpu_total_ms = 0.0
         self._recorder = recorder
         self._store = store
         self._tracker = tracker
+        self._drops_elsewhere = drops_elsewhere
         self._interval = 0
         self._drops_before: dict[str, int] = {}
 
@@ -70,6 +83,8 @@ class OwnNumbers:
             **recorder.instruments.refused,
             **{f"event {k}": n for k, n in self._tracker.status().dropped_events.items()},
         }
+        for elsewhere in self._drops_elsewhere:
+            drops |= elsewhere()
         return {reason: n for reason, n in drops.items() if n}
 
     def _slow(self, now: int) -> list[Scalar]:

@@ -56,8 +56,9 @@ class Parts:
         self.tracker = Tracker(settings, clock, guard, self.database)
         self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
         self.leadership = Leadership(settings.data_dir)
-        self.own_numbers = OwnNumbers(recorder, self.store, self.tracker)
         self.collectors = Runner(settings, clock, guard, collectors)
+        elsewhere = (self.collectors.drops, live_requests.drops)
+        self.own_numbers = OwnNumbers(recorder, self.store, self.tracker, *elsewhere)
         self.self_cost = SelfCost(clock, recorder)
         self.slow_requests = SlowRequests(
             *(settings.data_dir, clock, recorder, self.tracker.without_secrets)
@@ -89,7 +90,6 @@ class Parts:
         holders = (self.store, self.database, self.tracker, self.not_found_table, self.collectors)
         recorder, live_requests = self._recorder, self._live_requests
         routes = {**stored_routes, **recorder.routes.slugs}
-        dropped = self.own_numbers.drops() | self.collectors.drops() | live_requests.drops()
         return {
             "routes": {slug: {"route": route} for slug, route in routes.items()},
             "pid": os.getpid(),
@@ -97,7 +97,7 @@ class Parts:
             "requests_seen": recorder.total_requests,
             "routes_over_the_cap": recorder.routes.overflowed,
             "release": self.tracker.release,
-            "dropped": dropped,
+            "dropped": self.own_numbers.drops(),
             "cost_us": round(self.self_cost.us(), 2),
             "memory_bytes": self.self_cost.held_bytes((*holders, self.slow_requests, web)),
             "cpu_share": self.own_numbers.cpu_share(self._clock.wall() - about["started"]),
