@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import math
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,7 @@ def test_what_is_dropped_is_a_series(make: Make, recorded: Callable[[Monitor, st
     monitor.tick()
     for _ in range(3):
         monitor.gauge("load", math.nan)
-        _call(monitor)  # and nobody closes what it returns
+        contextvars.copy_context().run(_call, monitor)  # and nobody closes what it returns
     for _ in range(4):
         now[0] += 10
         monitor.tick()
