@@ -21,10 +21,20 @@ from typing import Any, Final
 _current: ContextVar[Any] = ContextVar("inapp_monitor_request", default=None)
 #: Code of the functions that answer, and which of their variables is the record.
 _answering: dict[CodeType, str] = {}
+#: What hands a request's context variables on to other threads and greenlets.
+_CARRIERS = ("asgiref.sync", "eventlet")
 
 #: Called with a request's record when the stack will not show it. *Cost:* 0.4 us. A thread keeps it
 #: until its next request: a record that is over refers to nothing.
 enter: Final = _current.set
+
+
+def is_carried_on() -> bool:
+    """Whether views may run in other threads or greenlets with a copy of the context, so that each
+    request has to enter."""
+    patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
+    loaded = any(package in sys.modules for package in _CARRIERS)
+    return loaded or (patched is not None and patched("socket"))
 
 
 def answered_by(function: Callable[..., Any], variable: str) -> None:

@@ -60,8 +60,6 @@ Shortcut = tuple[str, Callable[[Any], object]]
 #: Characters kept of a path that leads nowhere.
 MAX_PATH_LENGTH = 500
 _GREENLETS = ("gevent", "eventlet")
-#: What hands a request's context variables on to other threads and greenlets.
-_CARRIERS = ("asgiref.sync", "eventlet")
 
 
 class Tally(Protocol):
@@ -285,6 +283,15 @@ class Exchange:
         except Exception as failure:  # noqa: BLE001  # ours
             self.hooks.broke(failure)
 
+    def interrupted(self, environ: Environ, end: float | None) -> None:
+        """Ctrl-C struck while it ended, or its body failed to: it is counted all the same, once."""
+        if self.environ is None:
+            return
+        if end is None:
+            self.finish()
+        else:
+            self.finish_whole(environ, end)
+
     def finish_whole(self, environ: Environ, end: float) -> None:
         """The end of a request that is no ordinary one: record it, and let go of all else."""
         self.error = BaseException if self.failed() else None  # a mark that holds no traceback
@@ -317,7 +324,7 @@ class Exchange:
         thread, cpu = sample
         try:
             # Greenlets share a thread and its CPU time; a body may be closed by another thread.
-            known = thread == get_ident() and not _any_loaded(_GREENLETS)
+            known = thread == get_ident() and not any(name in sys.modules for name in _GREENLETS)
             self.hooks.sampled(self, thread_time() - cpu if known else None)
         except Exception as error:  # noqa: BLE001  # ours
             self.hooks.broke(error)
@@ -425,38 +432,42 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
             environ = self.environ
             if environ is None:
                 return
-            body = self.body
-            self.body = _NOTHING  # closed once, also when that closes this again
-            self.__iter__ = _nothing
-            error = exception()  # servers close in a finally: an error while streaming is here
-            if error is not None and body is not _NOTHING:
-                self.fails_while_sent(error, body)
-                del error
+            end = None
             try:
-                body.close()
-            except BaseException as close_error:
-                if type(close_error) is not AttributeError or has_close(body):
-                    self.capture(close_error)
-                    self.finish()
-                    raise
-            end = clock()
-            try:
-                leave(self)
-            except KeyError:  # ended meanwhile, forgotten, or begun in the parent process
-                self.let_go()
-                return
-            if self.notes is None or self.finish_notes():
+                body = self.body
+                self.body = _NOTHING  # closed once, also when that closes this again
+                self.__iter__ = _nothing
+                error = exception()  # servers close in a finally: an error while streaming is here
+                if error is not None and body is not _NOTHING:
+                    self.fails_while_sent(error, body)
+                    del error
                 try:
-                    tally = known[environ["REQUEST_METHOD"], self.route, self.status]
-                    ms = (end - self.start) * 1000.0
-                    if ms < tally.floor and end < tallies.until:
-                        tally += (ms, self.size)
-                        self.environ = self._outer_error = None
-                        self._start_response = _too_late
-                        return
-                except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
-                    pass
-            self.finish_whole(environ, end)
+                    body.close()
+                except BaseException as close_error:
+                    if type(close_error) is not AttributeError or has_close(body):
+                        self.capture(close_error)
+                        raise
+                end = clock()
+                try:
+                    leave(self)
+                except KeyError:  # ended meanwhile, forgotten, or begun in the parent process
+                    self.let_go()
+                    return
+                if self.notes is None or self.finish_notes():
+                    try:
+                        tally = known[environ["REQUEST_METHOD"], self.route, self.status]
+                        ms = (end - self.start) * 1000.0
+                        if ms < tally.floor and end < tallies.until:
+                            tally += (ms, self.size)
+                            self.environ = self._outer_error = None
+                            self._start_response = _too_late
+                            return
+                    except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
+                        pass
+                self.finish_whole(environ, end)
+            except BaseException:
+                self.interrupted(environ, end)
+                raise
 
     Bound.hooks = hooks
     Bound.sized = type("SizedExchange", (Bound,), {"__slots__": (), "__len__": _length})
@@ -472,16 +483,6 @@ _NOTHING: Any = BytesIO()
 def _length(exchange: Exchange) -> int:
     """Servers ask bodies that have a length for it, and make a Content-Length of it."""
     return 0 if exchange.body is _NOTHING else len(exchange.body)
-
-
-def _contexts_are_carried() -> bool:
-    """Whether views may run in other threads or greenlets with a copy of the context."""
-    patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
-    return _any_loaded(_CARRIERS) or (patched is not None and patched("socket"))
-
-
-def _any_loaded(packages: Iterable[str]) -> bool:
-    return any(package in sys.modules for package in packages)
 
 
 def _too_late(*_: object) -> Any:
@@ -553,7 +554,7 @@ def build(
                 exchange.comes_after(outer, environ)
             exchange.start = start = clock()
             if start > due:
-                due, carried = tick(start, environ), _contexts_are_carried()
+                due, carried = tick(start, environ), current_request.is_carried_on()
                 exchange.noted().sample = get_ident(), thread_time()
                 exchange.start = clock()
             if carried:

@@ -556,3 +556,52 @@ def test_no_exception_of_ours_is_under_way(path: Any) -> None:
     )
     wrapped({"PATH_INFO": path, "REQUEST_METHOD": "GET"}, lambda *_: None)
     assert seen == [None]
+
+
+class Interrupts:
+    """Ctrl-C strikes where this is called for the given time, which has happened then."""
+
+    def __init__(self, function: Any, at: int) -> None:
+        self.function = function
+        self.left = at
+
+    def __call__(self, *arguments: Any) -> Any:
+        result = self.function(*arguments)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return result
+
+
+class Environment(dict[str, Any]):
+    """An environ some of whose methods are replaced."""
+
+    get: Any
+    setdefault: Any
+
+
+@pytest.mark.parametrize("where", ["closing", "clock", "leaving", "recording"])
+def test_an_interrupt_at_the_end_loses_no_request(where: str) -> None:
+    """Ctrl-C passes, and the request whose end it interrupts is counted, once."""
+    witness, clock, body = Witness(), FakeClock(), Body(b"x")
+    environ = Environment(environ_of())
+    perf = Interrupts(clock.perf, 3 if where == "clock" else 0)
+    if where == "closing":
+        body.close = Interrupts(body.close, 1)  # type: ignore[method-assign]
+
+    class Live(set[Any]):
+        remove = Interrupts(lambda exchange: set.remove(witness.live, exchange), 1)
+
+    if where == "leaving":
+        witness.live = Live()
+    app = middleware.build(
+        app_of("200 OK", body), witness, perf, lambda now, environ: now, "/_metrics", app_of("", [])
+    )
+    exchange: Any = app(environ, lambda *_: None)
+    if where == "recording":
+        environ.get = Interrupts(environ.get, 1)
+    with pytest.raises(KeyboardInterrupt):
+        exchange.close()
+    exchange.close()
+    assert one(witness)[STATUS] == "200 OK"
+    assert (witness.live, witness.errors, body.closed) == (set(), [], 1)
