@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
@@ -63,9 +64,7 @@ def main() -> None:
             max_routes=100,
         )
         flood(monitor, 2_000, options.paths, options.methods)  # warm up: modules, threads, files
-        settle(monitor)
-        sleep(2.5)  # what loads late, off the first requests, is no growth
-        settle(monitor)
+        load_everything(monitor)
         tracemalloc.start()
         base = tracemalloc.get_traced_memory()[0]
         part, heaps = requests // 10 // PARTS, []
@@ -101,6 +100,15 @@ def main() -> None:
         raise SystemExit("the heap grew")
     if sizes[-1] > sizes[len(sizes) // 2] + 20.0:
         raise SystemExit("the resident size grew")
+
+
+def load_everything(monitor: Monitor) -> None:
+    """Wait until no module has been loaded for a while: what loads late is no growth."""
+    loaded = 0
+    while loaded < len(sys.modules):
+        loaded = len(sys.modules)
+        sleep(5.0)
+        settle(monitor)
 
 
 def settle(monitor: Monitor) -> None:
