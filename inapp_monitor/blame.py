@@ -29,6 +29,8 @@ def is_normal_end(error: BaseException) -> bool:
     """Ends that are nobody's bug: a generator is closed, a greenlet killed by its server, a process
     ends as asked, somebody presses Ctrl-C."""
     kind = type(error)  # which an exception cannot fake
+    if issubclass(kind, Exception):
+        return False
     if issubclass(kind, SystemExit):
         code = _code_of(error)  # with another one, it may be a server's timeout on a slow line
         return code is None or (issubclass(type(code), int) and int(code) == 0)  # type: ignore[call-overload]
