@@ -1,6 +1,6 @@
 """Whose exception it is: the application's, the server's, or nobody's fault. Reads, never keeps.
 
-For the request path, which must tell them apart when it sees one, and not before.
+For the request path and the capture of errors, which ask when they see one, and not before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_normal_end(error: BaseException) -> bool:
         return False
     if issubclass(kind, SystemExit):
         code = _code_of(error)  # with another one, it may be a server's timeout on a slow line
-        return code is None or (issubclass(type(code), int) and int(code) == 0)  # type: ignore[call-overload]
+        return code is None or (issubclass(type(code), int) and not code)
     # By name, because greenlets need not be installed.
     killed = "GreenletExit" in map(_name_of, _bases_of(kind))
     return killed or issubclass(kind, (GeneratorExit, KeyboardInterrupt))

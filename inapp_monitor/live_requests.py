@@ -114,19 +114,16 @@ class LiveRequests:
         Returns the others, the oldest first.
         """
         exchanges = self.exchanges()
-        forgotten = _dropped(exchanges)
-        excess = max(0, len(exchanges) - len(forgotten) - MAX_EXCHANGES)
-        for exchange in exchanges:
-            if exchange in forgotten:
-                continue
-            if not excess and now - exchange.start <= FORGOTTEN_AFTER_S:
-                break
-            forgotten.add(exchange)
-            excess = max(0, excess - 1)
+        dropped = _dropped(exchanges)
+        held = [exchange for exchange in exchanges if exchange not in dropped]
+        excess = max(0, len(held) - MAX_EXCHANGES)
+        while excess < len(held) and now - held[excess].start > FORGOTTEN_AFTER_S:
+            excess += 1
+        forgotten = dropped.union(held[:excess])
         if forgotten:
             self._recorder.forget(forgotten)
             self.forgotten += len(forgotten)
-        return [exchange for exchange in exchanges if exchange not in forgotten]
+        return held[excess:]
 
     def exchanges(self) -> list[Exchange]:
         """What this process is answering, the oldest first."""

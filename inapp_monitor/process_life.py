@@ -26,6 +26,7 @@ import weakref
 from typing import Any, Protocol
 
 from inapp_monitor import late_imports
+from inapp_monitor.guard import logger
 
 
 class Living(Protocol):
@@ -90,8 +91,8 @@ def _at_end() -> None:
     for living in list(_living):
         try:
             living.close()
-        except Exception:  # noqa: BLE001, S110  # ours: the others have to be closed, too
-            pass
+        except Exception as error:  # noqa: BLE001  # ours: the others have to be closed, too
+            logger.warning("inapp-monitor: closing failed: %r", error)
 
 
 @functools.cache

@@ -25,12 +25,18 @@ def install(app: Any) -> None:
             application.merge({"/": hooks})
 
 
+def _exchange_of(request: Any) -> Exchange | None:
+    """The request's exchange; None where no monitor is around it, or no WSGI server."""
+    exchange: Exchange | None = getattr(request, "wsgi_environ", {}).get(RECORD_KEY)
+    return exchange
+
+
 def _on_resource() -> None:
     """Name the request after its handler, before tools put another one around it."""
     import cherrypy
 
     request = cherrypy.serving.request
-    exchange = getattr(request, "wsgi_environ", {}).get(RECORD_KEY)
+    exchange = _exchange_of(request)
     if exchange is not None and not _is_static(request):
         exchange.route = _template(request)  # an internal redirect's last one
 
@@ -39,7 +45,7 @@ def _on_error() -> None:
     import cherrypy
 
     request = cherrypy.serving.request
-    exchange = getattr(request, "wsgi_environ", {}).get(RECORD_KEY)
+    exchange = _exchange_of(request)
     error = sys.exception()
     if exchange is not None and error is not None:
         if exchange.route is None:

@@ -242,14 +242,11 @@ def _group(requests: list[Request], groups: dict[_Group, list[float]]) -> None:
     """Put the durations of requests that count alike together."""
     for method, route, status, start, end, error, _, _ in requests:
         try:
-            groups[method, route, status, error].append(end - start)
-        except Exception:  # noqa: BLE001  # the first of its group, as a rule
-            try:
-                seconds = groups.setdefault((method, route, status, error), [])
-            except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
-                plain = (_plain(method), route_name(route, None), _plain(status))
-                seconds = groups.setdefault((*plain, error), [])
-            seconds.append(end - start)
+            seconds = groups.setdefault((method, route, status, error), [])
+        except Exception:  # noqa: BLE001  # not hashable: a hostile or broken application
+            plain = (_plain(method), route_name(route, None), _plain(status))
+            seconds = groups.setdefault((*plain, error), [])
+        seconds.append(end - start)
 
 
 def _lengths(given: Iterable[object]) -> list[float]:
