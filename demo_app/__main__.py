@@ -135,7 +135,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        # In a thread, because this one may hold the event's lock when the signal strikes.
+        signal.signal(number, lambda *_: threading.Thread(target=stopped.set).start())
     period = "" if arguments.history else "?from=-15min"
     if arguments.history:
         port = listener.getsockname()[1]

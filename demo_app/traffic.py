@@ -380,7 +380,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     pace = Pace(arguments.rate, arguments.seconds, arguments.max_requests)
     tally = Tally()
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: pace.stop())
+        # In a thread, because a second signal may strike while the first one holds the lock.
+        signal.signal(ending, lambda *_: threading.Thread(target=pace.stop).start())
     # Whoever starts this process may hold SIGTERM back until it can be answered with a count.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     chance = random.Random(arguments.seed)
