@@ -22,13 +22,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor import config
-from inapp_monitor.clock import Clock
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.issues import NotFoundTable, Tracker
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.store import Store
 
 TOKEN = "bench-token-0123456789"

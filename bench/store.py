@@ -29,10 +29,10 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor import config
-from inapp_monitor.clock import Clock
-from inapp_monitor.guard import Guard
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.store import Store
 from inapp_monitor.store.group_format import unpack_header
 

@@ -37,17 +37,22 @@ from demo_app.routes_of_the_past import (
     Missing,
     Route,
 )
-from inapp_monitor import config
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground import config
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
+from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.issues import NotFoundTable, Tracker, new_scope, set_user
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.query.event_log import Event, Events
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.routes import NOT_FOUND
 from inapp_monitor.recorder.slowest import Slow
-from inapp_monitor.route_names import RouteNames
 from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.testing import FakeClock

@@ -10,7 +10,7 @@ import math
 import random
 from collections.abc import Iterator
 
-from inapp_monitor.points import Method, Scalar
+from inapp_monitor.ground.points import Method, Scalar
 
 WORKERS, CORES = 4, 2
 _MB, _GB = 2**20, 2**30

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
 from inapp_monitor.query.fit import fit
 from inapp_monitor.query.registry import FUNCTIONS, Function, Param

@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from demo_app import history
 from demo_app.shop import create_app
 from inapp_monitor import Monitor
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 
 #: A Monday, 15:20 UTC.
 NOW = 1_795_447_200

@@ -6,7 +6,7 @@ application = Monitor(application)          # then open /_metrics
 
 from typing import TYPE_CHECKING, Any
 
-from inapp_monitor.exceptions import ConfigError, MonitorError, QueryError
+from inapp_monitor.ground.exceptions import ConfigError, MonitorError, QueryError
 from inapp_monitor.monitor import Monitor
 
 if TYPE_CHECKING:

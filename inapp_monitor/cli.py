@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inapp_monitor import __version__, cli_dashboards, cli_errors, cli_store
-from inapp_monitor import config as configuration
-from inapp_monitor.clock import SYSTEM
-from inapp_monitor.exceptions import MonitorError
+from inapp_monitor.ground import config as configuration
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.exceptions import MonitorError
 
 if TYPE_CHECKING:
     from werkzeug.serving import WSGIRequestHandler
@@ -206,10 +206,10 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     """
     from inapp_monitor import slow_requests
     from inapp_monitor.database import Database
-    from inapp_monitor.guard import Guard
+    from inapp_monitor.ground.guard import Guard
+    from inapp_monitor.ground.workers.route_names import RouteNames
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.query import StoreSource
-    from inapp_monitor.route_names import RouteNames
     from inapp_monitor.store import Store
     from inapp_monitor.web.backend import Backend
 

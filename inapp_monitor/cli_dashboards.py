@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from inapp_monitor import config
-from inapp_monitor.clock import SYSTEM
 from inapp_monitor.database import Database
-from inapp_monitor.exceptions import MonitorError
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.exceptions import MonitorError
+from inapp_monitor.ground.guard import Guard
 
 _FORMS = ("toml", "json", "graphite")
 

@@ -11,11 +11,11 @@ from tempfile import TemporaryFile
 
 import click
 
-from inapp_monitor import config
-from inapp_monitor.clock import SYSTEM
-from inapp_monitor.config import Settings
-from inapp_monitor.exceptions import StoreError
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.exceptions import StoreError
+from inapp_monitor.ground.guard import Guard
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _DATA_DIR = click.option(

@@ -24,9 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inapp_monitor import datadir, late_imports
-from inapp_monitor.clock import Clock
-from inapp_monitor.guard import Guard, describe
+from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.guard import Guard, describe
+from inapp_monitor.ground.process import late_imports
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -430,7 +431,7 @@ class Database:
         if state.writer is not None and state.writer_file == self._file():
             return state.writer
         self._drop_writer(state)
-        datadir.prepare(self.path.parent)
+        data_directory.prepare(self.path.parent)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         state.writer_file = self._file()
         raw = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)

@@ -30,8 +30,6 @@ from sys import exception
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from inapp_monitor import current_request
-from inapp_monitor.blame import CLIENT_LEFT, is_normal_end, is_of_server
 from inapp_monitor.bodies import (
     AS_IS,
     COMPLETE,
@@ -43,7 +41,9 @@ from inapp_monitor.bodies import (
     has_close,
     learn_kind,
 )
-from inapp_monitor.clock import thread_time
+from inapp_monitor.ground import current_request
+from inapp_monitor.ground.clock import thread_time
+from inapp_monitor.ground.endings import CLIENT_LEFT, is_normal_end, is_of_server
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
 RECORD_KEY = "inapp_monitor.request"

@@ -18,19 +18,21 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inapp_monitor import config as configuration
-from inapp_monitor import datadir, integrations, late_imports, middleware, process_life
-from inapp_monitor.background import Ticker
-from inapp_monitor.clock import SYSTEM, Clock, thread_time
-from inapp_monitor.guard import Guard
+from inapp_monitor import integrations, middleware
+from inapp_monitor.ground import config as configuration
+from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.clock import SYSTEM, Clock, thread_time
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Batch
+from inapp_monitor.ground.process import late_imports, lifecycle
+from inapp_monitor.ground.process.ticker import Ticker
+from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
-from inapp_monitor.points import Batch
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.requests import facts_of
-from inapp_monitor.route_names import RouteNames
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.found import Candidate
@@ -165,7 +167,7 @@ class Monitor(Calls):
         if any(self._loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             self._load_parts()  # tell of a bad value now, not in a log later
         if settings.enabled:
-            process_life.made(self)
+            lifecycle.made(self)
 
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
@@ -322,7 +324,7 @@ class Monitor(Calls):
             self.recorder.adopt_routes(self._stored_routes())
             self._connected.refresh(self._app)
             self._listening = False
-            process_life.join(self)
+            lifecycle.join(self)
             self._attached_at = self._clock.wall()
             interval_s = self.settings.flush_interval_s
             self._ticker = Ticker(self.tick, interval_s, min(_FIRST_TICK_S, interval_s))
@@ -387,7 +389,7 @@ class Monitor(Calls):
         self._last_tick = begin
         for part, work in (  # names of their own: the parts report what disks refuse themselves
             # First, so that the first message says what to do.
-            ("data directory", lambda: datadir.prepare(self.settings.data_dir)),
+            ("data directory", lambda: data_directory.prepare(self.settings.data_dir)),
             ("login token", self._announce),
             ("error channels", self._listen),
             ("recorder", self._fold),
@@ -531,7 +533,7 @@ class Monitor(Calls):
             ("closing the database", lambda: self.database.close()),
         ):
             self._run(part, work)
-        process_life.leave(self)
+        lifecycle.leave(self)
         self._pid = 0  # last: who records from now on begins a new life
 
     # -- the dashboard

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from inapp_monitor.ground.names import clean_node
+from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.issues import Tracker
-from inapp_monitor.names import clean_node
-from inapp_monitor.points import Method, Scalar
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.store import Store
 

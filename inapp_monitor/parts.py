@@ -11,13 +11,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from inapp_monitor import late_imports
-from inapp_monitor.clock import Clock
 from inapp_monitor.collectors.found import Candidate
 from inapp_monitor.collectors.runner import Runner
-from inapp_monitor.config import Settings
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.process import late_imports
+from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.live_requests import LiveRequests
 from inapp_monitor.live_stacks import LiveStacks
@@ -26,7 +27,6 @@ from inapp_monitor.recorder import Recorder
 from inapp_monitor.self_cost import SelfCost
 from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
-from inapp_monitor.store.leader import Leadership
 from inapp_monitor.store.retention import parse_retention
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from inapp_monitor import held_memory, middleware
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from blinker import NamedSignal, Namespace
 
-from inapp_monitor.guard import Guard
-from inapp_monitor.points import Scalar
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Scalar
 
 _namespace = Namespace()
 

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor import datadir
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.clock import Clock
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
 
@@ -61,7 +61,7 @@ class SlowRequests:
         if not self._waiting or (now - self._shared_at < INTERVAL_S and not at_once):
             return
         self._shared_at = now
-        datadir.prepare(self._path.parent)
+        data_directory.prepare(self._path.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         lock = os.open(self._path.with_suffix(".lock"), flags, 0o600)
         try:

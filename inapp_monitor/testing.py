@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from inapp_monitor.clock import Clock
 from inapp_monitor.collectors import Collector
 from inapp_monitor.collectors.base import Sink, name_of
+from inapp_monitor.ground.clock import Clock
 
 
 class FakeClock(Clock):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import load
 from inapp_monitor.database import MAX_QUEUE_BYTES, Connection, Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import load
+from inapp_monitor.ground.guard import Guard
 
 SCHEMA = ("create table things (name text primary key, count int not null)",)
 MakeDatabase = Callable[..., Database]
@@ -310,9 +310,9 @@ def test_sqlite_utils_is_loaded_on_first_use_only() -> None:
         "import sys, pathlib\n"
         "from inapp_monitor.database import Database\n"
         "from inapp_monitor.issues import Tracker, NotFoundTable\n"
-        "from inapp_monitor.config import load\n"
-        "from inapp_monitor.clock import SYSTEM\n"
-        "from inapp_monitor.guard import Guard\n"
+        "from inapp_monitor.ground.config import load\n"
+        "from inapp_monitor.ground.clock import SYSTEM\n"
+        "from inapp_monitor.ground.guard import Guard\n"
         "s = load({}, environ={}).settings\n"
         "d = Database(pathlib.Path('/nonexistent/x'), s, SYSTEM, Guard())\n"
         "t = Tracker(s, SYSTEM, Guard(), d)\n"

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from inapp_monitor import late_imports
 from inapp_monitor.collectors.base import Collector, name_of
-from inapp_monitor.config import Settings
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.process import late_imports
 
 #: Where installed packages offer collectors: `name = "module:Class"`.
 ENTRY_POINTS = "inapp_monitor.collectors"

@@ -9,7 +9,7 @@ import gc
 import weakref
 from collections.abc import Mapping
 
-from inapp_monitor.clock import perf_counter
+from inapp_monitor.ground.clock import perf_counter
 
 
 class GcPauses:

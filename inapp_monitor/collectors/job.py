@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from inapp_monitor.clock import Clock
 from inapp_monitor.collectors.base import Collector, Sink
 from inapp_monitor.collectors.found import Candidate, Facts, Kind, facts_of
-from inapp_monitor.guard import Guard
-from inapp_monitor.points import Scalar
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Scalar
 
 #: A run that takes longer is slow.
 SLOW_S = 2.0

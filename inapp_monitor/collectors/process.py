@@ -13,9 +13,9 @@ from typing import Any
 
 import psutil
 
-from inapp_monitor.clock import perf_counter
 from inapp_monitor.collectors.base import Collector
 from inapp_monitor.collectors.gc_pauses import GcPauses
+from inapp_monitor.ground.clock import perf_counter
 
 #: What psutil raises where a system or a container does not tell.
 UNKNOWN = (OSError, NotImplementedError, AttributeError, psutil.Error)

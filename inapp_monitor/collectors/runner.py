@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from inapp_monitor.clock import Clock
 from inapp_monitor.collectors import found
 from inapp_monitor.collectors.base import Shared, end_of_interval, joined
 from inapp_monitor.collectors.job import SLOW_S, Job
-from inapp_monitor.collectors.lane import Lane
-from inapp_monitor.config import Settings
-from inapp_monitor.guard import Guard
-from inapp_monitor.points import Scalar
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Scalar
+from inapp_monitor.ground.process.job_thread import Lane
 
 #: Seconds after the first tick in which nothing runs: a process that soon ends pays nothing.
 START_DELAY_S = 2.0

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from inapp_monitor.exceptions import ConfigError
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.middleware import BodyAsker, RouteAsker, Shortcut
 
 #: Framework's top-level module to the file here.

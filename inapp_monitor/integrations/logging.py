@@ -21,7 +21,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from inapp_monitor import current_request
+from inapp_monitor.ground import current_request
 from inapp_monitor.issues import Tracker, add_breadcrumb
 
 _OWN_LOGGER = "inapp_monitor"

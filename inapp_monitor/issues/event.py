@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, WrapperDescriptorType
 from typing import Any
 
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 from inapp_monitor.issues import chain, stack
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 from inapp_monitor.issues.values import MAX_VALUE_CHARS, Renderer

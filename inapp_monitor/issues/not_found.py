@@ -12,10 +12,10 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Settings
 from inapp_monitor.database import Connection, Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues.event import clean_text
 from inapp_monitor.issues.scrub import Scrubber
 

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from itertools import islice
 from typing import Any, Protocol
 
-from inapp_monitor import current_request
+from inapp_monitor.ground import current_request
 from inapp_monitor.issues.values import Renderer
 
 MAX_BREADCRUMBS = 50

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground.exceptions import ConfigError
 
 HIDDEN = "[scrubbed]"
 

@@ -20,11 +20,11 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from inapp_monitor.blame import is_normal_end
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Settings
 from inapp_monitor.database import Database, budget
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.endings import is_normal_end
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
 from inapp_monitor.issues.board import Board, Pending
 from inapp_monitor.issues.delta import Delta, StoredEvent

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import functions, grammar
 from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
 from inapp_monitor.query.leaves import Slots

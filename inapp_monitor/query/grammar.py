@@ -16,7 +16,7 @@ import math
 import re
 from typing import NamedTuple, NoReturn, TypeAlias
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 
 DEFAULT_MAX_DEPTH = 20
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
-from inapp_monitor.histogram import Histogram, bucket_bounds
+from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.histogram import Histogram, bucket_bounds
 from inapp_monitor.query.series import Floats
 
 #: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.

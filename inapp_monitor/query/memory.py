@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Method
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Method
 from inapp_monitor.query.leaves import Slots
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.query.tagged import canonical

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import AGGREGATIONS
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.timespec import parse_offset

@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Method
+from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Method
 from inapp_monitor.query.globs import Tree, split_nodes
 from inapp_monitor.query.leaves import (
     PERCENTILE,

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.patterns import Pattern
 
 _SPEC = re.compile(r"([^;!=]+)(!?=~?)([^;]*)")

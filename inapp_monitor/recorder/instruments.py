@@ -14,9 +14,9 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any, Final
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.names import check_path
-from inapp_monitor.points import Distribution, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.names import check_path
+from inapp_monitor.ground.points import Distribution, Method, Scalar
 
 #: Kinds of instrument; a name keeps the kind of its first use.
 COUNTER: Final = "counter"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground.exceptions import ConfigError
 
 #: Between the expression and the name.
 ARROW = " -> "

@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 
-from inapp_monitor.clock import Clock, sleep, thread_time
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution
+from inapp_monitor.ground.clock import Clock, sleep, thread_time
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Distribution
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.requests import Record, RequestCells

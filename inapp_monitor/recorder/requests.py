@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter, itemgetter
 from typing import Any, Protocol
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Distribution, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Distribution, Method, Scalar
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.routes import (
     RouteTable,

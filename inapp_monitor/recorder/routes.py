@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 
-from inapp_monitor.names import route_slug
+from inapp_monitor.ground.names import route_slug
 
 NOT_FOUND = "(not found)"
 METHOD_NOT_ALLOWED = "(method not allowed)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inapp_monitor.clock import perf_counter, sleep
+from inapp_monitor.ground.clock import perf_counter, sleep
 
 #: Any sleep lets a thread that waits for the interpreter have it. It costs 20 us of a processor.
 _SLEEP_S = 1e-6

@@ -14,11 +14,11 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Settings
-from inapp_monitor.exceptions import ConfigError
-from inapp_monitor.guard import Guard
-from inapp_monitor.points import Batch, Method
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Batch, Method
 from inapp_monitor.store.answers import (
     DistributionRange,
     FileStatus,

@@ -6,8 +6,8 @@ from array import array
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Method
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Method
 
 Kind = Literal["scalar", "distribution", "whisper"]
 

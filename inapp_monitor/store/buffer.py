@@ -13,7 +13,12 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Final
 
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group, Series

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from inapp_monitor.exceptions import BudgetError, FormatError
+from inapp_monitor.ground.exceptions import BudgetError, FormatError
 from inapp_monitor.store import allotment, bulk, distribution_format, files, group_format
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile

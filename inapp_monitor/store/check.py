@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from inapp_monitor.exceptions import FormatError
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.exceptions import FormatError
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.store import distribution_format, files, group_format, whisper_tree
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME
 from inapp_monitor.store.distributions import DistributionFile

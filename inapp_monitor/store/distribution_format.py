@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Final
 
-from inapp_monitor.exceptions import FormatError
-from inapp_monitor.histogram import MAX_SHIFT, Histogram
+from inapp_monitor.ground.exceptions import FormatError
+from inapp_monitor.ground.histogram import MAX_SHIFT, Histogram
 from inapp_monitor.store.group_format import (
     PAGE,
     pack_header_of,

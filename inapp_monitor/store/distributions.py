@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.store import distribution_format
 from inapp_monitor.store.distribution_format import DistributionGeometry
 from inapp_monitor.store.files import DiskFile

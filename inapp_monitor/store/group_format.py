@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from inapp_monitor.exceptions import FormatError
-from inapp_monitor.points import Method
+from inapp_monitor.ground.exceptions import FormatError
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.retention import MAX_ARCHIVES, Archive, Retention
 from inapp_monitor.store.rollup import HEAD, PAIRED
 

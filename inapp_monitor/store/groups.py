@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store import group_format
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State

@@ -15,7 +15,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from inapp_monitor.clock import sleep
+from inapp_monitor.ground.clock import sleep
 
 _HEAD = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")

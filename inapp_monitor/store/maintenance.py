@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inapp_monitor import datadir
-from inapp_monitor.config import Settings
+from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.config import Settings
 from inapp_monitor.store import Leaf, ScalarRange, Store, allotment, budget_of, bulk, schemas_of
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.distribution_format import GRADES, DistributionGeometry
@@ -39,7 +39,7 @@ def exclusive(data_dir: Path, settings: Settings, now: float) -> Iterator[Catalo
     Raises:
         OSError: no lock, or the disk refused.
     """
-    datadir.prepare(data_dir)
+    data_directory.prepare(data_dir)
     directory = data_dir / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     descriptors = Descriptors()

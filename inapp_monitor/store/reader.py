@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.store.answers import DistributionRange, ScalarRange
 from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.cascade import Plan

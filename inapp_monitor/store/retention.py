@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground.exceptions import ConfigError
 
 #: Archives that one file can describe; Graphite users have three to five.
 MAX_ARCHIVES = 16

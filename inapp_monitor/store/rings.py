@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
-from inapp_monitor.clock import sleep
+from inapp_monitor.ground.clock import sleep
 from inapp_monitor.store import group_format
 from inapp_monitor.store.cascade import Plan
 from inapp_monitor.store.files import DiskFile

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from operator import add
 from typing import Final, NamedTuple
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 
 #: Items at the start of a row that are not values.
 HEAD: Final = 2

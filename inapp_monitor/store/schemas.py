@@ -11,8 +11,8 @@ import configparser
 import re
 from dataclasses import dataclass
 
-from inapp_monitor.exceptions import ConfigError
-from inapp_monitor.points import Method
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.retention import Retention
 
 _METHODS = {method.name.lower(): method for method in Method} | {"avg": Method.AVERAGE}

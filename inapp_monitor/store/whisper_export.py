@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Method
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store import whisper_format
 from inapp_monitor.store.answers import Leaf, ScalarRange
 from inapp_monitor.store.retention import Archive, Retention

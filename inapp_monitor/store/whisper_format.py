@@ -12,8 +12,8 @@ from array import array
 from dataclasses import dataclass
 from typing import Final
 
-from inapp_monitor.exceptions import FormatError
-from inapp_monitor.points import Method
+from inapp_monitor.ground.exceptions import FormatError
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.retention import MAX_ARCHIVES
 from inapp_monitor.store.rollup import NAN
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inapp_monitor.exceptions import ConfigError, FormatError, SeriesNameError
-from inapp_monitor.names import check_path
+from inapp_monitor.ground.exceptions import ConfigError, FormatError, SeriesNameError
+from inapp_monitor.ground.names import check_path
 from inapp_monitor.store import bulk, whisper_tree
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.group_format import FOREIGN, Entry

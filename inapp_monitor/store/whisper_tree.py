@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from inapp_monitor.exceptions import FormatError
+from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.store import whisper_format
 from inapp_monitor.store.answers import Leaf, ScalarRange
 from inapp_monitor.store.retention import Archive, Window

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from inapp_monitor import datadir
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Settings
-from inapp_monitor.exceptions import BudgetError, FormatError
-from inapp_monitor.guard import Guard, describe
+from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.exceptions import BudgetError, FormatError
+from inapp_monitor.ground.guard import Guard, describe
 from inapp_monitor.store import allotment, distribution_format, files, group_format
 from inapp_monitor.store.buffer import Buffer, Rings
 from inapp_monitor.store.catalog import Catalog
@@ -119,7 +119,7 @@ class Writer:
         try:
             return self._lock.acquire()
         except FileNotFoundError:
-            datadir.prepare(self._data_dir)
+            data_directory.prepare(self._data_dir)
             self._catalog.directory.mkdir(mode=0o700, exist_ok=True)
             return self._lock.acquire()
 

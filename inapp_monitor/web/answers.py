@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 from inapp_monitor.query import Series, Source
 from inapp_monitor.query.leaves import Slots
 from inapp_monitor.query.sources import Node, Window

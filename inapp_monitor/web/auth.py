@@ -18,8 +18,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Settings
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
 
 #: The user's own check: a WSGI environ in, True or a user's name (or object) out.
 Authorizer = Callable[[dict[str, Any]], object]

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Loaded
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Loaded
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:

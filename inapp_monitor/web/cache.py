@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 
 T = TypeVar("T")
 #: An answer is kept for this many times as long as it took: one part in 100 of a core...

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inapp_monitor import datadir
-from inapp_monitor.config import Settings
-from inapp_monitor.guard import Guard, logger
+from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.guard import Guard, logger
 
 #: Name of the file inside the data directory.
 FILE_NAME = "token"
@@ -71,7 +71,7 @@ def obtain(settings: Settings, guard: Guard, *, may_write: bool = True) -> Login
         if value is None and not may_write:
             return _in_memory(directory)
         if value is None:
-            datadir.prepare(settings.data_dir)
+            data_directory.prepare(settings.data_dir)
             value, newly_made = _make(path, unsaved or secrets.token_urlsafe(32))
             if newly_made and value not in _told:
                 _untold.add(value)
@@ -95,7 +95,7 @@ def form_key(settings: Settings, *, may_write: bool) -> str:
     try:
         value = _read(path)
         if value is None and may_write:
-            datadir.prepare(settings.data_dir)
+            data_directory.prepare(settings.data_dir)
             value, _ = _make(path, secrets.token_urlsafe(32))
     except (OSError, ValueError):
         pass  # a page and what it sends meet in one process more often than not

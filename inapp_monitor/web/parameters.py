@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.datastructures import CombinedMultiDict
 from werkzeug.wrappers import Response
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import parse_time, parse_zone
 from inapp_monitor.web.zones import configured
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import Limits, RenderRequest, Series, evaluate
 from inapp_monitor.query.fit import fit
 from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
@@ -20,7 +20,7 @@ from inapp_monitor.web.routing import Route
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-    from inapp_monitor.config import Settings
+    from inapp_monitor.ground.config import Settings
 
 _DAY_S = 86_400
 _GRAPH_TYPES = ("line", "pie")

@@ -9,7 +9,7 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.dashboard_files import DashboardFiles
 from inapp_monitor.web.dashboard_format import NAME, SHAPES, Document, checked
 

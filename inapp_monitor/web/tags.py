@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.tagged import TagExpression, parse_tags, select
 from inapp_monitor.web.beside import beside

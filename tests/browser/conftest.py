@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 from demo_app import history
 from inapp_monitor import Monitor
 from inapp_monitor.cli import quiet_handler
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 
 #: A Monday, 15:20 UTC: enough visitors for every verdict.
 NOW = 1_795_447_200

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from inapp_monitor import Collector
 from inapp_monitor.collectors.base import MAX_NAMES, MAX_SHARED_BYTES, Sink, joined, name_of
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 
 NOW = 1_700_000_000.0
 

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import Collector, ConfigError, config
+from inapp_monitor import Collector, ConfigError
 from inapp_monitor.collectors import runner as runner_module
 from inapp_monitor.collectors.base import Shared
 from inapp_monitor.collectors.found import given
 from inapp_monitor.collectors.job import HANGING_S, SLOW_S
 from inapp_monitor.collectors.runner import START_DELAY_S, Runner
-from inapp_monitor.guard import FAILURES_ALLOWED, Guard
-from inapp_monitor.points import Scalar
+from inapp_monitor.ground import config
+from inapp_monitor.ground.guard import FAILURES_ALLOWED, Guard
+from inapp_monitor.ground.points import Scalar
 from inapp_monitor.testing import FakeClock
 
 PATIENCE_S = 20.0

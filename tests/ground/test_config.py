@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor import config
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground import config
+from inapp_monitor.ground.exceptions import ConfigError
 
 
 def settings_of(tmp_path: Path, text: str, **keywords: object) -> config.Settings:

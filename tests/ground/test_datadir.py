@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor import datadir
+from inapp_monitor.ground import data_directory
 
 
 def test_it_is_made_private_with_a_gitignore(tmp_path: Path) -> None:
     """0700, parents included, and `*` in `.gitignore`."""
     directory = tmp_path / "a" / "data"
-    datadir.prepare(directory)
+    data_directory.prepare(directory)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert (directory / ".gitignore").read_text().endswith("*\n")
 
@@ -26,7 +26,7 @@ def test_an_existing_directory_gets_a_gitignore(tmp_path: Path, there: str | Non
     tmp_path.chmod(0o750)
     if there is not None:
         (tmp_path / ".gitignore").write_text(there)
-    datadir.prepare(tmp_path)
+    data_directory.prepare(tmp_path)
     assert (tmp_path / ".gitignore").read_text().endswith("*\n")
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
 
@@ -34,15 +34,15 @@ def test_an_existing_directory_gets_a_gitignore(tmp_path: Path, there: str | Non
 def test_what_people_wrote_into_gitignore_stays(tmp_path: Path) -> None:
     """Also a link is not followed, and the top of a repository is not hidden from git."""
     (tmp_path / ".gitignore").write_text("mine\n")
-    datadir.prepare(tmp_path)
+    data_directory.prepare(tmp_path)
     assert (tmp_path / ".gitignore").read_text() == "mine\n"
     linked, repository = tmp_path / "linked", tmp_path / "repository"
     linked.mkdir()
     (linked / ".gitignore").symlink_to(tmp_path / "elsewhere")
-    datadir.prepare(linked)
+    data_directory.prepare(linked)
     assert not (tmp_path / "elsewhere").exists()
     (repository / ".git").mkdir(parents=True)
-    datadir.prepare(repository)
+    data_directory.prepare(repository)
     assert not (repository / ".gitignore").exists()
 
 
@@ -72,7 +72,7 @@ assert (data_dir / ".gitignore").stat().st_size > 0
 def test_a_directory_that_others_may_enter_is_told(tmp_path: Path, mode: int, told: str) -> None:
     """With what to do about it."""
     tmp_path.chmod(mode)
-    text = datadir.exposure(tmp_path)
+    text = data_directory.exposure(tmp_path)
     assert bool(text) == bool(told)
     assert told in text
     assert not text or f"chmod 700 {tmp_path}" in text
@@ -82,7 +82,7 @@ def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None
     """Somebody else could plant files there."""
     tmp_path.chmod(0o777)
     with pytest.raises(PermissionError, match="writable for everybody"):
-        datadir.prepare(tmp_path)
+        data_directory.prepare(tmp_path)
 
 
 def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "data"
     file.write_text("")
     with pytest.raises(NotADirectoryError):
-        datadir.prepare(file)
+        data_directory.prepare(file)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -101,10 +101,10 @@ def test_a_directory_of_somebody_else_is_refused_with_a_remedy(made_by_root: boo
         data_dir = Path(parent) / "data"
         if made_by_root:
             Path(parent).chmod(0o755)
-            datadir.prepare(data_dir)
+            data_directory.prepare(data_dir)
         os.seteuid(65534)
         try:
             with pytest.raises(OSError, match=r"user id 65534 cannot .*INAPP_MONITOR_DATA_DIR"):
-                datadir.prepare(data_dir)
+                data_directory.prepare(data_dir)
         finally:
             os.seteuid(0)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from inapp_monitor.guard import FAILURES_ALLOWED, Guard, describe
+from inapp_monitor.ground.guard import FAILURES_ALLOWED, Guard, describe
 
 
 class HostileError(Exception):

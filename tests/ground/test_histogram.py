@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.histogram import (
+from inapp_monitor.ground.histogram import (
     MAX_SHIFT,
     Histogram,
     bucket_bounds,

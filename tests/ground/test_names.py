@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.exceptions import SeriesNameError
-from inapp_monitor.names import MAX_PATH_LENGTH, check_path, clean_node, route_slug
+from inapp_monitor.ground.exceptions import SeriesNameError
+from inapp_monitor.ground.names import (
+    MAX_PATH_LENGTH,
+    check_path,
+    clean_node,
+    route_slug,
+)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from inapp_monitor import integrations
-from inapp_monitor.exceptions import ConfigError
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.guard import Guard
 from tests.middleware.battery import monitored, serve
 
 from . import apps

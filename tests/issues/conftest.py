@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import current_request
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import Settings, load
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import current_request
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings, load
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import IssueDetail, NotFoundTable, Tracker
 
 NOW = 1_800_000_000.0

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from greenlet import GreenletExit
 
-from inapp_monitor import current_request
+from inapp_monitor.ground import current_request
 from inapp_monitor.issues import (
     add_breadcrumb,
     new_scope,
@@ -216,7 +216,7 @@ def test_nothing_below_our_own_mount(monitor: Monitor) -> None:
 
 def test_never_from_our_own_code(monitor: Monitor) -> None:
     """An exception raised by this package itself is the guard's business."""
-    from inapp_monitor.names import check_path
+    from inapp_monitor.ground.names import check_path
 
     assert monitor.tracker.capture(caught(check_path, "")) is None
 

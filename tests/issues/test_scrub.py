@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.issues import add_breadcrumb, set_context, set_tag, set_user
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 

@@ -8,10 +8,10 @@ import threading
 import tracemalloc
 from pathlib import Path
 
-from inapp_monitor.clock import Clock
-from inapp_monitor.config import load
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import load
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.issues.memory import BURST, MAX_PENDING
 

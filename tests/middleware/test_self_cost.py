@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor import held_memory
-from inapp_monitor.clock import SYSTEM
+from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.self_cost import SelfCost, request_path_us
 from inapp_monitor.testing import FakeClock
 from tests.recorder.test_fold import new_recorder, put

@@ -15,7 +15,7 @@ SCRIPT = """
     monkey.patch_all()
     import os, signal
     import gevent
-    from inapp_monitor.background import Ticker
+    from inapp_monitor.ground.process.ticker import Ticker
 
     class Owner:
         ticks = 0

@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 import inapp_monitor
-from inapp_monitor import ConfigError, Monitor, process_life
-from inapp_monitor.clock import Clock
+from inapp_monitor import ConfigError, Monitor
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.process import lifecycle
 
 from .conftest import app
 
@@ -166,11 +167,11 @@ def test_an_end_that_fails_reaches_nobody(
         monkeypatch.setattr(monitor._live_requests, "leave", refuse)
         monkeypatch.setattr(monitor._parts.collectors, "stop", refuse)  # type: ignore[union-attr]
         visit(monitor)
-    process_life._at_end()
+    lifecycle._at_end()
     for monitor in monitors:
         assert recorded(monitor, "requests.status.2xx") == 2
         assert "leaving the workers" in monitor.guard.faults
-        assert monitor not in process_life._living
+        assert monitor not in lifecycle._living
 
 
 def test_a_request_at_the_very_end_begins_a_new_life(
@@ -179,16 +180,16 @@ def test_a_request_at_the_very_end_begins_a_new_life(
     """A monitor that is closed while requests go on is told of the end of the process again."""
     monitor = make()
     visit(monitor)
-    leave = process_life.leave
+    leave = lifecycle.leave
 
-    def leave_late(living: process_life.Living) -> None:
+    def leave_late(living: lifecycle.Living) -> None:
         monitor._attach_if_needed()  # another thread's request
         leave(living)
 
-    monkeypatch.setattr(process_life, "leave", leave_late)
+    monkeypatch.setattr(lifecycle, "leave", leave_late)
     monitor.close()
     monitor._attach_if_needed()
-    assert monitor in process_life._living
+    assert monitor in lifecycle._living
 
 
 def test_monitors_that_nobody_has_any_more_are_gone(

@@ -9,7 +9,7 @@ from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 from inapp_monitor import Monitor
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 
 Make = Callable[..., Monitor]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 import whisper
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from inapp_monitor.query import StoreSource
 
 RECORDED = Path(__file__).parents[1] / "data" / "graphite"

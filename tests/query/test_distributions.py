@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from inapp_monitor.exceptions import QueryError
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
 from inapp_monitor.query.leaves import quantiles
 

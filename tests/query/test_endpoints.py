@@ -13,12 +13,17 @@ from xml.etree import ElementTree
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from inapp_monitor import config
-from inapp_monitor.clock import SYSTEM
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.query import StoreSource
 from inapp_monitor.store import Store
 from inapp_monitor.web.app import WebApp

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import RenderRequest, evaluate, parse_offset, parse_time, parse_zone
 from inapp_monitor.query.fit import fit
 from inapp_monitor.web.formats import FORMATS

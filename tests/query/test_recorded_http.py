@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from inapp_monitor import config
-from inapp_monitor.clock import SYSTEM
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.query import StoreSource
 from inapp_monitor.store import Store
 from inapp_monitor.web.app import WebApp

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.clock import SYSTEM
-from inapp_monitor.points import Batch, Method
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.points import Batch, Method
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder import recorder as recorder_module
 from inapp_monitor.testing import FakeClock

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.exceptions import SeriesNameError
-from inapp_monitor.points import Method, Scalar
+from inapp_monitor.ground.exceptions import SeriesNameError
+from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.recorder import instruments as module
 from inapp_monitor.recorder.instruments import (
     COUNTER,

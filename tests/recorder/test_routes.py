@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.names import check_path
+from inapp_monitor.ground.names import check_path
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.routes import (
     OTHER,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.points import Batch
+from inapp_monitor.ground.points import Batch
 from inapp_monitor.recorder import recorder as recorder_module
 from inapp_monitor.recorder import tallies as tallies_module
 from inapp_monitor.recorder.routes import OTHER

@@ -150,7 +150,7 @@ def test_the_page_is_short_enough_to_be_read() -> None:
         "`Clock.wal`",
         "`Clok`",
         "`nowhere.thing`",
-        "`inapp_monitor/clock.py` `gone`",
+        "`inapp_monitor/ground/clock.py` `gone`",
     ],
 )
 def test_a_name_that_is_gone_is_noticed(text: str) -> None:
@@ -161,7 +161,7 @@ def test_a_name_that_is_gone_is_noticed(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "`inapp_monitor/clock.py` `Clock`",
+        "`inapp_monitor/ground/clock.py` `Clock`",
         "`clock.Clock.wall`",
         "`Clock`",
         "`guard.py`",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor import config
+from inapp_monitor.ground import config
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 

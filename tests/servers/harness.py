@@ -18,14 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor.clock import SYSTEM
-from inapp_monitor.config import load
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.config import load
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.workers.rows import Workers
 from inapp_monitor.issues import IssueSummary, Tracker
 from inapp_monitor.store import Store
-from inapp_monitor.workers import Workers
 
 from . import apache
 

@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import config
-from inapp_monitor.clock import Clock
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.store import ScalarRange, Store
 
 #: A multiple of two hours, so that the default archives all begin an interval here.

@@ -11,7 +11,7 @@ import gzip
 import math
 from pathlib import Path
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from tests.store.conftest import START, Bench
 
 RETENTION = "10s:10m,1m:2h,10m:1d"

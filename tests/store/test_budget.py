@@ -6,8 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import plan
 from tests.store.conftest import Bench

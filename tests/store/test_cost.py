@@ -7,7 +7,7 @@ import sys
 import threading
 import tracemalloc
 
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from tests.store.conftest import Bench
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.retention import Retention
 from tests.store.conftest import START, Bench, known

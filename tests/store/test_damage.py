@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.retention import Retention
 from tests.store.conftest import START, Bench

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.histogram import MAX_SHIFT, Histogram, relative_error
+from inapp_monitor.ground.histogram import MAX_SHIFT, Histogram, relative_error
 from inapp_monitor.store.distribution_format import (
     SLOT_HEAD,
     DistributionGeometry,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.store.lock import StoreLock
 from tests.store.conftest import START, Bench
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from tests.store.conftest import START, Bench
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")

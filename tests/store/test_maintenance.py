@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inapp_monitor import cli_store, config
+from inapp_monitor import cli_store
 from inapp_monitor.cli import main
-from inapp_monitor.points import Method
+from inapp_monitor.ground import config
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import convert
 from tests.store.conftest import START, Bench

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.retention import Retention
 from tests.store.conftest import START, Bench, known

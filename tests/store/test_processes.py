@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Method, Scalar
-from inapp_monitor.store.leader import Leadership
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.ground.workers.leader import Leadership
 from tests.store.conftest import START, Bench
 
 NAMES = [f"n{number}" for number in range(50)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.exceptions import ConfigError
-from inapp_monitor.points import Method
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store.group_format import (
     ENTRY_SIZE,
     Entry,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import Retention
 from tests.store.conftest import START, Bench, known

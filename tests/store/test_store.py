@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from inapp_monitor.exceptions import ConfigError
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from tests.store.conftest import START, Bench
 
 

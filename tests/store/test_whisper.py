@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from inapp_monitor.store import whisper_format, whisper_tree
 from inapp_monitor.store.maintenance import export_whisper, import_whisper
 from inapp_monitor.store.retention import Archive, Retention

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inapp_monitor import config
-from inapp_monitor.clock import Clock
-from inapp_monitor.guard import Guard
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Method
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Method
 from inapp_monitor.query import StoreSource
 from inapp_monitor.web.backend import Backend
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inapp_monitor import config
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import config
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.query import StoreSource
 from inapp_monitor.store import Store

@@ -13,8 +13,8 @@ import pytest
 from sample_backend import NOW, TOKEN, sample_backend
 from werkzeug.test import Client
 
-from inapp_monitor import config
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import config
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web import auth, login_token
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend

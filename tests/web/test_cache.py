@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inapp_monitor.clock import Clock
+from inapp_monitor.ground.clock import Clock
 from inapp_monitor.web.cache import Cache
 
 

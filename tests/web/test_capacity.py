@@ -13,8 +13,13 @@ from sample_backend import sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.pages import capacity
 from inapp_monitor.web.pages.capacity import Growth, Room

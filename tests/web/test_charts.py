@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.web.charts import (
     ChartOptions,
     ChartSeries,

@@ -17,7 +17,7 @@ from werkzeug.test import Client
 
 from inapp_monitor import Monitor
 from inapp_monitor.cli import main
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.dashboard_files import DashboardFiles
 from inapp_monitor.web.dashboard_format import (
     SHAPES,

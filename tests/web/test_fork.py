@@ -14,7 +14,7 @@ from sample_backend import TOKEN, sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web import app as web_app
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.beside import beside

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from stored_backend import stored_backend
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Distribution
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import readings

@@ -11,7 +11,7 @@ import pytest
 from werkzeug.test import Client
 
 from inapp_monitor import Collector, Monitor
-from inapp_monitor.points import Batch, Method, Scalar
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.pages import runtime
 

@@ -10,8 +10,13 @@ import pytest
 from stored_backend import stored_backend
 from werkzeug.test import Client, TestResponse
 
-from inapp_monitor.histogram import Histogram
-from inapp_monitor.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import (
+    Batch,
+    Distribution,
+    Method,
+    Scalar,
+)
 from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.store import Store, maintenance
 from inapp_monitor.testing import FakeClock

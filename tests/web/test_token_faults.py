@@ -16,7 +16,7 @@ import resource, signal, sys
 from pathlib import Path
 from werkzeug.test import Client
 from inapp_monitor import config
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground.guard import Guard
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web import login_token
 from inapp_monitor.web.app import TOKEN_AGAIN_S, WebApp

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from sample_backend import NOW, sample_backend
 from werkzeug.test import Client
 
-from inapp_monitor import config
-from inapp_monitor.exceptions import ConfigError, QueryError
+from inapp_monitor.ground import config
+from inapp_monitor.ground.exceptions import ConfigError, QueryError
 from inapp_monitor.web import zones
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.charts.scale import time_ticks

@@ -13,14 +13,15 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import config, middleware
-from inapp_monitor.clock import SYSTEM
+from inapp_monitor import middleware
 from inapp_monitor.database import Database
-from inapp_monitor.guard import Guard
+from inapp_monitor.ground import config
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.workers.mailbox import FOLDER, FORGOTTEN_AFTER_S, Questions
 from inapp_monitor.issues import Tracker
 from inapp_monitor.live_requests import LiveRequests, request_id
 from inapp_monitor.live_stacks import LiveStacks
-from inapp_monitor.questions import FOLDER, FORGOTTEN_AFTER_S, Questions
 from tests.middleware.battery import Witness, environ_of
 from tests.recorder.test_fold import new_recorder
 

@@ -17,6 +17,12 @@ from typing import Any
 import pytest
 
 from inapp_monitor import live_requests
+from inapp_monitor.ground.workers.rows import (
+    FILE_NAME,
+    MAX_WORKERS,
+    ROW_BYTES,
+    Workers,
+)
 from inapp_monitor.live_requests import (
     DEAD_INTERVAL_S,
     FORGOTTEN_AFTER_S,
@@ -24,7 +30,6 @@ from inapp_monitor.live_requests import (
     LiveRequests,
 )
 from inapp_monitor.testing import FakeClock
-from inapp_monitor.workers import FILE_NAME, MAX_WORKERS, ROW_BYTES, Workers
 from tests.middleware.battery import Witness, environ_of
 from tests.recorder.test_fold import new_recorder
 
@@ -32,7 +37,7 @@ from tests.recorder.test_fold import new_recorder
 PROCESS = """
 import sys
 from pathlib import Path
-from inapp_monitor.workers import Workers
+from inapp_monitor.ground.workers.rows import Workers
 workers = Workers(Path(sys.argv[1]))
 workers.write({"pid": "other", "live": [{"method": "GET", "path": "/x", "route": "/slow",
     "started": 86400.5}]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import AGGREGATIONS, aggregate
 from inapp_monitor.query.naming import key_of, python_number
 from inapp_monitor.query.patterns import Pattern

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import aggregate, percentile, sequential_sum
 from inapp_monitor.query.functions.special import constant, generated, grid
 from inapp_monitor.query.registry import Param, function, series_list

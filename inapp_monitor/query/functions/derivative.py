@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.rounding import round_half_even
 from inapp_monitor.query.series import Floats, Series

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import percentile
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Series

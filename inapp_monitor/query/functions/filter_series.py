@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import aggregate, percentile_rows
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.registry import Param, function, series_list

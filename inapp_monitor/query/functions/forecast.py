@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.functions.graph import band
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Floats, Series

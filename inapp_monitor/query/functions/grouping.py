@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.functions.combine import combined
 from inapp_monitor.query.naming import grouped
 from inapp_monitor.query.registry import FUNCTIONS, Groups, Param, function, series_list

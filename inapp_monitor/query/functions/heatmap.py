@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
-from inapp_monitor.histogram import Histogram, bucket_bounds
+from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.histogram import Histogram, bucket_bounds
 from inapp_monitor.query.registry import Param, function
 from inapp_monitor.query.series import Series
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import aggregate_arrays
 from inapp_monitor.query.naming import grouped, joined_paths
 from inapp_monitor.query.registry import Param, function, series_list

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import aggregate_rows, resolve
 from inapp_monitor.query.calendar import floor_to
 from inapp_monitor.query.registry import Param, function, series_list

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inapp_monitor.histogram import Histogram, bucket_bounds
+from inapp_monitor.ground.histogram import Histogram, bucket_bounds
 from inapp_monitor.web import human
 from inapp_monitor.web.charts.graph import TimeGraph
 from inapp_monitor.web.charts.model import ChartOptions, Floats

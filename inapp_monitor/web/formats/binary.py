@@ -7,7 +7,7 @@ import pickle  # only `dumps` of plain lists and numbers
 from collections.abc import Sequence
 from typing import Any
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import Series
 from inapp_monitor.web.formats.options import Options
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import Series
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web.charts.model import ChartSeries

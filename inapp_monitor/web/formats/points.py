@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import Series
 from inapp_monitor.web.formats.options import Options
 

@@ -7,7 +7,7 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web import dashboard_format
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.beside import beside

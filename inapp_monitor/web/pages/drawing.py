@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.web.charts import (
     ChartOptions,
     ChartSeries,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import RenderRequest, Series
 from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.web.beside import beside

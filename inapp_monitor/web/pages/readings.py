@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.web.backend import Backend, DistributionSlots
 from inapp_monitor.web.charts.model import Floats

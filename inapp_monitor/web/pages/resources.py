@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.points import Method
+from inapp_monitor.ground.points import Method
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats

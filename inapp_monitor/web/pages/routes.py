@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.exceptions import NotFound
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.pages import (
     comparison,
     deploys,

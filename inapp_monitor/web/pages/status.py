@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor import config, datadir
+from inapp_monitor.ground import config, data_directory
 from inapp_monitor.web.beside import beside
 from inapp_monitor.web.pages import own_health, templating
 from inapp_monitor.web.pages.records import as_dict, as_plain
@@ -26,7 +26,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "faults": faults,
         "settings": [row._asdict() for row in config.rows(backend.loaded)],
         "access": _access(request),
-        "exposure": datadir.exposure(backend.loaded.settings.data_dir),
+        "exposure": data_directory.exposure(backend.loaded.settings.data_dir),
         "live": backend.live,
     }
 

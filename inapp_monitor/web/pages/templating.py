@@ -20,7 +20,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.web import human, static, zones
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.conditional import conditional, etag_of

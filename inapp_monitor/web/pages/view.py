@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from inapp_monitor.exceptions import QueryError
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import parse_time
 from inapp_monitor.web import zones
 from inapp_monitor.web.zones import UNIVERSAL, Zone

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from inapp_monitor.exceptions import SeriesNameError
+from inapp_monitor.ground.exceptions import SeriesNameError
 
 #: Longest path, in characters.
 MAX_PATH_LENGTH = 200

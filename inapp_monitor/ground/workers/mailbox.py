@@ -14,7 +14,7 @@ import os
 import secrets
 from pathlib import Path
 
-from inapp_monitor import datadir
+from inapp_monitor.ground import data_directory
 
 FOLDER = "questions"
 #: Questions answered in one look; the others wait for the next.
@@ -41,7 +41,7 @@ class Questions:
         Raises:
             OSError: it cannot be written.
         """
-        datadir.prepare(self._data_dir)
+        data_directory.prepare(self._data_dir)
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._forget_old(now)
         name = f"{pid}-{secrets.token_hex(8)}"

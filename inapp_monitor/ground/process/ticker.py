@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from inapp_monitor import interrupts
+from inapp_monitor.ground.process import interrupts
 
 
 class Ticker:

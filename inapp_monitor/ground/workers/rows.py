@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor import datadir
+from inapp_monitor.ground import data_directory
 
 FILE_NAME = "workers"
 #: Processes that can have a row; further ones go without.
@@ -145,7 +145,7 @@ class Workers:
                 return
             self._start_again()
         self.forked()
-        datadir.prepare(self._directory)
+        data_directory.prepare(self._directory)
         self._file = os.open(self._directory / FILE_NAME, _FLAGS, 0o600)
         self._locks = _Locks.of(self._lock_path)
         self._pid = os.getpid()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from inapp_monitor.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram
 
 
 class Method(IntEnum):

@@ -25,8 +25,8 @@ import sys
 import weakref
 from typing import Any, Protocol
 
-from inapp_monitor import late_imports
-from inapp_monitor.guard import logger
+from inapp_monitor.ground.guard import logger
+from inapp_monitor.ground.process import late_imports
 
 
 class Living(Protocol):

@@ -15,7 +15,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inapp_monitor.exceptions import ConfigError
+from inapp_monitor.ground.exceptions import ConfigError
 
 ENVIRONMENT_PREFIX = "INAPP_MONITOR_"
 
@@ -393,7 +393,7 @@ def settings_markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Written by `make docs` from `inapp_monitor/config.py`; edit that, not this page.",
+        "Written by `make docs` from `inapp_monitor/ground/config.py`; edit that, not this page.",
         "",
         "A setting is taken, first found first, from a keyword (`Monitor(app, NAME=...)`), a TOML",
         "file (`Monitor(app, config=FILE)` or `INAPP_MONITOR_CONFIG`; its top level or a table",

@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from inapp_monitor import interrupts
+from inapp_monitor.ground.process import interrupts
 
 #: Seconds after which an idle lane looks whether its owner is still there.
 _LOOK_S = 30.0

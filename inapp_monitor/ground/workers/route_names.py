@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from inapp_monitor import datadir
+from inapp_monitor.ground import data_directory
 
 FILE_NAME = "routes"
 #: The file is not read or grown past this size: some 5,000 routes.
@@ -67,7 +67,7 @@ class RouteNames:
         return known
 
     def _append(self, lines: bytes) -> None:
-        datadir.prepare(self._path.parent)
+        data_directory.prepare(self._path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._path, flags, 0o600)
         try:

@@ -1,0 +1,1 @@
+"""What sibling worker processes share: rows, a mailbox, route names, one leader."""
