@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard

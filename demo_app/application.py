@@ -11,7 +11,7 @@ from demo_app.fault import RELEASE, Fault
 from demo_app.shop import create_app, events
 from demo_app.warehouse import ShopDatabase
 from inapp_monitor import Monitor
-from inapp_monitor.query.event_log import Event, Events
+from inapp_monitor.database.posted_events import Event, Events
 
 
 def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:

@@ -37,7 +37,8 @@ from demo_app.routes_of_the_past import (
     Missing,
     Route,
 )
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
+from inapp_monitor.database.posted_events import Event, Events
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
@@ -49,7 +50,6 @@ from inapp_monitor.ground.points import (
 )
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.issues import NotFoundTable, Tracker, new_scope, set_user
-from inapp_monitor.query.event_log import Event, Events
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.routes import NOT_FOUND
 from inapp_monitor.recorder.slowest import Slow

@@ -205,7 +205,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     be written, unless `may_write` is false; else they are kept in memory. No file is made.
     """
     from inapp_monitor import slow_requests
-    from inapp_monitor.database import Database
+    from inapp_monitor.database.file import Database
     from inapp_monitor.ground.guard import Guard
     from inapp_monitor.ground.workers.route_names import RouteNames
     from inapp_monitor.issues import NotFoundTable, Tracker
@@ -239,7 +239,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
 
 def _is_writable(data_dir: Path) -> bool:
     """Whether there is a database, and SQLite could write it and its log beside it."""
-    from inapp_monitor.database import FILE_NAME
+    from inapp_monitor.database.file import FILE_NAME
 
     return os.access(data_dir, os.W_OK) and os.access(data_dir / FILE_NAME, os.R_OK | os.W_OK)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError

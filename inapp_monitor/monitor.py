@@ -36,7 +36,7 @@ from inapp_monitor.recorder.requests import facts_of
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.found import Candidate
-    from inapp_monitor.database import Database
+    from inapp_monitor.database.file import Database
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.issues.tracker import BeforeSend
     from inapp_monitor.parts import Parts

@@ -13,7 +13,7 @@ from typing import Any
 
 from inapp_monitor.collectors.found import Candidate
 from inapp_monitor.collectors.runner import Runner
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.database import MAX_QUEUE_BYTES, Connection, Database
+from inapp_monitor.database.file import MAX_QUEUE_BYTES, Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
@@ -136,7 +136,7 @@ def test_a_locked_file_keeps_the_queue_and_is_retried(
     make: MakeDatabase, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another process holds the lock changes wait, with a pause; then all are written."""
-    monkeypatch.setattr("inapp_monitor.database.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("inapp_monitor.database.file.BUSY_TIMEOUT_S", 0.01)
     database = make()
     database.submit(increment(), 10)
     database.write_pending()
@@ -308,7 +308,7 @@ def test_sqlite_utils_is_loaded_on_first_use_only() -> None:
     """Importing and constructing costs no import of sqlite-utils."""
     code = (
         "import sys, pathlib\n"
-        "from inapp_monitor.database import Database\n"
+        "from inapp_monitor.database.file import Database\n"
         "from inapp_monitor.issues import Tracker, NotFoundTable\n"
         "from inapp_monitor.ground.config import load\n"
         "from inapp_monitor.ground.clock import SYSTEM\n"

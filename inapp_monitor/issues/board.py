@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from inapp_monitor.database import Change, Database
+from inapp_monitor.database.file import Change, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.issues import reading, storage
 from inapp_monitor.issues.delta import EVENTS_KEPT, Delta, Identity

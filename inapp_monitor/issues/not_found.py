@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from inapp_monitor.database import Connection, Database
+from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from inapp_monitor.database import Connection
+from inapp_monitor.database.file import Connection
 from inapp_monitor.issues.delta import EVENTS_KEPT, Delta, Identity, StoredEvent
 from inapp_monitor.issues.lifecycle import (
     Standing,

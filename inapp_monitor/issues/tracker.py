@@ -20,7 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from inapp_monitor.database import Database, budget
+from inapp_monitor.database.file import Database, budget
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.endings import is_normal_end

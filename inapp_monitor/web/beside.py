@@ -10,9 +10,9 @@ import os
 import threading
 from typing import Any
 
+from inapp_monitor.database.posted_events import Events
+from inapp_monitor.database.tagged_names import TagRegistry
 from inapp_monitor.query import StoreSource
-from inapp_monitor.query.event_log import Events
-from inapp_monitor.query.tag_registry import TagRegistry
 from inapp_monitor.web.answers import SettledAnswers
 from inapp_monitor.web.dashboard_files import DashboardFiles
 

@@ -14,7 +14,7 @@ from inapp_monitor.web.dashboard_files import DashboardFiles
 from inapp_monitor.web.dashboard_format import NAME, SHAPES, Document, checked
 
 if TYPE_CHECKING:
-    from inapp_monitor.database import Connection, Database
+    from inapp_monitor.database.file import Connection, Database
 
 __all__ = ["SHAPES", "Shelf", "checked"]
 

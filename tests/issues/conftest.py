@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings, load

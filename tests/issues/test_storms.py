@@ -8,7 +8,7 @@ import threading
 import tracemalloc
 from pathlib import Path
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard

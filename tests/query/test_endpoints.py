@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from werkzeug.test import Client
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard

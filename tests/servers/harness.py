@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard

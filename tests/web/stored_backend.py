@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import NotFoundTable, Tracker

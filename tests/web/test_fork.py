@@ -13,7 +13,7 @@ import pytest
 from sample_backend import TOKEN, sample_backend
 from werkzeug.test import Client
 
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web import app as web_app
 from inapp_monitor.web.app import WebApp

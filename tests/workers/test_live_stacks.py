@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor import middleware
-from inapp_monitor.database import Database
+from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from inapp_monitor.database import Connection, Database
+    from inapp_monitor.database.file import Connection, Database
 
 #: Events kept; the oldest go first.
 MAX_EVENTS = 10_000

@@ -15,7 +15,7 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.tagged import canonical
 
 if TYPE_CHECKING:
-    from inapp_monitor.database import Connection, Database
+    from inapp_monitor.database.file import Connection, Database
 
 MAX_NAMES = 10_000
 MAX_LENGTH = 1_000

@@ -1,0 +1,1 @@
+"""The SQLite file, and the tables that no other room owns."""
