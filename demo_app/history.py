@@ -53,7 +53,7 @@ from inapp_monitor.issues import NotFoundTable, Tracker, new_scope, set_user
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.routes import NOT_FOUND
 from inapp_monitor.recorder.slowest import Slow
-from inapp_monitor.slow_requests import SlowRequests
+from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.testing import FakeClock
 

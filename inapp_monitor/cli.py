@@ -204,12 +204,12 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     Posted events and names of tagged series go into a `monitor.db` that is there and lets itself
     be written, unless `may_write` is false; else they are kept in memory. No file is made.
     """
-    from inapp_monitor import slow_requests
     from inapp_monitor.database.file import Database
     from inapp_monitor.ground.guard import Guard
     from inapp_monitor.ground.workers.route_names import RouteNames
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.query import StoreSource
+    from inapp_monitor.request import slowest_file
     from inapp_monitor.store import Store
     from inapp_monitor.web.backend import Backend
 
@@ -232,7 +232,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
         live=False,
         facts=lambda: {
             "routes": {k: {"route": v} for k, v in names.load().items()},
-            "slowest": slow_requests.as_rows(slow_requests.stored(data_dir, SYSTEM.wall())),
+            "slowest": slowest_file.as_rows(slowest_file.stored(data_dir, SYSTEM.wall())),
         },
     )
 

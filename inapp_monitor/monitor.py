@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inapp_monitor import integrations, middleware
+from inapp_monitor import integrations
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.clock import SYSTEM, Clock, thread_time
@@ -27,12 +27,18 @@ from inapp_monitor.ground.points import Batch
 from inapp_monitor.ground.process import late_imports, lifecycle
 from inapp_monitor.ground.process.ticker import Ticker
 from inapp_monitor.ground.workers.route_names import RouteNames
-from inapp_monitor.live_requests import LiveRequests
-from inapp_monitor.middleware import Environ, Exchange, StartResponse, WSGIApp
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.requests import facts_of
+from inapp_monitor.request import middleware
+from inapp_monitor.request.live import LiveRequests
+from inapp_monitor.request.middleware import (
+    Environ,
+    Exchange,
+    StartResponse,
+    WSGIApp,
+)
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.found import Candidate

@@ -20,12 +20,12 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.issues import NotFoundTable, Tracker
-from inapp_monitor.live_requests import LiveRequests
-from inapp_monitor.live_stacks import LiveStacks
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder import Recorder
+from inapp_monitor.request.live import LiveRequests
+from inapp_monitor.request.slowest_file import SlowRequests
+from inapp_monitor.request.stacks import LiveStacks
 from inapp_monitor.self_cost import SelfCost
-from inapp_monitor.slow_requests import SlowRequests
 from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
 

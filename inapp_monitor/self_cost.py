@@ -10,10 +10,11 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from inapp_monitor import held_memory, middleware
+from inapp_monitor import held_memory
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
+from inapp_monitor.request import middleware
 
 #: Requests of one measurement; the best of some counts.
 _REQUESTS = 100

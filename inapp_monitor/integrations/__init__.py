@@ -22,7 +22,7 @@ from typing import Any
 
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.middleware import BodyAsker, RouteAsker, Shortcut
+from inapp_monitor.request.middleware import BodyAsker, RouteAsker, Shortcut
 
 #: Framework's top-level module to the file here.
 FRAMEWORKS = {
@@ -94,7 +94,7 @@ def asker(route: Callable[[dict[str, Any]], str | None] | Iterable[str]) -> Rout
     if callable(route):
         ask = route
         return lambda exchange: ask(exchange.environ or {})
-    from inapp_monitor.integrations.templates import by_path
+    from inapp_monitor.request.route_templates import by_path
 
     try:
         return by_path(route)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from inapp_monitor.middleware import RECORD_KEY, Exchange
+from inapp_monitor.request.middleware import RECORD_KEY, Exchange
 
 
 def install(app: Any) -> None:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from inapp_monitor.middleware import RECORD_KEY, Exchange
+from inapp_monitor.request.middleware import RECORD_KEY, Exchange
 
 _MARK = "_inapp_monitor_installed"
 #: Anchors of `re_path`; a `^` inside brackets negates and stays.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.middleware import RECORD_KEY
+from inapp_monitor.request.middleware import RECORD_KEY
 
 _MARK = "_inapp_monitor"
 

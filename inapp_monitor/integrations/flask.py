@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from inapp_monitor.integrations import werkzeug
-from inapp_monitor.middleware import RECORD_KEY, Shortcut
+from inapp_monitor.request.middleware import RECORD_KEY, Shortcut
 
 _SHORTCUT: Shortcut = ("werkzeug.request", attrgetter("url_rule.rule"))
 

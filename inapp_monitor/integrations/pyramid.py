@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.middleware import RECORD_KEY
+from inapp_monitor.request.middleware import RECORD_KEY
 
 _MARK = "inapp_monitor.installed"
 

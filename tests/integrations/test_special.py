@@ -139,7 +139,7 @@ def test_mounted_below_a_prefix(framework: str, name: str, static: Path) -> None
 def test_django_include_and_regex() -> None:
     """Anchors of regex routes are not shown; included routes come whole."""
     from inapp_monitor.integrations.django import _template
-    from inapp_monitor.middleware import Exchange
+    from inapp_monitor.request.middleware import Exchange
 
     exchange = type("Bound", (Exchange,), {"__slots__": ()})()
     exchange.environ, exchange.path = {}, ""
@@ -349,7 +349,7 @@ def test_cherrypy_internal_redirects() -> None:
 )
 def test_the_name_is_known_while_the_view_runs(framework: str, static: Path) -> None:
     """A request that hangs, or kills its worker, is told with its route."""
-    from inapp_monitor.live_requests import _row
+    from inapp_monitor.request.live import _row
 
     names: list[object] = []
     app = getattr(apps, f"{framework}_app")(static)
@@ -375,7 +375,7 @@ def _at_boom(frame: Any, event: str, look: Any) -> None:
 def test_django_below_another_layer_while_the_view_runs(static: Path) -> None:
     """Our Django middleware notes the route before the view is called."""
     from inapp_monitor.integrations.django import middleware
-    from inapp_monitor.middleware import RECORD_KEY
+    from inapp_monitor.request.middleware import RECORD_KEY
 
     exchange = SimpleNamespace(route=None, below_prefix=str)
     request = SimpleNamespace(

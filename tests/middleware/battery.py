@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.validate import validator
 
-from inapp_monitor import middleware
 from inapp_monitor.recorder.requests import facts_of
 from inapp_monitor.recorder.tallies import Tallies, Tally
+from inapp_monitor.request import middleware
 from inapp_monitor.testing import FakeClock
 
 from . import peers

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor.ground import current_request
-from inapp_monitor.middleware import RECORD_KEY
+from inapp_monitor.request.middleware import RECORD_KEY
 
 from .battery import Body, environ_of, monitored, serve
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.middleware import RECORD_KEY
+from inapp_monitor.request.middleware import RECORD_KEY
 from inapp_monitor.testing import FakeClock
 from tests.recorder.test_fold import counts, fold, new_recorder
 

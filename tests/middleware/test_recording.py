@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from greenlet import GreenletExit
 
-from inapp_monitor import bodies, middleware
-from inapp_monitor.middleware import RECORD_KEY, Exchange
+from inapp_monitor.request import bodies, middleware
+from inapp_monitor.request.middleware import RECORD_KEY, Exchange
 from inapp_monitor.testing import FakeClock
 
 from .battery import Body, SizedBody, Witness, environ_of, monitored, serve

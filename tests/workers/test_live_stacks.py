@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import middleware
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.workers.mailbox import FOLDER, FORGOTTEN_AFTER_S, Questions
 from inapp_monitor.issues import Tracker
-from inapp_monitor.live_requests import LiveRequests, request_id
-from inapp_monitor.live_stacks import LiveStacks
+from inapp_monitor.request import middleware
+from inapp_monitor.request.live import LiveRequests, request_id
+from inapp_monitor.request.stacks import LiveStacks
 from tests.middleware.battery import Witness, environ_of
 from tests.recorder.test_fold import new_recorder
 
@@ -306,14 +306,14 @@ def test_an_answer_that_is_too_long_loses_source_before_frames(
     tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the request is stays readable in any size."""
-    from inapp_monitor import live_stacks
+    from inapp_monitor.request import stacks
 
-    monkeypatch.setattr(live_stacks, "MAX_ANSWER_BYTES", 900)
+    monkeypatch.setattr(stacks, "MAX_ANSWER_BYTES", 900)
     frames = [
         {"file": "a.py", "line": n, "source": {"first": 1, "lines": ["x" * 90] * 9}}
         for n in range(40)
     ]
-    text = live_stacks._fitting({"state": "running", "frames": frames})
+    text = stacks._fitting({"state": "running", "frames": frames})
     assert len(text) <= 900
     assert '"line": 39' in text
     assert "xxx" not in text

@@ -9,10 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor import slow_requests
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Slow
-from inapp_monitor.slow_requests import FILE_NAME, INTERVAL_S, SlowRequests, as_rows, stored
+from inapp_monitor.request import slowest_file
+from inapp_monitor.request.slowest_file import (
+    FILE_NAME,
+    INTERVAL_S,
+    SlowRequests,
+    as_rows,
+    stored,
+)
 from inapp_monitor.testing import FakeClock
 
 NOW = 1_700_000_000.0
@@ -158,7 +164,7 @@ def test_the_file_is_bounded(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Past its size the routes that were slow longest ago go."""
-    monkeypatch.setattr(slow_requests, "MAX_SIZE_BYTES", 2_000)
+    monkeypatch.setattr(slowest_file, "MAX_SIZE_BYTES", 2_000)
     worker = Worker(tmp_path, clock)
     for number in range(50):
         clock.advance(10)

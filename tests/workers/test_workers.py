@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import live_requests
 from inapp_monitor.ground.workers.rows import (
     FILE_NAME,
     MAX_WORKERS,
     ROW_BYTES,
     Workers,
 )
-from inapp_monitor.live_requests import (
+from inapp_monitor.request import live
+from inapp_monitor.request.live import (
     DEAD_INTERVAL_S,
     FORGOTTEN_AFTER_S,
     RETRY_INTERVAL_S,
@@ -190,7 +190,7 @@ class Server:
     """Requests that have begun and not ended, through the real request path."""
 
     def __init__(self, data_dir: Path) -> None:
-        from inapp_monitor import middleware
+        from inapp_monitor.request import middleware
 
         self.clock = FakeClock()
         self.recorder = new_recorder(self.clock)
@@ -263,13 +263,13 @@ def test_hostile_paths_fit(tmp_path: Path) -> None:
         server.clock.advance(0.001)
     server.requests.report()
     assert 0 < (tmp_path / FILE_NAME).stat().st_size <= ROW_BYTES
-    assert len(server.requests.rows()) == live_requests.MAX_ROWS
+    assert len(server.requests.rows()) == live.MAX_ROWS
     reader = Workers(tmp_path)
     reader.write({})
     (told,) = (facts["live"] for facts in reader.others())
     reader.leave()
     assert [int(row["path"].split("/")[1]) for row in told] == list(range(len(told)))
-    assert 5 <= len(told) < live_requests.MAX_ROWS
+    assert 5 <= len(told) < live.MAX_ROWS
 
 
 def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_requests_that_nobody_closes_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a server that forgets to close the latest requests are kept, and the others counted."""
-    monkeypatch.setattr(live_requests, "MAX_EXCHANGES", 3)
+    monkeypatch.setattr(live, "MAX_EXCHANGES", 3)
     server = Server(tmp_path)
     bodies = []
     for number in range(8):

@@ -15,13 +15,13 @@ from sys import getrefcount
 from time import gmtime, strftime
 from typing import Any, NamedTuple
 
-from inapp_monitor.bodies import Hooked
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.ground.workers.rows import Workers
-from inapp_monitor.middleware import RECORD_KEY, Environ, Exchange
 from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder.routes import method_name
+from inapp_monitor.request.bodies import Hooked
+from inapp_monitor.request.middleware import RECORD_KEY, Environ, Exchange
 
 #: Rows of one process that are shown, the oldest requests first.
 MAX_ROWS = 20

@@ -30,7 +30,10 @@ from sys import exception
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from inapp_monitor.bodies import (
+from inapp_monitor.ground import current_request
+from inapp_monitor.ground.clock import thread_time
+from inapp_monitor.ground.endings import CLIENT_LEFT, is_normal_end, is_of_server
+from inapp_monitor.request.bodies import (
     AS_IS,
     COMPLETE,
     COMPLETE_TYPES,
@@ -41,9 +44,6 @@ from inapp_monitor.bodies import (
     has_close,
     learn_kind,
 )
-from inapp_monitor.ground import current_request
-from inapp_monitor.ground.clock import thread_time
-from inapp_monitor.ground.endings import CLIENT_LEFT, is_normal_end, is_of_server
 
 #: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
 RECORD_KEY = "inapp_monitor.request"

@@ -18,12 +18,12 @@ from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any, NamedTuple
 
-from inapp_monitor import middleware
 from inapp_monitor.ground.clock import Clock, sleep
 from inapp_monitor.ground.workers.mailbox import MAX_ANSWER_BYTES, Questions
 from inapp_monitor.issues import Tracker, stack
-from inapp_monitor.live_requests import LiveRequests, request_id
-from inapp_monitor.middleware import Exchange
+from inapp_monitor.request import middleware
+from inapp_monitor.request.live import LiveRequests, request_id
+from inapp_monitor.request.middleware import Exchange
 
 #: Seconds between two looks for an answer.
 _PAUSE_S = 0.02

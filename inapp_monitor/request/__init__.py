@@ -1,0 +1,1 @@
+"""The request path, requests under way, their stacks, and the slowest ones."""
