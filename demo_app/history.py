@@ -50,7 +50,7 @@ from inapp_monitor.ground.points import (
 )
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.issues import NotFoundTable, Tracker, new_scope, set_user
-from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.routes import NOT_FOUND
 from inapp_monitor.recorder.slowest import Slow
 from inapp_monitor.request.slowest_file import SlowRequests

@@ -27,10 +27,10 @@ from inapp_monitor.ground.points import Batch
 from inapp_monitor.ground.process import late_imports, lifecycle
 from inapp_monitor.ground.process.ticker import Ticker
 from inapp_monitor.ground.workers.route_names import RouteNames
-from inapp_monitor.recorder import Recorder
-from inapp_monitor.recorder.calls import Calls, record_nothing
 from inapp_monitor.recorder.queue_time import queue_ms
-from inapp_monitor.recorder.requests import facts_of
+from inapp_monitor.recorder.recorder import Recorder
+from inapp_monitor.recorder.request_cells import facts_of
+from inapp_monitor.recorder.verbs import Calls, record_nothing
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.middleware import (

@@ -21,7 +21,7 @@ from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.issues import NotFoundTable, Tracker
 from inapp_monitor.own_numbers import OwnNumbers
-from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks

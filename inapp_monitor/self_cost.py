@@ -12,7 +12,7 @@ from typing import Any
 
 from inapp_monitor import held_memory
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
 from inapp_monitor.request import middleware
 

@@ -18,13 +18,13 @@ from operator import attrgetter
 from inapp_monitor.ground.clock import Clock, sleep, thread_time
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
+from inapp_monitor.recorder.giving_way import Turns
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
-from inapp_monitor.recorder.requests import Record, RequestCells
+from inapp_monitor.recorder.request_cells import Record, RequestCells
 from inapp_monitor.recorder.routes import RouteTable
 from inapp_monitor.recorder.slowest import Slowest
 from inapp_monitor.recorder.tallies import Entries, Kind, Tallies, cut
-from inapp_monitor.recorder.turns import Turns
 
 #: Entries folded at a time.
 SLICE = 500

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.ground.workers.rows import Workers
-from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.routes import method_name
 from inapp_monitor.request.bodies import Hooked
 from inapp_monitor.request.middleware import RECORD_KEY, Environ, Exchange

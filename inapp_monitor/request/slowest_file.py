@@ -19,7 +19,7 @@ from typing import Any
 
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
 
 FILE_NAME = "slowest"

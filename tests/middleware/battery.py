@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.validate import validator
 
-from inapp_monitor.recorder.requests import facts_of
+from inapp_monitor.recorder.request_cells import facts_of
 from inapp_monitor.recorder.tallies import Tallies, Tally
 from inapp_monitor.request import middleware
 from inapp_monitor.testing import FakeClock

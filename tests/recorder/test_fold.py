@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.points import Batch, Method
-from inapp_monitor.recorder import Recorder
 from inapp_monitor.recorder import recorder as recorder_module
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.testing import FakeClock
 
 STEP = 10

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.recorder import Recorder
+from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Slow
 from inapp_monitor.request import slowest_file
 from inapp_monitor.request.slowest_file import (
