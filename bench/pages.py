@@ -34,7 +34,7 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.issues import NotFoundTable, Tracker
-from inapp_monitor.store import Store
+from inapp_monitor.store.series import Store
 
 TOKEN = "bench-token-0123456789"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}

@@ -33,8 +33,8 @@ from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Batch, Method, Scalar
-from inapp_monitor.store import Store
 from inapp_monitor.store.group_format import unpack_header
+from inapp_monitor.store.series import Store
 
 RETENTION = "10s:6h,1m:7d,10m:5y"
 ARCHIVES = [(10, 2160), (60, 10080), (600, 262800)]

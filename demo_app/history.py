@@ -54,7 +54,7 @@ from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.routes import NOT_FOUND
 from inapp_monitor.recorder.slowest import Slow
 from inapp_monitor.request.slowest_file import SlowRequests
-from inapp_monitor.store import Store
+from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 
 _HOUR, _DAY, _WEEK = 3_600, 86_400, 7 * 86_400

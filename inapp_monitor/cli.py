@@ -210,7 +210,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.query import StoreSource
     from inapp_monitor.request import slowest_file
-    from inapp_monitor.store import Store
+    from inapp_monitor.store.series import Store
     from inapp_monitor.web.backend import Backend
 
     loaded = configuration.load({"data_dir": data_dir, "token": token})

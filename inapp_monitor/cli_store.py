@@ -84,8 +84,8 @@ def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str |
 @_CONFIG
 def export(target: Path, data_dir: Path | None, config_file: str | None) -> None:
     """Write every series as a Whisper file, for Graphite."""
-    from inapp_monitor.store import Store
     from inapp_monitor.store.maintenance import export_whisper
+    from inapp_monitor.store.series import Store
 
     settings = _existing(data_dir, config_file)
     _check_target(target)
@@ -125,8 +125,8 @@ def convert(dry_run: bool, data_dir: Path | None, config_file: str | None) -> No
 @_CONFIG
 def plan(data_dir: Path | None, config_file: str | None) -> None:
     """Show what each series costs on disk and how many still fit."""
-    from inapp_monitor.store import Store
     from inapp_monitor.store.maintenance import plan as run
+    from inapp_monitor.store.series import Store
 
     settings = _existing(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)

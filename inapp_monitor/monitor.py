@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from inapp_monitor.issues import NotFoundTable, Tracker
     from inapp_monitor.issues.tracker import BeforeSend
     from inapp_monitor.parts import Parts
-    from inapp_monitor.store import Store
+    from inapp_monitor.store.series import Store
     from inapp_monitor.web.app import WebApp
 
 C = TypeVar("C")

@@ -15,7 +15,7 @@ from inapp_monitor.ground.names import clean_node
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.issues import Tracker
 from inapp_monitor.recorder.recorder import Recorder
-from inapp_monitor.store import Store
+from inapp_monitor.store.series import Store
 
 #: Seconds between two looks at what changes slowly.
 _INTERVAL_S = 10

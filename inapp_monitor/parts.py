@@ -26,8 +26,8 @@ from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
 from inapp_monitor.self_cost import SelfCost
-from inapp_monitor.store import Store
 from inapp_monitor.store.retention import parse_retention
+from inapp_monitor.store.series import Store
 
 
 class Parts:

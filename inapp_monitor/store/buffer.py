@@ -22,9 +22,9 @@ from inapp_monitor.ground.points import (
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.repeated_batch import Steady
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.schemas import Schemas
-from inapp_monitor.store.steady import Steady
 
 #: Memory that one buffered value takes, measured: a dict entry, a float, its share of the dict.
 CELL_BYTES: Final = 100

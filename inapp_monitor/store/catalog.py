@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from inapp_monitor.ground.exceptions import BudgetError, FormatError
-from inapp_monitor.store import allotment, bulk, distribution_format, files, group_format
+from inapp_monitor.store import (
+    column_rewrite,
+    disk_budget,
+    distribution_format,
+    files,
+    group_format,
+)
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
@@ -131,7 +137,7 @@ class Catalog:
         waiting = [s for s in newcomers if again or s.path not in self.series]
         retention = newcomers[0].group.retention if newcomers else None
         for own in (True, False):  # the kit's totals first, whatever the order
-            some = [s for s in waiting if allotment.is_own(s.path) is own]
+            some = [s for s in waiting if disk_budget.is_own(s.path) is own]
             while some and retention is not None:
                 place = self._place(retention, some, now)
                 if place is None:
@@ -167,12 +173,12 @@ class Catalog:
     def _geometry_for(
         self, path: str, retention: Retention
     ) -> distribution_format.DistributionGeometry | None:
-        own = allotment.is_own(path)
-        return allotment.geometry_for(retention, self._room(own=own), own=own)
+        own = disk_budget.is_own(path)
+        return disk_budget.geometry_for(retention, self._room(own=own), own=own)
 
     def _room(self, *, own: bool) -> int:
         """Bytes that new files may take; the last ones are for the kit's own series."""
-        kept = 0 if own else allotment.reserve(self.budget)
+        kept = 0 if own else disk_budget.reserve(self.budget)
         return self.budget - self.ceiling - kept
 
     def _place(
@@ -203,10 +209,10 @@ class Catalog:
         for group in self.groups.values():
             if group.retention != retention:
                 continue
-            latest = bulk.last_written(group)
+            latest = column_rewrite.last_written(group)
             limit = now - retention.archives[0].retention
             idle = [e for e in group.entries.values() if latest[e.column] < limit]
-            idle = [e for e in idle if e.created < limit and not allotment.is_own(e.path)]
+            idle = [e for e in idle if e.created < limit and not disk_budget.is_own(e.path)]
             idle.sort(key=lambda entry: latest[entry.column])
             if idle:
                 self.free(group, idle[:wanted])
@@ -217,7 +223,7 @@ class Catalog:
     def free(self, group: Group, entries: list[Entry]) -> None:
         """Take columns away from their series, whose past is lost. Needs the lock."""
         columns = [c for e in entries for c in range(e.column, e.column + e.columns)]
-        bulk.wipe(group, columns)
+        column_rewrite.wipe(group, columns)
         group.erase_entries(entries)
         for entry in entries:
             if self.series.get(entry.path) and self.series[entry.path].group is group:
@@ -232,7 +238,7 @@ class Catalog:
             return False
         idle = []
         for name, rings in self.all_rings():
-            if isinstance(rings, DistributionFile) and not allotment.is_own(rings.path):
+            if isinstance(rings, DistributionFile) and not disk_budget.is_own(rings.path):
                 latest = max(rings.times(0), default=0)
                 if max(latest, rings.created) < now - rings.retention.archives[0].retention:
                     idle.append((latest, name))
@@ -258,7 +264,7 @@ class Catalog:
             if width <= most
             or (width <= usual and Geometry.of(width, retention).size <= room // _PART)
         ]
-        if allotment.is_own(waiting[0].path) and Geometry.of(widths[0], retention).size > room:
+        if disk_budget.is_own(waiting[0].path) and Geometry.of(widths[0], retention).size > room:
             room = self._room(own=True)
             widths = [w for w in widths if w <= _ceil_width(wanted)]
         for width in reversed(widths):

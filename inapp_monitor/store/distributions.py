@@ -9,7 +9,7 @@ from inapp_monitor.store import distribution_format
 from inapp_monitor.store.distribution_format import DistributionGeometry
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.retention import Retention
-from inapp_monitor.store.rings import RingFile
+from inapp_monitor.store.ring_file import RingFile
 
 
 class DistributionFile(RingFile[Histogram, Histogram]):

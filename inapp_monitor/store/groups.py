@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.store import group_format
+from inapp_monitor.store.checked_rows import Verified
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
+from inapp_monitor.store.repeated_batch import Run
 from inapp_monitor.store.retention import Retention
-from inapp_monitor.store.rings import MOST_KEPT, RingFile
+from inapp_monitor.store.ring_file import MOST_KEPT, RingFile
 from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
-from inapp_monitor.store.steady import Run
-from inapp_monitor.store.verified import Verified
 
 if TYPE_CHECKING:
     Row = array[float]

@@ -14,15 +14,17 @@ from pathlib import Path
 
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.config import Settings
-from inapp_monitor.store import Leaf, ScalarRange, Store, allotment, budget_of, bulk, schemas_of
+from inapp_monitor.store import column_rewrite, disk_budget
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.distribution_format import GRADES, DistributionGeometry
 from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.group_format import WIDTHS, Geometry
 from inapp_monitor.store.groups import Group, Series
 from inapp_monitor.store.lock import StoreLock
+from inapp_monitor.store.results import Leaf, ScalarRange
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.rollup import HEAD, NAN
+from inapp_monitor.store.series import Store, budget_of, schemas_of
 from inapp_monitor.store.whisper_export import Exporter, ExportReport
 from inapp_monitor.store.whisper_import import ImportReport, import_files
 
@@ -195,7 +197,7 @@ def _move(
             first = places[series.path][1].column
             columns += range(first, first + series.entry.columns)
             origin += range(series.column, series.column + series.entry.columns)
-        bulk.fill(group, columns, now, _Past(old, origin, target, now))
+        column_rewrite.fill(group, columns, now, _Past(old, origin, target, now))
         catalog.free(old, [series.entry for series in members])
 
 
@@ -267,7 +269,7 @@ def plan(store: Store, settings: Settings) -> PlanReport:
     retention = Retention.parse(settings.retention)
     distribution_retention = Retention.parse(settings.distribution_retention)
     budget = budget_of(settings)
-    room = max(budget - allotment.reserve(budget) - status.size, 0)
+    room = max(budget - disk_budget.reserve(budget) - status.size, 0)
     sizes = {width: Geometry.of(width, retention).size for width in WIDTHS}
     more, left = sum(f.room for f in status.files if f.retention == str(retention)), room
     for width in sorted(sizes, reverse=True):
@@ -288,6 +290,6 @@ def plan(store: Store, settings: Settings) -> PlanReport:
         ),
         more_series=more,
         more_distributions=sum(
-            1 for _ in allotment.further_distributions(distribution_retention, room)
+            1 for _ in disk_budget.further_distributions(distribution_retention, room)
         ),
     )

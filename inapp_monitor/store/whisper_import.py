@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inapp_monitor.ground.exceptions import ConfigError, FormatError, SeriesNameError
 from inapp_monitor.ground.names import check_path
-from inapp_monitor.store import bulk, whisper_tree
+from inapp_monitor.store import column_rewrite, whisper_tree
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.group_format import FOREIGN, Entry
 from inapp_monitor.store.groups import Group, Series
@@ -117,7 +117,7 @@ def _fill(members: list[tuple[_Source, Series]], now: int, report: ImportReport)
                 result.append(array("d", [1.0 if value == value else NAN for value in values]))
         return result
 
-    bulk.fill(group, columns, now, read)
+    column_rewrite.fill(group, columns, now, read)
     report.files += len(members)
 
 

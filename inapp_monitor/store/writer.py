@@ -16,7 +16,12 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import BudgetError, FormatError
 from inapp_monitor.ground.guard import Guard, describe
-from inapp_monitor.store import allotment, distribution_format, files, group_format
+from inapp_monitor.store import (
+    disk_budget,
+    distribution_format,
+    files,
+    group_format,
+)
 from inapp_monitor.store.buffer import Buffer, Rings
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.distributions import DistributionFile
@@ -168,8 +173,8 @@ class Writer:
             return None
         refused: list[str] = []
         before = len(catalog.series) + len(catalog.distributions)
-        own = [d for d in distributions if allotment.is_own(d.path)]
-        others = [d for d in distributions if not allotment.is_own(d.path)]
+        own = [d for d in distributions if disk_budget.is_own(d.path)]
+        others = [d for d in distributions if not disk_budget.is_own(d.path)]
         problem = self._create(own, now, refused)  # first: the overview lives on them
         for batch in batches:
             try:

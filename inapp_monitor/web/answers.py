@@ -17,7 +17,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.query import Series, Source
 from inapp_monitor.query.leaves import Slots
 from inapp_monitor.query.sources import Node, Window
-from inapp_monitor.store import SETTLED_AFTER_S
+from inapp_monitor.store.writer import SETTLED_AFTER_S
 from inapp_monitor.web.conditional import etag_of
 
 #: Seconds for which an answer is kept: later, a coarser archive may have to answer.

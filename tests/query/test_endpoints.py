@@ -25,7 +25,7 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.query import StoreSource
-from inapp_monitor.store import Store
+from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.beside import beside

@@ -25,7 +25,7 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.workers.rows import Workers
 from inapp_monitor.issues import IssueSummary, Tracker
-from inapp_monitor.store import Store
+from inapp_monitor.store.series import Store
 
 from . import apache
 

@@ -20,7 +20,8 @@ from inapp_monitor.ground.points import (
     Method,
     Scalar,
 )
-from inapp_monitor.store import ScalarRange, Store
+from inapp_monitor.store.results import ScalarRange
+from inapp_monitor.store.series import Store
 
 #: A multiple of two hours, so that the default archives all begin an interval here.
 START = 1_699_999_200

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from inapp_monitor.store import Store
 from inapp_monitor.store.check import check_directory
+from inapp_monitor.store.series import Store
 from tests.store.conftest import START, Bench
 
 

@@ -319,7 +319,7 @@ def test_a_row_in_the_middle_of_being_written_is_waited_for(
             if len(pauses) % 3 == 0:
                 write(whole)
 
-        monkeypatch.setattr("inapp_monitor.store.rings.sleep", finish)
+        monkeypatch.setattr("inapp_monitor.store.ring_file.sleep", finish)
         write(whole[:20] + b"half" + whole[24:])
         now = START
         if series == "a":

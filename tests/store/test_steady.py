@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.ground.points import Batch, Method, Scalar
-from inapp_monitor.store import Store
 from inapp_monitor.store.retention import Retention
+from inapp_monitor.store.series import Store
 from tests.store.conftest import START, Bench, known
 
 RETENTION = "1s:12s,4s:40s,8s:160s"

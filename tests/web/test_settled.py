@@ -18,7 +18,8 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.query.registry import FUNCTIONS
-from inapp_monitor.store import Store, maintenance
+from inapp_monitor.store import maintenance
+from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web import answers
 from inapp_monitor.web.app import WebApp

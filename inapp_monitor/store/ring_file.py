@@ -13,8 +13,8 @@ from typing import Final, Generic, TypeVar
 
 from inapp_monitor.ground.clock import sleep
 from inapp_monitor.store import group_format
-from inapp_monitor.store.cascade import Plan
 from inapp_monitor.store.files import DiskFile
+from inapp_monitor.store.flush_plan import Plan
 from inapp_monitor.store.retention import Retention
 
 #: How long a row that does not match its checksum may be in the middle of being written.
