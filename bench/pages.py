@@ -132,7 +132,7 @@ def visit(data_dir: Path, page: str) -> dict[str, Any]:
 
 def dashboard(data_dir: Path) -> Any:
     """The dashboard over a directory, and somebody who may look at it."""
-    from inapp_monitor.query import StoreSource
+    from inapp_monitor.query.sources import StoreSource
     from inapp_monitor.web.app import WebApp
     from inapp_monitor.web.backend import Backend
 

@@ -22,10 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.query import RenderRequest, Series, Window, evaluate
+from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.grammar import parse
-from inapp_monitor.query.memory import MemorySource
-from inapp_monitor.query.request import Limits
+from inapp_monitor.query.memory_source import MemorySource
+from inapp_monitor.query.request import Limits, RenderRequest
+from inapp_monitor.query.series import Series
+from inapp_monitor.query.sources import Window
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 

@@ -15,9 +15,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
-from inapp_monitor.query.fit import fit
+from inapp_monitor.query.distribution_leaves import Slots
+from inapp_monitor.query.evaluate import evaluate
+from inapp_monitor.query.max_points import fit
+from inapp_monitor.query.memory_source import MemorySource
 from inapp_monitor.query.registry import FUNCTIONS, Function, Param
+from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 

@@ -208,7 +208,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     from inapp_monitor.ground.guard import Guard
     from inapp_monitor.ground.workers.route_names import RouteNames
     from inapp_monitor.issues import NotFoundTable, Tracker
-    from inapp_monitor.query import StoreSource
+    from inapp_monitor.query.sources import StoreSource
     from inapp_monitor.request import slowest_file
     from inapp_monitor.store.series import Store
     from inapp_monitor.web.backend import Backend

@@ -567,7 +567,7 @@ class Monitor(Calls):
             return [body]
 
     def _build_web(self) -> WebApp:
-        from inapp_monitor.query import StoreSource
+        from inapp_monitor.query.sources import StoreSource
         from inapp_monitor.web.app import WebApp
         from inapp_monitor.web.backend import Backend
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import functions, grammar
+from inapp_monitor.query.distribution_leaves import Slots
 from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
-from inapp_monitor.query.leaves import Slots
 from inapp_monitor.query.registry import FUNCTIONS, Function, Groups, bind
 from inapp_monitor.query.request import Budget, RenderRequest
 from inapp_monitor.query.series import Floats, Normalized, Series

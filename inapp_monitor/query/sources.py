@@ -17,8 +17,7 @@ import numpy as np
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
-from inapp_monitor.query.globs import Tree, split_nodes
-from inapp_monitor.query.leaves import (
+from inapp_monitor.query.distribution_leaves import (
     PERCENTILE,
     READERS,
     VIRTUAL_LEAVES,
@@ -28,6 +27,7 @@ from inapp_monitor.query.leaves import (
     merge_slots,
     percentile_fraction,
 )
+from inapp_monitor.query.globs import Tree, split_nodes
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.tagged import parse_tags, readable_name, storage_path
 

@@ -14,9 +14,9 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.query import Series, Source
-from inapp_monitor.query.leaves import Slots
-from inapp_monitor.query.sources import Node, Window
+from inapp_monitor.query.distribution_leaves import Slots
+from inapp_monitor.query.series import Series
+from inapp_monitor.query.sources import Node, Source, Window
 from inapp_monitor.store.writer import SETTLED_AFTER_S
 from inapp_monitor.web.conditional import etag_of
 

@@ -17,7 +17,7 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
-    from inapp_monitor.query import Source
+    from inapp_monitor.query.sources import Source
 
 
 class DistributionSlots(Protocol):

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.query import RenderRequest, Series, evaluate
+from inapp_monitor.query.evaluate import evaluate
+from inapp_monitor.query.request import RenderRequest
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
 from inapp_monitor.web.beside import beside
 

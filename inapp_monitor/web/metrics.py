@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import Node
+from inapp_monitor.query.sources import Node
 from inapp_monitor.web.formats.binary import dump_msgpack, dump_pickle
 from inapp_monitor.web.parameters import Parameters, json_answer
 from inapp_monitor.web.routing import Route

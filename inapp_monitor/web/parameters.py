@@ -11,7 +11,7 @@ from werkzeug.datastructures import CombinedMultiDict
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import parse_time, parse_zone
+from inapp_monitor.query.timespec import parse_time, parse_zone
 from inapp_monitor.web.zones import configured
 
 if TYPE_CHECKING:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import Limits, RenderRequest, Series, evaluate
-from inapp_monitor.query.fit import fit
+from inapp_monitor.query.evaluate import evaluate
+from inapp_monitor.query.max_points import fit
+from inapp_monitor.query.request import Limits, RenderRequest
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
 from inapp_monitor.web.beside import beside
 from inapp_monitor.web.conditional import CACHE_CONTROL, conditional

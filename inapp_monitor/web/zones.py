@@ -16,7 +16,7 @@ from typing import NamedTuple
 from inapp_monitor.ground.config import LOCAL_ZONE
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.guard import logger
-from inapp_monitor.query import parse_zone
+from inapp_monitor.query.timespec import parse_zone
 
 _LOCALTIME = Path("/etc/localtime")
 _TIMEZONE = Path("/etc/timezone")

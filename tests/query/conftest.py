@@ -13,7 +13,7 @@ import pytest
 import whisper
 
 from inapp_monitor.ground.points import Method
-from inapp_monitor.query import StoreSource
+from inapp_monitor.query.sources import StoreSource
 
 RECORDED = Path(__file__).parents[1] / "data" / "graphite"
 NOW = 1_700_000_000

@@ -9,8 +9,10 @@ import pytest
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.query import MemorySource, RenderRequest, Slots, evaluate
-from inapp_monitor.query.leaves import quantiles
+from inapp_monitor.query.distribution_leaves import Slots, quantiles
+from inapp_monitor.query.evaluate import evaluate
+from inapp_monitor.query.memory_source import MemorySource
+from inapp_monitor.query.request import RenderRequest
 
 
 def source() -> MemorySource:

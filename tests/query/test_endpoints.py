@@ -24,7 +24,7 @@ from inapp_monitor.ground.points import (
     Method,
     Scalar,
 )
-from inapp_monitor.query import StoreSource
+from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend

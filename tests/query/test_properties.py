@@ -11,25 +11,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import (
-    MemorySource,
-    RenderRequest,
-    evaluate,
-    parse_offset,
-    parse_time,
-    patterns,
-)
 from inapp_monitor.query import grammar as g
+from inapp_monitor.query import patterns
 from inapp_monitor.query.aggregation import aggregate_arrays, aggregate_rows
-from inapp_monitor.query.evaluate import Context
-from inapp_monitor.query.fit import fit
+from inapp_monitor.query.evaluate import Context, evaluate
 from inapp_monitor.query.globs import MAX_EXPANSIONS, Tree, expand_braces
 from inapp_monitor.query.grammar import Call, Literal, Path, Template, parse, to_text
+from inapp_monitor.query.max_points import fit
+from inapp_monitor.query.memory_source import MemorySource
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.registry import FUNCTIONS, Function, Param
-from inapp_monitor.query.request import Limits
+from inapp_monitor.query.request import Limits, RenderRequest
 from inapp_monitor.query.rounding import round_half_even
 from inapp_monitor.query.series import CONSOLIDATIONS, Normalized, Series, consolidate
+from inapp_monitor.query.timespec import parse_offset, parse_time
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import RenderRequest, evaluate, parse_offset, parse_time, parse_zone
-from inapp_monitor.query.fit import fit
+from inapp_monitor.query.evaluate import evaluate
+from inapp_monitor.query.max_points import fit
+from inapp_monitor.query.request import RenderRequest
+from inapp_monitor.query.timespec import parse_offset, parse_time, parse_zone
 from inapp_monitor.web.formats import FORMATS
 from inapp_monitor.web.formats.options import Options
 

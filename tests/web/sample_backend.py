@@ -19,7 +19,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
-from inapp_monitor.query import StoreSource
+from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
 
 #: A Monday, 15:00 UTC.

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import AGGREGATIONS, aggregate
-from inapp_monitor.query.naming import key_of, python_number
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Series
+from inapp_monitor.query.series_names import key_of, python_number
 from inapp_monitor.query.units import format_units
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.functions.combine import combined
-from inapp_monitor.query.naming import grouped
 from inapp_monitor.query.registry import FUNCTIONS, Groups, Param, function, series_list
 from inapp_monitor.query.series import Series
+from inapp_monitor.query.series_names import grouped
 from inapp_monitor.query.tagged import parse_tags
 
 if TYPE_CHECKING:

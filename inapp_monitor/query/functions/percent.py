@@ -9,9 +9,9 @@ import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.aggregation import aggregate_arrays
-from inapp_monitor.query.naming import grouped, joined_paths
 from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Floats, Series
+from inapp_monitor.query.series_names import grouped, joined_paths
 
 if TYPE_CHECKING:
     from inapp_monitor.query.evaluate import Context

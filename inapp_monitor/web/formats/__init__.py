@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from inapp_monitor.web.formats import binary, document, picture, points, text
 
 if TYPE_CHECKING:
-    from inapp_monitor.query import Series
+    from inapp_monitor.query.series import Series
     from inapp_monitor.web.formats.options import Options
 
 

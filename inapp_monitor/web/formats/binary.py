@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import Series
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.formats.options import Options
 
 

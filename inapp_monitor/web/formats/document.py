@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from xml.sax.saxutils import quoteattr
 
-from inapp_monitor.query import Series
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.formats.options import Options
 from inapp_monitor.web.formats.text import python_texts
 

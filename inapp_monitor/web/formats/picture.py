@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import Series
-from inapp_monitor.query.series import Floats
+from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.web.charts.model import ChartSeries
 from inapp_monitor.web.charts.words import in_words
 from inapp_monitor.web.formats.axes import Scale, time_ticks, value_label, value_scale

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import Series
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.formats.options import Options
 
 #: JSON has no infinity; readers take this for it.

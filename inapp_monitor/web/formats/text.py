@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from inapp_monitor.query import Series
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.formats.options import Options
 
 #: A spreadsheet takes a cell that starts so for a formula.

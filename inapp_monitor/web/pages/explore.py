@@ -10,8 +10,9 @@ import re
 from typing import Any
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import RenderRequest, Series
 from inapp_monitor.query.registry import FUNCTIONS
+from inapp_monitor.query.request import RenderRequest
+from inapp_monitor.query.series import Series
 from inapp_monitor.web.beside import beside
 from inapp_monitor.web.kept_series import evaluated
 from inapp_monitor.web.pages import deploys, drawing, readings, templating

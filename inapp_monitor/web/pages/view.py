@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query import parse_time
+from inapp_monitor.query.timespec import parse_time
 from inapp_monitor.web import zones
 from inapp_monitor.web.zones import UNIVERSAL, Zone
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
-from inapp_monitor.query.leaves import Slots
+from inapp_monitor.query.distribution_leaves import Slots
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.query.tagged import canonical
 
