@@ -33,7 +33,8 @@ from inapp_monitor.ground.points import (
     Method,
     Scalar,
 )
-from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.store.series import Store
 
 TOKEN = "bench-token-0123456789"

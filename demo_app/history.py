@@ -49,7 +49,9 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.ground.workers.route_names import RouteNames
-from inapp_monitor.issues import NotFoundTable, Tracker, new_scope, set_user
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.scope import new_scope, set_user
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.routes import NOT_FOUND
 from inapp_monitor.recorder.slowest import Slow

@@ -12,7 +12,7 @@ from inapp_monitor.monitor import Monitor
 if TYPE_CHECKING:
     from inapp_monitor import signals as signals
     from inapp_monitor.collectors import Collector
-    from inapp_monitor.issues import (
+    from inapp_monitor.issues.scope import (
         add_breadcrumb,
         breadcrumbs_from,
         new_scope,

@@ -207,7 +207,8 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     from inapp_monitor.database.file import Database
     from inapp_monitor.ground.guard import Guard
     from inapp_monitor.ground.workers.route_names import RouteNames
-    from inapp_monitor.issues import NotFoundTable, Tracker
+    from inapp_monitor.issues.not_found import NotFoundTable
+    from inapp_monitor.issues.tracker import Tracker
     from inapp_monitor.query.sources import StoreSource
     from inapp_monitor.request import slowest_file
     from inapp_monitor.store.series import Store

@@ -16,9 +16,9 @@ from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import Board, IssueDetail, IssueSummary
-from inapp_monitor.issues.model import STATUSES
-from inapp_monitor.issues.text import event_text, moment
+from inapp_monitor.issues.as_text import event_text, moment
+from inapp_monitor.issues.model import STATUSES, IssueDetail, IssueSummary
+from inapp_monitor.issues.triage import Board
 
 _ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
 

@@ -43,8 +43,8 @@ from inapp_monitor.request.middleware import (
 if TYPE_CHECKING:
     from inapp_monitor.collectors.found import Candidate
     from inapp_monitor.database.file import Database
-    from inapp_monitor.issues import NotFoundTable, Tracker
-    from inapp_monitor.issues.tracker import BeforeSend
+    from inapp_monitor.issues.not_found import NotFoundTable
+    from inapp_monitor.issues.tracker import BeforeSend, Tracker
     from inapp_monitor.parts import Parts
     from inapp_monitor.store.series import Store
     from inapp_monitor.web.app import WebApp
@@ -447,7 +447,7 @@ class Monitor(Calls):
         """Hear of log records, dying threads and uncaught exceptions; once in a process."""
         if not self._listening and self._pid:
             with late_imports.loading():
-                from inapp_monitor.integrations import logging as error_channels
+                from inapp_monitor.issues import channels as error_channels
 
             self._unhook()  # a parent's process may have listened, and we are its child
             self._unhook = error_channels.install(self.tracker, log_errors=self.settings.log_errors)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from inapp_monitor.ground.names import clean_node
 from inapp_monitor.ground.points import Method, Scalar
-from inapp_monitor.issues import Tracker
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.store.series import Store
 

@@ -19,7 +19,8 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ground.workers.leader import Leadership
-from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.own_numbers import OwnNumbers
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
@@ -71,7 +72,7 @@ class Parts:
         """Load now what else the first ticks would import; also what the first of `errors` needs,
         or not."""
         with late_imports.loading():
-            import inapp_monitor.integrations.logging
+            import inapp_monitor.issues.channels
             import inapp_monitor.web.login_token  # noqa: F401
 
             if errors:

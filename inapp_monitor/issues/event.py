@@ -22,9 +22,9 @@ from types import FrameType, WrapperDescriptorType
 from typing import Any
 
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.issues import chain, stack
+from inapp_monitor.issues import exception_tree, stack
+from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
-from inapp_monitor.issues.values import MAX_VALUE_CHARS, Renderer
 
 WALL_BUDGET_S = 0.05
 #: Longest wait for an exception's own `__str__`.
@@ -102,8 +102,8 @@ class EventBuilder:
         """
         deadline = self._clock.perf() + WALL_BUDGET_S
         renderer = Renderer(self._hides, lambda: self._clock.perf() > deadline)
-        links, more = chain.walk(exception)
-        walked = [stack.steps(chain.traceback_of(link.exception)) for link in links]
+        links, more = exception_tree.walk(exception)
+        walked = [stack.steps(exception_tree.traceback_of(link.exception)) for link in links]
         exceptions = []
         try:
             for link, (steps, left_out) in zip(links, walked, strict=True):
@@ -113,7 +113,7 @@ class EventBuilder:
         finally:
             del links, walked
         if more:
-            renderer.cuts.add(f"more than {chain.MAX_EXCEPTIONS} linked exceptions")
+            renderer.cuts.add(f"more than {exception_tree.MAX_EXCEPTIONS} linked exceptions")
         raised = exceptions[0]
         return self._event(
             level="error",
@@ -210,19 +210,23 @@ class EventBuilder:
         }
 
     def _exception(
-        self, link: chain.Link, steps: Sequence[stack.Step], left_out: int, renderer: Renderer
+        self,
+        link: exception_tree.Link,
+        steps: Sequence[stack.Step],
+        left_out: int,
+        renderer: Renderer,
     ) -> Event:
         cls = type(link.exception)
         if left_out:
             renderer.cuts.add(f"{left_out} frames left out")
         facts: Event = {
-            "type": chain.class_short_name(cls),
-            "module": chain.class_module(cls),
+            "type": exception_tree.class_short_name(cls),
+            "module": exception_tree.class_module(cls),
             "message": message_of(link.exception, renderer),
-            "notes": [note[:2_000] for note in chain.notes_of(link.exception)],
+            "notes": [note[:2_000] for note in exception_tree.notes_of(link.exception)],
             "relation": link.relation,
             "parent": link.parent,
-            "group": chain.is_group(link.exception),
+            "group": exception_tree.is_group(link.exception),
             "frames": [self._frame(step) for step in steps],
             "left_out": left_out,
         }
@@ -321,8 +325,8 @@ def message_of(exception: BaseException, renderer: Renderer) -> str:
             if len(text) > MAX_MESSAGE_CHARS:
                 renderer.cuts.add("the message is cut")
             return text[:MAX_MESSAGE_CHARS]
-    arguments = (*chain.arguments_of(exception), *chain.files_of(exception))
-    if chain.is_group(exception) or all(map(_is_plain, arguments)):
+    arguments = (*exception_tree.arguments_of(exception), *exception_tree.files_of(exception))
+    if exception_tree.is_group(exception) or all(map(_is_plain, arguments)):
         # Only builtin code runs: each builtin exception class has its own way to print itself.
         try:
             text = _builtin_str(cls)(exception)
@@ -344,8 +348,8 @@ def _is_plain(argument: object) -> bool:
 
 def _builtin_str(cls: type) -> Callable[[BaseException], str]:
     """The innermost `__str__` of a class that is written in C."""
-    for base in chain.class_lineage(cls):
-        found = chain.class_namespace(base).get("__str__")
+    for base in exception_tree.class_lineage(cls):
+        found = exception_tree.class_namespace(base).get("__str__")
         if type(found) is WrapperDescriptorType:
             return found
     return BaseException.__str__
@@ -353,8 +357,8 @@ def _builtin_str(cls: type) -> Callable[[BaseException], str]:
 
 def _has_own_str(cls: type) -> bool:
     """Whether a class prints itself by code written in Python."""
-    for base in chain.class_lineage(cls):
-        found = chain.class_namespace(base).get("__str__")
+    for base in exception_tree.class_lineage(cls):
+        found = exception_tree.class_namespace(base).get("__str__")
         if found is not None:
             return type(found) is not WrapperDescriptorType
     return False
@@ -363,7 +367,7 @@ def _has_own_str(cls: type) -> bool:
 def _ask(exception: BaseException, renderer: Renderer) -> str | None:
     """Call the exception's own `__str__` in a thread that is left alone when it takes too long."""
     cls = type(exception)
-    name = f"{chain.class_module(cls)}.{chain.class_qualname(cls)}"
+    name = f"{exception_tree.class_module(cls)}.{exception_tree.class_qualname(cls)}"
     if name in _slow_types:
         renderer.cuts.add("the message takes too long to make")
         return None
@@ -415,7 +419,7 @@ def _syntax(exception: BaseException, renderer: Renderer) -> Event:
 
 def _is_definition(value: object) -> bool:
     kind = type(value)
-    return issubclass(kind, type) or chain.class_short_name(kind) in (
+    return issubclass(kind, type) or exception_tree.class_short_name(kind) in (
         "module",
         "function",
         "builtin_function_or_method",

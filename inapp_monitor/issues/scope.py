@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from inapp_monitor.ground import current_request
-from inapp_monitor.issues.values import Renderer
+from inapp_monitor.issues.render_values import Renderer
 
 MAX_BREADCRUMBS = 50
 MAX_TAGS, MAX_TAG_NAME, MAX_TAG_VALUE = 50, 32, 200

@@ -25,18 +25,31 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import chain, grouping, reading, scope, stack, storage
-from inapp_monitor.issues.board import Board, Pending
-from inapp_monitor.issues.delta import Delta, StoredEvent
+from inapp_monitor.issues import (
+    exception_tree,
+    queries,
+    scope,
+    stack,
+    tables,
+)
+from inapp_monitor.issues.counts import Delta, StoredEvent
 from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
+from inapp_monitor.issues.grouping import v1 as grouping
 from inapp_monitor.issues.lifecycle import Transition
-from inapp_monitor.issues.memory import MAX_CACHED, Known, Memories, Memory, route_of
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
-from inapp_monitor.issues.naming import complete, identity_of, skeleton
+from inapp_monitor.issues.pending import (
+    MAX_CACHED,
+    Known,
+    Memories,
+    Memory,
+    route_of,
+)
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
-from inapp_monitor.issues.signature import key_of, shapes_of
-from inapp_monitor.issues.storage import Outcome
+from inapp_monitor.issues.tables import Outcome
+from inapp_monitor.issues.titles import complete, identity_of, skeleton
+from inapp_monitor.issues.traceback_key import key_of, shapes_of
+from inapp_monitor.issues.triage import Board, Pending
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
@@ -105,7 +118,7 @@ class Tracker:
             remote_address=settings.error_remote_address,
             with_locals=settings.error_locals,
         )
-        self._limits = storage.Limits(
+        self._limits = tables.Limits(
             event_bytes=budget(settings.disk_budget) // 2, issues=settings.max_issues
         )
         self._memories = Memories()
@@ -309,7 +322,7 @@ class Tracker:
         if environ is not None and self._below_mount(environ):
             return None
         memory = self._memories.here()
-        attributes = chain.attributes_of(exception)
+        attributes = exception_tree.attributes_of(exception)
         request = _request_identity(environ)
         mark = dict.get(attributes, MARK)
         if type(mark) is tuple and (mark[2] is None or request is None or mark[2] == request):
@@ -365,7 +378,9 @@ class Tracker:
         found = grouping.group(shapes_of(exception, self._places))
         if given:
             found = grouping.group_by(given, found)
-        known = self._remember(memory, found, chain.class_short_name(type(exception)), "error")
+        known = self._remember(
+            memory, found, exception_tree.class_short_name(type(exception)), "error"
+        )
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
         memory.cache[key] = (known, kept)
@@ -509,7 +524,7 @@ class Tracker:
         outcome = Outcome()
         identity, release, limits = known.identity, self.release, self._limits
         taken = self._database.submit(
-            lambda connection: storage.merge(connection, identity, delta, release, limits, outcome),
+            lambda connection: tables.merge(connection, identity, delta, release, limits, outcome),
             delta.size(),
             partial(self._written, memory, known, outcome),
         )
@@ -563,7 +578,7 @@ class Tracker:
     def _relocate(self) -> None:
         """Learn which issues the fingerprints belong to after a merge or split."""
         memory = self._memories.here()
-        located = reading.issues_of(self._database.read, list(memory.known))
+        located = queries.issues_of(self._database.read, list(memory.known))
         for fingerprint, known in list(memory.known.items()):
             known.identity.issue = located.get(fingerprint, fingerprint[:12])
 

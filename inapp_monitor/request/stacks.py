@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 from inapp_monitor.ground.clock import Clock, sleep
 from inapp_monitor.ground.workers.mailbox import MAX_ANSWER_BYTES, Questions
-from inapp_monitor.issues import Tracker, stack
+from inapp_monitor.issues import stack
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests, request_id
 from inapp_monitor.request.middleware import Exchange

@@ -14,7 +14,9 @@ from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings, load
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import IssueDetail, NotFoundTable, Tracker
+from inapp_monitor.issues.model import IssueDetail
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.tracker import Tracker
 
 NOW = 1_800_000_000.0
 

@@ -13,16 +13,16 @@ import pytest
 from greenlet import GreenletExit
 
 from inapp_monitor.ground import current_request
-from inapp_monitor.issues import (
+from inapp_monitor.issues import scope
+from inapp_monitor.issues.event import REQUEST_KEY
+from inapp_monitor.issues.scope import (
     add_breadcrumb,
     new_scope,
-    scope,
     set_context,
     set_fingerprint,
     set_tag,
     set_user,
 )
-from inapp_monitor.issues.event import REQUEST_KEY
 
 from .conftest import MakeMonitor, Monitor, Record, caught, environ
 
@@ -458,7 +458,7 @@ def test_too_many_fingerprints_are_one_issue(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Past the cap of a process further issues are counted as one."""
-    monkeypatch.setattr("inapp_monitor.issues.memory.MAX_FINGERPRINTS", 5)
+    monkeypatch.setattr("inapp_monitor.issues.pending.MAX_FINGERPRINTS", 5)
     for number in range(20):
         monitor.tracker.capture_message("x", place=f"logger {number}")
     monitor.tick()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.issues.grouping import (
+from inapp_monitor.issues.grouping.v1 import (
     DEFAULT,
     Function,
     Grouping,
@@ -23,8 +23,8 @@ from inapp_monitor.issues.grouping import (
     parameterize,
     plain_name,
 )
-from inapp_monitor.issues.signature import shapes_of
 from inapp_monitor.issues.stack import CodePlaces
+from inapp_monitor.issues.traceback_key import shapes_of
 
 PLACES = CodePlaces()
 

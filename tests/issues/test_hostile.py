@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.issues import chain, event, set_tag
+from inapp_monitor.issues import event, exception_tree
 from inapp_monitor.issues.event import MAX_EVENT_BYTES, encode
+from inapp_monitor.issues.scope import set_tag
 from inapp_monitor.issues.tracker import MARK
 
 from .conftest import Monitor, caught, environ
@@ -248,7 +249,7 @@ def raised_by(case: Callable[[], None]) -> BaseException:
         error: BaseException = ValueError("never raised")
     except BaseException as raised:
         error = raised
-    dict.pop(chain.attributes_of(error), MARK, None)
+    dict.pop(exception_tree.attributes_of(error), MARK, None)
     return error
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.issues import set_user
-from inapp_monitor.issues.delta import StoredEvent
+from inapp_monitor.issues.counts import StoredEvent
 from inapp_monitor.issues.lifecycle import Standing, after_events, is_older, is_spike
-from inapp_monitor.issues.storage import HOURS_KEPT
+from inapp_monitor.issues.scope import set_user
+from inapp_monitor.issues.tables import HOURS_KEPT
 
 from .conftest import NOW, MakeMonitor, Monitor, caught, environ
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from inapp_monitor.integrations.logging import install
+from inapp_monitor.issues.channels import install
 
 from .conftest import Monitor, caught, environ
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.issues import (
+from inapp_monitor.issues.scope import (
     add_breadcrumb,
     set_context,
     set_fingerprint,

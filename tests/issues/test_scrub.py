@@ -14,7 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.ground.exceptions import ConfigError
-from inapp_monitor.issues import add_breadcrumb, set_context, set_tag, set_user
+from inapp_monitor.issues.scope import (
+    add_breadcrumb,
+    set_context,
+    set_tag,
+    set_user,
+)
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 
 from .conftest import Monitor, caught, environ

@@ -12,8 +12,9 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import NotFoundTable, Tracker
-from inapp_monitor.issues.memory import BURST, MAX_PENDING
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.pending import BURST, MAX_PENDING
+from inapp_monitor.issues.tracker import Tracker
 
 from .conftest import MakeMonitor, Monitor, SteppedClock, environ
 

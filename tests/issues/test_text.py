@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from inapp_monitor.cli import main
-from inapp_monitor.issues.text import (
+from inapp_monitor.issues.as_text import (
     caret_columns,
     curl_command,
     event_markdown,

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.issues.values import MAX_VALUE_CHARS, Renderer
+from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
 
 
 class Colour(enum.Enum):

@@ -24,7 +24,8 @@ from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.workers.rows import Workers
-from inapp_monitor.issues import IssueSummary, Tracker
+from inapp_monitor.issues.model import IssueSummary
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.store.series import Store
 
 from . import apache

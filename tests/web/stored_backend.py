@@ -7,7 +7,8 @@ from pathlib import Path
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import NotFoundTable, Tracker
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock

@@ -18,7 +18,7 @@ from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.workers.mailbox import FOLDER, FORGOTTEN_AFTER_S, Questions
-from inapp_monitor.issues import Tracker
+from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests, request_id
 from inapp_monitor.request.stacks import LiveStacks

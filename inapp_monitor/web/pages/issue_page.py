@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
-from inapp_monitor.issues import text
+from inapp_monitor.issues import as_text
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import drawing, issue_list, templating
 from inapp_monitor.web.pages.links import address
@@ -26,8 +26,8 @@ _WHEN_OPEN = (("resolve", "Resolve"), ("mute-day", "Mute for a day"), ("mute", "
 _WHEN_SETTLED = (("reopen", "Reopen"),)
 #: Media types of an event as a file.
 _FORMS: dict[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
-    "txt": ("text/plain", text.event_text),
-    "md": ("text/markdown", text.event_markdown),
+    "txt": ("text/plain", as_text.event_text),
+    "md": ("text/markdown", as_text.event_markdown),
 }
 
 
@@ -166,8 +166,8 @@ def _marked(frame: Mapping[str, Any]) -> dict[str, Any]:
     """The frame with `marked`: its line before, in and after the failing expression."""
     if not isinstance(frame.get("source"), Mapping) or not isinstance(frame.get("line"), int):
         return {**frame, "marked": None}
-    line = text.failing_line(frame)
-    begin, end = text.caret_columns(frame, line)
+    line = as_text.failing_line(frame)
+    begin, end = as_text.caret_columns(frame, line)
     whole = line[begin:end].strip() == line.strip()
     marked = [line[:begin], line[begin:end], line[end:]] if end > begin and not whole else None
     return {**frame, "marked": marked}
@@ -178,7 +178,7 @@ def _curl(event: Mapping[str, Any] | None) -> str:
     needed = ("method", "scheme", "host", "path", "query", "headers")
     if not request or any(name not in request for name in needed):
         return ""
-    return text.curl_command(request)
+    return as_text.curl_command(request)
 
 
 def _occurrences(issue: Mapping[str, Any], now: int) -> dict[str, Any] | None:

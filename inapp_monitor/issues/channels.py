@@ -22,7 +22,8 @@ from types import FrameType
 from typing import Any
 
 from inapp_monitor.ground import current_request
-from inapp_monitor.issues import Tracker, add_breadcrumb
+from inapp_monitor.issues.scope import add_breadcrumb
+from inapp_monitor.issues.tracker import Tracker
 
 _OWN_LOGGER = "inapp_monitor"
 #: Tells of each answer of 5xx, which the request path sees itself and counts by route.

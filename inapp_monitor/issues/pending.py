@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from inapp_monitor.issues.delta import Delta, Identity
+from inapp_monitor.issues.counts import Delta, Identity
 from inapp_monitor.issues.event import Event
 
 #: Events of one fingerprint: a burst, then so many a second.

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
-from inapp_monitor.issues.chain import (
+from inapp_monitor.issues.exception_tree import (
     arguments_of,
     class_lineage,
     class_module,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from inapp_monitor.database.file import Change, Database
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.issues import reading, storage
-from inapp_monitor.issues.delta import EVENTS_KEPT, Delta, Identity
+from inapp_monitor.issues import queries, tables
+from inapp_monitor.issues.counts import EVENTS_KEPT, Delta, Identity
 from inapp_monitor.issues.event import clean_text
 from inapp_monitor.issues.lifecycle import after_events
 from inapp_monitor.issues.model import (
@@ -60,7 +60,7 @@ class Board:
         self._pending = pending
         self._flush = flush
         self._located = located
-        database.declare(storage.PART, storage.SCHEMA, storage.make_room)
+        database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
     # -- reading
 
@@ -86,19 +86,19 @@ class Board:
             sort: `last_seen`, `first_seen`, `count` or `users`.
         """
         pending = self._by_issue()
-        wanted = reading.Filter(status, release, route, text)
-        sort = sort if sort in reading.SORTS else "last_seen"
+        wanted = queries.Filter(status, release, route, text)
+        sort = sort if sort in queries.SORTS else "last_seen"
         read = self._database.read
         if not pending:
-            page = reading.summaries(read, wanted, limit=limit, offset=offset, sort=sort)
+            page = queries.summaries(read, wanted, limit=limit, offset=offset, sort=sort)
         else:  # those of the file that did not change, and all the others as they are now
             most = offset + limit + len(pending)
-            found = reading.summaries(read, wanted, limit=most, sort=sort)
+            found = queries.summaries(read, wanted, limit=most, sort=sort)
             found = [issue for issue in found if issue.id not in pending]
             found += self._changed(pending, wanted)
-            found.sort(key=reading.SORT_KEYS[sort])
+            found.sort(key=queries.SORT_KEYS[sort])
             page = found[offset : offset + limit]
-        reading.add_hours(read, page, int(self._clock.wall()) // 3600 * 3600 - 86_400)
+        queries.add_hours(read, page, int(self._clock.wall()) // 3600 * 3600 - 86_400)
         for issue in page:
             _add_hours(issue, pending.get(issue.id, ()))
         return page
@@ -106,7 +106,7 @@ class Board:
     def get_issue(self, issue_id: str) -> IssueDetail | None:
         """One issue with its events, None when there is none of this id."""
         pending = self._by_issue().get(issue_id, [])
-        detail = reading.detail(self._database.read, issue_id)
+        detail = queries.detail(self._database.read, issue_id)
         for entry in pending:
             if detail is None:
                 detail = _new_detail(_new_summary(entry, issue_id))
@@ -118,13 +118,13 @@ class Board:
 
     def releases(self) -> list[str]:
         """All releases seen, the newest first."""
-        return reading.releases(self._database.read)
+        return queries.releases(self._database.read)
 
     def _by_issue(self) -> dict[str, list[Pending]]:
         pending = self._pending()
         if not pending:
             return {}
-        located = reading.issues_of(
+        located = queries.issues_of(
             self._database.read, [entry.identity.fingerprint for entry in pending]
         )
         found: dict[str, list[Pending]] = {}
@@ -134,13 +134,13 @@ class Board:
         return found
 
     def _changed(
-        self, pending: dict[str, list[Pending]], wanted: reading.Filter
+        self, pending: dict[str, list[Pending]], wanted: queries.Filter
     ) -> list[IssueSummary]:
         """The issues with something unwritten, as they will be, that pass the filter; no hours."""
         read, ids = self._database.read, list(pending)
-        changed = reading.summaries_of(read, ids, wanted.text)
-        stored = reading.stored_of(read, ids)
-        in_release = reading.seen_in(read, ids, wanted.release) if wanted.release else set()
+        changed = queries.summaries_of(read, ids, wanted.text)
+        stored = queries.stored_of(read, ids)
+        in_release = queries.seen_in(read, ids, wanted.release) if wanted.release else set()
         for issue_id, entries in pending.items():
             if issue_id not in stored and _contains(entries[0].identity.search, wanted.text):
                 changed.append(_new_summary(entries[0], issue_id))
@@ -168,19 +168,19 @@ class Board:
                 issue.status = self._status_after(issue, entry)
             _add(issue, entry)
         users = set().union(*(entry.delta.users for entry in entries))
-        issue.users += len(users - reading.users_of(read, issue.id, sorted(users)))
+        issue.users += len(users - queries.users_of(read, issue.id, sorted(users)))
 
     def _status_after(self, issue: IssueSummary, entry: Pending) -> Status:
         read, delta = self._database.read, entry.delta
-        standing = reading.standing(read, issue.id, issue.count)
+        standing = queries.standing(read, issue.id, issue.count)
         if standing is None:
             return issue.status
         recent = 0
         if standing.muted_rate is not None:
             since = int(delta.last_seen) // 3600 * 3600 - standing.muted_rate[1]
-            recent = sum(reading.hours_since(read, issue.id, since).values())
+            recent = sum(queries.hours_since(read, issue.id, since).values())
             recent += sum(count for hour, count in delta.hours.items() if hour > since)
-        releases = reading.first_seen_of_releases(read)
+        releases = queries.first_seen_of_releases(read)
         status, _ = after_events(
             standing, delta.count, delta.last_seen, entry.release, releases, recent
         )
@@ -191,12 +191,12 @@ class Board:
     def resolve(self, issue_id: str, *, release: str = "", by: str = "") -> None:
         """Resolve now, or in a release: events of older releases are then no regression."""
         now = self._clock.wall()
-        self._act(lambda connection: storage.resolve(connection, issue_id, now, release, by))
+        self._act(lambda connection: tables.resolve(connection, issue_id, now, release, by))
 
     def reopen(self, issue_id: str, *, by: str = "") -> None:
         """Take back a resolution or a muting."""
         now = self._clock.wall()
-        self._act(lambda connection: storage.reopen(connection, issue_id, now, by))
+        self._act(lambda connection: tables.reopen(connection, issue_id, now, by))
 
     def mute(
         self,
@@ -211,7 +211,7 @@ class Board:
         now = self._clock.wall()
         until = None if for_s is None else now + for_s
         self._act(
-            lambda connection: storage.mute(
+            lambda connection: tables.mute(
                 connection, issue_id, now, until=until, more=more, rate=rate, by=by
             )
         )
@@ -220,21 +220,21 @@ class Board:
         """Add a comment to the history."""
         now = self._clock.wall()
         clean = clean_text(text)
-        self._act(lambda connection: storage.turn(connection, issue_id, now, "comment", clean, by))
+        self._act(lambda connection: tables.turn(connection, issue_id, now, "comment", clean, by))
 
     def merge(self, issue_ids: Sequence[str], into: str, *, by: str = "") -> None:
         """Make several issues one."""
         now = self._clock.wall()
-        self._act(lambda connection: storage.combine(connection, issue_ids, into, now, by))
+        self._act(lambda connection: tables.combine(connection, issue_ids, into, now, by))
 
     def split(self, fingerprint: str, *, by: str = "") -> None:
         """Give one fingerprint of an issue an issue of its own."""
         now = self._clock.wall()
-        self._act(lambda connection: storage.split(connection, fingerprint, now, by))
+        self._act(lambda connection: tables.split(connection, fingerprint, now, by))
 
     def delete(self, issue_id: str) -> None:
         """Forget an issue with all it has."""
-        self._act(lambda connection: storage.delete(connection, issue_id))
+        self._act(lambda connection: tables.delete(connection, issue_id))
 
     def _act(self, change: Change) -> None:
         self._flush()  # so that the change is about what people saw
@@ -293,7 +293,7 @@ def _add_hours(summary: IssueSummary, entries: Sequence[Pending]) -> None:
 
 def _add_to_detail(detail: IssueDetail, entry: Pending) -> None:
     for event in entry.delta.events:
-        decoded = reading.decode(event.body)
+        decoded = queries.decode(event.body)
         if decoded is not None:
             detail.events.append(decoded)
     if len(detail.events) > EVENTS_KEPT + 1:  # as they will be kept

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import CodeType
 from typing import NamedTuple
 
-from inapp_monitor.issues import chain, stack
-from inapp_monitor.issues.grouping import Function, Shape
+from inapp_monitor.issues import exception_tree, stack
+from inapp_monitor.issues.grouping.v1 import Function, Shape
 
 #: Frames of one traceback that the key looks at: the outermost few and the innermost.
 MAX_KEY_FRAMES, KEY_OUTERMOST = 120, 20
@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
 def key_of(exception: BaseException) -> Key:
     """A key that is the same for exceptions that came the same way."""
-    links, _ = chain.walk(exception)
+    links, _ = exception_tree.walk(exception)
     key: list[object] = []
     kept: list[object] = []
     raising: CodeType | None = None
@@ -38,7 +38,7 @@ def key_of(exception: BaseException) -> Key:
         kept.append(cls)
         key.append(id(cls))
         key.append(link.relation)
-        traceback = chain.traceback_of(link.exception)
+        traceback = exception_tree.traceback_of(link.exception)
         entries = []
         while traceback is not None:
             entries.append(traceback)
@@ -57,15 +57,15 @@ def key_of(exception: BaseException) -> Key:
 
 def shapes_of(exception: BaseException, places: stack.CodePlaces) -> list[Shape]:
     """What grouping compares: one shape an exception of the tree, the raised one first."""
-    links, _ = chain.walk(exception)
+    links, _ = exception_tree.walk(exception)
     return [_shape(link, places) for link in links]
 
 
-def _shape(link: chain.Link, places: stack.CodePlaces) -> Shape:
+def _shape(link: exception_tree.Link, places: stack.CodePlaces) -> Shape:
     cls = type(link.exception)
-    module = chain.class_module(cls)
-    name = chain.class_qualname(cls)
-    steps, _ = stack.steps(chain.traceback_of(link.exception))
+    module = exception_tree.class_module(cls)
+    name = exception_tree.class_qualname(cls)
+    steps, _ = stack.steps(exception_tree.traceback_of(link.exception))
     functions: list[Function] = []
     literals: tuple[str, ...] = ()
     for step in steps:
@@ -83,5 +83,5 @@ def _shape(link: chain.Link, places: stack.CodePlaces) -> Shape:
         relation=link.relation,
         functions=functions,
         literals=literals,
-        group=chain.is_group(link.exception),
+        group=exception_tree.is_group(link.exception),
     )

@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inapp_monitor.database.file import Connection
-from inapp_monitor.issues.delta import EVENTS_KEPT, Delta, Identity, StoredEvent
+from inapp_monitor.issues.counts import (
+    EVENTS_KEPT,
+    Delta,
+    Identity,
+    StoredEvent,
+)
 from inapp_monitor.issues.lifecycle import (
     Standing,
     Transition,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inapp_monitor.issues.delta import Identity
+from inapp_monitor.issues.counts import Identity
 from inapp_monitor.issues.event import Event, clean_text
-from inapp_monitor.issues.grouping import Grouping
+from inapp_monitor.issues.grouping.v1 import Grouping
 
 #: Of the text that a search looks at.
 MAX_SEARCH_CHARS = 4_000

@@ -1,0 +1,1 @@
+"""Which errors are one issue: a rule in each module, so that an old rule can stay."""
