@@ -52,4 +52,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("inapp_monitor.signals")
     if name == "Collector":
         return importlib.import_module("inapp_monitor.collectors").Collector
-    return getattr(importlib.import_module("inapp_monitor.issues"), name)
+    return getattr(importlib.import_module("inapp_monitor.issues.scope"), name)

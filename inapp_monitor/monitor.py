@@ -41,7 +41,7 @@ from inapp_monitor.request.middleware import (
 )
 
 if TYPE_CHECKING:
-    from inapp_monitor.collectors.found import Candidate
+    from inapp_monitor.collectors.discovery import Candidate
     from inapp_monitor.database.file import Database
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.tracker import BeforeSend, Tracker
@@ -281,7 +281,7 @@ class Monitor(Calls):
     def collect(self, collector: C) -> C:
         """Run a subclass of `Collector`, an object of one, or `module:Class`. Returns it, so that
         it decorates a class. Raises ConfigError when it is none of these."""
-        from inapp_monitor.collectors.found import given
+        from inapp_monitor.collectors.discovery import given
 
         self._collectors.append(given(collector))
         return collector

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from inapp_monitor.collectors.found import Candidate
+from inapp_monitor.collectors.discovery import Candidate
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import Clock

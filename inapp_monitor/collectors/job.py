@@ -9,7 +9,12 @@ from collections import deque
 from typing import Any
 
 from inapp_monitor.collectors.base import Collector, Sink
-from inapp_monitor.collectors.found import Candidate, Facts, Kind, facts_of
+from inapp_monitor.collectors.discovery import (
+    Candidate,
+    Facts,
+    Kind,
+    facts_of,
+)
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Scalar

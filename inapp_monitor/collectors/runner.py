@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from inapp_monitor.collectors import found
+from inapp_monitor.collectors import discovery
 from inapp_monitor.collectors.base import Shared, end_of_interval, joined
 from inapp_monitor.collectors.job import SLOW_S, Job
 from inapp_monitor.ground.clock import Clock
@@ -43,7 +43,7 @@ class Runner:
     """
 
     def __init__(
-        self, settings: Settings, clock: Clock, guard: Guard, given: list[found.Candidate]
+        self, settings: Settings, clock: Clock, guard: Guard, given: list[discovery.Candidate]
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -54,7 +54,7 @@ class Runner:
     def _start_afresh(self) -> None:
         self._jobs: list[Job] = []
         self._names: dict[str, Job] = {}
-        self._candidates: deque[found.Candidate] = deque()
+        self._candidates: deque[discovery.Candidate] = deque()
         self._seen_of_given = 0
         self._has_looked = False
         self._is_leader = False
@@ -145,8 +145,8 @@ class Runner:
         if not self._has_looked:
             self._has_looked = True
             settings = self._settings
-            self._candidates.extend(found.built_in(settings))
-            self._candidates.extend(found.from_settings(settings))
+            self._candidates.extend(discovery.built_in(settings))
+            self._candidates.extend(discovery.from_settings(settings))
             if settings.collect_installed:
                 self._start([self._look_at_packages], self._clock.perf())
         new = self._given[self._seen_of_given :]
@@ -160,7 +160,7 @@ class Runner:
     def _look_at_packages(self) -> None:
         """In a lane: some packages may be slow to look at."""
         try:
-            self._candidates.extend(found.from_packages())
+            self._candidates.extend(discovery.from_packages())
         except Exception as error:  # noqa: BLE001  # whatever is installed
             self._guard.failed("collectors of installed packages", error)
 

@@ -16,7 +16,7 @@ import pytest
 from inapp_monitor import Collector, ConfigError
 from inapp_monitor.collectors import runner as runner_module
 from inapp_monitor.collectors.base import Shared
-from inapp_monitor.collectors.found import given
+from inapp_monitor.collectors.discovery import given
 from inapp_monitor.collectors.job import HANGING_S, SLOW_S
 from inapp_monitor.collectors.runner import START_DELAY_S, Runner
 from inapp_monitor.ground import config
