@@ -7,7 +7,7 @@ application = Monitor(application)          # then open /_metrics
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.ground.exceptions import ConfigError, MonitorError, QueryError
-from inapp_monitor.monitor import Monitor
+from inapp_monitor.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
     from inapp_monitor import signals as signals

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor import held_memory
 from inapp_monitor.ground.clock import SYSTEM
-from inapp_monitor.self_cost import SelfCost, request_path_us
+from inapp_monitor.monitor import memory_use
+from inapp_monitor.monitor.self_cost import SelfCost, request_path_us
 from inapp_monitor.testing import FakeClock
 from tests.recorder.test_fold import new_recorder, put
 
@@ -37,7 +37,7 @@ def test_folding_is_measured_as_it_happens() -> None:
 class Part:
     """Holds something, and knows others."""
 
-    __module__ = "inapp_monitor.parts"
+    __module__ = "inapp_monitor.monitor.parts"
 
     def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
@@ -48,7 +48,7 @@ def test_memory_of_parts() -> None:
     shared, stranger = bytes(100_000), Part(of_the_app=bytes(1_000_000))
     one = Part(rows={"a": [shared]}, log=logging.getLogger("x"), module=sys, app=stranger)
     other = Part(same=(shared,), call=stranger.__init__, kind=Part)  # type: ignore[misc]
-    size_bytes = held_memory.held_bytes([one, other], strangers=[stranger])
+    size_bytes = memory_use.held_bytes([one, other], strangers=[stranger])
     assert 100_000 < size_bytes < 105_000
 
 
@@ -65,13 +65,13 @@ class Lazy:
 
 def test_objects_of_the_application_are_left_alone() -> None:
     """They are not looked into, and no code of theirs runs."""
-    assert held_memory.held_bytes([Part(before_send=Lazy())]) < 1_000
+    assert memory_use.held_bytes([Part(before_send=Lazy())]) < 1_000
 
 
 def test_memory_is_not_counted_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much there is to look at, the count ends."""
-    monkeypatch.setattr(held_memory, "MAX_OBJECTS", 1_000)
-    assert 0 < held_memory.held_bytes([[[n] for n in range(100_000)]]) < 1_000_000
+    monkeypatch.setattr(memory_use, "MAX_OBJECTS", 1_000)
+    assert 0 < memory_use.held_bytes([[[n] for n in range(100_000)]]) < 1_000_000
 
 
 def test_memory_is_counted_once_a_minute() -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.tracker import BeforeSend, Tracker
-    from inapp_monitor.parts import Parts
+    from inapp_monitor.monitor.parts import Parts
     from inapp_monitor.store.series import Store
     from inapp_monitor.web.app import WebApp
 
@@ -178,7 +178,7 @@ class Monitor(Calls):
     def _load_parts(self) -> Parts:
         with late_imports.loading(), self._parts_lock:
             if self._parts is None:
-                from inapp_monitor.parts import Parts
+                from inapp_monitor.monitor.parts import Parts
 
                 common = (self.settings, self._clock, self.guard, self.recorder)
                 parts = Parts(*common, self._live_requests, self._collectors)

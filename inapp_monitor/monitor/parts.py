@@ -21,12 +21,12 @@ from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
-from inapp_monitor.own_numbers import OwnNumbers
+from inapp_monitor.monitor.self_cost import SelfCost
+from inapp_monitor.monitor.self_metrics import OwnNumbers
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
-from inapp_monitor.self_cost import SelfCost
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.store.series import Store
 

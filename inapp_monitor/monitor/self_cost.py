@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from inapp_monitor import held_memory
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.monitor import memory_use
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
 from inapp_monitor.request import middleware
@@ -50,7 +50,7 @@ class SelfCost:
         now = self._clock.perf()
         if now - self._held[0] > _GOOD_FOR_S:
             requests = self._recorder.live  # are the application's
-            self._held = (now, held_memory.held_bytes((self._recorder, *parts), [requests]))
+            self._held = (now, memory_use.held_bytes((self._recorder, *parts), [requests]))
         return self._held[1]
 
 

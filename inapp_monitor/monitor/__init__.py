@@ -1,0 +1,1 @@
+"""`Monitor`, its life, and the parts that it is made of."""
