@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from inapp_monitor.cli import main
+from inapp_monitor.cli.command_line import main
 from inapp_monitor.issues.as_text import (
     caret_columns,
     curl_command,

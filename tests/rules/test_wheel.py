@@ -54,4 +54,4 @@ def test_it_installs_nothing_beside_the_package(wheel: zipfile.ZipFile) -> None:
 def test_it_brings_the_command(wheel: zipfile.ZipFile) -> None:
     """`inapp-monitor` is on the path after installing."""
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "inapp-monitor = inapp_monitor.cli:main" in wheel.read(name).decode()
+    assert "inapp-monitor = inapp_monitor.cli.command_line:main" in wheel.read(name).decode()

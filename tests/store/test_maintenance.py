@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inapp_monitor import cli_store
-from inapp_monitor.cli import main
+from inapp_monitor.cli import store
+from inapp_monitor.cli.command_line import main
 from inapp_monitor.ground import config
 from inapp_monitor.ground.points import Method
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import convert
 from tests.store.conftest import START, Bench
 
-COMMANDS = {command.name: command for command in cli_store.COMMANDS}
+COMMANDS = {command.name: command for command in store.COMMANDS}
 
 
 def live(bench: Bench, rounds: int = 100) -> None:

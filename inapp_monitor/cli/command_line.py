@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inapp_monitor import __version__, cli_dashboards, cli_errors, cli_store
+from inapp_monitor import __version__
+from inapp_monitor.cli import dashboards, errors, store
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
@@ -245,5 +246,5 @@ def _is_writable(data_dir: Path) -> bool:
     return os.access(data_dir, os.W_OK) and os.access(data_dir / FILE_NAME, os.R_OK | os.W_OK)
 
 
-for command in (*cli_store.COMMANDS, *cli_errors.COMMANDS, *cli_dashboards.COMMANDS):
+for command in (*store.COMMANDS, *errors.COMMANDS, *dashboards.COMMANDS):
     main.add_command(command)
