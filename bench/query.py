@@ -28,8 +28,8 @@ from inapp_monitor.query.memory_source import MemorySource
 from inapp_monitor.query.request import Limits, RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.sources import Window
-from inapp_monitor.web.formats import FORMATS
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.registry import FORMATS
 
 ROOT = Path(__file__).parents[1]
 STEP, START = 60, 1_700_000_040

@@ -21,8 +21,8 @@ from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.memory_source import MemorySource
 from inapp_monitor.query.registry import FUNCTIONS, Function, Param
 from inapp_monitor.query.request import RenderRequest
-from inapp_monitor.web.formats import FORMATS
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.registry import FORMATS
 
 HERE = Path(__file__).parent
 END = 1_700_000_100

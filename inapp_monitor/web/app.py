@@ -19,18 +19,16 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web import (
-    auth,
+from inapp_monitor.web import auth, login_token, static
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.graphite import (
     events,
     functions,
-    login_token,
     metrics,
     render,
-    static,
     tags,
     version,
 )
-from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.pages import (
     dashboards,
     errors,

@@ -25,8 +25,8 @@ from inapp_monitor.query.request import Limits, RenderRequest
 from inapp_monitor.query.rounding import round_half_even
 from inapp_monitor.query.series import CONSOLIDATIONS, Normalized, Series, consolidate
 from inapp_monitor.query.timespec import parse_offset, parse_time
-from inapp_monitor.web.formats import FORMATS
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.registry import FORMATS
 
 START, END = 1_700_000_000 - 600, 1_700_000_000
 PLENTY = Limits(points=10**9, time_s=600)

@@ -20,8 +20,8 @@ from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.timespec import parse_offset, parse_time, parse_zone
-from inapp_monitor.web.formats import FORMATS
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.registry import FORMATS
 
 pytestmark = pytest.mark.compat
 

@@ -20,7 +20,7 @@ from inapp_monitor.ground.exceptions import ConfigError, QueryError
 from inapp_monitor.web import zones
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.charts.scale import time_ticks
-from inapp_monitor.web.formats.axes import time_ticks as picture_ticks
+from inapp_monitor.web.graphite.formats.axes import time_ticks as picture_ticks
 from inapp_monitor.web.pages import comparison
 from inapp_monitor.web.pages.view import from_arguments
 

@@ -14,10 +14,10 @@ from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.beside import beside
+from inapp_monitor.web.graphite.render import limits_of
 from inapp_monitor.web.kept_series import evaluated
 from inapp_monitor.web.pages import deploys, drawing, readings, templating
 from inapp_monitor.web.pages.visit import Visit
-from inapp_monitor.web.render import limits_of
 from inapp_monitor.web.shelf import SHAPES
 
 _TARGETS = 10

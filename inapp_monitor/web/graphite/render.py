@@ -14,9 +14,9 @@ from inapp_monitor.query.series import Series
 from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
 from inapp_monitor.web.beside import beside
 from inapp_monitor.web.conditional import CACHE_CONTROL, conditional
-from inapp_monitor.web.formats import FORMATS
-from inapp_monitor.web.formats.options import Options
-from inapp_monitor.web.parameters import Parameters
+from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.registry import FORMATS
+from inapp_monitor.web.graphite.parameters import Parameters
 from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
 
 #: A spreadsheet takes a cell that starts so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

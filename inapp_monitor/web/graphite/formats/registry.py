@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from inapp_monitor.web.formats import binary, document, picture, points, text
+from inapp_monitor.web.graphite.formats import (
+    binary,
+    document,
+    picture,
+    points,
+    text,
+)
 
 if TYPE_CHECKING:
     from inapp_monitor.query.series import Series
-    from inapp_monitor.web.formats.options import Options
+    from inapp_monitor.web.graphite.formats.options import Options
 
 
 class Format(NamedTuple):

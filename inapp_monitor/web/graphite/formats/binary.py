@@ -9,7 +9,7 @@ from typing import Any
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
 
 
 def plain(series: Series) -> dict[str, Any]:

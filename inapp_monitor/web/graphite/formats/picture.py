@@ -16,9 +16,14 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.web.charts.model import ChartSeries
 from inapp_monitor.web.charts.words import in_words
-from inapp_monitor.web.formats.axes import Scale, time_ticks, value_label, value_scale
-from inapp_monitor.web.formats.colours import parse_colour, parse_palette
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.axes import (
+    Scale,
+    time_ticks,
+    value_label,
+    value_scale,
+)
+from inapp_monitor.web.graphite.formats.colours import parse_colour, parse_palette
+from inapp_monitor.web.graphite.formats.options import Options
 
 _WIDTH, _HEIGHT = 800, 300
 _LINE_MODES = ("slope", "staircase", "connected")

@@ -7,8 +7,8 @@ from html import escape
 from xml.sax.saxutils import quoteattr
 
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.formats.options import Options
-from inapp_monitor.web.formats.text import python_texts
+from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.text import python_texts
 
 #: Rows of a table; a page with more is of no use to anybody.
 _MAX_ROWS = 20_000

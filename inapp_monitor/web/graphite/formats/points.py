@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.formats.options import Options
+from inapp_monitor.web.graphite.formats.options import Options
 
 #: JSON has no infinity; readers take this for it.
 _INFINITY = "1e9999"

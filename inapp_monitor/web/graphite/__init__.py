@@ -1,0 +1,1 @@
+"""Graphite's HTTP API: render, find, events, tags, functions."""

@@ -1,0 +1,1 @@
+"""Series as bytes, one writer for each `format` of the render API."""
