@@ -89,8 +89,8 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     """
     from werkzeug.serving import make_server
 
+    from inapp_monitor.web.access.login_token import announce, obtain
     from inapp_monitor.web.app import WebApp
-    from inapp_monitor.web.login_token import announce, obtain
 
     backend = stored_backend(data_dir, token=token)
     with listen(host, port) as listener:

@@ -437,7 +437,7 @@ class Monitor(Calls):
         if self._announced or self._server is None or self._authorizer is not None:
             return
         with late_imports.loading():
-            from inapp_monitor.web import login_token
+            from inapp_monitor.web.access import login_token
 
         self._announced = True
         url = login_token.root_url(self._server, self.settings.mount)

@@ -73,7 +73,7 @@ class Parts:
         or not."""
         with late_imports.loading():
             import inapp_monitor.issues.channels
-            import inapp_monitor.web.login_token  # noqa: F401
+            import inapp_monitor.web.access.login_token  # noqa: F401
 
             if errors:
                 import sqlite_utils  # noqa: F401

@@ -19,7 +19,8 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web import auth, login_token, static
+from inapp_monitor.web import static
+from inapp_monitor.web.access import auth, login_token
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.graphite import (
     events,

@@ -8,7 +8,7 @@ from typing import IO, Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Request
 
-from inapp_monitor.web.auth import Access
+from inapp_monitor.web.access.auth import Access
 
 MAX_QUERY_LENGTH = 16 * 1024
 MAX_QUERY_FIELDS = 200

@@ -15,7 +15,7 @@ from werkzeug.test import Client
 
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.web import auth, login_token
+from inapp_monitor.web.access import auth, login_token
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
+from inapp_monitor.web.access.login_token import FILE_NAME
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.login_token import FILE_NAME
 from inapp_monitor.web.pages.links import address
 from inapp_monitor.web.pages.templating import html_answer
 from inapp_monitor.web.request import MonitorRequest
