@@ -14,7 +14,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Loaded
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.web.cache import Cache
+from inapp_monitor.web.kept.cache import Cache
 
 if TYPE_CHECKING:
     from inapp_monitor.query.sources import Source

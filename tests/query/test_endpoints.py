@@ -28,7 +28,7 @@ from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept.process_state import beside
 
 TOKEN = "a-token-of-the-tests"
 NOW = int(SYSTEM.wall())

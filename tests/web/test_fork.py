@@ -17,7 +17,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web import app as web_app
 from inapp_monitor.web.app import WebApp
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept.process_state import beside
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}

@@ -21,9 +21,9 @@ from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.store import maintenance
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
-from inapp_monitor.web import answers
 from inapp_monitor.web.app import WebApp
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept import settled
+from inapp_monitor.web.kept.process_state import beside
 
 TOKEN = "sample-token-0123456789"
 NOW = 1_700_003_600
@@ -198,7 +198,7 @@ def test_functions_of_more_than_points_are_known() -> None:
         for name, entry in FUNCTIONS.items()
         if any(mark in inspect.getsource(entry.call) for mark in marks)
     }
-    assert found <= set(answers.UNSETTLED_FUNCTIONS)
+    assert found <= set(settled.UNSETTLED_FUNCTIONS)
     assert "timeSlice" in found
 
 
@@ -238,15 +238,15 @@ def test_nobody_is_answered_from_memory_without_access(dashboard: Dashboard) -> 
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """In bytes; what was used longest ago goes, and nothing large comes in."""
     clock = FakeClock(NOW)
-    kept = answers.SettledAnswers(clock, 10_000)
+    kept = settled.SettledAnswers(clock, 10_000)
     for number in range(100):
-        kept.put(number, "past", NOW - 999, answers.Answer(b"x" * 1_000, "text/plain"))
+        kept.put(number, "past", NOW - 999, settled.Answer(b"x" * 1_000, "text/plain"))
         assert kept.get(0, "past") is not None
     assert kept.facts()["bytes"] <= 10_000
     assert kept.facts()["entries"] < 10
-    kept.put("large", "past", NOW - 999, answers.Answer(b"x" * 9_000, "text/plain"))
+    kept.put("large", "past", NOW - 999, settled.Answer(b"x" * 9_000, "text/plain"))
     assert kept.get("large", "past") is None
-    assert answers.SettledAnswers(clock, 0).put("x", "p", 0, answers.Answer(b"", "")) is None
+    assert settled.SettledAnswers(clock, 0).put("x", "p", 0, settled.Answer(b"", "")) is None
 
 
 def test_json_twins_carry_a_tag(dashboard: Dashboard) -> None:

@@ -11,12 +11,17 @@ from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.request import Limits, RenderRequest
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
-from inapp_monitor.web.beside import beside
 from inapp_monitor.web.conditional import CACHE_CONTROL, conditional
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
 from inapp_monitor.web.graphite.parameters import Parameters
+from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.settled import (
+    Answer,
+    Watched,
+    follows_from_points,
+    past_of,
+)
 from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web import dashboard_format
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept.process_state import beside
 from inapp_monitor.web.pages import explore, templating
 from inapp_monitor.web.pages.links import address
 from inapp_monitor.web.pages.visit import Visit

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept.process_state import beside
 
 _MOST = 12
 _LABEL = 12

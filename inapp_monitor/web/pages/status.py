@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.ground import config, data_directory
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept.process_state import beside
 from inapp_monitor.web.pages import own_health, templating
 from inapp_monitor.web.pages.records import as_dict, as_plain
 from inapp_monitor.web.pages.visit import Visit

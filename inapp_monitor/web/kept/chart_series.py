@@ -14,8 +14,13 @@ import numpy as np
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.answers import Answer, Watched, follows_from_points, past_of
-from inapp_monitor.web.beside import beside
+from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.settled import (
+    Answer,
+    Watched,
+    follows_from_points,
+    past_of,
+)
 
 _TYPE = "application/octet-stream"
 
