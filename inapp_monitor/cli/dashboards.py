@@ -30,8 +30,8 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
     The files are what `dashboards_dir` and the dashboard's import take as well: TOML, JSON or
     Graphite's dashboard JSON.
     """
-    from inapp_monitor.web import dashboard_format
-    from inapp_monitor.web.shelf import Shelf
+    from inapp_monitor.web.dashboards import format
+    from inapp_monitor.web.dashboards.library import Shelf
 
     if not data_dir.is_dir():
         raise MonitorError(f"no directory {str(data_dir)!r}")
@@ -48,12 +48,12 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
         document = shelf.get(what)
         if document is None:
             raise MonitorError(f"no dashboard {what!r} in {data_dir}")
-        write = dashboard_format.WRITERS["graphite.json" if form == "graphite" else form]
+        write = format.WRITERS["graphite.json" if form == "graphite" else form]
         click.echo(write(what, document), nl=False)
         return
     path = Path(what)
     try:
-        found = dashboard_format.read(path.read_text("utf-8"))
+        found = format.read(path.read_text("utf-8"))
     except (MonitorError, UnicodeDecodeError) as error:
         raise MonitorError(f"{path}: {error}") from None
     name = name or found.name or path.name.partition(".")[0]

@@ -18,8 +18,8 @@ from werkzeug.test import Client
 from inapp_monitor import Monitor
 from inapp_monitor.cli.command_line import main
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web.dashboard_files import DashboardFiles
-from inapp_monitor.web.dashboard_format import (
+from inapp_monitor.web.dashboards.files import DashboardFiles
+from inapp_monitor.web.dashboards.format import (
     SHAPES,
     checked,
     read,

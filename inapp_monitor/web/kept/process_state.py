@@ -13,7 +13,7 @@ from typing import Any
 from inapp_monitor.database.posted_events import Events
 from inapp_monitor.database.tagged_names import TagRegistry
 from inapp_monitor.query.sources import StoreSource
-from inapp_monitor.web.dashboard_files import DashboardFiles
+from inapp_monitor.web.dashboards.files import DashboardFiles
 from inapp_monitor.web.kept.settled import SettledAnswers
 
 

@@ -8,15 +8,15 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web import dashboard_format
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.dashboards import format
+from inapp_monitor.web.dashboards.library import Shelf, checked
 from inapp_monitor.web.kept.process_state import beside
 from inapp_monitor.web.pages import explore, templating
 from inapp_monitor.web.pages.links import address
 from inapp_monitor.web.pages.visit import Visit
 from inapp_monitor.web.request import UPLOAD_PATH, MonitorRequest
 from inapp_monitor.web.routing import Route
-from inapp_monitor.web.shelf import Shelf, checked
 
 _MEDIA_TYPES = {"toml": "application/toml", "json": "application/json"}
 
@@ -48,7 +48,7 @@ def gather_one(visit: Visit, name: str) -> dict[str, Any]:
 
 def export(backend: Backend, request: MonitorRequest, name: str, form: str) -> Response:  # noqa: ARG001
     """The document alone, as a file to keep."""
-    write = dashboard_format.WRITERS.get(form)
+    write = format.WRITERS.get(form)
     document = shelf(backend).get(name) if write else None
     if write is None or document is None:
         raise NotFound("there is no such dashboard or format")
@@ -83,7 +83,7 @@ def upload(backend: Backend, request: MonitorRequest) -> Response:
     try:
         if not text.strip():
             raise QueryError("choose a file or paste its text")
-        found = dashboard_format.read(text)
+        found = format.read(text)
         stem = (file.filename or "").partition(".")[0] if file is not None else ""
         name = name or found.name or stem
         if not name:
@@ -105,7 +105,7 @@ def upload(backend: Backend, request: MonitorRequest) -> Response:
 def replace(backend: Backend, request: MonitorRequest, name: str) -> Response:
     """Import: the body, JSON or TOML, becomes the dashboard."""
     text = request.get_data().decode("utf-8", "replace")
-    document = dashboard_format.read(text).document
+    document = format.read(text).document
     shelf(backend).put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 

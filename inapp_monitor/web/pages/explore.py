@@ -13,12 +13,12 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
+from inapp_monitor.web.dashboards.library import SHAPES
 from inapp_monitor.web.graphite.render import limits_of
 from inapp_monitor.web.kept.chart_series import evaluated
 from inapp_monitor.web.kept.process_state import beside
 from inapp_monitor.web.pages import deploys, drawing, readings, templating
 from inapp_monitor.web.pages.visit import Visit
-from inapp_monitor.web.shelf import SHAPES
 
 _TARGETS = 10
 _NODES = 300

@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web.dashboard_format import NAME, WRITERS, Document, read
+from inapp_monitor.web.dashboards.format import (
+    NAME,
+    WRITERS,
+    Document,
+    read,
+)
 
 MAX_FILES = 200
 MAX_FILE_BYTES = 2**20

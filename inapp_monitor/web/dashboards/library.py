@@ -10,8 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web.dashboard_files import DashboardFiles
-from inapp_monitor.web.dashboard_format import NAME, SHAPES, Document, checked
+from inapp_monitor.web.dashboards.files import DashboardFiles
+from inapp_monitor.web.dashboards.format import (
+    NAME,
+    SHAPES,
+    Document,
+    checked,
+)
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Connection, Database

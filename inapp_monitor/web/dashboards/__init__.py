@@ -1,0 +1,1 @@
+"""Saved dashboards and those that are files."""
