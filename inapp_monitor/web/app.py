@@ -22,6 +22,9 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web import static
 from inapp_monitor.web.access import auth, login_token
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.frame.links import address
+from inapp_monitor.web.frame.request import MonitorRequest
+from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite import (
     events,
     functions,
@@ -44,9 +47,6 @@ from inapp_monitor.web.pages import (
     search,
     status,
 )
-from inapp_monitor.web.pages.links import address
-from inapp_monitor.web.request import MonitorRequest
-from inapp_monitor.web.routing import Route
 
 #: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
 AT_ONCE = 4

@@ -21,9 +21,9 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.testing import FakeClock
+from inapp_monitor.web.frame.columns import Durations
 from inapp_monitor.web.pages import capacity
 from inapp_monitor.web.pages.capacity import Growth, Room
-from inapp_monitor.web.pages.readings import Durations
 
 MB, GB = 2**20, 2**30
 #: A machine with nothing to do.
@@ -228,7 +228,7 @@ def test_the_overview_says_it_and_links_to_the_evidence(tmp_path: Path) -> None:
 def test_a_sample_that_should_be_there_is_missed(tmp_path: Path) -> None:
     """Settings ask for samples and the store has none."""
     backend = sample_backend(tmp_path)
-    from inapp_monitor.web.pages.view import from_arguments
+    from inapp_monitor.web.frame.view import from_arguments
 
     found = capacity.collect(backend, from_arguments({}, backend.now()))
     assert {each["title"]: each["state"] for each in found} == {

@@ -17,7 +17,7 @@ from werkzeug.test import Client
 
 from inapp_monitor import Monitor
 from inapp_monitor.web.app import WebApp
-from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.frame.request import MonitorRequest
 
 TABLE = Path(__file__).parent.parent / "data" / "hostile" / "requests.jsonl"
 #: Groups that are about the recording side, not about the dashboard.

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.routing import Route
+from inapp_monitor.web.frame.routing import Route
 
 PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
 PAGES += [

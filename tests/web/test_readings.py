@@ -11,7 +11,7 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import readings
+from inapp_monitor.web.frame import columns
 
 START = 1_700_000_040
 PATH = "requests.time"
@@ -39,8 +39,8 @@ def test_a_summary_counts_what_the_finest_archive_counts(
 ) -> None:
     """Wherever the window begins and ends, to the minute; also its percentiles."""
     end = backend.now() - ended_ago
-    exact = readings.durations(backend, PATH, end - span, end, 40)
-    quick = readings.summary(backend, PATH, end - span, end, 30)
+    exact = columns.durations(backend, PATH, end - span, end, 40)
+    quick = columns.summary(backend, PATH, end - span, end, 30)
     assert exact is not None
     assert quick is not None
     # The end of a past window is read at the finest step there is, the rest a minute each.
@@ -51,4 +51,4 @@ def test_a_summary_counts_what_the_finest_archive_counts(
 
 def test_a_summary_of_nothing_is_none(backend: Backend) -> None:
     """As of a series that is not stored."""
-    assert readings.summary(backend, "no.such", backend.now() - 36_000, backend.now(), 30) is None
+    assert columns.summary(backend, "no.such", backend.now() - 36_000, backend.now(), 30) is None

@@ -17,12 +17,12 @@ from werkzeug.test import Client
 
 from inapp_monitor.ground import config
 from inapp_monitor.ground.exceptions import ConfigError, QueryError
-from inapp_monitor.web import zones
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.charts.scale import time_ticks
+from inapp_monitor.web.frame import zones
+from inapp_monitor.web.frame.view import from_arguments
 from inapp_monitor.web.graphite.formats.axes import time_ticks as picture_ticks
 from inapp_monitor.web.pages import comparison
-from inapp_monitor.web.pages.view import from_arguments
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = 3_600, 86_400
@@ -260,7 +260,7 @@ def test_pages_name_their_zone_and_keep_it(tmp_path: Path) -> None:
 
 def test_moments_carry_the_zone_of_their_time(tmp_path: Path) -> None:
     """Summer and winter time are told apart on one page."""
-    from inapp_monitor.web import human
+    from inapp_monitor.web.frame import human
 
     assert human.moment(epoch("2026-10-25 00:30"), BERLIN) == "2026-10-25 02:30:00 CEST"
     assert human.moment(epoch("2026-10-25 01:30"), BERLIN) == "2026-10-25 02:30:00 CET"

@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.database.posted_events import Event
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
 from inapp_monitor.web.kept.process_state import beside
-from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Response
 
 from inapp_monitor.query.registry import FUNCTIONS
+from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, script_answer
-from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

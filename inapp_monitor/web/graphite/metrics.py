@@ -10,9 +10,9 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.sources import Node
+from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.binary import dump_msgpack, dump_pickle
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
-from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.timespec import parse_time, parse_zone
-from inapp_monitor.web.zones import configured
+from inapp_monitor.web.frame.zones import configured
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

@@ -11,7 +11,8 @@ from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.request import Limits, RenderRequest
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.conditional import CACHE_CONTROL, conditional
+from inapp_monitor.web.frame.conditional import CACHE_CONTROL, conditional
+from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
 from inapp_monitor.web.graphite.parameters import Parameters
@@ -22,7 +23,6 @@ from inapp_monitor.web.kept.settled import (
     follows_from_points,
     past_of,
 )
-from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

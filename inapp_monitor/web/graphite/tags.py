@@ -12,9 +12,9 @@ from werkzeug.wrappers import Response
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.tagged import TagExpression, parse_tags, select
+from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
 from inapp_monitor.web.kept.process_state import beside
-from inapp_monitor.web.routing import Route
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from inapp_monitor.web.routing import Route
+from inapp_monitor.web.frame.routing import Route
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats
-from inapp_monitor.web.pages import readings, resource_charts
+from inapp_monitor.web.frame import columns, human
+from inapp_monitor.web.frame.view import View
+from inapp_monitor.web.pages import resource_charts
 from inapp_monitor.web.pages.resource_charts import Line
 from inapp_monitor.web.pages.resources import Read
-from inapp_monitor.web.pages.view import View
 
 #: The part of a window that says how it is now, in seconds.
 _RECENT_S = (120, 600)
@@ -137,7 +137,7 @@ def measure(backend: Backend, view: View) -> Room:
     long_view = replace(view, start=view.end - span)
     long = Read.of(backend, long_view, [path for line in _GROWING.values() for path in line.paths])
     largest, fds = (long.line(line) for line in _GROWING.values())
-    durations = readings.durations(backend, "requests.time", lately.start, lately.end, 1)
+    durations = columns.durations(backend, "requests.time", lately.start, lately.end, 1)
     return Room(
         **found,
         single=backend.known().get("multithread") is False,
@@ -147,13 +147,13 @@ def measure(backend: Backend, view: View) -> Room:
     )
 
 
-def waited(backend: Backend, view: View) -> readings.Durations | None:
+def waited(backend: Backend, view: View) -> columns.Durations | None:
     """How long requests waited for the app lately, as far as a proxy tells."""
     start = view.end - _recent_s(view)
-    return readings.durations(backend, "requests.queue_time", start, view.end, 1)
+    return columns.durations(backend, "requests.queue_time", start, view.end, 1)
 
 
-def judge_queue(found: readings.Durations | None) -> Judgement | None:
+def judge_queue(found: columns.Durations | None) -> Judgement | None:
     """Waiting before the app; None where no proxy says when it took a request."""
     if found is None:
         return None

@@ -11,12 +11,13 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.dashboards import format
 from inapp_monitor.web.dashboards.library import Shelf, checked
+from inapp_monitor.web.frame import templating
+from inapp_monitor.web.frame.links import address
+from inapp_monitor.web.frame.request import UPLOAD_PATH, MonitorRequest
+from inapp_monitor.web.frame.routing import Route
+from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.kept.process_state import beside
-from inapp_monitor.web.pages import explore, templating
-from inapp_monitor.web.pages.links import address
-from inapp_monitor.web.pages.visit import Visit
-from inapp_monitor.web.request import UPLOAD_PATH, MonitorRequest
-from inapp_monitor.web.routing import Route
+from inapp_monitor.web.pages import explore
 
 _MEDIA_TYPES = {"toml": "application/toml", "json": "application/json"}
 

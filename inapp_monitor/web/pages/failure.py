@@ -7,8 +7,8 @@ from http import HTTPStatus
 from werkzeug.wrappers import Response
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages.templating import html_answer, json_answer
-from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.frame.request import MonitorRequest
+from inapp_monitor.web.frame.templating import html_answer, json_answer
 
 
 def page(backend: Backend, request: MonitorRequest, status: int, message: str) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages.records import as_dict
+from inapp_monitor.web.frame.records import as_dict
 
 
 def newest(backend: Backend, limit: int) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import templating
-from inapp_monitor.web.pages.records import as_dict
-from inapp_monitor.web.pages.visit import Visit
+from inapp_monitor.web.frame import templating
+from inapp_monitor.web.frame.records import as_dict
+from inapp_monitor.web.frame.visit import Visit
 
 _NAME = re.compile(r"([0-9]{1,9})-([0-9a-f]{1,32}-[0-9a-f]{4})", re.ASCII)
 

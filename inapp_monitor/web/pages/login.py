@@ -6,9 +6,9 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.web.access.login_token import FILE_NAME
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages.links import address
-from inapp_monitor.web.pages.templating import html_answer
-from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.frame.links import address
+from inapp_monitor.web.frame.request import MonitorRequest
+from inapp_monitor.web.frame.templating import html_answer
 
 
 def page(

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages.records import as_dict
+from inapp_monitor.web.frame.records import as_dict
 
 #: Fragments of paths that only scanners ask for.
 _SCANNED = (

@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import drawing, missing, readings, templating
-from inapp_monitor.web.pages.visit import Visit
+from inapp_monitor.web.frame import columns, drawing, templating
+from inapp_monitor.web.frame.visit import Visit
+from inapp_monitor.web.pages import missing
 
 _MOST = 200
 #: Spelling is compared for so many rows and routes: each pair costs some microseconds.
@@ -20,7 +21,7 @@ _PARAMETER = re.compile(r"<[^<>]*>|\{[^{}]*\}|\*\w*|:\w+")
 def gather(visit: Visit) -> dict[str, Any]:
     """The most frequent paths, and how many 404s the window had."""
     backend, request, view = visit
-    found = readings.sums(backend, ["requests.not_found"], view.start, view.end).get(
+    found = columns.sums(backend, ["requests.not_found"], view.start, view.end).get(
         "requests.not_found"
     )
     series = []

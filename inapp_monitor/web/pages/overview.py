@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from inapp_monitor.web.frame import columns, templating
+from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.pages import (
     comparison,
     deploys,
     issue_list,
     missing,
     own_health,
-    readings,
     route_table,
-    templating,
     traffic,
     verdicts,
 )
-from inapp_monitor.web.pages.visit import Visit
 
 _ROUTES = 8
 _ISSUES = 6
@@ -34,7 +33,7 @@ def gather(visit: Visit) -> dict[str, Any]:
     rows = route_table.rows(backend, view)
     issues = issue_list.newest(backend, 200)
     not_found = missing.most_frequent(backend, request.host, _KNOWN)
-    counts = readings.sums(backend, ["requests.not_found"], view.start, view.end, 60)
+    counts = columns.sums(backend, ["requests.not_found"], view.start, view.end, 60)
     marks = deploys.between(backend, view.start, view.end)
     own = own_health.summary(backend)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000

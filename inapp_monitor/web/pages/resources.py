@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.ground.points import Method
-from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats
-from inapp_monitor.web.pages import comparison, deploys, drawing, readings, traffic
+from inapp_monitor.web.frame import columns, drawing, human
+from inapp_monitor.web.frame.view import View
+from inapp_monitor.web.pages import comparison, deploys, traffic
 from inapp_monitor.web.pages.resource_charts import Line, Picture, Section
-from inapp_monitor.web.pages.view import View
 
 #: Lines of a chart of an app's own collector, and charts of all of them.
 _MOST_LINES = 5
@@ -82,9 +82,9 @@ class Read:
         self.view = view
         self._backend = backend
         self._found = found
-        self._distributions: dict[str, readings.Durations | None] = {}
+        self._distributions: dict[str, columns.Durations | None] = {}
         interval_s = backend.loaded.settings.collect_interval_s
-        self._columns = max(min(readings.COLUMNS, int(view.span / interval_s)), 1)
+        self._columns = max(min(columns.COLUMNS, int(view.span / interval_s)), 1)
         self._now = backend.now()
 
     @classmethod
@@ -145,7 +145,7 @@ class Read:
     def _quantile(self, path: str, q: float) -> tuple[float, float, Floats] | None:
         if path not in self._distributions:
             view = self.view
-            self._distributions[path] = readings.durations(
+            self._distributions[path] = columns.durations(
                 self._backend, path, view.start, view.end, self._columns
             )
         found = self._distributions[path]
@@ -165,7 +165,7 @@ class Read:
         known = np.isfinite(arrays)
         total = np.where(known.any(axis=0), np.where(known, arrays, 0.0).sum(axis=0), np.nan)
         first = found[0]
-        parts = readings.Columns.of(first.start, first.step, length, self._columns, self._now)
+        parts = columns.Columns.of(first.start, first.step, length, self._columns, self._now)
         trail = -(parts.lead + length) % parts.factor
         padded = np.concatenate([np.full(parts.lead, np.nan), total, np.full(trail, np.nan)])
         return parts.start, parts.step, padded.reshape(-1, parts.factor), float(first.step)

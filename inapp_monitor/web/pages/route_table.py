@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import readings
-from inapp_monitor.web.pages.view import View
+from inapp_monitor.web.frame import columns
+from inapp_monitor.web.frame.view import View
 
 _SPARK_COLUMNS = 40
 #: Fewer requests than this say nothing about a route's apdex or error rate.
@@ -55,12 +55,12 @@ def templates(backend: Backend) -> dict[str, str]:
 def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     pairs = [(slug, method) for slug, methods in names(backend).items() for method in methods]
     paths = [f"routes.{slug}.{method}.errors" for slug, method in pairs]
-    errors = readings.sums(backend, paths, view.start, view.end, _SPARK_COLUMNS)
+    errors = columns.sums(backend, paths, view.start, view.end, _SPARK_COLUMNS)
     known = templates(backend)
     made = []
     later = 0
     if len(pairs) > _EXACT:
-        later = readings.coarser(backend, view.start, view.now, _PARTS)
+        later = columns.coarser(backend, view.start, view.now, _PARTS)
     for slug, method in pairs:
         found = _read(backend, view, slug, method, later)
         if found is None or not found.whole.count:
@@ -78,15 +78,15 @@ def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
 
 def _read(
     backend: Backend, view: View, slug: str, method: str, later: int = 0
-) -> readings.Durations | None:
+) -> columns.Durations | None:
     path = f"routes.{slug}.{method}.time"
     if later:
-        return readings.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, later)
-    return readings.summary(backend, path, view.start, view.end, _SPARK_COLUMNS)
+        return columns.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, later)
+    return columns.summary(backend, path, view.start, view.end, _SPARK_COLUMNS)
 
 
 def _refine(
-    backend: Backend, view: View, made: list[dict[str, Any]], errors: dict[str, readings.Sums]
+    backend: Backend, view: View, made: list[dict[str, Any]], errors: dict[str, columns.Sums]
 ) -> None:
     """Read the routes that matter again, exactly: those that take most time, fail or are slow."""
     made.sort(key=lambda row: (row["state"] == "ok", -row["total_ms"]))
@@ -98,7 +98,7 @@ def _refine(
 
 
 def _row(
-    backend: Backend, view: View, found: readings.Durations, failed: readings.Sums | None
+    backend: Backend, view: View, found: columns.Durations, failed: columns.Sums | None
 ) -> dict[str, Any]:
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     whole = found.whole
@@ -106,7 +106,7 @@ def _row(
     errors = failed.total if failed else 0.0
     error_rate = 100 * min(errors / whole.count, 1.0)
     late = math.ceil(len(found.slots) / _PARTS)
-    recent = readings.merge(found.slots[-late:])
+    recent = columns.merge(found.slots[-late:])
     late_errors = 0.0
     if failed:
         late_errors = float(np.nansum(failed.values[-math.ceil(len(failed.values) / _PARTS) :]))
@@ -124,7 +124,7 @@ def _row(
         "state": state(apdex, error_rate, whole.count),
         "recent_count": recent.count if recent else 0,
         "recent_p95": recent.quantile(0.95) if recent else None,
-        "recent_apdex": readings.apdex(recent, target_ms) if recent else None,
+        "recent_apdex": columns.apdex(recent, target_ms) if recent else None,
         "recent_errors": late_errors,
         "spark": found.quantile(0.95).tolist(),
         "spark_start": found.start,

@@ -8,6 +8,8 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.web.frame import templating
+from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.pages import (
     comparison,
     deploys,
@@ -15,10 +17,8 @@ from inapp_monitor.web.pages import (
     route_table,
     runtime,
     slow,
-    templating,
     traffic,
 )
-from inapp_monitor.web.pages.visit import Visit
 
 #: Slow requests of one route that are shown.
 _SLOWEST = 50

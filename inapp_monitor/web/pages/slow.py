@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inapp_monitor.web import human
-from inapp_monitor.web.pages import drawing
-from inapp_monitor.web.pages.links import address
-from inapp_monitor.web.pages.visit import Visit
+from inapp_monitor.web.frame import drawing, human
+from inapp_monitor.web.frame.links import address
+from inapp_monitor.web.frame.visit import Visit
 
 #: Seconds back: as long as slow requests are kept.
 _SPAN_S = 3_600

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats
-from inapp_monitor.web.pages import drawing, readings
-from inapp_monitor.web.pages.view import COMPARISONS, View
+from inapp_monitor.web.frame import columns, drawing, human
+from inapp_monitor.web.frame.view import COMPARISONS, View
 
 #: Status classes with their colours; successes are the ground that the others stand out from.
 CLASSES = (
@@ -47,9 +46,9 @@ class Traffic:
     """What was read for a scope and a window."""
 
     view: View
-    durations: readings.Durations | None
-    classes: dict[str, readings.Sums]
-    errors: readings.Sums | None
+    durations: columns.Durations | None
+    classes: dict[str, columns.Sums]
+    errors: columns.Sums | None
     is_live: bool = True
 
     @property
@@ -82,7 +81,7 @@ class Traffic:
         first = found.start + known[0] * found.step if known[0] else self.view.start
         return max(self.view.end - max(first, self.view.start), 1.0)
 
-    def filled(self, found: readings.Sums, values: Floats) -> Floats:
+    def filled(self, found: columns.Sums, values: Floats) -> Floats:
         """Values with zeros where other requests, or later none, show that it was watched."""
         every = [*self.classes.values(), *([self.errors] if self.errors else [])]
         times = [
@@ -114,10 +113,10 @@ class Traffic:
 
 
 def read(
-    backend: Backend, view: View, scope: Scope = EVERYTHING, columns: int = readings.COLUMNS
+    backend: Backend, view: View, scope: Scope = EVERYTHING, columns: int = columns.COLUMNS
 ) -> Traffic:
     """Fetch a scope's series for a window."""
-    durations = readings.durations(backend, scope.path("time"), view.start, view.end, columns)
+    durations = columns.durations(backend, scope.path("time"), view.start, view.end, columns)
     few = durations is not None and (
         durations.is_sparse() or durations.whole.count < _FEW_REQUESTS * len(durations.slots)
     )
@@ -125,7 +124,7 @@ def read(
         return read(backend, view, scope, _FEW_COLUMNS)
     by_class = {name: scope.path(f"status.{name}") for name, _, _ in CLASSES}
     errors = scope.path("errors")
-    found = readings.sums(backend, [*by_class.values(), errors], view.start, view.end, columns)
+    found = columns.sums(backend, [*by_class.values(), errors], view.start, view.end, columns)
     classes = {name: found[path] for name, path in by_class.items() if path in found}
     return Traffic(view, durations, classes, found.get(errors), backend.live)
 
@@ -235,7 +234,7 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     found, view = traffic.durations, traffic.view
     factor = max(len(found.slots) // 72, 1) if found else 1
     slots = (
-        [readings.merge(found.slots[i : i + factor]) for i in range(0, len(found.slots), factor)]
+        [columns.merge(found.slots[i : i + factor]) for i in range(0, len(found.slots), factor)]
         if found
         else []
     )

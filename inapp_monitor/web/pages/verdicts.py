@@ -11,9 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages import capacity, deploys, missing, own_health, readings, route_table
+from inapp_monitor.web.frame import columns, human
+from inapp_monitor.web.pages import (
+    capacity,
+    deploys,
+    missing,
+    own_health,
+    route_table,
+)
 from inapp_monitor.web.pages.onset import onset
 from inapp_monitor.web.pages.traffic import Traffic
 
@@ -138,7 +144,7 @@ def _failing_since(backend: Backend, traffic: Traffic, row: dict[str, Any]) -> f
     """When a route's errors rose to what they are now, or None when they were so all along."""
     path = f"routes.{row['slug']}.{row['method']}.errors"
     view = traffic.view
-    counts = readings.sums(backend, [path], view.start, view.end, _COLUMNS).get(path)
+    counts = columns.sums(backend, [path], view.start, view.end, _COLUMNS).get(path)
     found = None if counts is None else onset(counts.values)
     if counts is None or found is None:
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.pages.view import View
-from inapp_monitor.web.request import MonitorRequest
+from inapp_monitor.web.frame.request import MonitorRequest
+from inapp_monitor.web.frame.view import View
 
 
 class Visit(NamedTuple):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.timespec import parse_time
-from inapp_monitor.web import zones
-from inapp_monitor.web.zones import UNIVERSAL, Zone
+from inapp_monitor.web.frame import zones
+from inapp_monitor.web.frame.zones import UNIVERSAL, Zone
 
 #: The range switch: `from` and its label.
 RANGES = (

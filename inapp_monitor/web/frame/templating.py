@@ -21,12 +21,14 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.web import human, static, zones
+from inapp_monitor.web import static
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.conditional import conditional, etag_of
-from inapp_monitor.web.pages import drawing, readings
-from inapp_monitor.web.pages.links import address
-from inapp_monitor.web.pages.view import (
+from inapp_monitor.web.frame import columns, drawing, human, zones
+from inapp_monitor.web.frame.conditional import conditional, etag_of
+from inapp_monitor.web.frame.links import address
+from inapp_monitor.web.frame.request import MonitorRequest
+from inapp_monitor.web.frame.routing import Route
+from inapp_monitor.web.frame.view import (
     COMPARISONS,
     DEFAULT_RANGE,
     RANGES,
@@ -34,9 +36,7 @@ from inapp_monitor.web.pages.view import (
     View,
     from_arguments,
 )
-from inapp_monitor.web.pages.visit import Visit
-from inapp_monitor.web.request import MonitorRequest
-from inapp_monitor.web.routing import Route
+from inapp_monitor.web.frame.visit import Visit
 
 #: Gathers a page's data for a `Visit`; parameters of the rule come as keywords.
 Gather = Callable[..., dict[str, Any]]
@@ -81,7 +81,7 @@ def view_of(backend: Backend, request: MonitorRequest) -> View:
 def default_range(backend: Backend) -> str:
     """An hour; in the first minutes of an installation a quarter of one."""
     now = backend.now()
-    found = readings.sums(backend, ["requests.status.2xx"], now - 3_600, now, 12)
+    found = columns.sums(backend, ["requests.status.2xx"], now - 3_600, now, 12)
     for each in found.values():
         known = np.flatnonzero(np.isfinite(each.values))
         if known.size and each.start + each.step * known[0] >= now - 1_200:
