@@ -21,9 +21,9 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.testing import FakeClock
+from inapp_monitor.web.findings import capacity
+from inapp_monitor.web.findings.capacity import Growth, Room
 from inapp_monitor.web.frame.columns import Durations
-from inapp_monitor.web.pages import capacity
-from inapp_monitor.web.pages.capacity import Growth, Room
 
 MB, GB = 2**20, 2**30
 #: A machine with nothing to do.

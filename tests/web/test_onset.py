@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from inapp_monitor.web.pages.onset import onset
-from inapp_monitor.web.pages.verdicts import slow_since
+from inapp_monitor.web.findings.onset import onset
+from inapp_monitor.web.findings.verdicts import slow_since
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from inapp_monitor.ground import config
 from inapp_monitor.ground.exceptions import ConfigError, QueryError
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.charts.scale import time_ticks
+from inapp_monitor.web.findings import comparison
 from inapp_monitor.web.frame import zones
 from inapp_monitor.web.frame.view import from_arguments
 from inapp_monitor.web.graphite.formats.axes import time_ticks as picture_ticks
-from inapp_monitor.web.pages import comparison
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = 3_600, 86_400

@@ -11,12 +11,13 @@ from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import issue_list
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import issue_list, issue_page
+from inapp_monitor.web.pages import issue_page
 
 _MOST = 200
 _HOUR_S = 3_600

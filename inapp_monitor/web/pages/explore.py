@@ -14,12 +14,12 @@ from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.dashboards.library import SHAPES
+from inapp_monitor.web.findings import deploys
 from inapp_monitor.web.frame import columns, drawing, templating
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.graphite.render import limits_of
 from inapp_monitor.web.kept.chart_series import evaluated
 from inapp_monitor.web.kept.process_state import beside
-from inapp_monitor.web.pages import deploys
 
 _TARGETS = 10
 _NODES = 300

@@ -10,13 +10,13 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.issues import as_text
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import issue_list
 from inapp_monitor.web.frame import drawing, templating
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import issue_list
 
 _HOUR_S, _DAY_S = 3_600, 86_400
 #: Issues younger than this are drawn by the hour, others by the day.

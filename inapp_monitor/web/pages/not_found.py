@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import missing
 from inapp_monitor.web.frame import columns, drawing, templating
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import missing
 
 _MOST = 200
 #: Spelling is compared for so many rows and routes: each pair costs some microseconds.

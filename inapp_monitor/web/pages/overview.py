@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.web.frame import columns, templating
-from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import (
+from inapp_monitor.web.findings import (
     comparison,
     deploys,
     issue_list,
@@ -16,6 +14,8 @@ from inapp_monitor.web.pages import (
     traffic,
     verdicts,
 )
+from inapp_monitor.web.frame import columns, templating
+from inapp_monitor.web.frame.visit import Visit
 
 _ROUTES = 8
 _ISSUES = 6

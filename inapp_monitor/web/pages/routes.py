@@ -8,17 +8,17 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web.frame import templating
-from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import (
+from inapp_monitor.web.findings import (
     comparison,
     deploys,
     issue_list,
     route_table,
-    runtime,
     slow,
     traffic,
 )
+from inapp_monitor.web.frame import templating
+from inapp_monitor.web.frame.visit import Visit
+from inapp_monitor.web.pages import runtime
 
 #: Slow requests of one route that are shown.
 _SLOWEST = 50

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import resource_charts, resources, route_table
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_plain
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import resource_charts, resources, route_table
 
 _MOST = 50
 _SLOWEST = 20

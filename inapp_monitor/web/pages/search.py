@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from inapp_monitor.web.findings import issue_list, missing, route_table
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import (
-    dashboards,
-    issue_list,
-    missing,
-    route_table,
-)
+from inapp_monitor.web.pages import dashboards
 
 _MOST = 30
 _KINDS = ("routes", "issues", "not_found", "series", "dashboards")

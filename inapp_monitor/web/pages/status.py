@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.ground import config, data_directory
+from inapp_monitor.web.findings import own_health
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_dict, as_plain
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.kept.process_state import beside
-from inapp_monitor.web.pages import own_health
 
 
 def gather(visit: Visit) -> dict[str, Any]:

@@ -16,11 +16,11 @@ import numpy as np
 
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats
+from inapp_monitor.web.findings import resource_charts
+from inapp_monitor.web.findings.resource_charts import Line
+from inapp_monitor.web.findings.resources import Read
 from inapp_monitor.web.frame import columns, human
 from inapp_monitor.web.frame.view import View
-from inapp_monitor.web.pages import resource_charts
-from inapp_monitor.web.pages.resource_charts import Line
-from inapp_monitor.web.pages.resources import Read
 
 #: The part of a window that says how it is now, in seconds.
 _RECENT_S = (120, 600)

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.frame import columns, human
-from inapp_monitor.web.pages import (
+from inapp_monitor.web.findings import (
     capacity,
     deploys,
     missing,
     own_health,
     route_table,
 )
-from inapp_monitor.web.pages.onset import onset
-from inapp_monitor.web.pages.traffic import Traffic
+from inapp_monitor.web.findings.onset import onset
+from inapp_monitor.web.findings.traffic import Traffic
+from inapp_monitor.web.frame import columns, human
 
 _ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
 _APDEX_WARN, _APDEX_CRIT = 0.85, 0.7

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from inapp_monitor.query.timespec import to_local
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import deploys
 from inapp_monitor.web.frame.view import COMPARISONS, View
-from inapp_monitor.web.pages import deploys
 
 
 def view_before(backend: Backend, view: View) -> View | None:
