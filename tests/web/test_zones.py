@@ -260,7 +260,7 @@ def test_pages_name_their_zone_and_keep_it(tmp_path: Path) -> None:
 
 def test_moments_carry_the_zone_of_their_time(tmp_path: Path) -> None:
     """Summer and winter time are told apart on one page."""
-    from inapp_monitor.web.frame import human
+    from inapp_monitor.web import human
 
     assert human.moment(epoch("2026-10-25 00:30"), BERLIN) == "2026-10-25 02:30:00 CEST"
     assert human.moment(epoch("2026-10-25 01:30"), BERLIN) == "2026-10-25 02:30:00 CET"

@@ -16,10 +16,10 @@ from pygal.graph.graph import Graph
 from pygal.svg import Svg
 from pygal.view import Box, Margin, View
 
+from inapp_monitor.web import human
 from inapp_monitor.web.charts import finder, scale, theme
 from inapp_monitor.web.charts.model import ChartOptions, clean_text
 from inapp_monitor.web.charts.strokes import TENTHS, WIDTH, Frame
-from inapp_monitor.web.frame import human
 
 finder.mend()
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds
+from inapp_monitor.web import human
 from inapp_monitor.web.charts.graph import TimeGraph
 from inapp_monitor.web.charts.model import ChartOptions, Floats
 from inapp_monitor.web.charts.strokes import TENTHS, WIDTH
-from inapp_monitor.web.frame import human
 
 _ROWS = 14
 _LEVELS = 6

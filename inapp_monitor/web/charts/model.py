@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inapp_monitor.web.frame.human import Unit
+from inapp_monitor.web.human import Unit
 
 #: `ghost` is the same thing at another time: a thin dashed line without a legend entry's weight.
 Shape = Literal["line", "area", "bar", "ghost"]

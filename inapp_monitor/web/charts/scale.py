@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, tzinfo
 
 from inapp_monitor.query.calendar import midnights, round_times
-from inapp_monitor.web.frame.human import Unit
+from inapp_monitor.web.human import Unit
 
 _DAY = 86_400
 _SECONDS = (

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from inapp_monitor.web import human
 from inapp_monitor.web.charts.model import ChartSeries, clean_text
-from inapp_monitor.web.frame import human
-from inapp_monitor.web.frame.human import Unit
+from inapp_monitor.web.human import Unit
 
 #: Series that are told of: nobody listens to more.
 _MOST = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.frame import human
 from inapp_monitor.web.frame.records import as_dict
 
 #: Requests over which the cost of one is averaged.

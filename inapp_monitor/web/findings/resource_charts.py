@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from inapp_monitor.web.frame.human import Unit
+from inapp_monitor.web.human import Unit
 
 #: How the values of a line are read: as they are, the highest of each column; what was added in a
 #: second (times `factor`); the quantile `factor` of a distribution.

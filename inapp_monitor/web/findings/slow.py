@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inapp_monitor.web.frame import drawing, human
+from inapp_monitor.web import human
+from inapp_monitor.web.frame import drawing
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.visit import Visit
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.charts.model import Floats
-from inapp_monitor.web.frame import columns, drawing, human
+from inapp_monitor.web.frame import columns, drawing
 from inapp_monitor.web.frame.view import COMPARISONS, View
 
 #: Status classes with their colours; successes are the ground that the others stand out from.
@@ -113,18 +114,18 @@ class Traffic:
 
 
 def read(
-    backend: Backend, view: View, scope: Scope = EVERYTHING, columns: int = columns.COLUMNS
+    backend: Backend, view: View, scope: Scope = EVERYTHING, wanted: int = columns.COLUMNS
 ) -> Traffic:
     """Fetch a scope's series for a window."""
-    durations = columns.durations(backend, scope.path("time"), view.start, view.end, columns)
+    durations = columns.durations(backend, scope.path("time"), view.start, view.end, wanted)
     few = durations is not None and (
         durations.is_sparse() or durations.whole.count < _FEW_REQUESTS * len(durations.slots)
     )
-    if few and columns > _FEW_COLUMNS:
+    if few and wanted > _FEW_COLUMNS:
         return read(backend, view, scope, _FEW_COLUMNS)
     by_class = {name: scope.path(f"status.{name}") for name, _, _ in CLASSES}
     errors = scope.path("errors")
-    found = columns.sums(backend, [*by_class.values(), errors], view.start, view.end, columns)
+    found = columns.sums(backend, [*by_class.values(), errors], view.start, view.end, wanted)
     classes = {name: found[path] for name, path in by_class.items() if path in found}
     return Traffic(view, durations, classes, found.get(errors), backend.live)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import (
     capacity,
@@ -21,7 +22,7 @@ from inapp_monitor.web.findings import (
 )
 from inapp_monitor.web.findings.onset import onset
 from inapp_monitor.web.findings.traffic import Traffic
-from inapp_monitor.web.frame import columns, human
+from inapp_monitor.web.frame import columns
 
 _ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
 _APDEX_WARN, _APDEX_CRIT = 0.85, 0.7
