@@ -41,7 +41,7 @@ def test_battery_over_a_peer(peer: str) -> None:
         pytest.skip(f"{MODULES[peer]} is not installed")
     command = [sys.executable, "-m", "pytest", "-q", "-rf", "--tb=no", "-p", "no:cacheprovider"]
     result = subprocess.run(
-        [*command, str(ROOT / "tests/middleware/test_transparency.py")],
+        [*command, str(ROOT / "tests/request/test_transparency.py")],
         cwd=ROOT,
         env={**os.environ, "INAPP_BATTERY_PEER": peer},
         capture_output=True,

@@ -13,7 +13,7 @@ import pytest
 from inapp_monitor import integrations
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.recorder.routes import route_name
-from tests.middleware.battery import Answer, Witness, environ_of, monitored, serve
+from tests.request.battery import Answer, Witness, environ_of, monitored, serve
 
 
 @dataclass

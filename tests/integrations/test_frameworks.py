@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor.integrations.werkzeug import rules
-from tests.middleware.battery import serve
+from tests.request.battery import serve
 
 from . import apps
 from .conftest import Watched, environ_for

@@ -15,7 +15,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from inapp_monitor import integrations
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
-from tests.middleware.battery import monitored, serve
+from tests.request.battery import monitored, serve
 
 from . import apps
 from .conftest import Watched, environ_for

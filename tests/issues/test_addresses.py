@@ -13,7 +13,7 @@ import pytest
 from inapp_monitor import Monitor
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 from tests.integrations import apps
-from tests.middleware.battery import environ_of, serve
+from tests.request.battery import environ_of, serve
 
 from .test_frameworks import FRAMEWORKS
 

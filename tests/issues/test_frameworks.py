@@ -11,7 +11,7 @@ import pytest
 from inapp_monitor import Monitor
 from inapp_monitor.integrations.werkzeug import rules
 from tests.integrations import apps
-from tests.middleware.battery import environ_of, serve
+from tests.request.battery import environ_of, serve
 
 FRAMEWORKS = ("flask", "django", "pyramid", "bottle", "falcon", "cherrypy", "werkzeug", "plain")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from inapp_monitor import Monitor, add_breadcrumb, set_tag, set_user
-from tests.middleware.battery import environ_of, serve
+from tests.request.battery import environ_of, serve
 
 
 def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:

@@ -30,8 +30,8 @@ from inapp_monitor.request.live import (
     LiveRequests,
 )
 from inapp_monitor.testing import FakeClock
-from tests.middleware.battery import Witness, environ_of
 from tests.recorder.test_fold import new_recorder
+from tests.request.battery import Witness, environ_of
 
 #: Another process: writes a row, says so, and waits for a line before it ends properly.
 PROCESS = """

@@ -22,8 +22,8 @@ from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests, request_id
 from inapp_monitor.request.stacks import LiveStacks
-from tests.middleware.battery import Witness, environ_of
 from tests.recorder.test_fold import new_recorder
+from tests.request.battery import Witness, environ_of
 
 SECRET = "sk_live_0123456789abcdefghijklmn"
 
@@ -207,7 +207,7 @@ def test_a_deep_stack_is_cut_to_its_innermost_frames(tmp_path: Path, gate: threa
 OTHER = """
 import sys, threading, time
 from pathlib import Path
-from tests.workers.test_live_stacks import Worker
+from tests.request.test_stacks import Worker
 reached, gate = threading.Event(), threading.Event()
 def view(environ, start_response):
     reached.set()

@@ -1,6 +1,6 @@
 """Other monitors' WSGI middlewares, to run the same battery over them.
 
-`INAPP_BATTERY_PEER=sentry-sdk pytest tests/middleware/test_transparency.py` puts that one in the
+`INAPP_BATTERY_PEER=sentry-sdk pytest tests/request/test_transparency.py` puts that one in the
 place of ours. Everything they send goes nowhere.
 """
 
