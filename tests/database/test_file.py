@@ -309,7 +309,7 @@ def test_sqlite_utils_is_loaded_on_first_use_only() -> None:
     code = (
         "import sys, pathlib\n"
         "from inapp_monitor.database.file import Database\n"
-        "from inapp_monitor.issues import Tracker, NotFoundTable\n"
+        "from inapp_monitor.issues.tracker import Tracker\n"
         "from inapp_monitor.ground.config import load\n"
         "from inapp_monitor.ground.clock import SYSTEM\n"
         "from inapp_monitor.ground.guard import Guard\n"
@@ -319,4 +319,4 @@ def test_sqlite_utils_is_loaded_on_first_use_only() -> None:
         "t.capture(ValueError()); t.list_issues(); t.flush()\n"
         "assert not {'sqlite_utils', 'werkzeug', 'numpy', 'jinja2'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

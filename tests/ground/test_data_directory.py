@@ -51,15 +51,15 @@ def test_a_full_disk_costs_only_the_gitignore(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     script = f"""
 import pathlib, resource, signal
-from inapp_monitor import datadir
+from inapp_monitor.ground import data_directory
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 data_dir = pathlib.Path({str(data_dir)!r})
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-datadir.prepare(data_dir)
+data_directory.prepare(data_dir)
 assert (data_dir / ".gitignore").stat().st_size == 0
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-datadir.prepare(data_dir)
+data_directory.prepare(data_dir)
 assert (data_dir / ".gitignore").stat().st_size > 0
 """
     root = Path(__file__).parents[2]

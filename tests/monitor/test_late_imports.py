@@ -10,7 +10,8 @@ from pathlib import Path
 
 SCRIPT = """
     import os, sys, threading
-    from inapp_monitor import Monitor, late_imports
+    from inapp_monitor import Monitor
+    from inapp_monitor.ground.process import late_imports
 
     monitor = Monitor(lambda environ, start_response: [], data_dir=sys.argv[1])
     monitor.incr("made.at.import")      # attaches: forks are watched from here on

@@ -164,7 +164,7 @@ def test_a_name_that_is_gone_is_noticed(text: str) -> None:
         "`inapp_monitor/ground/clock.py` `Clock`",
         "`clock.Clock.wall`",
         "`Clock`",
-        "`guard.py`",
+        "`README.md`",
         "`os.pwrite` `list.append` `OSError` `environ`",
         "`h[i] = h.get(i, 0) + 1`",
         "```\n`Gone`\n```",

@@ -137,7 +137,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
     def fail(*_: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(f"inapp_monitor.store.series.{name}", fail)
+    monkeypatch.setattr(f"inapp_monitor.store.{name}", fail)
 
 
 @pytest.mark.parametrize(

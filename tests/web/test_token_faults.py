@@ -15,7 +15,7 @@ _PROLOGUE = """
 import resource, signal, sys
 from pathlib import Path
 from werkzeug.test import Client
-from inapp_monitor import config
+from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web import login_token
