@@ -18,7 +18,7 @@ from werkzeug.test import Client
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.testing import FakeClock
-from inapp_monitor.web import login_token
+from inapp_monitor.web.access import login_token
 from inapp_monitor.web.app import TOKEN_AGAIN_S, WebApp
 sys.path.insert(0, "tests/web")
 from sample_backend import sample_backend
