@@ -19,6 +19,7 @@ from blinker import NamedSignal, Namespace
 
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Scalar
+from inapp_monitor.ground.route_text import template_of
 
 _namespace = Namespace()
 
@@ -43,7 +44,7 @@ def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guar
                 sender,
                 guard,
                 method=method,
-                route=getattr(route, "rule", route),
+                route=template_of(route),
                 status=status,
                 duration_ms=(end - start) * 1000.0,
             )

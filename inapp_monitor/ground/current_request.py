@@ -18,6 +18,9 @@ from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any, Final
 
+#: Where the request path leaves a request's record in its WSGI environ.
+ENVIRON_KEY: Final = "inapp_monitor.request"
+
 _current: ContextVar[Any] = ContextVar("inapp_monitor_request", default=None)
 #: Code of the functions that answer, and which of their variables is the record.
 _answering: dict[CodeType, str] = {}

@@ -7,7 +7,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from inapp_monitor.request.middleware import RECORD_KEY, Exchange
+from inapp_monitor.ground.current_request import ENVIRON_KEY
+from inapp_monitor.request.middleware import Exchange
 
 
 def install(app: Any) -> None:
@@ -27,7 +28,7 @@ def install(app: Any) -> None:
 
 def _exchange_of(request: Any) -> Exchange | None:
     """The request's exchange; None where no monitor is around it, or no WSGI server."""
-    exchange: Exchange | None = getattr(request, "wsgi_environ", {}).get(RECORD_KEY)
+    exchange: Exchange | None = getattr(request, "wsgi_environ", {}).get(ENVIRON_KEY)
     return exchange
 
 
@@ -59,7 +60,7 @@ def route_of_body(exchange: Exchange, body: object) -> object:  # noqa: ARG001
 
     request = cherrypy.serving.request
     environ = getattr(request, "wsgi_environ", None)
-    if environ is None or environ.get(RECORD_KEY) is not exchange:
+    if environ is None or environ.get(ENVIRON_KEY) is not exchange:
         return None
     return _template(request)
 

@@ -14,7 +14,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from inapp_monitor.request.middleware import RECORD_KEY, Exchange
+from inapp_monitor.ground.current_request import ENVIRON_KEY
+from inapp_monitor.request.middleware import Exchange
 
 _MARK = "_inapp_monitor_installed"
 #: Anchors of `re_path`; a `^` inside brackets negates and stays.
@@ -43,7 +44,7 @@ def _on_exception(sender: object, request: Any = None, **_: Any) -> None:  # noq
 
 def _note_route(request: Any) -> Exchange | None:
     """Write the matched template into the request's exchange, and return that."""
-    exchange: Exchange | None = getattr(request, "environ", {}).get(RECORD_KEY)
+    exchange: Exchange | None = getattr(request, "environ", {}).get(ENVIRON_KEY)
     if exchange is not None and exchange.route is None:
         exchange.route = _template(exchange, getattr(request, "resolver_match", None))
     return exchange

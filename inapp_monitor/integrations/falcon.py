@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.request.middleware import RECORD_KEY
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 
 _MARK = "_inapp_monitor"
 
@@ -25,7 +25,7 @@ def install(app: Any) -> None:
         return
 
     def on_error(request: Any, response: Any, error: BaseException, params: Any) -> None:
-        exchange = request.env.get(RECORD_KEY)
+        exchange = request.env.get(ENVIRON_KEY)
         if exchange is not None:
             exchange.capture(error)
         if own is None:
@@ -45,13 +45,13 @@ class RouteComponent:
 
     def process_resource(self, request: Any, response: Any, resource: Any, params: Any) -> None:  # noqa: ARG002
         """Called after routing, before the responder."""
-        exchange = request.env.get(RECORD_KEY)
+        exchange = request.env.get(ENVIRON_KEY)
         if exchange is not None and request.uri_template:
             exchange.route = exchange.below_prefix(request.uri_template)
 
     def process_response(self, request: Any, response: Any, resource: Any, succeeded: bool) -> None:  # noqa: ARG002
         """Called at the end; without a resource it was a sink, a static route or nothing."""
-        exchange = request.env.get(RECORD_KEY)
+        exchange = request.env.get(ENVIRON_KEY)
         if resource is None and exchange is not None and exchange.route is None:
             prefix = self._prefix_of(request.path)
             if prefix is not None:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.integrations import werkzeug
-from inapp_monitor.request.middleware import RECORD_KEY, Shortcut
+from inapp_monitor.request.middleware import Shortcut
 
 _SHORTCUT: Shortcut = ("werkzeug.request", attrgetter("url_rule.rule"))
 
@@ -29,7 +30,7 @@ def shortcut_for(app: object) -> Shortcut | None:
 def _on_exception(sender: object, exception: BaseException, **_: Any) -> None:  # noqa: ARG001
     from flask import request
 
-    exchange = request.environ.get(RECORD_KEY)
+    exchange = request.environ.get(ENVIRON_KEY)
     if exchange is not None:
         if exchange.route is None:  # it may escape without a start_response
             exchange.route = werkzeug.route_of(exchange)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from inapp_monitor.request.middleware import RECORD_KEY
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 
 _MARK = "inapp_monitor.installed"
 
@@ -24,7 +24,7 @@ def install(app: Any) -> None:
 
 def _on_context_found(event: Any) -> None:
     request = event.request
-    exchange = request.environ.get(RECORD_KEY)
+    exchange = request.environ.get(ENVIRON_KEY)
     if exchange is None:
         return
     matched = getattr(request, "matched_route", None)
@@ -37,7 +37,7 @@ def _on_context_found(event: Any) -> None:
 def _on_response(event: Any) -> None:
     from pyramid.httpexceptions import HTTPException, HTTPNotFound
 
-    exchange = event.request.environ.get(RECORD_KEY)
+    exchange = event.request.environ.get(ENVIRON_KEY)
     if exchange is None:
         return
     missing = event.response.status_int == 404 or isinstance(

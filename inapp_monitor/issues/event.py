@@ -21,7 +21,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, WrapperDescriptorType
 from typing import Any
 
+from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.issues import exception_tree, stack
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
 from inapp_monitor.issues.scrub import HIDDEN, Scrubber
@@ -37,8 +39,6 @@ MAX_MESSAGE_CHARS = 8_192
 LINES_AROUND, LIBRARY_LINES_AROUND = 5, 2
 MAX_SOURCE_LINE = 300
 MAX_HEADERS, MAX_HEADER_CHARS = 50, 500
-#: Key in the WSGI environ of the request path's record of the request.
-REQUEST_KEY = "inapp_monitor.request"
 
 Event = dict[str, Any]
 
@@ -187,7 +187,7 @@ class EventBuilder:
             "query": _string(environ, "QUERY_STRING")[:2_000],
             "headers": headers,
         }
-        start = getattr(environ.get(REQUEST_KEY), "start", None)
+        start = getattr(environ.get(ENVIRON_KEY), "start", None)
         if type(start) is float:
             facts["after_ms"] = round((self._clock.perf() - start) * 1000, 3)
         if self._remote_address:
@@ -437,7 +437,7 @@ def _string(environ: Mapping[str, Any], key: str) -> str:
 
 def _latin(environ: Mapping[str, Any], key: str) -> str:
     """A WSGI string (bytes as latin-1) as the text it means."""
-    return _string(environ, key).encode("latin-1", "replace").decode("utf-8", "replace")
+    return wsgi_text.decode(_string(environ, key))
 
 
 # -- finishing: in the flush, not in the request

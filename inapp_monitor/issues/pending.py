@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.issues.counts import Delta, Identity
 from inapp_monitor.issues.event import Event
 
@@ -157,9 +158,7 @@ class Memory:
 
 def route_of(record: object) -> str | None:
     """A route as it is, or that in the request path's record, once it is there."""
-    route = getattr(record, "route", record)
-    route = getattr(route, "rule", route)
-    return route if type(route) is str else None
+    return template_of(getattr(record, "route", record))
 
 
 def _count(

@@ -23,17 +23,12 @@ from typing import Any
 from inapp_monitor.database.file import Database, budget
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import (
-    exception_tree,
-    queries,
-    scope,
-    stack,
-    tables,
-)
+from inapp_monitor.issues import exception_tree, queries, scope, stack, tables
 from inapp_monitor.issues.counts import Delta, StoredEvent
-from inapp_monitor.issues.event import REQUEST_KEY, Event, EventBuilder, clean_text, encode, finish
+from inapp_monitor.issues.event import Event, EventBuilder, clean_text, encode, finish
 from inapp_monitor.issues.grouping import v1 as grouping
 from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
@@ -404,7 +399,7 @@ class Tracker:
         """Note one occurrence; True when its event is wanted."""
         method = None if environ is None else environ.get("REQUEST_METHOD")
         if route is None and environ is not None:
-            route = environ.get(REQUEST_KEY)  # it may know it by the time this is counted
+            route = environ.get(ENVIRON_KEY)  # it may know it by the time this is counted
         tags, user = (_NOTHING, _NOTHING) if said is None else (dict(said.tags), said.user)
         memory.pending.append((known, self._clock.wall(), method, route, tags, user))
         memory.fold_if_many()
@@ -432,7 +427,7 @@ class Tracker:
         event_id = str(event["id"])
         known.has_event = True
         with memory.lock:
-            record = environ.get(REQUEST_KEY) if environ and event["route"] is None else None
+            record = environ.get(ENVIRON_KEY) if environ and event["route"] is None else None
             memory.waiting[event_id] = (known, event, record)
         return event_id
 
@@ -591,7 +586,7 @@ def _request_identity(environ: Mapping[str, Any] | None) -> object:
     """
     if environ is None:
         return None
-    record = environ.get(REQUEST_KEY)
+    record = environ.get(ENVIRON_KEY)
     return id(environ) if record is None else (id(record), getattr(record, "start", None))
 
 

@@ -26,6 +26,7 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Batch
 from inapp_monitor.ground.process import late_imports, lifecycle
 from inapp_monitor.ground.process.ticker import Ticker
+from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.recorder import Recorder
@@ -33,12 +34,7 @@ from inapp_monitor.recorder.request_cells import facts_of
 from inapp_monitor.recorder.verbs import Calls, record_nothing
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests
-from inapp_monitor.request.middleware import (
-    Environ,
-    Exchange,
-    StartResponse,
-    WSGIApp,
-)
+from inapp_monitor.request.middleware import Environ, Exchange, StartResponse, WSGIApp
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.discovery import Candidate
@@ -244,7 +240,7 @@ class Monitor(Calls):
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
         self._attach_if_needed()
-        issue_id = self.tracker.capture(error, exchange.environ, route=_template(exchange))
+        issue_id = self.tracker.capture(error, exchange.environ, route=template_of(exchange.route))
         self.recorder.slowest.note_issue(exchange.start, issue_id)
         signals = _loaded_signals()
         if signals is not None:
@@ -260,7 +256,7 @@ class Monitor(Calls):
         self._attach_if_needed()
         if exchange.environ is not None:
             issue_id = self.tracker.capture_status(
-                exchange.status or "", exchange.environ, route=_template(exchange)
+                exchange.status or "", exchange.environ, route=template_of(exchange.route)
             )
             self.recorder.slowest.note_issue(exchange.start, issue_id)
 
@@ -594,11 +590,6 @@ class Monitor(Calls):
         known = parts.facts(self._stored_routes(), self._about(), self._web)
         multithread = (self._server or {}).get("wsgi.multithread")
         return {**known, "ticker": ticker, "multithread": multithread}
-
-
-def _template(exchange: Exchange) -> str | None:
-    route = getattr(exchange.route, "rule", exchange.route)
-    return route if isinstance(route, str) else None
 
 
 def _loaded_signals() -> Any:

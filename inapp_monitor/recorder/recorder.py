@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 
+from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock, sleep, thread_time
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
@@ -133,7 +134,8 @@ class Recorder:
     def note_not_found(self, path: str, referer: str) -> None:
         """Keep a 404 for the table; bounded in number and length, the rest is counted."""
         if len(self.not_found) < MAX_NOT_FOUND_PENDING:
-            self.not_found.append((_text(path), _text(referer), self._clock.wall()))
+            path, referer = (wsgi_text.decode(url[:MAX_URL_LENGTH]) for url in (path, referer))
+            self.not_found.append((path, referer, self._clock.wall()))
         else:
             self.dropped_not_found += 1
 
@@ -332,8 +334,3 @@ class Recorder:
 
 def _go_on() -> None:
     """Give way to nobody: for what is small."""
-
-
-def _text(wsgi_string: str) -> str:
-    """What the client sent: WSGI hands bytes over as latin-1, browsers send UTF-8."""
-    return wsgi_string[:MAX_URL_LENGTH].encode("latin-1", "replace").decode("utf-8", "replace")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 
 from inapp_monitor.ground.names import route_slug
+from inapp_monitor.ground.route_text import template_of
 
 NOT_FOUND = "(not found)"
 METHOD_NOT_ALLOWED = "(method not allowed)"
@@ -42,15 +43,9 @@ def route_name(route: object, status: object) -> str:
 
     `route` may be a string, an object with a `rule` (Flask, werkzeug, Bottle) or None.
     """
-    if route is not None:
-        try:
-            text = getattr(route, "rule", route)
-        except Exception:  # noqa: BLE001  # somebody else's property
-            text = None
-        # By type: `isinstance` asks a stranger for its `__class__`, which may raise.
-        name = str.__str__(text) if issubclass(type(text), str) else ""
-        if name:
-            return name[:MAX_ROUTE_LENGTH]
+    name = template_of(route)
+    if name:
+        return name[:MAX_ROUTE_LENGTH]
     code = status[:3] if isinstance(status, str) else ""
     if code == "404":
         return NOT_FOUND

@@ -15,13 +15,15 @@ from sys import getrefcount
 from time import gmtime, strftime
 from typing import Any, NamedTuple
 
+from inapp_monitor.ground import current_request, wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.points import Method, Scalar
+from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.rows import Workers
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.routes import method_name
 from inapp_monitor.request.bodies import Hooked
-from inapp_monitor.request.middleware import RECORD_KEY, Environ, Exchange
+from inapp_monitor.request.middleware import Environ, Exchange
 
 #: Rows of one process that are shown, the oldest requests first.
 MAX_ROWS = 20
@@ -214,15 +216,10 @@ def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     return {
         "request": request_id(exchange),
         "method": method_name(environ.get("REQUEST_METHOD")),
-        "path": _text(exchange.whole_path()[:200]),
-        "route": route[:200] if isinstance(route, str) else None,
+        "path": wsgi_text.decode(exchange.whole_path()[:200]),
+        "route": None if route is None else route[:200],
         "started": round(epoch + exchange.start, 3),
     }
-
-
-def _text(wsgi_string: str) -> str:
-    """What the client sent: WSGI hands bytes over as latin-1."""
-    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _references(exchanges: list[Any]) -> list[int]:
@@ -240,7 +237,7 @@ def _dropped(exchanges: list[Exchange]) -> set[Any]:
     dropped: set[Any] = set()
     for exchange, references in zip(exchanges, _references(exchanges), strict=True):
         environ = exchange.environ
-        if environ is not None and environ.get(RECORD_KEY) is exchange:
+        if environ is not None and environ.get(current_request.ENVIRON_KEY) is exchange:
             references -= 1
         body = getattr(exchange, "body", None)  # not there yet while the application runs
         if type(body) is Hooked and body.is_dropped():
@@ -250,14 +247,13 @@ def _dropped(exchanges: list[Exchange]) -> set[Any]:
     return dropped
 
 
-def _template(exchange: Exchange, environ: Environ) -> object:
+def _template(exchange: Exchange, environ: Environ) -> str | None:
     """The route, also before the answer has begun, where the framework leaves it in the environ."""
-    route = getattr(exchange.route, "rule", exchange.route)
-    if route is None:
-        found = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
-        rule = getattr(found, "rule", None)
-        return exchange.below_prefix(rule) if isinstance(rule, str) else None
-    return route
+    if exchange.route is not None:
+        return template_of(exchange.route)
+    matched = getattr(environ.get("werkzeug.request"), "url_rule", environ.get("bottle.route"))
+    rule = template_of(matched)
+    return None if rule is None else exchange.below_prefix(rule)
 
 
 def _moment(row: dict[str, Any]) -> str:

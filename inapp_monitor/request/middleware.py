@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import thread_time
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.endings import CLIENT_LEFT, is_normal_end, is_of_server
 from inapp_monitor.request.bodies import (
     AS_IS,
@@ -44,9 +45,6 @@ from inapp_monitor.request.bodies import (
     has_close,
     learn_kind,
 )
-
-#: Where the `Exchange` of a request can be found in its environ, by framework hooks inside.
-RECORD_KEY = "inapp_monitor.request"
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -214,7 +212,7 @@ class Exchange:
 
     def comes_after(self, other: Any, environ: Environ) -> None:
         """Another one is in the environ: of a monitor further out, or its environ is used again."""
-        environ[RECORD_KEY] = self
+        environ[ENVIRON_KEY] = self
         if issubclass(type(other), Exchange) and other.environ is not None:
             self.noted().outer = other
 
@@ -549,7 +547,7 @@ def build(
             exchange.environ = environ
             exchange.path = path
             exchange.status = exchange.route = exchange.size = exchange.notes = None
-            outer = environ.setdefault(RECORD_KEY, exchange)
+            outer = environ.setdefault(ENVIRON_KEY, exchange)
             if outer is not exchange:
                 exchange.comes_after(outer, environ)
             exchange.start = start = clock()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
@@ -112,7 +112,7 @@ class SlowRequests:
 
     def _cleaned(self, slow: Slow) -> Slow:
         status = slow.status if slow.status is None else slow.status[:_MAX_STATUS]
-        return slow._replace(path=self._clean(_text(slow.path)), status=status)
+        return slow._replace(path=self._clean(wsgi_text.decode(slow.path)), status=status)
 
 
 def stored(data_dir: Path, now: float) -> dict[Key, list[Slow]]:
@@ -201,8 +201,3 @@ def _bounded(lines: list[tuple[float, bytes]]) -> bytes:
             break
         kept.append(line + b"\n")
     return b"".join(kept)
-
-
-def _text(wsgi_string: str) -> str:
-    """What the client sent: WSGI hands bytes over as latin-1."""
-    return wsgi_string.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -374,12 +374,12 @@ def _at_boom(frame: Any, event: str, look: Any) -> None:
 
 def test_django_below_another_layer_while_the_view_runs(static: Path) -> None:
     """Our Django middleware notes the route before the view is called."""
+    from inapp_monitor.ground.current_request import ENVIRON_KEY
     from inapp_monitor.integrations.django import middleware
-    from inapp_monitor.request.middleware import RECORD_KEY
 
     exchange = SimpleNamespace(route=None, below_prefix=str)
     request = SimpleNamespace(
-        environ={RECORD_KEY: exchange}, resolver_match=SimpleNamespace(route="users/<int:id>")
+        environ={ENVIRON_KEY: exchange}, resolver_match=SimpleNamespace(route="users/<int:id>")
     )
     noting: Any = middleware(lambda request: None)
     assert noting.process_view(request, None, (), {}) is None

@@ -13,8 +13,8 @@ import pytest
 from greenlet import GreenletExit
 
 from inapp_monitor.ground import current_request
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.issues import scope
-from inapp_monitor.issues.event import REQUEST_KEY
 from inapp_monitor.issues.scope import (
     add_breadcrumb,
     new_scope,
@@ -83,7 +83,7 @@ def test_a_route_that_is_known_later_is_filled_in(monitor: Monitor) -> None:
     """An error handled inside a view is captured before the framework tells the route."""
     record = Record(environ())
     current_request.enter(record)
-    request = environ(**{REQUEST_KEY: record})
+    request = environ(**{ENVIRON_KEY: record})
     record.environ = request
     monitor.tracker.capture(caught(divide, 1, 0))
     record.route = "/users/<int:id>"
@@ -96,7 +96,7 @@ def test_one_object_raised_in_two_requests_counts_twice(monitor: Monitor) -> Non
     """A module-level exception that is raised again and again is as many errors."""
     error = ValueError("always the same")
     for _ in range(3):
-        request = environ(**{REQUEST_KEY: Record(None)})
+        request = environ(**{ENVIRON_KEY: Record(None)})
         monitor.tracker.capture(error, request)
         monitor.tracker.capture(error, dict(request))
     assert monitor.only_issue().summary.count == 3
@@ -435,7 +435,7 @@ def test_a_handled_error_counts_for_its_route(monitor: Monitor) -> None:
     """It is captured before its request is routed; also those that are counted without an event."""
     for _ in range(15):
         record = Record(environ())
-        monitor.tracker.capture(caught(divide, 1, 0), environ(**{REQUEST_KEY: record}))
+        monitor.tracker.capture(caught(divide, 1, 0), environ(**{ENVIRON_KEY: record}))
         record.route = "/late"
     monitor.tick()
     issue = monitor.only_issue()

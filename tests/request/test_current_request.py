@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor.ground import current_request
-from inapp_monitor.request.middleware import RECORD_KEY
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 
 from .battery import Body, environ_of, monitored, serve
 
@@ -31,7 +31,7 @@ def asking(found: list[Any], body: Any = (b"x",)) -> Any:
 
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [])
-        found.append((current_request.get(), environ[RECORD_KEY]))
+        found.append((current_request.get(), environ[ENVIRON_KEY]))
         return body
 
     return app
@@ -69,7 +69,7 @@ def test_request_within_a_request() -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         before = current_request.get()
         serve(inner)
-        assert current_request.get() is before is environ[RECORD_KEY]
+        assert current_request.get() is before is environ[ENVIRON_KEY]
         start_response("200 OK", [])
         return [b""]
 
@@ -87,7 +87,7 @@ def test_found_while_the_body_is_produced_and_closed() -> None:
 
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [])
-        found.append(environ[RECORD_KEY])
+        found.append(environ[ENVIRON_KEY])
         return Closing(b"a", before=lambda: found.append(current_request.get()))
 
     serve(monitored(app))
@@ -113,7 +113,7 @@ def test_carried_to_another_thread_with_the_context() -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
         context = copy_context()
         found.append(in_thread(lambda: context.run(current_request.get)))
-        found.append(environ[RECORD_KEY])
+        found.append(environ[ENVIRON_KEY])
         start_response("200 OK", [])
         return [b""]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.request.middleware import RECORD_KEY
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.testing import FakeClock
 from tests.recorder.test_fold import counts, fold, new_recorder
 
@@ -82,7 +82,7 @@ def test_a_foreign_value_under_our_key(strange: object, body: Any) -> None:
         start_response("200 OK", [])
         return body
 
-    answer = serve(monitored(app, witness), environ_of(**{RECORD_KEY: strange}))
+    answer = serve(monitored(app, witness), environ_of(**{ENVIRON_KEY: strange}))
     assert (answer.error, answer.content, len(witness.finished)) == (None, b"x", 1)
     assert answer.body is body or not isinstance(body, list)
 

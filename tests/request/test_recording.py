@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from greenlet import GreenletExit
 
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.request import bodies, middleware
-from inapp_monitor.request.middleware import RECORD_KEY, Exchange
+from inapp_monitor.request.middleware import Exchange
 from inapp_monitor.testing import FakeClock
 
 from .battery import Body, SizedBody, Witness, environ_of, monitored, serve
@@ -268,7 +269,7 @@ def test_handled_then_escaped_is_one_error() -> None:
     error = ValueError("x")
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
-        environ[RECORD_KEY].capture(error)
+        environ[ENVIRON_KEY].capture(error)
         raise error
 
     serve(monitored(app, witness))
@@ -331,7 +332,7 @@ def test_a_5xx_whose_exception_was_seen_is_no_other_error() -> None:
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
         if environ["PATH_INFO"] == "/seen":
-            environ[RECORD_KEY].capture(ValueError())
+            environ[ENVIRON_KEY].capture(ValueError())
         start_response("503 Oops", [])
         return [b""]
 
@@ -410,8 +411,8 @@ def test_nested_monitors_both_learn() -> None:
     error = ValueError("handled")
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
-        environ[RECORD_KEY].route = "/route"
-        environ[RECORD_KEY].capture(error)
+        environ[ENVIRON_KEY].route = "/route"
+        environ[ENVIRON_KEY].capture(error)
         start_response("500 Oops", [])
         return [b""]
 
@@ -439,7 +440,7 @@ def test_dashboard_is_not_recorded(path: str) -> None:
     environ = environ_of(path)
     assert serve(monitored(app_of("200 OK", [b"app"]), witness), environ).content == b"dashboard"
     assert witness.finished == []
-    assert RECORD_KEY not in environ
+    assert ENVIRON_KEY not in environ
 
 
 @pytest.mark.parametrize("path", ["/_metricsx", "/x/_metrics", "/", "", "/_metric"])
@@ -533,7 +534,7 @@ def test_exchange_holds_no_traceback() -> None:
     kept: list[Exchange] = []
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
-        kept.append(environ[RECORD_KEY])
+        kept.append(environ[ENVIRON_KEY])
         raise ValueError
 
     serve(monitored(app))
