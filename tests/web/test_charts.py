@@ -24,10 +24,10 @@ from inapp_monitor.web.charts import (
     scatter,
     sparkline,
 )
+from inapp_monitor.web.charts.description import describe, trend
 from inapp_monitor.web.charts.heatmap import grid
-from inapp_monitor.web.charts.scale import time_ticks, value_ticks
-from inapp_monitor.web.charts.strokes import Frame, decimate, line
-from inapp_monitor.web.charts.words import in_words, trend
+from inapp_monitor.web.charts.path_data import Frame, decimate, line
+from inapp_monitor.web.charts.ticks import time_ticks, value_ticks
 
 ANY_VALUE = st.one_of(st.none(), st.floats(), st.integers(-(10**9), 10**9))
 SHAPES = st.sampled_from(["line", "area", "bar", "ghost"])
@@ -266,11 +266,11 @@ def test_words_say_extremes_last_value_and_trend() -> None:
         ChartSeries("x", [1]),
         ChartSeries("y", [1]),
     ]
-    assert in_words(series, "ms") == (
+    assert describe(series, "ms") == (
         "p95 from 80 ms to 250 ms, last 240 ms, rising. flat always 5 ms. empty: no value. "
         "And 2 more."
     )
-    assert in_words([], "ms") == ""
+    assert describe([], "ms") == ""
 
 
 @pytest.mark.parametrize(

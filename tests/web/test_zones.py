@@ -18,7 +18,7 @@ from werkzeug.test import Client
 from inapp_monitor.ground import config
 from inapp_monitor.ground.exceptions import ConfigError, QueryError
 from inapp_monitor.web.app import WebApp
-from inapp_monitor.web.charts.scale import time_ticks
+from inapp_monitor.web.charts.ticks import time_ticks
 from inapp_monitor.web.findings import comparison
 from inapp_monitor.web.frame import zones
 from inapp_monitor.web.frame.view import from_arguments

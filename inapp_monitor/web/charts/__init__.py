@@ -2,9 +2,9 @@
 
 from inapp_monitor.web.charts.heatmap import heatmap
 from inapp_monitor.web.charts.line import line_chart
-from inapp_monitor.web.charts.model import ChartOptions, ChartSeries, Marker, Shape
 from inapp_monitor.web.charts.scatter import Kind, Point, scatter
 from inapp_monitor.web.charts.sparkline import sparkline
+from inapp_monitor.web.charts.spec import ChartOptions, ChartSeries, Marker, Shape
 
 __all__ = [
     "ChartOptions",

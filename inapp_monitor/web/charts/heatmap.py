@@ -10,9 +10,9 @@ import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds
 from inapp_monitor.web import human
-from inapp_monitor.web.charts.graph import TimeGraph
-from inapp_monitor.web.charts.model import ChartOptions, Floats
-from inapp_monitor.web.charts.strokes import TENTHS, WIDTH
+from inapp_monitor.web.charts.path_data import TENTHS, WIDTH
+from inapp_monitor.web.charts.spec import ChartOptions, Floats
+from inapp_monitor.web.charts.time_graph import TimeGraph
 
 _ROWS = 14
 _LEVELS = 6

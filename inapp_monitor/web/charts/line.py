@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.web.charts import strokes
-from inapp_monitor.web.charts.graph import TimeGraph
-from inapp_monitor.web.charts.model import (
+from inapp_monitor.web.charts import path_data
+from inapp_monitor.web.charts.spec import (
     ChartOptions,
     ChartSeries,
     Floats,
     clean_text,
     colour_of,
 )
+from inapp_monitor.web.charts.time_graph import TimeGraph
 
 #: Names in the legend of a chart that stands alone.
 _LEGEND_MOST = 24
@@ -82,24 +82,26 @@ class LineGraph(TimeGraph):
         columns = max(self.options.width, 100)
         for number, entry in enumerate(self._given):
             colour = colour_of(entry, number)
-            times, values = strokes.visible(self._tops[number], entry.start, entry.step, self.frame)
+            times, values = path_data.visible(
+                self._tops[number], entry.start, entry.step, self.frame
+            )
             if not len(values):
                 continue
             group = self.svg.node(self.nodes["plot"], "g", class_=f"series n{number}")
             floor = self._floors[number]
             if floor is not None:
-                _, floor = strokes.visible(floor, entry.start, entry.step, self.frame)
-                self._path(group, strokes.area(times, values, self.frame, floor), "stack", colour)
+                _, floor = path_data.visible(floor, entry.start, entry.step, self.frame)
+                self._path(group, path_data.area(times, values, self.frame, floor), "stack", colour)
                 continue
             if entry.shape == "bar":
-                path = strokes.bars(times, values, self.frame, entry.step)
+                path = path_data.bars(times, values, self.frame, entry.step)
                 self._path(group, path, "bar", colour)
                 continue
-            times, values = strokes.decimate(times, values, columns)
+            times, values = path_data.decimate(times, values, columns)
             if entry.shape == "area":
-                self._path(group, strokes.area(times, values, self.frame), "area", colour)
+                self._path(group, path_data.area(times, values, self.frame), "area", colour)
             shape = "ghost" if entry.shape == "ghost" else "line"
-            path, dots = strokes.line(times, values, self.frame)
+            path, dots = path_data.line(times, values, self.frame)
             self._path(group, path, shape, colour)
             self._path(group, dots, "dots", colour)
 

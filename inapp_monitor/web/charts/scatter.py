@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from inapp_monitor.web.charts.graph import TimeGraph
-from inapp_monitor.web.charts.model import ChartOptions, clean_text
+from inapp_monitor.web.charts.spec import ChartOptions, clean_text
+from inapp_monitor.web.charts.time_graph import TimeGraph
 
 Kind = Literal["ok", "warn", "crit", "dim"]
 #: Points drawn: the highest ones.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inapp_monitor.web.charts.model import ChartSeries, colour_of
-from inapp_monitor.web.charts.strokes import TENTHS, WIDTH, Frame, decimate, line
+from inapp_monitor.web.charts.path_data import TENTHS, WIDTH, Frame, decimate, line
+from inapp_monitor.web.charts.spec import ChartSeries, colour_of
 
 _HEIGHT = 22
 _COLUMNS = 60

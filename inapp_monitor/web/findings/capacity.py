@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.charts.model import Floats
 from inapp_monitor.web.findings import resource_charts
 from inapp_monitor.web.findings.resource_charts import Line
 from inapp_monitor.web.findings.resources import Read

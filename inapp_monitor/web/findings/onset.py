@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inapp_monitor.web.charts.model import Floats
+from inapp_monitor.query.series import Floats
 
 #: From the onset on there is this many times what there was before, at least.
 FACTOR = 3.0

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.ground.points import Method
+from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.charts.model import Floats
 from inapp_monitor.web.findings import comparison, deploys, traffic
 from inapp_monitor.web.findings.resource_charts import Line, Picture, Section
 from inapp_monitor.web.frame import columns, drawing

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.charts.model import Floats
 from inapp_monitor.web.frame import columns, drawing
 from inapp_monitor.web.frame.view import COMPARISONS, View
 

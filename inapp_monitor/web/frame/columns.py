@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.query.series import Floats
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.web.backend import Backend, DistributionSlots
-from inapp_monitor.web.charts.model import Floats
 
 #: Share of a column that must be over before a rate is made of it.
 _SETTLED = 0.3

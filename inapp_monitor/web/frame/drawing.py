@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.query.series import Floats
 from inapp_monitor.web.charts import (
     ChartOptions,
     ChartSeries,
@@ -20,8 +21,7 @@ from inapp_monitor.web.charts import (
     scatter,
     sparkline,
 )
-from inapp_monitor.web.charts.model import Floats
-from inapp_monitor.web.charts.words import in_words
+from inapp_monitor.web.charts.description import describe
 
 #: Pixels.
 HEIGHT = 190
@@ -84,7 +84,7 @@ def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> M
         )
         for entry in data["series"]
     ]
-    described = f"{data.get('description', '')}. {in_words(series, data['unit'])}"
+    described = f"{data.get('description', '')}. {describe(series, data['unit'])}"
     options = ChartOptions(
         width=_WIDTH,
         height=height,

@@ -14,8 +14,8 @@ import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Floats, Series
-from inapp_monitor.web.charts.model import ChartSeries
-from inapp_monitor.web.charts.words import in_words
+from inapp_monitor.web.charts.description import describe
+from inapp_monitor.web.charts.spec import ChartSeries
 from inapp_monitor.web.graphite.formats.axes import (
     Scale,
     time_ticks,
@@ -102,7 +102,7 @@ def write_svg(series_list: Sequence[Series], options: Options) -> bytes:
 def _told(series_list: Sequence[Series]) -> str:
     """What the picture shows, for who cannot see it."""
     shown = [ChartSeries(_clean(s.name), s.values) for s in series_list]
-    return in_words(shown, "") or "No data."
+    return describe(shown, "") or "No data."
 
 
 def _one_of(options: Options, name: str, allowed: tuple[str, ...]) -> str:

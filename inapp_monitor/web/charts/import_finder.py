@@ -1,8 +1,7 @@
-"""Mends what importing pygal leaves in `sys.meta_path`: the application must not pay for it.
+"""Completes the import finder that pygal leaves in `sys.meta_path`: it has no `find_spec`.
 
-pygal adds a finder that has `find_module` only, a protocol that Python 3.12 has dropped: whoever
-walks `sys.meta_path` by the present one stumbles over it. The finder gets a `find_spec` that
-answers the same. Nothing else of pygal may be touched here.
+It stays, for an app that uses `pygal.maps` needs it; as it is, Python 3.11 warns at each import
+that fails (an error under `-W error`), and code that walks `sys.meta_path` stumbles over it.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ def _find_spec(finder: Any, name: str, path: Any = None, target: Any = None) -> 
     return None if loader is None else spec_from_loader(name, loader)
 
 
-def mend() -> None:
+def complete_pygals_finder() -> None:
     """Give pygal's finder the present protocol; again and again has no further effect."""
     for finder in sys.meta_path:
         kind = type(finder)

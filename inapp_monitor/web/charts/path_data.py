@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inapp_monitor.web.charts.model import Floats
+from inapp_monitor.web.charts.spec import Floats
 
 #: The plot's width in path units.
 WIDTH = 10_000

@@ -17,11 +17,11 @@ from pygal.svg import Svg
 from pygal.view import Box, Margin, View
 
 from inapp_monitor.web import human
-from inapp_monitor.web.charts import finder, scale, theme
-from inapp_monitor.web.charts.model import ChartOptions, clean_text
-from inapp_monitor.web.charts.strokes import TENTHS, WIDTH, Frame
+from inapp_monitor.web.charts import import_finder, theme, ticks
+from inapp_monitor.web.charts.path_data import TENTHS, WIDTH, Frame
+from inapp_monitor.web.charts.spec import ChartOptions, clean_text
 
-finder.mend()
+import_finder.complete_pygals_finder()
 
 _AXIS_HEIGHT = 20
 _TITLE_HEIGHT = 26
@@ -144,7 +144,7 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
         self.margin_box.bottom = _AXIS_HEIGHT + self._footer_height()
 
     def _compute_x_labels(self) -> None:
-        self._x_labels = scale.time_ticks(*self.window, 7, self.options.zone)
+        self._x_labels = ticks.time_ticks(*self.window, 7, self.options.zone)
 
     def _compute_x_labels_major(self) -> None:
         self._x_labels_major = self._x_labels[::2]
@@ -152,8 +152,8 @@ class TimeGraph(Graph):  # type: ignore[misc]  # pygal has no types
     def _compute_y_labels(self) -> None:
         room = max(self.options.height - 50, 40) // _PIXELS_A_TICK
         unit = self.options.unit
-        ticks = scale.value_ticks(self._box.ymin, self._box.ymax, max(room, 2), unit)
-        self._y_labels = [(human.value(tick, unit), tick) for tick in ticks]
+        marks = ticks.value_ticks(self._box.ymin, self._box.ymax, max(room, 2), unit)
+        self._y_labels = [(human.value(tick, unit), tick) for tick in marks]
 
     def _compute_y_labels_major(self) -> None:
         self._y_labels_major = [position for _, position in self._y_labels]

@@ -1,4 +1,4 @@
-"""Drawing charts leaves the application's import system as it should be."""
+"""Drawing charts leaves the import system of the application as it should be."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ assert importlib.util.find_spec("no_such_module") is None
 
 
 def test_every_finder_speaks_the_present_protocol() -> None:
-    """pygal's own lacks `find_spec`; ours is not the process that suffers from it."""
+    """pygal's own lacks `find_spec`: it would warn, or fail, in the app."""
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, timeout=60)
 
 

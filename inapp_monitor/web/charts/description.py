@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inapp_monitor.web import human
-from inapp_monitor.web.charts.model import ChartSeries, clean_text
+from inapp_monitor.web.charts.spec import ChartSeries, clean_text
 from inapp_monitor.web.human import Unit
 
 #: Series that are told of: nobody listens to more.
@@ -16,7 +16,7 @@ _MOST = 4
 _TREND = 0.2
 
 
-def in_words(series: Sequence[ChartSeries], unit: Unit) -> str:
+def describe(series: Sequence[ChartSeries], unit: Unit) -> str:
     """A sentence a series: `p95 from 80 ms to 250 ms, last 240 ms, rising.`"""
     told = [_sentence(entry, unit) for entry in series[:_MOST] if entry.shape != "ghost"]
     more = len(series) - _MOST
