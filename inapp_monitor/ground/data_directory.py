@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from inapp_monitor.ground import private_files
+
 _GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong into version control.\n*\n"
 
 _REMEDY = "set data_dir (INAPP_MONITOR_DATA_DIR) to a directory that the application can write"
@@ -69,10 +71,4 @@ def _ignore(data_dir: Path) -> None:
     except FileNotFoundError:
         if (data_dir / ".git").exists():  # it would hide all of the project
             return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
-    try:
-        if os.write(descriptor, _GITIGNORE) != len(_GITIGNORE):
-            os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+    private_files.replace(path, _GITIGNORE)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor.ground import data_directory, wsgi_text
+from inapp_monitor.ground import data_directory, private_files, wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
@@ -62,8 +62,7 @@ class SlowRequests:
             return
         self._shared_at = now
         data_directory.prepare(self._path.parent)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        lock = os.open(self._path.with_suffix(".lock"), flags, 0o600)
+        lock = private_files.open_for_update(self._path.with_suffix(".lock"))
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._merge()
@@ -97,18 +96,7 @@ class SlowRequests:
                 lines.append((latest, line))
         for key in changed.values():
             lines += _line(key, _slowest(map(self._cleaned, mine.get(key, ())), oldest))
-        self._write(_bounded(lines))
-
-    def _write(self, data: bytes) -> None:
-        other = self._path.with_suffix(".new")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(other, flags, 0o600)
-        try:
-            if os.write(descriptor, data) != len(data):
-                raise OSError(28, "no room for the slowest requests", str(other))
-        finally:
-            os.close(descriptor)
-        other.replace(self._path)
+        private_files.replace(self._path, _bounded(lines))
 
     def _cleaned(self, slow: Slow) -> Slow:
         status = slow.status if slow.status is None else slow.status[:_MAX_STATUS]
@@ -152,8 +140,7 @@ def _lines(path: Path) -> list[bytes]:
         OSError: it is there and cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SIZE_BYTES)
+        data = private_files.read(path, MAX_SIZE_BYTES)
     except FileNotFoundError:
         return []
     return [line for line in data.split(b"\n")[:-1] if line.count(b"\t") == 3]

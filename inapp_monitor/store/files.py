@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from array import array
 from collections import deque
 from pathlib import Path
 from typing import Final
+
+from inapp_monitor.ground import private_files
 
 #: Descriptors kept open by one store; far below the usual limit of 1,024 a process.
 MAX_OPEN: Final = 96
@@ -23,9 +24,6 @@ RESERVE: Final = 64 * 1024
 #: A file that may not be written can still be read.
 _READABLE = frozenset((errno.EROFS, errno.EACCES, errno.EPERM))
 _UNSUPPORTED = frozenset((errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
-#: Ours alone, not inherited by programs that the app starts, never through a link, and never
-#: waiting for the other end of a pipe.
-_FLAGS: Final = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Descriptors:
@@ -201,15 +199,12 @@ class DiskFile:
         mode = os.O_RDONLY if self._read_only else os.O_RDWR
         self._writable = not self._read_only
         try:
-            fd = os.open(self.path, mode | _FLAGS)
+            fd = private_files.open_file(self.path, mode)
         except OSError as error:
             if error.errno not in _READABLE:
                 raise
-            fd = os.open(self.path, os.O_RDONLY | _FLAGS)
+            fd = private_files.open_file(self.path, os.O_RDONLY)
             self._writable = False
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise IsADirectoryError(errno.EISDIR, "not a regular file", str(self.path))
         # Without this, reading ahead fills the cache with large folios, and each small write then
         # makes 64 KB and more dirty instead of a page. Large reads are one request anyway.
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
@@ -267,24 +262,10 @@ def create(path: Path, size: int, parts: list[tuple[int, bytes]]) -> None:
     Raises:
         OSError: it could not be made; nothing is left behind.
     """
-    temporary = path.with_name(path.name + ".new")
-    try:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _FLAGS, 0o600)
-        try:
-            os.ftruncate(fd, size)
-            for offset, data in parts:
-                written = os.pwrite(fd, data, offset)
-                if written != len(data):
-                    raise OSError(errno.ENOSPC, "no space for a new file", str(path))
-        finally:
-            os.close(fd)
-        temporary.rename(path)
-    except OSError:
-        try:
-            temporary.unlink()
-        except OSError:
-            pass
-        raise
+    with private_files.replacement(path) as descriptor:
+        os.ftruncate(descriptor, size)
+        for offset, data in parts:
+            private_files.write_at(descriptor, data, offset)
 
 
 def set_aside(path: Path, now: float) -> Path | None:

@@ -15,6 +15,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from inapp_monitor.ground import private_files
 from inapp_monitor.ground.clock import sleep
 
 _HEAD = struct.Struct("<QQQ")
@@ -129,9 +130,7 @@ class StoreLock:
             data = os.pread(self._fd, _NUMBER.size, offset)
         else:
             try:
-                with self.path.open("rb", buffering=0) as file:
-                    file.seek(offset)
-                    data = file.read(_NUMBER.size)
+                data = private_files.read(self.path, _HEAD.size)[offset : offset + _NUMBER.size]
             except OSError:
                 return 0
         return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else 0
@@ -157,10 +156,9 @@ class StoreLock:
                 pass
             self.close()
         if self.read_only:
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = private_files.open_file(self.path, os.O_RDONLY)
         else:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._fd = os.open(self.path, flags, 0o600)
+            self._fd = private_files.open_for_update(self.path)
         here = os.fstat(self._fd)
         self._inode = here.st_ino, here.st_dev
         return True

@@ -103,6 +103,7 @@ def test_a_crash_at_every_write(
         with monkeypatch.context() as patch:
             patch.setattr("inapp_monitor.store.files.os", System(dying))
             patch.setattr("inapp_monitor.store.lock.os", System(dying))
+            patch.setattr("inapp_monitor.ground.private_files.os", System(dying))
             try:
                 live(bench)
                 break

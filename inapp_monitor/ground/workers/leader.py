@@ -10,6 +10,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from inapp_monitor.ground import private_files
+
 NAME = "leader"
 
 
@@ -54,8 +56,7 @@ class Leadership:
     def _try(self) -> bool:
         fd = -1
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            fd = os.open(self._path, flags, 0o600)
+            fd = private_files.open_for_update(self._path)
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.pwrite(fd, f"{os.getpid():<20}\n".encode(), 0)
         except OSError:

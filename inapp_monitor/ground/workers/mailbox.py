@@ -14,7 +14,7 @@ import os
 import secrets
 from pathlib import Path
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, private_files
 
 FOLDER = "questions"
 #: Questions answered in one look; the others wait for the next.
@@ -45,7 +45,8 @@ class Questions:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._forget_old(now)
         name = f"{pid}-{secrets.token_hex(8)}"
-        self._write(f"{name}.ask", question.encode()[:MAX_QUESTION_BYTES])
+        text = question.encode()[:MAX_QUESTION_BYTES]
+        private_files.replace(self._folder / f"{name}.ask", text)
         return name
 
     def take(self) -> list[tuple[str, str]]:
@@ -62,9 +63,9 @@ class Questions:
         names = [name for name in found if name.startswith(mine) and name.endswith(".ask")]
         taken = []
         for name in sorted(names)[:AT_ONCE]:
-            text = self._read(name, MAX_QUESTION_BYTES).decode("utf-8", "replace")
+            data = private_files.read(self._folder / name, MAX_QUESTION_BYTES)
             if self._remove(name):
-                taken.append((name.removesuffix(".ask"), text))
+                taken.append((name.removesuffix(".ask"), data.decode("utf-8", "replace")))
         return taken
 
     def answer(self, name: str, text: str) -> None:
@@ -77,12 +78,12 @@ class Questions:
         data = text.encode()
         if len(data) > MAX_ANSWER_BYTES:
             raise ValueError(f"an answer of {len(data)} bytes, at most {MAX_ANSWER_BYTES} are read")
-        self._write(f"{name}.answer", data)
+        private_files.replace(self._folder / f"{name}.answer", data)
 
     def answered(self, name: str) -> str | None:
         """The answer, taken away; None while there is none."""
         try:
-            data = self._read(f"{name}.answer", MAX_ANSWER_BYTES)
+            data = private_files.read(self._folder / f"{name}.answer", MAX_ANSWER_BYTES)
         except OSError:
             return None
         self._remove(f"{name}.answer")
@@ -92,27 +93,6 @@ class Questions:
         """Nobody waits for the answer any more."""
         self._remove(f"{name}.ask")
         self._remove(f"{name}.answer")
-
-    def _write(self, name: str, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        other = self._folder / f"{name}.{secrets.token_hex(4)}.part"
-        descriptor = os.open(other, flags, 0o600)
-        try:
-            if os.write(descriptor, data) != len(data):
-                raise OSError(28, "no room for a question or answer", str(other))
-            other.rename(self._folder / name)
-        except OSError:
-            other.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
-
-    def _read(self, name: str, most: int) -> bytes:
-        descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            return os.read(descriptor, most)
-        finally:
-            os.close(descriptor)
 
     def _remove(self, name: str) -> bool:
         try:

@@ -9,11 +9,10 @@ slug the first one counts. It must not know what a slug is used for.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, private_files
 
 FILE_NAME = "routes"
 #: The file is not read or grown past this size: some 5,000 routes.
@@ -44,8 +43,7 @@ class RouteNames:
             return {}
         state = (status.st_size, status.st_mtime_ns, status.st_ino)
         if state != self._seen:
-            with self._path.open("rb") as file:
-                self._known = _parse(file.read(MAX_SIZE_BYTES))
+            self._known = _parse(private_files.read(self._path, MAX_SIZE_BYTES))
             self._seen = state
         return dict(self._known)
 
@@ -62,18 +60,10 @@ class RouteNames:
         known = self.load()
         lines = b"".join(_line(slug, route) for slug, route in slugs.items() if slug not in known)
         if lines and self._seen[0] + len(lines) <= MAX_SIZE_BYTES:
-            self._append(lines)
+            data_directory.prepare(self._path.parent)
+            private_files.append_lines(self._path, lines)
             known = self.load()
         return known
-
-    def _append(self, lines: bytes) -> None:
-        data_directory.prepare(self._path.parent)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, 0o600)
-        try:
-            os.write(descriptor, lines)
-        finally:
-            os.close(descriptor)
 
 
 def _line(slug: str, route: str) -> bytes:

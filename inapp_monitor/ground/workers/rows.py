@@ -22,14 +22,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, private_files
 
 FILE_NAME = "workers"
 #: Processes that can have a row; further ones go without.
 MAX_WORKERS = 128
 ROW_BYTES = 16_384
 _HEADER = struct.Struct("<II")  # length, crc32
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Workers:
@@ -146,7 +145,7 @@ class Workers:
             self._start_again()
         self.forked()
         data_directory.prepare(self._directory)
-        self._file = os.open(self._directory / FILE_NAME, _FLAGS, 0o600)
+        self._file = private_files.open_for_update(self._directory / FILE_NAME)
         self._locks = _Locks.of(self._lock_path)
         self._pid = os.getpid()
 
@@ -176,7 +175,7 @@ class Workers:
 
     def _put(self, number: int, data: bytes) -> None:
         head = _HEADER.pack(len(data), zlib.crc32(data) if data else 0)
-        os.pwrite(self._file, head + data, number * ROW_BYTES)
+        private_files.write_at(self._file, head + data, number * ROW_BYTES)
 
 
 class _Locks:
@@ -185,7 +184,7 @@ class _Locks:
     _of_process: dict[tuple[int, str], _Locks] = {}
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, _FLAGS, 0o600)
+        self._descriptor = private_files.open_for_update(path)
         self._mine: set[int] = set()
         self._users = 0
 

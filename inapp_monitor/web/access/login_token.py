@@ -8,17 +8,14 @@ before anybody visits the dashboard.
 
 from __future__ import annotations
 
-import errno
-import os
 import re
 import secrets
-import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, private_files
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard, logger
 
@@ -161,37 +158,16 @@ def root_url(environ: Mapping[str, Any], mount: str) -> str:
 def _read(path: Path) -> str | None:
     """The secret in a file that is ours alone, or None when there is no file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        text = private_files.read_secret(path, 1024).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise PermissionError(13, f"{path.name} is no regular file", str(path))
-        if status.st_mode & 0o077:
-            raise PermissionError(13, f"{path.name} is open to other users: chmod 600", str(path))
-        text = os.read(descriptor, 1024).decode("ascii", "replace").strip()
-    finally:
-        os.close(descriptor)
     if not _LEGAL.fullmatch(text):
         raise ValueError(f"{path} must hold 8 to 512 printable characters; delete it for a new one")
     return text
 
 
 def _make(path: Path, value: str) -> tuple[str, bool]:
-    """Write a secret; when another process was faster, its own. `link` cannot overwrite."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            text = value.encode("ascii") + b"\n"
-            if os.write(descriptor, text) != len(text):  # a disk takes what still fits
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(draft))
-        finally:
-            os.close(descriptor)
-        os.link(draft, path)
-    except FileExistsError:
-        return _read(path) or value, False
-    finally:
-        draft.unlink(missing_ok=True)
-    return value, True
+    """Write a secret; when another process was faster, return its own."""
+    if private_files.create_once(path, value.encode("ascii") + b"\n"):
+        return value, True
+    return _read(path) or value, False
