@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.query.distribution_leaves import Slots
+from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.memory_source import MemorySource
@@ -179,9 +179,10 @@ def source() -> MemorySource:
         Histogram.of([rng.lognormvariate(4 + math.sin(i / 30) / 2, 0.6) for _ in range(30)])
         for i in range(count)
     ]
+    path = "requests.time"
     return MemorySource(
-        [(path, first, STEP, values) for path, values in series],
-        {"requests.time": Slots(first, first + count * STEP, STEP, slots)},
+        [(name, first, STEP, values) for name, values in series],
+        {path: DistributionRange(path, first, first + count * STEP, STEP, slots)},
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds
+from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query.series import Floats
 
 #: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.
@@ -23,30 +24,21 @@ VIRTUAL_LEAVES = (
 PERCENTILE = re.compile(r"p([0-9]{1,6})")
 
 
-class Slots(NamedTuple):
-    """A distribution over time: one histogram (or None) a step."""
-
-    start: int
-    end: int
-    step: int
-    histograms: Sequence[Histogram | None]
-
-
-def merge_slots(slots: Slots, max_points: int | None) -> Slots:
+def merge_slots(found: DistributionRange, max_points: int | None) -> DistributionRange:
     """Merge neighbours until at most `max_points` are left; buckets start at multiples.
 
     A first bucket of which only a part was fetched is dropped, as for every consolidation.
     """
-    count = (slots.end - slots.start) / slots.step
+    count = (found.end - found.start) / found.step
     if not max_points or count <= max_points:
-        return slots
-    step = math.ceil(count / max_points) * slots.step
-    start = -(-slots.start // step) * step
-    skipped = (start - slots.start) // slots.step
-    size = step // slots.step
-    rest = slots.histograms[skipped:]
+        return found
+    step = math.ceil(count / max_points) * found.step
+    start = -(-found.start // step) * step
+    skipped = (start - found.start) // found.step
+    size = step // found.step
+    rest = found.slots[skipped:]
     merged = [_merged(rest[i : i + size]) for i in range(0, len(rest), size)]
-    return Slots(start, start + len(merged) * step, step, merged)
+    return DistributionRange(found.path, start, start + len(merged) * step, step, merged)
 
 
 def _merged(histograms: Sequence[Histogram | None]) -> Histogram | None:
@@ -82,13 +74,13 @@ READERS: dict[str, Callable[[Histogram], float]] = {
 _USUAL = ("count", "rate", "mean", "max", "p50", "p95", "p99")
 
 
-def compute(slots: Slots, leaf: str) -> Computed:
+def compute(found: DistributionRange, leaf: str) -> Computed:
     """The values of a leaf, and of those that will probably be asked for next."""
     leaves = (leaf, *(name for name in _USUAL if name != leaf))
     percentiles = [name for name in leaves if name not in READERS]
     fractions = [percentile_fraction(name) for name in percentiles]
-    values = {name: np.full(len(slots.histograms), math.nan) for name in leaves}
-    for i, h in enumerate(slots.histograms):
+    values = {name: np.full(len(found.slots), math.nan) for name in leaves}
+    for i, h in enumerate(found.slots):
         if h is None or not h.count:
             continue
         for name in leaves:
@@ -96,8 +88,8 @@ def compute(slots: Slots, leaf: str) -> Computed:
                 values[name][i] = READERS[name](h)
         for name, value in zip(percentiles, quantiles(h, fractions), strict=True):
             values[name][i] = value
-    values["rate"] = values["rate"] / slots.step
-    return Computed(slots.start, slots.end, slots.step, values)
+    values["rate"] = values["rate"] / found.step
+    return Computed(found.start, found.end, found.step, values)
 
 
 def quantiles(h: Histogram, fractions: Sequence[float]) -> list[float]:

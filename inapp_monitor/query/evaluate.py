@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query import functions, grammar
-from inapp_monitor.query.distribution_leaves import Slots
 from inapp_monitor.query.grammar import Call, Literal, Node, Path, Template
 from inapp_monitor.query.registry import FUNCTIONS, Function, Groups, bind
 from inapp_monitor.query.request import Budget, RenderRequest
@@ -106,11 +106,11 @@ class Context:
             text = text.replace(f"${name}", str(value))
         return text
 
-    def distribution(self, path: str) -> Slots | None:
+    def distribution(self, path: str) -> DistributionRange | None:
         """The histograms of a distribution in the present window."""
-        slots = self.source.distribution(path, self._window())
-        self.budget.spend(len(slots.histograms) if slots else 0)
-        return slots
+        found = self.source.distribution(path, self._window())
+        self.budget.spend(len(found.slots) if found else 0)
+        return found
 
     def evaluate_text(self, target: str) -> list[Series]:
         """Another target, over the same window."""

@@ -5,27 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
-from inapp_monitor.query.distribution_leaves import Slots
+from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.query.tagged import canonical
-
-
-class _Leaf(NamedTuple):
-    path: str
-    kind: str
-
-
-class _Stored(NamedTuple):
-    path: str
-    start: int
-    end: int
-    step: int
-    values: array[float]
-    method: Method
 
 
 class MemorySource(StoreSource):
@@ -34,7 +18,7 @@ class MemorySource(StoreSource):
     def __init__(
         self,
         series: Iterable[tuple[str, int, int, Sequence[float]]] = (),
-        distributions: Mapping[str, Slots] | None = None,
+        distributions: Mapping[str, DistributionRange] | None = None,
         methods: Mapping[str, Method] | None = None,
     ) -> None:
         """`series` are (path, first timestamp, step, values)."""
@@ -48,14 +32,14 @@ class MemorySource(StoreSource):
 
 
 class _Memory:
-    """A `Reader` over lists."""
+    """A `SeriesStore` over lists."""
 
     generation = 0
 
     def __init__(
         self,
         series: list[tuple[str, int, int, Sequence[float]]],
-        distributions: dict[str, Slots],
+        distributions: dict[str, DistributionRange],
         methods: dict[str, Method],
     ) -> None:
         self._series = {path: (start, step, values) for path, start, step, values in series}
@@ -63,11 +47,14 @@ class _Memory:
         self._methods = methods
         self.registered: list[str] = []
 
-    def leaves(self) -> list[_Leaf]:
-        scalars = [_Leaf(path, "scalar") for path in self._series]
-        return scalars + [_Leaf(path, "distribution") for path in self._distributions]
+    def leaves(self) -> list[Leaf]:
+        leaves = [Leaf(path, "scalar", self._method_of(path)) for path in self._series]
+        return leaves + [Leaf(path, "distribution", Method.SUM) for path in self._distributions]
 
-    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[_Stored]:
+    def _method_of(self, path: str) -> Method:
+        return self._methods.get(path, Method.AVERAGE)
+
+    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[ScalarRange]:
         found = []
         for path in paths:
             first, step, values = self._series[path]
@@ -76,26 +63,20 @@ class _Memory:
                 values[i] if 0 <= (i := (t - first) // step) < len(values) else math.nan
                 for t in range(begin, stop, step)
             ]
-            method = self._methods.get(path, Method.AVERAGE)
-            found.append(_Stored(path, begin, stop, step, array("d", cells), method))
+            found.append(
+                ScalarRange(path, begin, stop, step, array("d", cells), self._method_of(path), 0.0)
+            )
         return found
 
-    def fetch_distribution(self, path: str, start: int, end: int, now: int) -> _Held:
+    def fetch_distribution(self, path: str, start: int, end: int, now: int) -> DistributionRange:
         held = self._distributions[path]
         begin, stop = _grid(start, min(end, now), held.step)
         cells = [
-            held.histograms[i] if 0 <= (i := (t - held.start) // held.step) < len(held.histograms)
+            held.slots[i] if 0 <= (i := (t - held.start) // held.step) < len(held.slots)
             else None
             for t in range(begin, stop, held.step)
         ]  # fmt: skip
-        return _Held(begin, stop, held.step, cells)
-
-
-class _Held(NamedTuple):
-    start: int
-    end: int
-    step: int
-    slots: Sequence[Histogram | None]
+        return DistributionRange(path, begin, stop, held.step, cells)
 
 
 def _grid(start: int, end: int, step: int) -> tuple[int, int]:

@@ -8,21 +8,19 @@ percentile of percentiles is wrong.
 from __future__ import annotations
 
 import itertools
-from array import array
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
+from inapp_monitor.ground.ranges import DistributionRange, Kind, Leaf, ScalarRange
 from inapp_monitor.query.distribution_leaves import (
     PERCENTILE,
     READERS,
     VIRTUAL_LEAVES,
     Computed,
-    Slots,
     compute,
     merge_slots,
     percentile_fraction,
@@ -91,7 +89,7 @@ class Source(Protocol):
         """The series of some leaves, sorted by name; `expression` is what selected them."""
         ...
 
-    def distribution(self, path: str, window: Window) -> Slots | None:
+    def distribution(self, path: str, window: Window) -> DistributionRange | None:
         """The histograms of one distribution, merged to the points to draw."""
         ...
 
@@ -104,63 +102,32 @@ class Source(Protocol):
         ...
 
 
-class _Range(Protocol):
-    """Shape of `store.ScalarRange`: a named tuple."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def step(self) -> int: ...
-    @property
-    def values(self) -> array[float]: ...
-    @property
-    def method(self) -> Method: ...
-
-
-class _DistributionRange(Protocol):
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def step(self) -> int: ...
-    @property
-    def slots(self) -> Sequence[Histogram | None]: ...
-
-
-class _StoredLeaf(Protocol):
-    @property
-    def path(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-
-
-class Reader(Protocol):
-    """The part of `store.Store` that is read here."""
+class SeriesStore(Protocol):
+    """What is asked of a store: queries know none, and none knows queries."""
 
     @property
     def generation(self) -> int: ...
-    def leaves(self) -> Sequence[_StoredLeaf]: ...
-    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> Sequence[_Range]: ...
+    def leaves(self) -> Sequence[Leaf]: ...
+    def fetch(
+        self, paths: Sequence[str], start: int, end: int, now: int
+    ) -> Sequence[ScalarRange]: ...
     def fetch_distribution(
         self, path: str, start: int, end: int, now: int
-    ) -> _DistributionRange | None: ...
+    ) -> DistributionRange | None: ...
 
 
 class StoreSource:
     """Series of a store, with an index of their names that follows the store's generation."""
 
-    def __init__(self, store: Reader, registered: Callable[[], Iterable[str]] = lambda: ()) -> None:
+    def __init__(
+        self, store: SeriesStore, registered: Callable[[], Iterable[str]] = lambda: ()
+    ) -> None:
         """No I/O. `registered` gives tagged names whose series Graphite wrote under `_tagged`."""
         self._store = store
         self._registered = registered
         self._generation: int | None = None
         self._tree = Tree()
-        self._kinds: dict[str, str] = {}
+        self._kinds: dict[str, Kind] = {}
         self._computed = Computations()
         #: Tagged names that Graphite's files carry in clear, and where they are stored.
         self._readable: dict[str, str] = {}
@@ -216,20 +183,18 @@ class StoreSource:
             made.append(_series(stored[found.path], expression, found, window))
         return sorted(made, key=lambda s: s.name)
 
-    def distribution(self, path: str, window: Window) -> Slots | None:
+    def distribution(self, path: str, window: Window) -> DistributionRange | None:
         """See `Source.distribution`."""
         self._refresh()
         return self._slots(path, window, window.now)
 
-    def _slots(self, path: str, window: Window, now: int) -> Slots | None:
+    def _slots(self, path: str, window: Window, now: int) -> DistributionRange | None:
         if self._kinds.get(path) != "distribution":
             return None
         found = self._store.fetch_distribution(path, window.start, window.end, now)
         if found is None:
             return None
-        return merge_slots(
-            Slots(found.start, found.end, found.step, found.slots), window.max_points
-        )
+        return merge_slots(found, window.max_points)
 
     def index(self) -> list[str]:
         """See `Source.index`; virtual leaves stand for a distribution."""
@@ -251,7 +216,8 @@ class StoreSource:
         generation = self._store.generation
         if generation == self._generation:
             return
-        tree, kinds = Tree(), {}
+        tree = Tree()
+        kinds: dict[str, Kind] = {}
         readable = {}
         shown: list[str] = []
         for leaf in self._store.leaves():
@@ -316,7 +282,7 @@ class StoreSource:
         return later
 
 
-def _series(path: str, pattern: str, found: _Range, window: Window) -> Series:
+def _series(path: str, pattern: str, found: ScalarRange, window: Window) -> Series:
     values = np.frombuffer(found.values, dtype=np.float64) if len(found.values) else np.empty(0)
     how = _CONSOLIDATIONS[found.method] if window.own_consolidation else "average"
     return Series(

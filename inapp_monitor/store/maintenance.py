@@ -14,6 +14,7 @@ from pathlib import Path
 
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import column_rewrite, disk_budget
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.distribution_format import GRADES, DistributionGeometry
@@ -21,7 +22,6 @@ from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.group_format import WIDTHS, Geometry
 from inapp_monitor.store.groups import Group, Series
 from inapp_monitor.store.lock import StoreLock
-from inapp_monitor.store.results import Leaf, ScalarRange
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.rollup import HEAD, NAN
 from inapp_monitor.store.series import Store, budget_of, schemas_of

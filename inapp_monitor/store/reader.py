@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.flush_plan import Plan
 from inapp_monitor.store.groups import Group, Series
-from inapp_monitor.store.results import DistributionRange, ScalarRange
 from inapp_monitor.store.retention import Window
 from inapp_monitor.store.rollup import HEAD, read_values
 

@@ -16,21 +16,16 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Batch, Method
+from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.groups import Group
 from inapp_monitor.store.lock import StoreLock
 from inapp_monitor.store.reader import Reader
-from inapp_monitor.store.results import (
-    DistributionRange,
-    FileStatus,
-    Leaf,
-    ScalarRange,
-    StoreStatus,
-)
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.schemas import Schemas, parse_aggregations, parse_schemas
+from inapp_monitor.store.status import FileStatus, StoreStatus
 from inapp_monitor.store.whisper_tree import DIRECTORY as WHISPER_DIRECTORY
 from inapp_monitor.store.whisper_tree import WhisperTree
 from inapp_monitor.store.writer import SETTLED_AFTER_S, Writer

@@ -15,8 +15,8 @@ from typing import Final
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
+from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import whisper_format
-from inapp_monitor.store.results import Leaf, ScalarRange
 from inapp_monitor.store.retention import Archive, Retention
 from inapp_monitor.store.rollup import NAN
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from inapp_monitor.ground.exceptions import FormatError
+from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import whisper_format
-from inapp_monitor.store.results import Leaf, ScalarRange
 from inapp_monitor.store.retention import Archive, Window
 from inapp_monitor.store.whisper_format import WhisperArchive, WhisperHeader
 

@@ -13,22 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Loaded
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 from inapp_monitor.web.kept.cache import Cache
 
 if TYPE_CHECKING:
     from inapp_monitor.query.sources import Source
-
-
-class DistributionSlots(Protocol):
-    """Histograms of one path over a window: slot i covers `start + i * step` onwards."""
-
-    @property
-    def start(self) -> int: ...
-    @property
-    def step(self) -> int: ...
-    @property
-    def slots(self) -> list[Histogram | None]: ...
 
 
 class StoreReader(Protocol):
@@ -36,11 +25,13 @@ class StoreReader(Protocol):
 
     @property
     def generation(self) -> int: ...
-    def leaves(self) -> Sequence[Any]: ...
-    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> Sequence[Any]: ...
+    def leaves(self) -> Sequence[Leaf]: ...
+    def fetch(
+        self, paths: Sequence[str], start: int, end: int, now: int
+    ) -> Sequence[ScalarRange]: ...
     def fetch_distribution(
         self, path: str, start: int, end: int, now: int
-    ) -> DistributionSlots | None: ...
+    ) -> DistributionRange | None: ...
     def status(self) -> Any: ...
 
 

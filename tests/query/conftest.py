@@ -7,31 +7,17 @@ import math
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import whisper
 
 from inapp_monitor.ground.points import Method
+from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.query.sources import StoreSource
 
 RECORDED = Path(__file__).parents[1] / "data" / "graphite"
 NOW = 1_700_000_000
-
-
-class Leaf(NamedTuple):
-    path: str
-    kind: str
-    method: Method
-
-
-class Range(NamedTuple):
-    path: str
-    start: int
-    end: int
-    step: int
-    values: array[float]
-    method: Method
 
 
 class WhisperFiles:
@@ -48,7 +34,7 @@ class WhisperFiles:
     def leaves(self) -> list[Leaf]:
         return [Leaf(path, "whisper", Method.AVERAGE) for path in sorted(self._files)]
 
-    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[Range]:
+    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[ScalarRange]:
         found = []
         for path in paths:
             try:
@@ -58,7 +44,7 @@ class WhisperFiles:
             if result is not None:
                 (first, last, step), values = result
                 cells = array("d", [math.nan if v is None else v for v in values])
-                found.append(Range(path, first, last, step, cells, Method.AVERAGE))
+                found.append(ScalarRange(path, first, last, step, cells, Method.AVERAGE, 0.0))
         return found
 
     def fetch_distribution(self, path: str, start: int, end: int, now: int) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.query.distribution_leaves import Slots, quantiles
+from inapp_monitor.ground.ranges import DistributionRange
+from inapp_monitor.query.distribution_leaves import quantiles
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.memory_source import MemorySource
 from inapp_monitor.query.request import RenderRequest
@@ -20,7 +21,9 @@ def source() -> MemorySource:
     slots: list[Histogram | None] = [
         Histogram.of(range(1, 101)) if i % 2 == 0 else Histogram.of([1000.0]) for i in range(9)
     ]
-    return MemorySource(distributions={"x.time": Slots(1000, 1100, 10, [*slots, None])})
+    return MemorySource(
+        distributions={"x.time": DistributionRange("x.time", 1000, 1100, 10, [*slots, None])}
+    )
 
 
 def request(**more: object) -> RenderRequest:
@@ -90,14 +93,16 @@ def test_short_steps_are_always_read_anew() -> None:
     """A step of seconds is never answered from what was computed before."""
     held = source()
     first = evaluate(["x.time.count"], request(), held)[0].values[1]
-    held._memory._distributions["x.time"].histograms[1].add([5.0])  # type: ignore[attr-defined]
+    held._memory._distributions["x.time"].slots[1].add([5.0])  # type: ignore[attr-defined]
     assert evaluate(["x.time.count"], request(), held)[0].values[1] == first + 1
 
 
 def test_long_steps_are_read_once_for_some_seconds() -> None:
     """Charts of weeks, whose steps are long, share what was read."""
     slots: list[Histogram | None] = [Histogram.of([1.0, 3.0]) for _ in range(10)]
-    held = MemorySource(distributions={"x.time": Slots(0, 36_000, 3600, slots)})
+    held = MemorySource(
+        distributions={"x.time": DistributionRange("x.time", 0, 36_000, 3600, slots)}
+    )
     day = RenderRequest(start=0, end=30_000, now=30_000)
     (before,) = evaluate(["x.time.count"], day, held)
     slots[1] = Histogram.of([1.0])

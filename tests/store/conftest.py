@@ -20,7 +20,7 @@ from inapp_monitor.ground.points import (
     Method,
     Scalar,
 )
-from inapp_monitor.store.results import ScalarRange
+from inapp_monitor.ground.ranges import ScalarRange
 from inapp_monitor.store.series import Store
 
 #: A multiple of two hours, so that the default archives all begin an interval here.

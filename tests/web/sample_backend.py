@@ -19,36 +19,13 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
+from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
 
 #: A Monday, 15:00 UTC.
 NOW = 1_795_446_000
 TOKEN = "sample-token-0123456789"
-
-
-class Leaf(NamedTuple):
-    path: str
-    kind: str
-    method: Method
-
-
-class ScalarRange(NamedTuple):
-    path: str
-    start: int
-    end: int
-    step: int
-    values: array[float]
-    method: Method
-    x_files_factor: float
-
-
-class DistributionRange(NamedTuple):
-    path: str
-    start: int
-    end: int
-    step: int
-    slots: list[Histogram | None]
 
 
 @dataclass

@@ -33,15 +33,15 @@ def heatmap(context: Context, path: str, rows: int = 24) -> list[Series]:
     if not 1 <= rows <= _MAX_ROWS:
         raise QueryError(f"parameter 'rows' must be 1 to {_MAX_ROWS}, got {rows}")
     path = path or context.first_path()
-    slots = context.distribution(path)
-    if slots is None:
+    found = context.distribution(path)
+    if found is None:
         return []
-    known = [h for h in slots.histograms if h is not None and h.count]
+    known = [h for h in found.slots if h is not None and h.count]
     if not known:
         return []
     shift, low, high = _ranges(known, rows)
-    table = np.zeros((high - low + 1, len(slots.histograms)))
-    for column, histogram in enumerate(slots.histograms):
+    table = np.zeros((high - low + 1, len(found.slots)))
+    for column, histogram in enumerate(found.slots):
         if histogram is not None:
             for number, count in histogram.buckets.items():
                 table[_row(number, histogram.shift, shift) - low, column] += count
@@ -50,7 +50,7 @@ def heatmap(context: Context, path: str, rows: int = 24) -> list[Series]:
         bottom, top = bucket_bounds(number << shift)[0], bucket_bounds((number + 1) << shift)[0]
         name = f"heatmap({path}, {bottom:g}, {top:g})"
         tags = {"name": path, "heatmap": f"{bottom:g}", "le": f"{top:g}"}
-        made.append(Series(name, slots.start, slots.end, slots.step, row, tags=tags, whole=True))
+        made.append(Series(name, found.start, found.end, found.step, row, tags=tags, whole=True))
         made[-1].consolidation = "sum"
     return made
 

@@ -11,27 +11,20 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.query.series import Floats
 from inapp_monitor.store.retention import parse_retention
-from inapp_monitor.web.backend import Backend, DistributionSlots
+from inapp_monitor.web.backend import Backend
 
 #: Share of a column that must be over before a rate is made of it.
 _SETTLED = 0.3
 #: Columns of a chart: about two pixels each on a wide screen.
 COLUMNS = 240
-
-
-class Slots(NamedTuple):
-    """Histograms that were put together of several answers of the store."""
-
-    start: int
-    step: int
-    slots: list[Histogram | None]
 
 
 class Columns(NamedTuple):
@@ -190,15 +183,17 @@ def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> 
     if middle.start != begin or stop <= begin:
         return durations(backend, path, start, end, columns)
     head = _merged(backend.store.fetch_distribution(path, start, begin - 1, now))
-    joined = Slots(begin - step, step, [head, *slots, *([tail] if end < now else [])])
+    slots = [head, *slots, *([tail] if end < now else [])]
+    first = begin - step
+    joined = DistributionRange(path, first, first + len(slots) * step, step, slots)
     return _in_columns(joined, start, columns, now)
 
 
-def _merged(found: DistributionSlots | None) -> Histogram | None:
+def _merged(found: DistributionRange | None) -> Histogram | None:
     return None if found is None else merge(found.slots)
 
 
-def _in_columns(found: DistributionSlots, start: int, columns: int, now: int) -> Durations:
+def _in_columns(found: DistributionRange, start: int, columns: int, now: int) -> Durations:
     """Slots merged into columns; what lies before `start` is not covered."""
     parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
     parts.covered[:1] -= max(start - found.start, 0)
@@ -240,7 +235,7 @@ def merge(slots: Sequence[Histogram | None]) -> Histogram | None:
     return joined
 
 
-def _sums(found: Any, columns: int, now: int) -> Sums:
+def _sums(found: ScalarRange, columns: int, now: int) -> Sums:
     values = np.frombuffer(found.values) if len(found.values) else np.empty(0)
     parts = Columns.of(found.start, found.step, len(values), columns, now)
     trail = -(parts.lead + len(values)) % parts.factor

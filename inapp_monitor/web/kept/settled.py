@@ -14,7 +14,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.query.distribution_leaves import Slots
+from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.sources import Node, Source, Window
 from inapp_monitor.store.writer import SETTLED_AFTER_S
@@ -157,7 +157,7 @@ class Watched:
     def fetch_paths(self, paths: Sequence[str], expression: str, window: Window) -> list[Series]:
         return self._noted(self._source.fetch_paths(paths, expression, window), window)
 
-    def distribution(self, path: str, window: Window) -> Slots | None:
+    def distribution(self, path: str, window: Window) -> DistributionRange | None:
         found = self._source.distribution(path, window)
         self.latest = max(self.latest, window.end, 0 if found is None else found.end)
         return found
