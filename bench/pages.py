@@ -152,7 +152,7 @@ def dashboard(data_dir: Path) -> Any:
             source=StoreSource(store),
             store=store,
             tracker=Tracker(loaded.settings, clock, guard, database),
-            not_found=NotFoundTable(loaded.settings, clock, guard, database),
+            not_found=NotFoundTable(loaded.settings, guard, database),
             database=database,
         )
     )

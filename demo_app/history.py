@@ -197,7 +197,7 @@ class Writer:
         self._store, self._database = Store(*common), Database(*common)
         self._release = story.release(begin)
         self._tracker = self._new_tracker()
-        self._not_found = NotFoundTable(settings, self._clock, self._guard, self._database)
+        self._not_found = NotFoundTable(settings, self._guard, self._database)
         self._recorder = Recorder(
             self._clock,
             max_routes=settings.max_routes,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from inapp_monitor.issues.scrub import HIDDEN
+from inapp_monitor.issues.safe_text import HIDDEN
 
 #: What is printed between two exceptions of a chain, as Python does.
 _BETWEEN = {

@@ -3,56 +3,35 @@
 Runs in the failing request's thread, because only there the frames exist; so it is bounded in time
 (`WALL_BUDGET_S`) and size, and runs no code of the application but the `__str__` of an exception
 class that has its own, in a thread that is not waited for. Scrubbing, compression and storage come
-later, in `finish` and the tracker's flush.
+later, in the flush: see `finished_event`.
 
 The shape of an event is described in `build`.
 """
 
 from __future__ import annotations
 
-import contextvars
-import functools
-import json
 import os
-import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType, WrapperDescriptorType
+from types import FrameType
 from typing import Any
 
 from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.issues import exception_tree, stack
+from inapp_monitor.issues.exception_message import MAX_MESSAGE_CHARS, message_of, syntax_place
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
-from inapp_monitor.issues.scrub import HIDDEN, Scrubber
 
 WALL_BUDGET_S = 0.05
-#: Longest wait for an exception's own `__str__`.
-STR_BUDGET_S = 0.02
-MAX_EVENT_BYTES = 64 * 2**10
 MAX_LOCALS = 40
 #: Characters of local variables in one event.
 LOCALS_CHARS = 36_000
-MAX_MESSAGE_CHARS = 8_192
 LINES_AROUND, LIBRARY_LINES_AROUND = 5, 2
-MAX_SOURCE_LINE = 300
 MAX_HEADERS, MAX_HEADER_CHARS = 50, 500
 
 Event = dict[str, Any]
-
-#: Control characters, bidirectional overrides and lone surrogates: unsafe in titles and terminals.
-_UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-_PLAIN_TYPES = (str, int, float, bool, bytes, type(None))
-_slow_types: set[str] = set()
-
-
-def clean_text(text: str) -> str:
-    """Text with control characters, bidirectional overrides and surrogates made visible."""
-    return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 class EventBuilder:
@@ -231,7 +210,7 @@ class EventBuilder:
             "left_out": left_out,
         }
         if issubclass(cls, SyntaxError):
-            facts["syntax"] = _syntax(link.exception, renderer)
+            facts["syntax"] = syntax_place(link.exception, renderer)
         return facts
 
     def _frame(self, step: stack.Step) -> Event:
@@ -243,7 +222,7 @@ class EventBuilder:
         around = LINES_AROUND if in_app else LIBRARY_LINES_AROUND
         first = max(step.line - 1 - around, 0)
         return {
-            "function": stack.qualified_name(code),
+            "function": code.co_qualname,
             "module": module,
             "file": code.co_filename,
             "line": step.line,
@@ -255,7 +234,7 @@ class EventBuilder:
             "source": {
                 "first": first + 1,
                 "lines": [
-                    line.rstrip("\r\n")[:MAX_SOURCE_LINE]
+                    line.rstrip("\r\n")[: stack.MAX_SOURCE_LINE]
                     for line in lines[first : step.line + around]
                 ],
             },
@@ -316,107 +295,6 @@ def culprit(frames: Sequence[Mapping[str, Any]], route: str | None) -> str:
     return f"{frames[-1]['module']}.{frames[-1]['function']}"[:200] if frames else ""
 
 
-def message_of(exception: BaseException, renderer: Renderer) -> str:
-    """What `str(exception)` says, without its notes; bounded in time for a class with its own."""
-    cls = type(exception)
-    if _has_own_str(cls):
-        text = _ask(exception, renderer)
-        if text is not None:
-            if len(text) > MAX_MESSAGE_CHARS:
-                renderer.cuts.add("the message is cut")
-            return text[:MAX_MESSAGE_CHARS]
-    arguments = (*exception_tree.arguments_of(exception), *exception_tree.files_of(exception))
-    if exception_tree.is_group(exception) or all(map(_is_plain, arguments)):
-        # Only builtin code runs: each builtin exception class has its own way to print itself.
-        try:
-            text = _builtin_str(cls)(exception)
-        except Exception:  # noqa: BLE001  # odd arguments, such as an int too long to print
-            text = None
-        if text is not None:
-            if len(text) > MAX_MESSAGE_CHARS:
-                renderer.cuts.add("the message is cut")
-            return text[:MAX_MESSAGE_CHARS]
-    return ", ".join(renderer.render(item) for item in arguments[:10])
-
-
-def _is_plain(argument: object) -> bool:
-    """Whether printing it runs no code of the application."""
-    items = argument if type(argument) is tuple else (argument,)  # a SyntaxError's place
-    # By identity: `in` would ask the metaclass of a class of the application.
-    return all(any(type(item) is plain for plain in _PLAIN_TYPES) for item in items)
-
-
-def _builtin_str(cls: type) -> Callable[[BaseException], str]:
-    """The innermost `__str__` of a class that is written in C."""
-    for base in exception_tree.class_lineage(cls):
-        found = exception_tree.class_namespace(base).get("__str__")
-        if type(found) is WrapperDescriptorType:
-            return found
-    return BaseException.__str__
-
-
-def _has_own_str(cls: type) -> bool:
-    """Whether a class prints itself by code written in Python."""
-    for base in exception_tree.class_lineage(cls):
-        found = exception_tree.class_namespace(base).get("__str__")
-        if found is not None:
-            return type(found) is not WrapperDescriptorType
-    return False
-
-
-def _ask(exception: BaseException, renderer: Renderer) -> str | None:
-    """Call the exception's own `__str__` in a thread that is left alone when it takes too long."""
-    cls = type(exception)
-    name = f"{exception_tree.class_module(cls)}.{exception_tree.class_qualname(cls)}"
-    if name in _slow_types:
-        renderer.cuts.add("the message takes too long to make")
-        return None
-    answers: list[str] = []
-    holder: list[BaseException] = [exception]
-
-    def ask() -> None:
-        try:
-            answers.append(str.__str__(str(holder.pop())))
-        except BaseException:  # noqa: BLE001, S110  # hostile or broken: the caller notes it
-            pass
-
-    context = contextvars.copy_context()
-    thread = threading.Thread(
-        target=context.run, args=(ask,), name="inapp-monitor-str", daemon=True
-    )
-    try:
-        thread.start()
-        thread.join(STR_BUDGET_S)
-    except RuntimeError:  # no more threads
-        return None
-    if thread.is_alive():
-        if len(_slow_types) < 100:
-            _slow_types.add(name)
-        renderer.cuts.add("the message takes too long to make")
-        return None
-    if not answers:
-        renderer.cuts.add("the exception's __str__ failed")
-        return None
-    return answers[0]
-
-
-def _syntax(exception: BaseException, renderer: Renderer) -> Event:
-    def attribute(name: str) -> object:
-        return SyntaxError.__dict__[name].__get__(exception)
-
-    def number(name: str) -> int | None:
-        value = attribute(name)
-        return value if type(value) is int and -1 <= value < 2**31 else None
-
-    text = attribute("text")
-    return {
-        "file": renderer.render(attribute("filename")),
-        "line": number("lineno"),
-        "column": number("offset"),
-        "text": text.rstrip()[:MAX_SOURCE_LINE] if type(text) is str else "",
-    }
-
-
 def _is_definition(value: object) -> bool:
     kind = type(value)
     return issubclass(kind, type) or exception_tree.class_short_name(kind) in (
@@ -438,115 +316,3 @@ def _string(environ: Mapping[str, Any], key: str) -> str:
 def _latin(environ: Mapping[str, Any], key: str) -> str:
     """A WSGI string (bytes as latin-1) as the text it means."""
     return wsgi_text.decode(_string(environ, key))
-
-
-# -- finishing: in the flush, not in the request
-
-
-def finish(event: Event, scrubber: Scrubber) -> Event:
-    """The event as it may be stored and shown: secrets replaced, unsafe characters visible."""
-    done: Event = {}
-    text = functools.cache(scrubber.text)  # many frames have the same variables
-    for key, value in event.items():
-        if key == "exceptions":
-            done[key] = [_finish_exception(item, scrubber, text) for item in value]
-        elif key == "request" and value is not None:
-            done[key] = _finish_request(value, scrubber)
-        else:
-            done[key] = scrubber.tree(value, text)
-    cleaned: Event = _clean(done)
-    return cleaned
-
-
-def encode(event: Event) -> bytes:
-    """The event as JSON of at most `MAX_EVENT_BYTES`; what had to go is named in `cuts`."""
-    for give_up in _GIVE_UP:
-        text = json.dumps(event, separators=(",", ":"), default=str).encode("ascii")
-        if len(text) <= MAX_EVENT_BYTES:
-            return text
-        event = give_up(event)
-    return json.dumps(event, separators=(",", ":"), default=str).encode("ascii")
-
-
-def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], str]) -> Event:
-    frames = []
-    for frame in facts["frames"]:
-        source = frame["source"]
-        hidden = {key: text(shown) for key, shown in frame.get("locals", {}).items()}
-        lines = scrubber.source(source["lines"])
-        frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
-    rest = {key: scrubber.tree(value, text) for key, value in facts.items() if key != "frames"}
-    return {**rest, "frames": frames}
-
-
-def _finish_request(request: Event, scrubber: Scrubber) -> Event:
-    headers = []
-    for name, value in request["headers"]:
-        if scrubber.hides(name, value):
-            headers.append([name, HIDDEN])
-        elif "?" in value and name in ("Referer", "Origin"):
-            place, _, query = value.partition("?")
-            headers.append([name, f"{scrubber.text(place)}?{scrubber.query(query)}"])
-        else:
-            headers.append([name, scrubber.text(value)])
-    return {
-        **{key: scrubber.tree(value) for key, value in request.items() if key != "headers"},
-        "query": scrubber.query(request["query"]),
-        "headers": headers,
-    }
-
-
-def _clean(value: Any) -> Any:
-    if type(value) is str:
-        return clean_text(value)
-    if type(value) is dict:
-        return {clean_text(key): _clean(item) for key, item in value.items()}
-    if type(value) is list:
-        return [_clean(item) for item in value]
-    return value
-
-
-def _without(event: Event, what: str, change: Callable[[Event], Event]) -> Event:
-    exceptions = [
-        {**facts, "frames": [change(frame) for frame in facts["frames"]]}
-        for facts in event["exceptions"]
-    ]
-    cuts = [*event["cuts"], f"event above {MAX_EVENT_BYTES} bytes: {what} left out"]
-    return {**event, "exceptions": exceptions, "cuts": cuts}
-
-
-def _drop_library_locals(event: Event) -> Event:
-    return _without(
-        event,
-        "variables of library frames",
-        lambda frame: frame if frame["in_app"] else {**frame, "locals": {}},
-    )
-
-
-def _drop_locals_and_source(event: Event) -> Event:
-    return _without(
-        event,
-        "all variables and library source",
-        lambda frame: {
-            **frame,
-            "locals": {},
-            **({} if frame["in_app"] else {"source": {"first": frame["line"], "lines": []}}),
-        },
-    )
-
-
-def _drop_breadcrumbs(event: Event) -> Event:
-    cuts = [*event["cuts"], f"event above {MAX_EVENT_BYTES} bytes: breadcrumbs left out"]
-    return {**event, "breadcrumbs": [], "contexts": {}, "cuts": cuts}
-
-
-def _drop_linked(event: Event) -> Event:
-    kept = [
-        {**facts, "message": facts["message"][:1_000], "frames": facts["frames"][-10:]}
-        for facts in event["exceptions"][:5]
-    ]
-    cuts = [*event["cuts"], f"event above {MAX_EVENT_BYTES} bytes: linked exceptions left out"]
-    return {**event, "message": event["message"][:1_000], "exceptions": kept, "cuts": cuts}
-
-
-_GIVE_UP = (_drop_library_locals, _drop_breadcrumbs, _drop_locals_and_source, _drop_linked)

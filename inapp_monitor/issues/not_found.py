@@ -13,10 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from inapp_monitor.database.file import Connection, Database
-from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues.event import clean_text
+from inapp_monitor.issues.safe_text import clean_text
 from inapp_monitor.issues.scrub import Scrubber
 
 PART = "not_found"
@@ -93,7 +92,6 @@ class NotFoundTable:
 
     Args:
         settings: `max_not_found` and the scrubbing ones.
-        clock: Taken for construction like the tracker's; every hit brings its time.
         guard: Told of our own failures.
         database: Where the table lives.
     """
@@ -101,7 +99,6 @@ class NotFoundTable:
     def __init__(
         self,
         settings: Settings,
-        clock: Clock,  # noqa: ARG002
         guard: Guard,
         database: Database,
     ) -> None:

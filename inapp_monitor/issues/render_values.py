@@ -27,13 +27,13 @@ from inapp_monitor.issues.exception_tree import (
     class_qualname,
     class_short_name,
 )
+from inapp_monitor.issues.safe_text import HIDDEN
 
 MAX_VALUE_CHARS = 1_000
 MAX_ITEMS = 20
 MAX_DEPTH = 4
 #: Integers above this are described: printing them takes quadratic time.
 _LARGE = 1 << 2_000
-HIDDEN = "[scrubbed]"
 
 _HIDDEN_ITEM = object()
 

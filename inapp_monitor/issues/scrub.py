@@ -14,8 +14,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from inapp_monitor.ground.exceptions import ConfigError
-
-HIDDEN = "[scrubbed]"
+from inapp_monitor.issues.safe_text import HIDDEN
 
 #: Substrings of names (lower case, `_` between words) that hide a value.
 _NAMES = (
@@ -201,7 +200,8 @@ class Scrubber:
         self._names = re.compile(_NAMES + addresses + own)
         self._hide_addresses = hide_addresses
         self._own_names = tuple(_plain(name) for name in names if _plain(name))
-        self._name_parts = (*_NAME_PARTS, *self._own_names, *_ADDRESS_WORDS[: 99 * hide_addresses])
+        address_parts = _ADDRESS_WORDS if hide_addresses else ()
+        self._name_parts = (*_NAME_PARTS, *self._own_names, *address_parts)
         try:
             self._patterns = [re.compile(pattern) for pattern in patterns]
         except re.error as error:

@@ -21,11 +21,16 @@ from typing import NamedTuple
 MAX_FRAMES = 100
 #: Source files above this are not read.
 MAX_SOURCE_BYTES = 2 * 2**20
+#: Characters of a source line that are kept.
+MAX_SOURCE_LINE = 300
 #: Flag of the code of functions, whose variables are not in a dictionary.
 OPTIMIZED = 0x1
 #: The frame's, ours and the argument's of `getrefcount`.
 _OWN_REFERENCES = 3
-_OWN_DIRECTORY = str(Path(__file__).resolve().parent.parent) + os.sep
+#: Not imported by name, which would load what it shows: it is loaded before any module in it.
+_PACKAGE = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
+#: Code names its file as it was imported, which may be through a symbolic link.
+_OWN_DIRECTORIES = (f"{_PACKAGE}{os.sep}", f"{_PACKAGE.resolve()}{os.sep}")
 
 
 class Position(NamedTuple):
@@ -102,7 +107,7 @@ def _has_prefix(module: str, prefixes: tuple[str, ...]) -> bool:
 
 def is_own(filename: str) -> bool:
     """Whether a file belongs to this package."""
-    return filename.startswith(_OWN_DIRECTORY)
+    return filename.startswith(_OWN_DIRECTORIES)
 
 
 def module_of(frame: FrameType) -> str:
@@ -251,8 +256,3 @@ def raise_literals(lines: Sequence[str], where: Position) -> tuple[str, ...]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip()
     )
-
-
-def qualified_name(code: CodeType) -> str:
-    """The qualified name of a code object; `co_qualname` is there since Python 3.11."""
-    return code.co_qualname if sys.version_info >= (3, 11) else code.co_name

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inapp_monitor.issues.counts import Identity
-from inapp_monitor.issues.event import Event, clean_text
+from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.grouping.v1 import Grouping
+from inapp_monitor.issues.safe_text import clean_text
 
 #: Of the text that a search looks at.
 MAX_SEARCH_CHARS = 4_000

@@ -72,7 +72,7 @@ def _shape(link: exception_tree.Link, places: stack.CodePlaces) -> Shape:
         code = step.frame.f_code
         where = stack.module_of(step.frame)
         in_app = places.in_app(code.co_filename, where)
-        functions.append(Function(where, stack.qualified_name(code), in_app))
+        functions.append(Function(where, code.co_qualname, in_app))
     if steps and functions[-1].in_app:
         step = steps[-1]
         lines = stack.source_lines(step.frame.f_code.co_filename, step.frame.f_globals)

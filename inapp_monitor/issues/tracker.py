@@ -28,7 +28,8 @@ from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import exception_tree, queries, scope, stack, tables
 from inapp_monitor.issues.counts import Delta, StoredEvent
-from inapp_monitor.issues.event import Event, EventBuilder, clean_text, encode, finish
+from inapp_monitor.issues.event import Event, EventBuilder
+from inapp_monitor.issues.finished_event import encode, finish
 from inapp_monitor.issues.grouping import v1 as grouping
 from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
@@ -40,7 +41,8 @@ from inapp_monitor.issues.pending import (
     route_of,
 )
 from inapp_monitor.issues.release import detect_release
-from inapp_monitor.issues.scrub import HIDDEN, Scrubber
+from inapp_monitor.issues.safe_text import HIDDEN, clean_text
+from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.tables import Outcome
 from inapp_monitor.issues.titles import complete, identity_of, skeleton
 from inapp_monitor.issues.traceback_key import key_of, shapes_of

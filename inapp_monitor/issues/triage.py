@@ -13,7 +13,6 @@ from inapp_monitor.database.file import Change, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.issues import queries, tables
 from inapp_monitor.issues.counts import EVENTS_KEPT, Delta, Identity
-from inapp_monitor.issues.event import clean_text
 from inapp_monitor.issues.lifecycle import after_events
 from inapp_monitor.issues.model import (
     STATUSES,
@@ -23,6 +22,7 @@ from inapp_monitor.issues.model import (
     Status,
     Turn,
 )
+from inapp_monitor.issues.safe_text import clean_text
 
 #: What a filter by status lets through, where that is not one status.
 _STATUSES: dict[str, tuple[str, ...]] = {"": STATUSES, "unresolved": ("open", "regressed")}

@@ -55,7 +55,7 @@ class Parts:
         self.store = Store(*common)
         self.database = Database(*common)
         self.tracker = Tracker(settings, clock, guard, self.database)
-        self.not_found_table = NotFoundTable(settings, clock, guard, self.database)
+        self.not_found_table = NotFoundTable(settings, guard, self.database)
         self.leadership = Leadership(settings.data_dir)
         self.collectors = Runner(settings, clock, guard, collectors)
         elsewhere = (self.collectors.drops, live_requests.drops)

@@ -95,7 +95,7 @@ def make_monitor(tmp_path: Path) -> Iterator[MakeMonitor]:
             guard,
             database,
             Tracker(settings, clock, guard, database),
-            NotFoundTable(settings, clock, guard, database),
+            NotFoundTable(settings, guard, database),
         )
 
     yield make

@@ -11,7 +11,8 @@ import flask
 import pytest
 
 from inapp_monitor import Monitor
-from inapp_monitor.issues.scrub import HIDDEN, Scrubber
+from inapp_monitor.issues.safe_text import HIDDEN
+from inapp_monitor.issues.scrub import Scrubber
 from tests.integrations import apps
 from tests.request.battery import environ_of, serve
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.issues import event, exception_tree
-from inapp_monitor.issues.event import MAX_EVENT_BYTES, encode
+from inapp_monitor.issues import exception_message, exception_tree
+from inapp_monitor.issues.finished_event import MAX_EVENT_BYTES, encode
 from inapp_monitor.issues.scope import set_tag
 from inapp_monitor.issues.tracker import MARK
 
@@ -268,7 +268,7 @@ def capture_s(monitor: Monitor, case: Callable[[], None]) -> float:
 @pytest.mark.parametrize("name", CASES)
 def test_hostile_exceptions(name: str, monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing raises; below 60 ms; at most 64 KB; every cut is announced."""
-    monkeypatch.setattr(event, "STR_BUDGET_S", PATIENCE_S)
+    monkeypatch.setattr(exception_message, "STR_BUDGET_S", PATIENCE_S)
     attempts = 0
     while capture_s(monitor, CASES[name]) >= LIMIT_S:
         attempts += 1

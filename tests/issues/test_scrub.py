@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.issues.safe_text import HIDDEN
 from inapp_monitor.issues.scope import (
     add_breadcrumb,
     set_context,
     set_tag,
     set_user,
 )
-from inapp_monitor.issues.scrub import HIDDEN, Scrubber
+from inapp_monitor.issues.scrub import Scrubber
 
 from .conftest import Monitor, caught, environ
 

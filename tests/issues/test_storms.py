@@ -111,7 +111,7 @@ def _work(directory: Path, worker: int) -> None:
     guard = Guard()
     database = Database(directory, settings, clock, guard)
     tracker = Tracker(settings, clock, guard, database)
-    not_found = NotFoundTable(settings, clock, guard, database)
+    not_found = NotFoundTable(settings, guard, database)
 
     def run(thread: int) -> None:
         for number in range(100):

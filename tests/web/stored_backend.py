@@ -31,7 +31,7 @@ def stored_backend(
         source=StoreSource(store),
         store=store,
         tracker=Tracker(loaded.settings, clock, guard, database),
-        not_found=NotFoundTable(loaded.settings, clock, guard, database),
+        not_found=NotFoundTable(loaded.settings, guard, database),
         database=database,
     )
     return backend, store
