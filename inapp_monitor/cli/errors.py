@@ -122,8 +122,8 @@ def _page(issue: IssueDetail) -> str:
         lines.append(f"{name}: {shares}")
     for known in issue.fingerprints:
         lines.append("together because of " + "; ".join(known.reason))
-    for turn in issue.history:
-        lines.append(f"{moment(turn.time)}  {turn.kind} {turn.text}".rstrip())
+    for entry in issue.history:
+        lines.append(f"{moment(entry.time)}  {entry.kind} {entry.text}".rstrip())
     if issue.events:
         lines += ["", f"The latest of {len(issue.events)} stored events:", ""]
         lines.append(event_text(issue.events[-1]).rstrip())

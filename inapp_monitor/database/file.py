@@ -3,7 +3,7 @@
 Changes are queued and written by a background tick, never by a request; reads return lists, never
 an open cursor (an open cursor lets the write-ahead log grow without bound). A disk that is full,
 read-only, locked or broken keeps the queue in memory, is retried with a growing pause and shows in
-`status`. sqlite-utils is loaded when the file is first read or written, and only here.
+`status`. sqlite-utils is loaded when the file is first read or written, see `connections`.
 
 What must not be here: any table. Each part brings its own with `declare`.
 
@@ -24,10 +24,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inapp_monitor.database.connections import (
+    create_file,
+    file_identity,
+    open_reader,
+    open_writer,
+    primary_code,
+)
+from inapp_monitor.database.migrations import migrate
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard, describe
-from inapp_monitor.ground.process import late_imports
 
 if TYPE_CHECKING:
     import sqlite_utils
@@ -37,8 +44,6 @@ FILE_NAME = "monitor.db"
 BUDGET_SHARE = 4
 #: Bytes of changes that wait for the disk, at most.
 MAX_QUEUE_BYTES = 8 * 2**20
-BUSY_TIMEOUT_S = 5.0
-PAGE_BYTES = 4096
 #: Changes of one transaction; the lock is given up in between, for the other processes.
 BATCH = 50
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
@@ -137,12 +142,6 @@ class _State:
 def budget(disk_budget: int) -> int:
     """Bytes that the file may take of the whole budget."""
     return disk_budget // BUDGET_SHARE
-
-
-def primary_code(error: BaseException) -> int:
-    """SQLite's primary error code of an exception, 0 when there is none."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else 0
 
 
 class Database:
@@ -309,7 +308,9 @@ class Database:
     ) -> list[bool]:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self._migrate(state, connection)
+            if any(state.migrated.get(k) != len(part.scripts) for k, part in self._parts.items()):
+                scripts = {name: part.scripts for name, part in self._parts.items()}
+                state.migrated = migrate(connection, scripts)
             outcome = [self._run(state, connection, queued) for queued in batch]
             connection.commit()
             return outcome
@@ -334,26 +335,6 @@ class Database:
             return False
         connection.execute("RELEASE change")
         return True
-
-    def _migrate(self, state: _State, connection: sqlite_utils.Database) -> None:
-        """Bring the tables of every declared part up to date, inside the open transaction."""
-        if all(state.migrated.get(name) == len(p.scripts) for name, p in self._parts.items()):
-            return
-        connection.execute("create table if not exists parts (name text primary key, version int)")
-        have = dict(connection.execute("select name, version from parts").fetchall())
-        for name, part in self._parts.items():
-            for script in part.scripts[have.get(name, 0) :]:
-                for statement in filter(str.strip, script.split(";")):
-                    connection.execute(statement)
-            version = max(
-                len(part.scripts), have.get(name, 0)
-            )  # a newer release may have been here
-            connection.execute(
-                "insert into parts values (?, ?) "
-                "on conflict (name) do update set version = excluded.version",
-                (name, version),
-            )
-            state.migrated[name] = len(part.scripts)
 
     def _succeeded(self, state: _State) -> None:
         if state.fault:
@@ -406,7 +387,7 @@ class Database:
         self._drop_writer(state)
         with state.reading:
             self._drop_reader(state)
-        if damaged is None or self._file() != damaged:
+        if damaged is None or file_identity(self.path) != damaged:
             return
         stamp = f".bad-{int(self._clock.wall())}"
         for suffix in ("", "-wal", "-shm"):
@@ -418,58 +399,25 @@ class Database:
             state.moved_aside.append(source.name + stamp)
         state.retry_at = 0.0
 
-    def _file(self) -> tuple[int, int] | None:
-        """Which file is at the path now, None for none."""
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
     def _writer(self, state: _State) -> sqlite_utils.Database:
         """The open connection; reopened when the file at the path is another one by now."""
-        if state.writer is not None and state.writer_file == self._file():
+        if state.writer is not None and state.writer_file == file_identity(self.path):
             return state.writer
         self._drop_writer(state)
         data_directory.prepare(self.path.parent)
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        state.writer_file = self._file()
-        raw = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
-        try:
-            pages = max(self._budget // PAGE_BYTES, 32)
-            raw.execute("pragma journal_mode = wal")
-            raw.execute("pragma synchronous = normal")
-            raw.execute(f"pragma max_page_count = {pages}")
-            raw.execute(f"pragma wal_autocheckpoint = {max(min(1000, pages // 8), 16)}")
-            raw.execute(
-                f"pragma journal_size_limit = {max(min(1000, pages // 8), 16) * PAGE_BYTES}"
-            )
-        except BaseException:
-            raw.close()
-            raise
-        state.writer = _load(raw)
+        create_file(self.path)
+        state.writer_file = file_identity(self.path)
+        state.writer = open_writer(self.path, self._budget)
         return state.writer
 
     def _reader(self, state: _State) -> sqlite_utils.Database | None:
-        present = self._file()
+        present = file_identity(self.path)
         if present is None:
             return None
         if state.reader is not None and state.reader_file == present:
             return state.reader
         self._drop_reader(state)
-        uri = self.path.absolute().as_uri()
-        raw = sqlite3.connect(
-            f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
-        )
-        try:
-            raw.execute("select 1 from sqlite_master limit 1").fetchall()
-        except sqlite3.OperationalError:
-            raw.close()
-            if os.access(self.path.parent, os.W_OK):
-                raise
-            # A write-ahead log cannot be shared on a read-only file system: read what is folded in.
-            raw = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
-        state.reader, state.reader_file = _load(raw), present
+        state.reader, state.reader_file = open_reader(self.path), present
         return state.reader
 
     def _drop_writer(self, state: _State) -> None:
@@ -482,10 +430,3 @@ class Database:
         reader, state.reader, state.reader_file = state.reader, None, None
         if reader is not None:
             reader.conn.close()
-
-
-def _load(raw: sqlite3.Connection) -> sqlite_utils.Database:
-    with late_imports.loading():
-        import sqlite_utils
-
-    return sqlite_utils.Database(raw, recursive_triggers=False, execute_plugins=False)

@@ -52,7 +52,7 @@ class IssueSummary:
 
 
 @dataclass(slots=True)
-class Turn:
+class HistoryEntry:
     """One entry of an issue's history: first seen, resolved, regressed, comment, ..."""
 
     time: float
@@ -92,7 +92,7 @@ class IssueDetail:
     events: list[dict[str, Any]]
     tags: dict[str, list[tuple[str, int]]]
     fingerprints: list[Fingerprint]
-    history: list[Turn]
+    history: list[HistoryEntry]
     releases: list[str]
     resolved_release: str = ""
     muted_until: float | None = None
@@ -105,7 +105,7 @@ class IssueDetail:
             **self.summary.as_json(),
             "tags": {name: [list(pair) for pair in pairs] for name, pairs in self.tags.items()},
             "fingerprints": [asdict(entry) for entry in self.fingerprints],
-            "history": [asdict(turn) for turn in self.history],
+            "history": [asdict(entry) for entry in self.history],
             "releases": self.releases,
             "resolved_release": self.resolved_release,
             "muted_until": self.muted_until,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from inapp_monitor.issues.lifecycle import Standing, standing_from
-from inapp_monitor.issues.model import Fingerprint, IssueDetail, IssueSummary, Turn
+from inapp_monitor.issues.model import Fingerprint, HistoryEntry, IssueDetail, IssueSummary
 
 Row = dict[str, Any]
 #: `Database.read`.
@@ -195,7 +195,7 @@ def detail(read: Read, issue_id: str) -> IssueDetail | None:
     summary = IssueSummary(**rows[0])
     add_hours(read, [summary], 0)
     prints = read("select * from issue_fingerprints where issue = ? order by rowid", (issue_id,))
-    turns = read(
+    entries = read(
         "select time, kind, text, by from issue_turns where issue = ? order by number", (issue_id,)
     )
     state = read("select * from issues where id = ?", (issue_id,))
@@ -210,7 +210,7 @@ def detail(read: Read, issue_id: str) -> IssueDetail | None:
             Fingerprint(row["fingerprint"], json.loads(row["reason"]), row["version"], row["count"])
             for row in prints
         ],
-        history=[Turn(**row) for row in turns],
+        history=[HistoryEntry(**row) for row in entries],
         releases=[
             row["name"]
             for row in read(

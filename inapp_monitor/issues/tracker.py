@@ -5,7 +5,7 @@ and, while the fingerprint's token bucket allows, build the event. In the backgr
 scrub, compress and hand over to the database, which merges the counts of all processes. Counts
 never depend on events, nor on the disk: what is not written yet stays here and is shown.
 
-What must not be here: SQL (`storage`, `reading`), how events look (`event`), what belongs together
+What must not be here: SQL (`tables`, `queries`), how events look (`event`), what belongs together
 (`grouping`), what people see and do (`board`).
 """
 
@@ -26,12 +26,13 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import exception_tree, queries, scope, stack, tables
+from inapp_monitor.issues import exception_tree, queries, scope, stack
 from inapp_monitor.issues.counts import Delta, StoredEvent
 from inapp_monitor.issues.event import Event, EventBuilder
 from inapp_monitor.issues.finished_event import encode, finish
 from inapp_monitor.issues.grouping import v1 as grouping
 from inapp_monitor.issues.lifecycle import Transition
+from inapp_monitor.issues.merge_counts import Limits, Outcome, merge
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.pending import (
     MAX_CACHED,
@@ -43,7 +44,6 @@ from inapp_monitor.issues.pending import (
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.issues.safe_text import HIDDEN, clean_text
 from inapp_monitor.issues.scrub import Scrubber
-from inapp_monitor.issues.tables import Outcome
 from inapp_monitor.issues.titles import complete, identity_of, skeleton
 from inapp_monitor.issues.traceback_key import key_of, shapes_of
 from inapp_monitor.issues.triage import Board, Pending
@@ -115,7 +115,7 @@ class Tracker:
             remote_address=settings.error_remote_address,
             with_locals=settings.error_locals,
         )
-        self._limits = tables.Limits(
+        self._limits = Limits(
             event_bytes=budget(settings.disk_budget) // 2, issues=settings.max_issues
         )
         self._memories = Memories()
@@ -521,7 +521,7 @@ class Tracker:
         outcome = Outcome()
         identity, release, limits = known.identity, self.release, self._limits
         taken = self._database.submit(
-            lambda connection: tables.merge(connection, identity, delta, release, limits, outcome),
+            lambda connection: merge(connection, identity, delta, release, limits, outcome),
             delta.size(),
             partial(self._written, memory, known, outcome),
         )
@@ -538,7 +538,7 @@ class Tracker:
         if not written:
             self._drop("not written")
             return
-        for what, issue in outcome.told:
+        for what, issue in outcome.transitions:
             for listener in self.listeners:
                 try:
                     listener(what, issue)

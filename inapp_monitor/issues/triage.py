@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 from inapp_monitor.database.file import Change, Database
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.issues import queries, tables
+from inapp_monitor.issues import actions, queries, tables
 from inapp_monitor.issues.counts import EVENTS_KEPT, Delta, Identity
 from inapp_monitor.issues.lifecycle import after_events
 from inapp_monitor.issues.model import (
     STATUSES,
     Fingerprint,
+    HistoryEntry,
     IssueDetail,
     IssueSummary,
     Status,
-    Turn,
 )
 from inapp_monitor.issues.safe_text import clean_text
 
@@ -112,7 +112,7 @@ class Board:
                 detail = _new_detail(_new_summary(entry, issue_id))
             _add_to_detail(detail, entry)
         if detail is not None and pending:
-            self._live_on(detail.summary, pending)
+            self._add_unwritten(detail.summary, pending)
             _add_hours(detail.summary, pending)
         return detail
 
@@ -147,7 +147,7 @@ class Board:
         found = []
         for issue in changed:
             entries = pending[issue.id]
-            self._live_on(issue, entries)
+            self._add_unwritten(issue, entries)
             if (
                 issue.status in _STATUSES.get(wanted.status or "", (wanted.status,))
                 and (not wanted.route or issue.route == wanted.route)
@@ -160,7 +160,7 @@ class Board:
                 found.append(issue)
         return found
 
-    def _live_on(self, issue: IssueSummary, entries: Sequence[Pending]) -> None:
+    def _add_unwritten(self, issue: IssueSummary, entries: Sequence[Pending]) -> None:
         """Bring a row of the list up to date with what is not written yet, as a write will."""
         read = self._database.read
         for entry in entries:
@@ -191,12 +191,12 @@ class Board:
     def resolve(self, issue_id: str, *, release: str = "", by: str = "") -> None:
         """Resolve now, or in a release: events of older releases are then no regression."""
         now = self._clock.wall()
-        self._act(lambda connection: tables.resolve(connection, issue_id, now, release, by))
+        self._act(lambda connection: actions.resolve(connection, issue_id, now, release, by))
 
     def reopen(self, issue_id: str, *, by: str = "") -> None:
         """Take back a resolution or a muting."""
         now = self._clock.wall()
-        self._act(lambda connection: tables.reopen(connection, issue_id, now, by))
+        self._act(lambda connection: actions.reopen(connection, issue_id, now, by))
 
     def mute(
         self,
@@ -211,7 +211,7 @@ class Board:
         now = self._clock.wall()
         until = None if for_s is None else now + for_s
         self._act(
-            lambda connection: tables.mute(
+            lambda connection: actions.mute(
                 connection, issue_id, now, until=until, more=more, rate=rate, by=by
             )
         )
@@ -220,17 +220,19 @@ class Board:
         """Add a comment to the history."""
         now = self._clock.wall()
         clean = clean_text(text)
-        self._act(lambda connection: tables.turn(connection, issue_id, now, "comment", clean, by))
+        self._act(
+            lambda connection: tables.add_history(connection, issue_id, now, "comment", clean, by)
+        )
 
     def merge(self, issue_ids: Sequence[str], into: str, *, by: str = "") -> None:
         """Make several issues one."""
         now = self._clock.wall()
-        self._act(lambda connection: tables.combine(connection, issue_ids, into, now, by))
+        self._act(lambda connection: actions.combine(connection, issue_ids, into, now, by))
 
     def split(self, fingerprint: str, *, by: str = "") -> None:
         """Give one fingerprint of an issue an issue of its own."""
         now = self._clock.wall()
-        self._act(lambda connection: tables.split(connection, fingerprint, now, by))
+        self._act(lambda connection: actions.split(connection, fingerprint, now, by))
 
     def delete(self, issue_id: str) -> None:
         """Forget an issue with all it has."""
@@ -267,7 +269,7 @@ def _new_detail(summary: IssueSummary) -> IssueDetail:
         events=[],
         tags={},
         fingerprints=[],
-        history=[Turn(summary.first_seen, "first seen")],
+        history=[HistoryEntry(summary.first_seen, "first seen")],
         releases=[summary.release] if summary.release else [],
     )
 

@@ -136,7 +136,7 @@ def test_a_locked_file_keeps_the_queue_and_is_retried(
     make: MakeDatabase, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another process holds the lock changes wait, with a pause; then all are written."""
-    monkeypatch.setattr("inapp_monitor.database.file.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("inapp_monitor.database.connections.BUSY_TIMEOUT_S", 0.01)
     database = make()
     database.submit(increment(), 10)
     database.write_pending()

@@ -9,8 +9,8 @@ import pytest
 
 from inapp_monitor.issues.counts import StoredEvent
 from inapp_monitor.issues.lifecycle import Standing, after_events, is_older, is_spike
+from inapp_monitor.issues.merge_counts import HOURS_KEPT
 from inapp_monitor.issues.scope import set_user
-from inapp_monitor.issues.tables import HOURS_KEPT
 
 from .conftest import NOW, MakeMonitor, Monitor, caught, environ
 

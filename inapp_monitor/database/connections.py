@@ -1,0 +1,80 @@
+"""Connections to the SQLite file: how it is made, opened for writing and for reading.
+
+The only module that loads sqlite-utils, and only when the file is first read or written.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inapp_monitor.ground.process import late_imports
+
+if TYPE_CHECKING:
+    import sqlite_utils
+
+BUSY_TIMEOUT_S = 5.0
+PAGE_BYTES = 4096
+
+
+def primary_code(error: BaseException) -> int:
+    """SQLite's primary error code of an exception, 0 when there is none."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else 0
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at a path now (device and inode), None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def create_file(path: Path) -> None:
+    """Make the file when there is none, for its owner only."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def open_writer(path: Path, budget_bytes: int) -> sqlite_utils.Database:
+    """A connection that writes with a write-ahead log and lets the file grow to its budget."""
+    raw = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    try:
+        pages = max(budget_bytes // PAGE_BYTES, 32)
+        log_pages = max(min(1000, pages // 8), 16)
+        raw.execute("pragma journal_mode = wal")
+        raw.execute("pragma synchronous = normal")
+        raw.execute(f"pragma max_page_count = {pages}")
+        raw.execute(f"pragma wal_autocheckpoint = {log_pages}")
+        raw.execute(f"pragma journal_size_limit = {log_pages * PAGE_BYTES}")
+    except BaseException:
+        raw.close()
+        raise
+    return _wrapped(raw)
+
+
+def open_reader(path: Path) -> sqlite_utils.Database:
+    """A connection that only reads, also where the directory cannot be written."""
+    uri = path.absolute().as_uri()
+    raw = sqlite3.connect(
+        f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False
+    )
+    try:
+        raw.execute("select 1 from sqlite_master limit 1").fetchall()
+    except sqlite3.OperationalError:
+        raw.close()
+        if os.access(path.parent, os.W_OK):
+            raise
+        # A write-ahead log cannot be shared on a read-only file system: read what is folded in.
+        raw = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
+    return _wrapped(raw)
+
+
+def _wrapped(raw: sqlite3.Connection) -> sqlite_utils.Database:
+    with late_imports.loading():
+        import sqlite_utils
+
+    return sqlite_utils.Database(raw, recursive_triggers=False, execute_plugins=False)
