@@ -1,51 +1,25 @@
 """All that pages and the render API may ask: data comes through here or not at all.
 
-The protocols name what is used of the store, the tracker and the 404 table and no more, so that
-pages can be shown against plain objects in tests. Nothing of werkzeug or numpy is imported here.
+Nothing of werkzeug or numpy is imported here, and nothing that reads data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Loaded
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 from inapp_monitor.web.kept.cache import Cache
 
 if TYPE_CHECKING:
+    from inapp_monitor.database.file import Database
+    from inapp_monitor.issues.not_found import NotFoundTable
+    from inapp_monitor.issues.tracker import Tracker
     from inapp_monitor.query.sources import Source
-
-
-class StoreReader(Protocol):
-    """What pages read of the store beside queries."""
-
-    @property
-    def generation(self) -> int: ...
-    def leaves(self) -> Sequence[Leaf]: ...
-    def fetch(
-        self, paths: Sequence[str], start: int, end: int, now: int
-    ) -> Sequence[ScalarRange]: ...
-    def fetch_distribution(
-        self, path: str, start: int, end: int, now: int
-    ) -> DistributionRange | None: ...
-    def status(self) -> Any: ...
-
-
-class IssueReader(Protocol):
-    """What pages read of the tracker: summaries and details as plain objects."""
-
-    def list_issues(self, limit: int = 50) -> Sequence[Any]: ...
-    def get_issue(self, issue_id: str) -> Any | None: ...
-
-
-class NotFoundReader(Protocol):
-    """What pages read of the 404 table: rows with path, count, first_seen, last_seen, referers."""
-
-    def top(self, limit: int = 50) -> Sequence[Any]: ...
+    from inapp_monitor.store.series import Store
 
 
 def _no_facts() -> dict[str, object]:
@@ -78,16 +52,16 @@ class Backend:
     clock: Clock
     guard: Guard
     source: Source
-    store: StoreReader
-    tracker: IssueReader
-    not_found: NotFoundReader
-    database: Any = None
+    store: Store
+    tracker: Tracker
+    not_found: NotFoundTable
+    database: Database | None = None
     refresh: Callable[[], None] = lambda: None
     live: bool = True
     facts: Callable[[], Mapping[str, Any]] = field(default=_no_facts)
     stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)
     cache: Cache = field(init=False)
-    kept: dict[int, Any] = field(init=False, default_factory=dict)
+    kept: dict[int, object] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cache = Cache(self.clock)

@@ -17,13 +17,15 @@ from inapp_monitor.web.kept.process_state import beside
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+    from inapp_monitor.web.backend import Backend
+
 _MAX_WHAT = 255
 _MAX_DATA = 16_384
 _MAX_TAGS = 32
 _LAST_MOMENT = 253_402_300_799
 
 
-def post(backend: Any, request: Request) -> Response:
+def post(backend: Backend, request: Request) -> Response:
     """Keep an event: a JSON object with `what`, and `tags`, `when`, `data` if wanted.
 
     Raises:
@@ -83,7 +85,7 @@ def _moment(given: Any, now: int) -> int:
     return int(given)
 
 
-def get_data(backend: Any, request: Request) -> Response:
+def get_data(backend: Backend, request: Request) -> Response:
     """The events of a window, by time; `tags` that all (`set=union`: any) must be there."""
     parameters = Parameters(request)
     tz, now = parameters.zone(backend.loaded.settings.time_zone), int(backend.clock.wall())
@@ -106,7 +108,7 @@ def _shown(event: Event) -> dict[str, Any]:
     }
 
 
-def get_event(backend: Any, request: Request, number: int) -> Response:
+def get_event(backend: Backend, request: Request, number: int) -> Response:
     """One event."""
     parameters = Parameters(request)
     event = beside(backend).events.get(number) if number < 2**63 else None

@@ -14,6 +14,8 @@ from inapp_monitor.web.graphite.parameters import Parameters, script_answer
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+    from inapp_monitor.web.backend import Backend
+
 #: How pies sum a series up; pies themselves are not drawn.
 _PIE = {
     "average": "The average of the values.",
@@ -38,7 +40,7 @@ def _described(parameters: Parameters) -> dict[str, dict[str, Any]]:
     }
 
 
-def list_functions(_backend: Any, request: Request) -> Response:
+def list_functions(_backend: Backend, request: Request) -> Response:
     """All functions, or those of a `group`; `grouped=1` puts them into groups."""
     parameters = Parameters(request)
     group = parameters.text("group")
@@ -55,7 +57,7 @@ def list_functions(_backend: Any, request: Request) -> Response:
     return _answer(grouped, parameters)
 
 
-def get_function(_backend: Any, request: Request, name: str) -> Response:
+def get_function(_backend: Backend, request: Request, name: str) -> Response:
     """One function; 404 when there is none."""
     parameters = Parameters(request)
     described = _described(parameters).get(name)

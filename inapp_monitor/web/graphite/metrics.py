@@ -17,6 +17,8 @@ from inapp_monitor.web.graphite.parameters import Parameters, json_answer
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+    from inapp_monitor.web.backend import Backend
+
 _LEAF = {"allowChildren": 0, "expandable": 0, "leaf": 1}
 _BRANCH = {"allowChildren": 1, "expandable": 1, "leaf": 0}
 #: Length of a query.
@@ -38,7 +40,7 @@ class _Found(NamedTuple):
     interval: tuple[float, float]
 
 
-def find(backend: Any, request: Request) -> Response:
+def find(backend: Backend, request: Request) -> Response:
     """The nodes at one level of the tree.
 
     Raises:
@@ -68,14 +70,13 @@ def find(backend: Any, request: Request) -> Response:
     return response
 
 
-def _found(backend: Any, pattern: str) -> list[Node]:
+def _found(backend: Backend, pattern: str) -> list[Node]:
     if len(pattern) > _MAX_QUERY:
         raise QueryError(f"query has {len(pattern)} characters, at most {_MAX_QUERY} are allowed")
-    found: list[Node] = backend.source.find(pattern.replace("\\", ""))
-    return found
+    return backend.source.find(pattern.replace("\\", ""))
 
 
-def _interval(backend: Any, parameters: Parameters) -> tuple[float, float]:
+def _interval(backend: Backend, parameters: Parameters) -> tuple[float, float]:
     """When the found series have values; what the store keeps ends now."""
     tz = parameters.zone(backend.loaded.settings.time_zone)
     now = int(backend.clock.wall())
@@ -179,7 +180,7 @@ _FIND_FORMATS: dict[str, Callable[[_Found], Response]] = {
 }
 
 
-def expand(backend: Any, request: Request) -> Response:
+def expand(backend: Backend, request: Request) -> Response:
     """The paths that one or more patterns stand for."""
     parameters = Parameters(request)
     leaves_only = bool(parameters.integer("leavesOnly"))
@@ -194,7 +195,7 @@ def expand(backend: Any, request: Request) -> Response:
     return json_answer({"results": answer}, parameters)
 
 
-def index(backend: Any, request: Request) -> Response:
+def index(backend: Backend, request: Request) -> Response:
     """Every series, as a flat list."""
     backend.refresh()
     return json_answer(backend.source.index(), Parameters(request))

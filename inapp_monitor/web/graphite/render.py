@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
     from inapp_monitor.ground.config import Settings
+    from inapp_monitor.web.backend import Backend
 
 _DAY_S = 86_400
 _GRAPH_TYPES = ("line", "pie")
@@ -39,7 +40,7 @@ _WAIT_S = 1.0
 _WIDTH = 800
 
 
-def render(backend: Any, request: Request) -> Response:
+def render(backend: Backend, request: Request) -> Response:
     """Answer a render request.
 
     Raises:
@@ -72,7 +73,7 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def _answer(backend: Any, parameters: Parameters) -> Answer:
+def _answer(backend: Backend, parameters: Parameters) -> Answer:
     """The answer, kept from before when its period is over and nothing came late."""
     name = _format_name(parameters)
     asked = _request(backend, parameters, name)
@@ -134,7 +135,7 @@ def _format_name(parameters: Parameters) -> str:
     return name
 
 
-def _request(backend: Any, parameters: Parameters, name: str) -> RenderRequest:
+def _request(backend: Backend, parameters: Parameters, name: str) -> RenderRequest:
     graph_type = parameters.text("graphType", "line")
     if graph_type not in _GRAPH_TYPES:
         raise QueryError(f"invalid graphType {graph_type[:40]!r}: one of {', '.join(_GRAPH_TYPES)}")

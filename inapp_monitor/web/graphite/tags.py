@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response
@@ -19,18 +19,19 @@ from inapp_monitor.web.kept.process_state import beside
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+    from inapp_monitor.web.backend import Backend
+
 #: Most completions of an answer unless the client names a limit.
 _COMPLETIONS = 100
 #: Addresses below `/tags` that are no tags: they answer POST only.
 _ACTIONS = ("tagSeries", "tagMultiSeries", "delSeries")
 
 
-def _paths(backend: Any) -> list[str]:
+def _paths(backend: Backend) -> list[str]:
     """Every tagged name; registration is looked up first."""
     beside(backend)
     backend.refresh()
-    paths: list[str] = backend.source.tagged()
-    return paths
+    return backend.source.tagged()
 
 
 def _filtered(names: Iterable[str], pattern: str, limit: int) -> list[str]:
@@ -49,7 +50,7 @@ def _limit(parameters: Parameters, default: int) -> int:
     return limit
 
 
-def list_tags(backend: Any, request: Request) -> Response:
+def list_tags(backend: Backend, request: Request) -> Response:
     """All tags."""
     parameters = Parameters(request)
     names = {tag for path in _paths(backend) for tag in parse_tags(path) or ()}
@@ -58,7 +59,7 @@ def list_tags(backend: Any, request: Request) -> Response:
     return json_answer([{"id": numbers[name], "tag": name} for name in shown], parameters)
 
 
-def get_tag(backend: Any, request: Request, tag: str) -> Response:
+def get_tag(backend: Backend, request: Request, tag: str) -> Response:
     """The values of one tag, with the number of series of each."""
     if tag in _ACTIONS:
         raise MethodNotAllowed(["POST"])
@@ -81,7 +82,7 @@ def _values(paths: Iterable[str], tag: str) -> Counter[str]:
     return counts
 
 
-def find_series(backend: Any, request: Request) -> Response:
+def find_series(backend: Backend, request: Request) -> Response:
     """The names of the series that fulfil all expressions.
 
     Raises:
@@ -94,7 +95,7 @@ def find_series(backend: Any, request: Request) -> Response:
     return json_answer(select(expressions, _paths(backend)), parameters)
 
 
-def complete_tags(backend: Any, request: Request) -> Response:
+def complete_tags(backend: Backend, request: Request) -> Response:
     """Tags that begin with `tagPrefix`, of the series that fulfil the expressions so far."""
     parameters = Parameters(request)
     expressions = parameters.texts("expr")
@@ -108,7 +109,7 @@ def complete_tags(backend: Any, request: Request) -> Response:
     return json_answer(found[: _limit(parameters, _COMPLETIONS)], parameters)
 
 
-def complete_values(backend: Any, request: Request) -> Response:
+def complete_values(backend: Backend, request: Request) -> Response:
     """Values of a tag that begin with `valuePrefix`.
 
     Raises:
@@ -127,7 +128,7 @@ def complete_values(backend: Any, request: Request) -> Response:
     return json_answer(found[: _limit(parameters, _COMPLETIONS)], parameters)
 
 
-def tag_series(backend: Any, request: Request) -> Response:
+def tag_series(backend: Backend, request: Request) -> Response:
     """Register one series.
 
     Raises:
@@ -140,7 +141,7 @@ def tag_series(backend: Any, request: Request) -> Response:
     return json_answer(beside(backend).tags.add([path])[0], parameters)
 
 
-def tag_multi_series(backend: Any, request: Request) -> Response:
+def tag_multi_series(backend: Backend, request: Request) -> Response:
     """Register several series.
 
     Raises:
@@ -150,7 +151,7 @@ def tag_multi_series(backend: Any, request: Request) -> Response:
     return json_answer(beside(backend).tags.add(_given_paths(parameters)), parameters)
 
 
-def del_series(backend: Any, request: Request) -> Response:
+def del_series(backend: Backend, request: Request) -> Response:
     """Forget registered series; their values stay.
 
     Raises:

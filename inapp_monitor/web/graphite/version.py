@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
 
@@ -11,10 +11,12 @@ from inapp_monitor.web.frame.routing import Route
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+    from inapp_monitor.web.backend import Backend
+
 GRAPHITE_VERSION = "1.1.10"
 
 
-def version(_backend: Any, _request: Request) -> Response:
+def version(_backend: Backend, _request: Request) -> Response:
     """One line."""
     return Response(f"{GRAPHITE_VERSION}\n", mimetype="text/plain")
 

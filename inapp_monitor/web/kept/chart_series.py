@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
+from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.kept.process_state import beside
 from inapp_monitor.web.kept.settled import (
     Answer,
@@ -25,7 +25,7 @@ from inapp_monitor.web.kept.settled import (
 _TYPE = "application/octet-stream"
 
 
-def evaluated(backend: Any, targets: Sequence[str], asked: RenderRequest) -> list[Series]:
+def evaluated(backend: Backend, targets: Sequence[str], asked: RenderRequest) -> list[Series]:
     """The series of some targets, each of at most `asked.max_points` values.
 
     Raises:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
 
 from inapp_monitor.database.posted_events import Events
 from inapp_monitor.database.tagged_names import TagRegistry
 from inapp_monitor.query.sources import StoreSource
+from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.dashboards.files import DashboardFiles
 from inapp_monitor.web.kept.settled import SettledAnswers
 
@@ -28,7 +28,7 @@ class Beside:
         places: One for each render request at a time.
     """
 
-    def __init__(self, backend: Any) -> None:
+    def __init__(self, backend: Backend) -> None:
         self.events = Events(backend.database)
         self.tags = TagRegistry(backend.database)
         self.dashboard_files = DashboardFiles(backend.loaded.settings.dashboards_dir)
@@ -37,12 +37,14 @@ class Beside:
         self.places = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
 
 
-def beside(backend: Any) -> Beside:
+def beside(backend: Backend) -> Beside:
     """The state that belongs to a backend in this process, made at the first request."""
     pid = os.getpid()
-    found: Beside | None = backend.kept.get(pid)
-    if found is None:
-        found = backend.kept.setdefault(pid, Beside(backend))  # one of two threads wins
+    found = backend.kept.get(pid)
+    if not isinstance(found, Beside):
+        kept = backend.kept.setdefault(pid, Beside(backend))  # one of two threads wins
+        assert isinstance(kept, Beside)
+        found = kept
         if isinstance(backend.source, StoreSource):
             backend.source.use_names(found.tags.paths)
     return found
