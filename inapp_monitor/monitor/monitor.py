@@ -284,8 +284,7 @@ class Monitor(Calls):
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""
-        if error is None:
-            error = sys.exception()
+        error = sys.exception() if error is None else error
         if error is None:
             return None
         try:
