@@ -68,7 +68,14 @@ class _Memory:
             )
         return found
 
-    def fetch_distribution(self, path: str, start: int, end: int, now: int) -> DistributionRange:
+    def fetch_distribution(
+        self,
+        path: str,
+        start: int,
+        end: int,
+        now: int,
+        max_step_s: int = 0,  # noqa: ARG002  # there is one archive
+    ) -> DistributionRange:
         held = self._distributions[path]
         begin, stop = _grid(start, min(end, now), held.step)
         cells = [

@@ -7,7 +7,6 @@ percentile of percentiles is wrong.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -112,7 +111,7 @@ class SeriesStore(Protocol):
         self, paths: Sequence[str], start: int, end: int, now: int
     ) -> Sequence[ScalarRange]: ...
     def fetch_distribution(
-        self, path: str, start: int, end: int, now: int
+        self, path: str, start: int, end: int, now: int, max_step_s: int = 0
     ) -> DistributionRange | None: ...
 
 
@@ -186,12 +185,14 @@ class StoreSource:
     def distribution(self, path: str, window: Window) -> DistributionRange | None:
         """See `Source.distribution`."""
         self._refresh()
-        return self._slots(path, window, window.now)
+        return self._merged(path, window)
 
-    def _slots(self, path: str, window: Window, now: int) -> DistributionRange | None:
+    def _merged(self, path: str, window: Window, max_step_s: int = 0) -> DistributionRange | None:
         if self._kinds.get(path) != "distribution":
             return None
-        found = self._store.fetch_distribution(path, window.start, window.end, now)
+        found = self._store.fetch_distribution(
+            path, window.start, window.end, window.now, max_step_s
+        )
         if found is None:
             return None
         return merge_slots(found, window.max_points)
@@ -258,28 +259,20 @@ class StoreSource:
             percentile_fraction(leaf)  # raises for what is no leaf
         computed = self._computed.get(parent, window, leaf, past)
         if computed is None:
-            later = self._later(parent, window) if roughly else 0
-            slots = self._slots(parent, window, window.now + later)
-            if slots is None:
+            found = self._merged(parent, window, _rough_step_s(window) if roughly else 0)
+            if found is None:
                 return []
-            computed = self._computed.put(parent, window, compute(slots, leaf), past)
+            computed = self._computed.put(parent, window, compute(found, leaf), past)
         return [virtual_series(path, pattern, leaf, computed, window)]
 
-    def _later(self, path: str, window: Window) -> int:
-        """How much later to ask for the coarsest archive that gives a third of the points to draw.
 
-        An archive answers when no finer one reaches back to the window's start, and what is rolled
-        up is merged already: with many series, reading every slot would take seconds.
-        """
-        known = getattr(self._store, "retention_of", lambda _: None)(path)
-        if known is None or window.max_points is None:
-            return 0
-        later, archives = 0, known[0].archives
-        for finer, coarser in itertools.pairwise(archives):
-            if (window.end - window.start) / coarser.step < window.max_points / 3:
-                break
-            later = max(finer.retention - (window.now - window.start) + coarser.step, 0)
-        return later
+def _rough_step_s(window: Window) -> int:
+    """The widest step that still gives a third of the points to draw.
+
+    With many series, reading every slot would take seconds, and what is rolled up is merged
+    already.
+    """
+    return 3 * (window.end - window.start) // window.max_points if window.max_points else 0
 
 
 def _series(path: str, pattern: str, found: ScalarRange, window: Window) -> Series:

@@ -48,10 +48,10 @@ class Reader:
         return result, problem
 
     def fetch_distribution(
-        self, distribution: DistributionFile, start: int, end: int, now: int
+        self, distribution: DistributionFile, start: int, end: int, now: int, max_step_s: int
     ) -> tuple[DistributionRange | None, OSError | None]:
         """One distribution, and what the disk had against it."""
-        window = distribution.retention.window(start, end, now)
+        window = distribution.retention.window(start, end, now, max_step_s)
         if window is None:
             return None, None
         try:

@@ -100,11 +100,14 @@ class Retention:
                 return number
         return None
 
-    def window(self, start: int, end: int, now: int) -> Window | None:
+    def window(self, start: int, end: int, now: int, max_step_s: int = 0) -> Window | None:
         """The archive and the intervals that answer a request, by Graphite's rule.
 
         `start` is exclusive and `end` inclusive; when both fall into one interval the next one is
         returned. The finest archive whose retention covers `now - start` answers.
+
+        Args:
+            max_step_s: A coarser archive answers instead as long as its step is at most this.
 
         Returns:
             None when the range is in the future, empty, or older than everything kept.
@@ -114,6 +117,9 @@ class Retention:
         start = max(start, now - self.longest, 0)
         end = min(end, now)
         number = next(n for n, a in enumerate(self.archives) if a.retention >= now - start)
+        for coarser in range(number + 1, len(self.archives)):
+            if self.archives[coarser].step <= max_step_s:
+                number = coarser
         archive = self.archives[number]
         first, last = archive.floor(start) + archive.step, archive.floor(end) + archive.step
         return Window(number, first, max(last, first + archive.step), archive.step)

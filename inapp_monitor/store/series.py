@@ -177,9 +177,17 @@ class Store:
             return []
 
     def fetch_distribution(
-        self, path: str, start: int, end: int, now: int
+        self, path: str, start: int, end: int, now: int, max_step_s: int = 0
     ) -> DistributionRange | None:
-        """The histograms of one distribution; arguments as for `fetch`."""
+        """The histograms of one distribution.
+
+        Args:
+            path: Its name.
+            start, end, now: As for `fetch`.
+            max_step_s: Read the coarsest archive with at most this step, if it is coarser than the
+                one that would answer. Its histograms are merged already, so that fewer are read;
+                the values are the same, the intervals at the edges wider.
+        """
         self._check_process()
         try:
             with self._io_lock:
@@ -188,7 +196,9 @@ class Store:
                     distribution = self._buffer.distributions.get(path)
                 if distribution is None:
                     return None
-                answer, problem = self._reader.fetch_distribution(distribution, start, end, now)
+                answer, problem = self._reader.fetch_distribution(
+                    distribution, start, end, now, max_step_s
+                )
             self._note_read(problem)
             return answer
         except Exception as error:  # noqa: BLE001  # a page without data beats no page

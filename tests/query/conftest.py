@@ -47,7 +47,9 @@ class WhisperFiles:
                 found.append(ScalarRange(path, first, last, step, cells, Method.AVERAGE, 0.0))
         return found
 
-    def fetch_distribution(self, path: str, start: int, end: int, now: int) -> None:
+    def fetch_distribution(
+        self, path: str, start: int, end: int, now: int, max_step_s: int = 0
+    ) -> None:
         return None
 
 

@@ -113,7 +113,7 @@ class SampleStore:
         return [self._scalar(path, start, end, now) for path in paths if path in known]
 
     def fetch_distribution(
-        self, path: str, start: int, end: int, now: int
+        self, path: str, start: int, end: int, now: int, max_step_s: int = 0
     ) -> DistributionRange | None:
         if path == "requests.time":
             chosen = list(self.routes.values()) or None
@@ -122,7 +122,7 @@ class SampleStore:
             chosen = [self.routes[slug]] if slug in self.routes else None
         if chosen is None:
             return None
-        step = step_for(now - start)
+        step = max([step_for(now - start), *(s for s in (60, 600, 7_200) if s <= max_step_s)])
         first = start // step * step + step
         times = range(first, min(end, now) // step * step + 1, step)
         slots = [self._slot(chosen, when, step, path) for when in times]

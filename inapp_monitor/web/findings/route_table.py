@@ -58,16 +58,16 @@ def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     errors = columns.sums(backend, paths, view.start, view.end, _SPARK_COLUMNS)
     known = templates(backend)
     made = []
-    later = 0
+    max_step_s = 0
     if len(pairs) > _EXACT:
-        later = columns.coarser(backend, view.start, view.now, _PARTS)
+        max_step_s = columns.widest_step_s(view.start, view.now, _PARTS)
     for slug, method in pairs:
-        found = _read(backend, view, slug, method, later)
+        found = _read(backend, view, slug, method, max_step_s)
         if found is None or not found.whole.count:
             continue
         row = _row(backend, view, found, errors.get(f"routes.{slug}.{method}.errors"))
         made.append({"slug": slug, "method": method, "route": known.get(slug, slug), **row})
-    if later:
+    if max_step_s:
         _refine(backend, view, made, errors)
     everything = math.fsum(row["total_ms"] for row in made) or 1.0
     for row in made:
@@ -77,11 +77,11 @@ def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
 
 
 def _read(
-    backend: Backend, view: View, slug: str, method: str, later: int = 0
+    backend: Backend, view: View, slug: str, method: str, max_step_s: int = 0
 ) -> columns.Durations | None:
     path = f"routes.{slug}.{method}.time"
-    if later:
-        return columns.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, later)
+    if max_step_s:
+        return columns.durations(backend, path, view.start, view.end, _SPARK_COLUMNS, max_step_s)
     return columns.summary(backend, path, view.start, view.end, _SPARK_COLUMNS)
 
 

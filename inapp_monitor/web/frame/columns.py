@@ -7,7 +7,6 @@ or worded here.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ import numpy as np
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.query.series import Floats
-from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.web.backend import Backend
 
 #: Share of a column that must be over before a rate is made of it.
@@ -146,15 +144,15 @@ def durations(
     start: int,
     end: int,
     columns: int = COLUMNS,
-    as_if_later_s: int = 0,
+    max_step_s: int = 0,
 ) -> Durations | None:
     """A distribution, or None when it is not stored.
 
     Args:
-        as_if_later_s: Ask as if so much later (see `coarser`): fewer, wider slots.
+        max_step_s: Read a coarser archive, of at most this step, where there is one.
     """
     now = backend.now()
-    found = backend.store.fetch_distribution(path, start, end, now + as_if_later_s)
+    found = backend.store.fetch_distribution(path, start, end, now, max_step_s)
     return None if found is None else _in_columns(found, start, columns, now)
 
 
@@ -165,13 +163,13 @@ def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> 
     rolled up is a little coarser. For tables, which read a window of each of many routes.
     """
     now = backend.now()
-    later = coarser(backend, start, now, columns)
-    edge = backend.store.fetch_distribution(path, start, start, now) if later else None
-    if edge is None:
+    edge = backend.store.fetch_distribution(path, start, start, now)
+    wide_s = widest_step_s(start, now, columns)
+    middle = backend.store.fetch_distribution(path, start, end, now, wide_s)
+    if edge is None or middle is None or middle.step % edge.step:
         return durations(backend, path, start, end, columns)
-    middle = backend.store.fetch_distribution(path, start, end, now + later)
-    if middle is None or middle.step <= edge.step or middle.step % edge.step:
-        return durations(backend, path, start, end, columns)
+    if middle.step == edge.step:
+        return _in_columns(middle, start, columns, now)
     step = middle.step
     until = end - end % edge.step + edge.step  # what the finest archive would answer up to
     begin, stop = start - start % step + step, until - until % step
@@ -187,6 +185,11 @@ def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> 
     first = begin - step
     joined = DistributionRange(path, first, first + len(slots) * step, step, slots)
     return _in_columns(joined, start, columns, now)
+
+
+def widest_step_s(start: int, now: int, columns: int) -> int:
+    """The step at which the time from `start` until now still has so many columns."""
+    return (now - start) // columns
 
 
 def _merged(found: DistributionRange | None) -> Histogram | None:
@@ -205,21 +208,6 @@ def _in_columns(found: DistributionRange, start: int, columns: int, now: int) ->
         if column is not None:
             whole.merge(column)
     return Durations(parts.start, parts.step, merged, whole, parts.covered)
-
-
-def coarser(backend: Backend, start: int, now: int, slots: int) -> int:
-    """How much later to ask so that the store answers with few slots, yet not less than `slots`.
-
-    The store answers from its finest archive that still reaches back to the start of a window;
-    asked as if later, from a coarser one. Values are the same, only the edges are wider.
-    """
-    archives = parse_retention(backend.loaded.settings.distribution_retention)
-    later = 0
-    for finer, archive in itertools.pairwise(archives):
-        if (now - start) / archive.step < slots:
-            break
-        later = max(finer.step * finer.points - (now - start) + archive.step, 0)
-    return later
 
 
 def merge(slots: Sequence[Histogram | None]) -> Histogram | None:
