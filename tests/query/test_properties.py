@@ -14,7 +14,8 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import grammar as g
 from inapp_monitor.query import patterns
 from inapp_monitor.query.aggregation import aggregate_arrays, aggregate_rows
-from inapp_monitor.query.evaluate import Context, evaluate
+from inapp_monitor.query.context import Context
+from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.globs import MAX_EXPANSIONS, Tree, expand_braces
 from inapp_monitor.query.grammar import Call, Literal, Path, Template, parse, to_text
 from inapp_monitor.query.max_points import fit

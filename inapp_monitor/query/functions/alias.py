@@ -13,7 +13,7 @@ from inapp_monitor.query.series_names import key_of, python_number
 from inapp_monitor.query.units import format_units
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Alias"
 _SEARCH = Param("search", "string", required=True)

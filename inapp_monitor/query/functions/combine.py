@@ -14,7 +14,7 @@ from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.query.series_names import grouped, joined_paths
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Combine"
 #: Aggregations of counts that are counts.

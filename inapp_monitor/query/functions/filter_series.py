@@ -14,7 +14,7 @@ from inapp_monitor.query.registry import Param, function, series_list
 from inapp_monitor.query.series import Floats, Series
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Filter Series"
 _N = Param("n", "float", required=True)

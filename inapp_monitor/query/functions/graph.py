@@ -13,7 +13,7 @@ from inapp_monitor.query.series import Series
 from inapp_monitor.query.timespec import parse_time
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Graph"
 _LABEL = Param("label", "string")

@@ -12,7 +12,7 @@ from inapp_monitor.query.series_names import grouped
 from inapp_monitor.query.tagged import parse_tags
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Combine"
 _CALLBACK = Param("callback", "aggOrSeriesFunc", required=True)

@@ -12,7 +12,7 @@ from inapp_monitor.query.registry import Param, function
 from inapp_monitor.query.series import Series
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _MAX_ROWS = 64
 #: Coarseness of the rows tried in turn: two an octave, then one, then whole octaves together.

@@ -17,7 +17,7 @@ from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.query.timespec import parse_offset
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Calculate"
 _WINDOW = Param(

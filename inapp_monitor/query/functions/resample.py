@@ -15,7 +15,7 @@ from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.query.timespec import parse_offset, unit_name
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Transform"
 _INTERVAL = Param("intervalString", "interval", required=True, suggestions=("10min", "1h", "1d"))

@@ -15,7 +15,7 @@ from inapp_monitor.query.series import CONSOLIDATIONS, Floats, Series
 from inapp_monitor.query.units import SYSTEMS, format_units
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Special"
 _STEP = Param("step", "integer", default=60)

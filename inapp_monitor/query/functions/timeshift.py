@@ -15,7 +15,7 @@ from inapp_monitor.query.series import Series
 from inapp_monitor.query.timespec import parse_offset, parse_time
 
 if TYPE_CHECKING:
-    from inapp_monitor.query.evaluate import Context
+    from inapp_monitor.query.context import Context
 
 _GROUP = "Transform"
 _SHIFTS = ("1h", "6h", "12h", "1d", "2d", "7d", "14d", "30d")

@@ -23,8 +23,8 @@ from werkzeug.wrappers import Response
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.web import human, static
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.conditional import conditional, etag_of
 from inapp_monitor.web.frame import columns, drawing, zones
-from inapp_monitor.web.frame.conditional import conditional, etag_of
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route

@@ -11,7 +11,7 @@ from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.request import Limits, RenderRequest
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.frame.conditional import CACHE_CONTROL, conditional
+from inapp_monitor.web.conditional import CACHE_CONTROL, conditional
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS

@@ -18,7 +18,7 @@ from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.sources import Node, Source, Window
 from inapp_monitor.store.writer import SETTLED_AFTER_S
-from inapp_monitor.web.frame.conditional import etag_of
+from inapp_monitor.web.conditional import etag_of
 
 #: Seconds for which an answer is kept: later, a coarser archive may have to answer.
 _KEPT_S = 600.0
