@@ -73,6 +73,12 @@ def open_reader(path: Path) -> sqlite_utils.Database:
     return _wrapped(raw)
 
 
+def load_library() -> None:
+    """Load sqlite-utils now: it costs more than a request may wait for."""
+    with late_imports.loading():
+        import sqlite_utils  # noqa: F401
+
+
 def _wrapped(raw: sqlite3.Connection) -> sqlite_utils.Database:
     with late_imports.loading():
         import sqlite_utils

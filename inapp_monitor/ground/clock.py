@@ -1,4 +1,4 @@
-"""Time, and the only module that may import `time`.
+"""Time. Nothing else in the package imports `time` (a contract in pyproject.toml sees to that).
 
 Wall clock labels datapoints and intervals; the performance counter measures durations. Both are
 reached through a `Clock`, so that tests can step them (`inapp_monitor.testing.FakeClock`).
@@ -16,6 +16,15 @@ perf_counter: Final[Callable[[], float]] = time.perf_counter
 thread_time: Final[Callable[[], float]] = time.thread_time
 #: Block this thread for some seconds.
 sleep: Final[Callable[[float], None]] = time.sleep
+
+
+def utc_text(seconds: float) -> str:
+    """A moment for people in any zone.
+
+    Raises:
+        TypeError, ValueError, OverflowError, OSError: that is no moment.
+    """
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 class Clock:

@@ -13,6 +13,7 @@ from typing import Any
 
 from inapp_monitor.collectors.discovery import Candidate
 from inapp_monitor.collectors.runner import Runner
+from inapp_monitor.database import connections
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
@@ -74,9 +75,8 @@ class Parts:
         with late_imports.loading():
             import inapp_monitor.issues.channels
             import inapp_monitor.web.access.login_token  # noqa: F401
-
-            if errors:
-                import sqlite_utils  # noqa: F401
+        if errors:
+            connections.load_library()
 
     def facts(
         self, stored_routes: Mapping[str, str], about: dict[str, Any], web: object

@@ -12,11 +12,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from sys import getrefcount
-from time import gmtime, strftime
 from typing import Any, NamedTuple
 
 from inapp_monitor.ground import current_request, wsgi_text
-from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.clock import Clock, utc_text
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.rows import Workers
@@ -259,7 +258,7 @@ def _template(exchange: Exchange, environ: Environ) -> str | None:
 def _moment(row: dict[str, Any]) -> str:
     """When a request began, for people in any zone."""
     try:
-        return strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(row["started"]))
+        return utc_text(row["started"])
     except (KeyError, TypeError, ValueError, OverflowError, OSError):  # another version's row
         return "an unknown time"
 
