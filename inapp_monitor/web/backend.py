@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Loaded
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.web.kept.cache import Cache
+from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.web.kept.cache import Cache
+from inapp_monitor.web.cache import Cache
 
 
 class Hand:
