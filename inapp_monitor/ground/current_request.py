@@ -1,8 +1,8 @@
 """Which request this thread, greenlet or task is answering: any object, as the request path set it.
 
-Found when somebody asks, not noted when a request begins: the stack of whoever asks shows the
+Found when somebody asks, not noted when a request begins: the stack of the caller shows the
 function that answers, and one of its variables is the record. That costs a request nothing, and
-threads, greenlets and requests within requests are told apart by their very stacks. Only where a
+threads, greenlets and requests within requests are distinguished by their stacks. Only where a
 stack cannot show it (a body that is produced while it is sent, a framework that runs the view in
 another thread or greenlet with a copy of the context) the request path notes it in a context
 variable.
@@ -32,17 +32,25 @@ _CARRIERS = ("asgiref.sync", "eventlet")
 enter: Final = _current.set
 
 
-def is_carried_on() -> bool:
-    """Whether views may run in other threads or greenlets with a copy of the context, so that each
+def context_is_copied() -> bool:
+    """Whether views may run in other threads or greenlets with a copy of the context: then each
     request has to enter."""
     patched = getattr(sys.modules.get("gevent.monkey"), "is_module_patched", None)
     loaded = any(package in sys.modules for package in _CARRIERS)
     return loaded or (patched is not None and patched("socket"))
 
 
-def answered_by(function: Callable[..., Any], variable: str) -> None:
+def register(function: Callable[..., Any], variable: str) -> None:
     """Whatever this function calls belongs to the request whose record the variable holds."""
     _answering[function.__code__] = variable
+
+
+def variable_of(frame: FrameType) -> str | None:
+    """The variable of this frame that is the record of a request; None when it answers none.
+
+    For readers of other threads' frames, who must leave nothing in a frame that goes on running.
+    """
+    return _answering.get(frame.f_code)
 
 
 def get() -> Any:
@@ -52,7 +60,7 @@ def get() -> Any:
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        variable = _answering.get(frame.f_code)
+        variable = _answering.get(frame.f_code)  # not a call for each frame
         if variable is not None:
             record = frame.f_locals.get(variable)
             if record is not None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.request.middleware import BodyAsker, RouteAsker, Shortcut
+from inapp_monitor.request.exchange import BodyAsker, RouteAsker, Shortcut
 
 #: Framework's top-level module to the file here.
 FRAMEWORKS = {
@@ -45,7 +45,7 @@ class Connected:
     """The frameworks that are loaded in this process and how to ask them.
 
     Attributes:
-        shortcut, route_askers, body_askers: See `middleware.Hooks`; the latter two grow when a
+        shortcut, route_askers, body_askers: See `exchange.Hooks`; the latter two grow when a
             framework is loaded.
     """
 

@@ -3,7 +3,7 @@ start_response (0.13), where the request path sees it."""
 
 from __future__ import annotations
 
-from inapp_monitor.request.middleware import Exchange
+from inapp_monitor.request.exchange import Exchange
 
 
 def route_of(exchange: Exchange) -> object:

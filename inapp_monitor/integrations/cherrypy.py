@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from inapp_monitor.ground.current_request import ENVIRON_KEY
-from inapp_monitor.request.middleware import Exchange
+from inapp_monitor.request.exchange import Exchange
 
 
 def install(app: Any) -> None:

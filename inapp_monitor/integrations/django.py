@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inapp_monitor.ground.current_request import ENVIRON_KEY
-from inapp_monitor.request.middleware import Exchange
+from inapp_monitor.request.exchange import Exchange
 
 _MARK = "_inapp_monitor_installed"
 #: Anchors of `re_path`; a `^` inside brackets negates and stays.

@@ -8,7 +8,7 @@ from typing import Any
 
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.integrations import werkzeug
-from inapp_monitor.request.middleware import Shortcut
+from inapp_monitor.request.exchange import Shortcut
 
 _SHORTCUT: Shortcut = ("werkzeug.request", attrgetter("url_rule.rule"))
 

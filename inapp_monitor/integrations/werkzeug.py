@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sys import exception
 from typing import Any
 
-from inapp_monitor.request.middleware import Exchange
+from inapp_monitor.request.exchange import Exchange
 
 
 def route_of(exchange: Exchange) -> object:

@@ -33,8 +33,9 @@ from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.request_cells import facts_of
 from inapp_monitor.recorder.verbs import Calls, record_nothing
 from inapp_monitor.request import middleware
+from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests
-from inapp_monitor.request.middleware import Environ, Exchange, StartResponse, WSGIApp
+from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.discovery import Candidate
@@ -228,7 +229,7 @@ class Monitor(Calls):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self._app, name)
 
-    # -- hooks of the request path (see middleware.Hooks)
+    # -- hooks of the request path (see exchange.Hooks)
 
     def not_found(self, exchange: Exchange, /) -> None:
         """Keep a 404's path and referer."""

@@ -15,6 +15,8 @@ from inapp_monitor.monitor import memory_use
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
 from inapp_monitor.request import middleware
+from inapp_monitor.request.exchange import SilentHooks
+from inapp_monitor.request.wsgi_types import Environ, WSGIApp
 
 #: Requests of one measurement; the best of some counts.
 _REQUESTS = 100
@@ -54,31 +56,13 @@ class SelfCost:
         return self._held[1]
 
 
-class _Nobody:
-    """Hooks that do nothing."""
-
-    def __init__(self) -> None:
-        self.live: set[Any] = set()
-        self.record = self.ignore
-        self.tallies = Tallies()
-        self.shortcut: middleware.Shortcut | None = None
-        self.own_asker: middleware.RouteAsker | None = None
-        self.route_askers: list[Any] = []
-        self.body_askers: list[Any] = []
-
-    def ignore(self, *_: object) -> None:
-        """Whatever happens."""
-
-    not_found = answered_5xx = failed = broke = sampled = ignore
-
-
 def request_path_us(clock: Clock) -> float:
     """Microseconds that the request path adds to an application that does nothing."""
-    hooks = _Nobody()
+    hooks = SilentHooks(Tallies())
     hooks.tallies.until = math.inf
     hooks.tallies.known[_KIND] = Tally(_KIND, math.inf)
 
-    def nothing(_: middleware.Environ, start_response: Any) -> list[bytes]:
+    def nothing(_: Environ, start_response: Any) -> list[bytes]:
         start_response("200 OK", _HEADERS)
         return [b""]
 
@@ -88,7 +72,7 @@ def request_path_us(clock: Clock) -> float:
     return max(0.0, _best(app, clock) - _best(nothing, clock)) * 1e6
 
 
-def _best(app: middleware.WSGIApp, clock: Clock) -> float:
+def _best(app: WSGIApp, clock: Clock) -> float:
     """Seconds a request, in the fastest of some rounds: the others were disturbed."""
     seconds = []
     for _ in range(_MEASUREMENTS):

@@ -24,7 +24,7 @@ from inapp_monitor.recorder.tallies import Kind, Tallies
 
 
 class Record(Protocol):
-    """One request recorded whole; `middleware.Exchange` is one once it has ended.
+    """One request recorded whole; `exchange.Exchange` is one once it has ended.
 
     Attributes:
         method, route, status, size: Whatever the server and the application put there.
@@ -33,14 +33,22 @@ class Record(Protocol):
         path: The path on entry.
     """
 
-    method: Any
-    route: Any
-    status: Any
-    start: float
-    end: Any
-    error: Any
-    path: Any
-    size: Any
+    @property
+    def method(self) -> object: ...
+    @property
+    def route(self) -> object: ...
+    @property
+    def status(self) -> object: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+    @property
+    def error(self) -> object: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def size(self) -> object: ...
 
 
 #: `(method, route, status, start, end, error, path, size)` of a complete record.

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
 
-Environ = dict[str, Any]
+from inapp_monitor.request.wsgi_types import Environ
 
-#: An ordinary iterable, and one that has a length: an iterable of ours stands for them. What must
-#: go back as it is: files. What is all there when it is returned. What has no `__iter__` to borrow.
-WRAP, SIZED, AS_IS, COMPLETE, OLD = 1, 2, 3, 4, 5
+#: An ordinary iterable, and one that has a length: both are replaced. What must go back as it is:
+#: files. What is complete when it is returned. What has no `__iter__` to borrow.
+WRAP, SIZED, AS_IS, COMPLETE, NO_ITER = 1, 2, 3, 4, 5
 #: Body types remembered at most; applications use a handful.
 MAX_KINDS = 256
 #: Complete when returned, so that the request ends there. Servers look at some of them by type.
@@ -30,16 +30,16 @@ def _kind_of(body: object, environ: Environ) -> int:
         return AS_IS
     if hasattr(kind, "__len__"):
         return SIZED
-    return WRAP if hasattr(kind, "__iter__") else OLD
+    return WRAP if hasattr(kind, "__iter__") else NO_ITER
 
 
 def learn_kind(kinds: dict[type, int], wrapped: set[type], body: object, environ: Environ) -> int:
-    """What to do with bodies of this type, found at its first sight; remembered in `kinds`, and in
-    `wrapped` when it is the usual."""
+    """What to do with bodies of a type that is new; remembered in `kinds`, and in `wrapped` when it
+    is the usual one."""
     try:
         kind = _kind_of(body, environ)
     except Exception:  # noqa: BLE001  # a `fileno` property that raises
-        kind = OLD
+        kind = NO_ITER
     if len(kinds) < MAX_KINDS:
         kinds[type(body)] = kind
         if kind == WRAP:
@@ -48,35 +48,35 @@ def learn_kind(kinds: dict[type, int], wrapped: set[type], body: object, environ
 
 
 def has_close(body: object) -> bool:
-    """Whether closing it is a body's own business."""
+    """Whether a body has a `close` of its own."""
     try:
         return hasattr(body, "close")
     except Exception:  # noqa: BLE001  # a property that fails is one
         return True
 
 
-class Hooked:
+class HookedBody:
     """Stands for a body that the server got as it is: gives it its own close back, and calls it."""
 
-    __slots__ = ("_body", "_own")
+    __slots__ = ("_body", "_own_close")
 
-    def __init__(self, body: Any, own: Callable[[], None] | None) -> None:
+    def __init__(self, body: Any, own_close: Callable[[], None] | None) -> None:
         self._body = body
-        self._own = own
+        self._own_close = own_close
 
-    def is_dropped(self) -> bool:
+    def is_unreferenced(self) -> bool:
         """Whether nobody else refers to the body: it will not be closed."""
-        by_us = 2 if getattr(self._own, "__self__", None) is self._body else 1
-        return getrefcount(self._body) == by_us + 1  # the argument
+        held_here = 2 if getattr(self._own_close, "__self__", None) is self._body else 1
+        return getrefcount(self._body) == held_here + 1  # the argument
 
     def close(self) -> None:
-        """Close the body as it would have been without us."""
-        body, own = self._body, self._own
+        """Close the body as the server would have closed it without the monitor."""
+        body, own = self._body, self._own_close
         try:
             del body.close
             if own is not None and getattr(body, "close", None) != own:
                 body.close = own
-        except Exception:  # noqa: BLE001, S110  # it does not let go: calling ours again is harmless
+        except Exception:  # noqa: BLE001, S110  # it keeps the hook: a second call of it is harmless
             pass
         if own is not None:
             own()

@@ -21,8 +21,9 @@ from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.rows import Workers
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.routes import method_name
-from inapp_monitor.request.bodies import Hooked
-from inapp_monitor.request.middleware import Environ, Exchange
+from inapp_monitor.request.bodies import HookedBody
+from inapp_monitor.request.exchange import Exchange
+from inapp_monitor.request.wsgi_types import Environ
 
 #: Rows of one process that are shown, the oldest requests first.
 MAX_ROWS = 20
@@ -239,7 +240,7 @@ def _dropped(exchanges: list[Exchange]) -> set[Any]:
         if environ is not None and environ.get(current_request.ENVIRON_KEY) is exchange:
             references -= 1
         body = getattr(exchange, "body", None)  # not there yet while the application runs
-        if type(body) is Hooked and body.is_dropped():
+        if type(body) is HookedBody and body.is_unreferenced():
             references -= 1
         if references <= _HELD_BY_US:
             dropped.add(exchange)

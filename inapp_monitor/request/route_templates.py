@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from inapp_monitor.request.middleware import Exchange
+from inapp_monitor.request.exchange import Exchange
 
 _PLACEHOLDER = re.compile(r"<(?:(\w+):)?\w+>")
 

@@ -139,7 +139,7 @@ def test_mounted_below_a_prefix(framework: str, name: str, static: Path) -> None
 def test_django_include_and_regex() -> None:
     """Anchors of regex routes are not shown; included routes come whole."""
     from inapp_monitor.integrations.django import _template
-    from inapp_monitor.request.middleware import Exchange
+    from inapp_monitor.request.exchange import Exchange
 
     exchange = type("Bound", (Exchange,), {"__slots__": ()})()
     exchange.environ, exchange.path = {}, ""

@@ -15,6 +15,7 @@ from wsgiref.validate import validator
 from inapp_monitor.recorder.request_cells import facts_of
 from inapp_monitor.recorder.tallies import Tallies, Tally
 from inapp_monitor.request import middleware
+from inapp_monitor.request.exchange import Exchange, SilentHooks
 from inapp_monitor.testing import FakeClock
 
 from . import peers
@@ -23,23 +24,18 @@ Environ = dict[str, Any]
 App = Callable[..., Iterable[bytes]]
 
 
-class Witness:
+class Witness(SilentHooks):
     """The hooks of a request path that only remember."""
 
     def __init__(self, tallies: Tallies | None = None) -> None:
-        self.live: set[middleware.Exchange] = set()
-        self.recorded: list[middleware.Exchange] = []
-        self.record = self.recorded.append
-        self.tallies = tallies or Tallies()
+        super().__init__(tallies or Tallies())
+        self.recorded: list[Exchange] = []
+        self.record: Any = self.recorded.append
         self.missing: list[str] = []
         self.unexplained: list[str | None] = []
         self.errors: list[BaseException] = []
         self.broken: list[BaseException] = []
         self.samples: list[float | None] = []
-        self.shortcut: Any = None
-        self.own_asker: Any = None
-        self.route_askers: list[Any] = []
-        self.body_askers: list[Any] = []
 
     @property
     def finished(self) -> list[tuple[Any, ...]]:
@@ -47,16 +43,16 @@ class Witness:
         facts = [facts_of(exchange) for exchange in self.recorded]
         return [(*fact[:5], fact[5] is not None, *fact[6:]) for fact in facts]
 
-    def not_found(self, exchange: middleware.Exchange, /) -> None:
+    def not_found(self, exchange: Exchange, /) -> None:
         self.missing.append(exchange.path)
 
-    def answered_5xx(self, exchange: middleware.Exchange, /) -> None:
+    def answered_5xx(self, exchange: Exchange, /) -> None:
         self.unexplained.append(exchange.status)
 
-    def failed(self, exchange: middleware.Exchange, error: BaseException, /) -> None:
+    def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         self.errors.append(error)
 
-    def sampled(self, exchange: middleware.Exchange, cpu_s: float | None, /) -> None:
+    def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         self.samples.append(cpu_s)
 
     def broke(self, error: BaseException, /) -> None:

@@ -14,7 +14,7 @@ from greenlet import GreenletExit
 
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.request import bodies, middleware
-from inapp_monitor.request.middleware import Exchange
+from inapp_monitor.request.exchange import MAX_PATH_LENGTH, Exchange
 from inapp_monitor.testing import FakeClock
 
 from .battery import Body, SizedBody, Witness, environ_of, monitored, serve
@@ -346,7 +346,7 @@ def test_paths_that_are_refused_are_cut() -> None:
     witness = Witness()
     path = "/" + "x" * 100_000
     serve(monitored(app_of("404 Not Found", [b""]), witness), environ_of(path))
-    assert one(witness)[PATH] == path[: middleware.MAX_PATH_LENGTH]
+    assert one(witness)[PATH] == path[:MAX_PATH_LENGTH]
     assert witness.missing == [path]
 
 

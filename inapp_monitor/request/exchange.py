@@ -1,0 +1,382 @@
+"""One request from its beginning to its end, and what the request path needs from the rest.
+
+What every request calls is not here but in the closures of `middleware`; here is what is rare: an
+error, a 404, a body of an unusual kind, a request within another one. Nothing here classifies,
+aggregates, formats or does I/O.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import BytesIO
+from sys import exception
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from inapp_monitor.ground.clock import thread_time
+from inapp_monitor.ground.current_request import ENVIRON_KEY
+from inapp_monitor.ground.endings import CLIENT_LEFT, is_normal_end, is_of_server
+from inapp_monitor.recorder.request_cells import Record
+from inapp_monitor.recorder.tallies import Tallies
+from inapp_monitor.request.bodies import AS_IS, SIZED, HookedBody, has_close
+from inapp_monitor.request.wsgi_types import Environ, StartResponse
+
+#: Asked for a request's route; None when it does not know.
+RouteAsker = Callable[["Exchange"], object]
+BodyAsker = Callable[["Exchange", Any], object]
+Shortcut = tuple[str, Callable[[Any], object]]
+
+#: Characters kept of a path that leads nowhere.
+MAX_PATH_LENGTH = 500
+_GREENLETS = ("gevent", "eventlet")
+
+
+class Hooks(Protocol):
+    """What the request path needs from the rest; `monitor.Monitor` implements it.
+
+    Attributes:
+        live: The requests that have begun and not ended.
+        tallies: Where ordinary requests are noted.
+        shortcut: Key of the environ and what tells the route of the value there, or fails; spares
+            most requests a Python function. None: nothing is as simple as that.
+        own_asker: The user's own, if any: its answer precedes that of a framework.
+        route_askers: Asked for the route inside start_response, while the framework's request
+            context is alive, until one answers.
+        body_askers: Asked with what the application returned when the route is still unknown.
+    """
+
+    live: set[Record]
+    tallies: Tallies
+    shortcut: Shortcut | None
+    own_asker: RouteAsker | None
+    route_askers: list[RouteAsker]
+    body_askers: list[BodyAsker]
+
+    def record(self, exchange: Exchange, /) -> None:
+        """Keep a request that has ended, whole."""
+
+    def not_found(self, exchange: Exchange, /) -> None:
+        """Note a 404."""
+
+    def answered_5xx(self, exchange: Exchange, /) -> None:
+        """Note a 5xx for which no exception has been seen."""
+
+    def failed(self, exchange: Exchange, error: BaseException, /) -> None:
+        """Capture an exception of the application."""
+
+    def broke(self, error: BaseException, /) -> None:
+        """Note a failure of the monitor itself."""
+
+    def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
+        """Note the facts of a request that are too expensive for each; None: not known."""
+
+
+class SilentHooks:
+    """Hooks that remember nothing: to measure the request path alone, and to build others on.
+
+    Args:
+        tallies: Where ordinary requests are noted.
+    """
+
+    def __init__(self, tallies: Tallies) -> None:
+        self.live: set[Record] = set()
+        self.tallies = tallies
+        self.shortcut: Shortcut | None = None
+        self.own_asker: RouteAsker | None = None
+        self.route_askers: list[RouteAsker] = []
+        self.body_askers: list[BodyAsker] = []
+
+    def ignore(self, *_: object) -> None:
+        """Whatever happens."""
+
+    record = not_found = answered_5xx = failed = broke = sampled = ignore
+
+
+class Notes:
+    """What is unusual about a request that is being answered.
+
+    Attributes:
+        error: The application's exception, once seen.
+        outer: The exchange of a monitor further out, which learns what this one learns.
+        sample: Of requests that are looked at closer: thread and its CPU seconds on entry.
+    """
+
+    __slots__ = ("error", "outer", "sample")
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.outer: Exchange | None = None
+        self.sample: tuple[int, float] | None = None
+
+
+class Exchange:
+    """One request: the start_response that notes the status, the iterable given to the server
+    when the body is not a plain list, and the owner of `close`.
+
+    Attributes:
+        route: Set by framework hooks inside the application; None until known. A template or any
+            object whose `str` or `rule` names it.
+        status: Status line such as "200 OK"; None until start_response has been called.
+        start: Performance counter, seconds.
+        path: PATH_INFO as it was on entry (dispatchers move it); cut off at the end.
+        size: Content-Length as the application gave it; None when it did not.
+        environ: The request's environ; None once it has ended.
+        notes: What is unusual about it; None when nothing is.
+        method, end, error: Only of a request that has ended and is recorded whole: REQUEST_METHOD,
+            performance counter, and a mark that there was an error, or None.
+    """
+
+    __slots__ = (
+        "__iter__",
+        "_outer_error",
+        "_start_response",
+        "body",
+        "end",
+        "environ",
+        "error",
+        "method",
+        "notes",
+        "path",
+        "route",
+        "size",
+        "start",
+        "status",
+    )
+
+    hooks: ClassVar[Hooks]
+    sized_type: ClassVar[type[Exchange]]
+
+    __iter__: Callable[[], Iterator[bytes]]
+    _outer_error: BaseException | None
+    _start_response: StartResponse
+    body: Any
+    end: float
+    environ: Environ | None
+    error: type[BaseException] | None
+    method: str
+    notes: Notes | None
+    path: str
+    route: object
+    size: str | None
+    start: float
+    status: str | None
+
+    if TYPE_CHECKING:  # made by `middleware`, because every request calls them
+
+        def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any: ...
+        def close(self) -> None: ...
+
+    def finish(self) -> None:
+        """The request is over, and there is nothing to close."""
+        self.body = CLOSED_BODY
+        self.close()
+
+    def ensure_notes(self) -> Notes:
+        """Its notes, made when there are none yet."""
+        notes = self.notes
+        if notes is None:
+            notes = self.notes = Notes()
+        return notes
+
+    def nest_within(self, other: Any, environ: Environ) -> None:
+        """Replace the one that is in the environ: of a monitor further out, or of an earlier
+        request whose environ is used again."""
+        environ[ENVIRON_KEY] = self
+        if issubclass(type(other), Exchange) and other.environ is not None:
+            self.ensure_notes().outer = other
+
+    def failed(self) -> bool:
+        """Whether an exception of the application has been seen."""
+        return self.notes is not None and self.notes.error is not None
+
+    def note_error_status(self, status: str, exc_info: Any) -> None:
+        """The application answers 4xx or 5xx: report it, and shorten the path that is kept."""
+        if status.startswith("404"):
+            self.hooks.not_found(self)
+        elif status.startswith("5") and exc_info is None and not self.failed():
+            self.hooks.answered_5xx(self)
+        self.path = self.path[:MAX_PATH_LENGTH]
+
+    def start_error_response(self, status: str, headers: Any, exc_info: Any) -> Any:
+        """`start_response` with an exception that the application answers itself."""
+        try:
+            error = exc_info[1]
+            if isinstance(error, BaseException):
+                self.capture(error)
+        except Exception as failure:  # noqa: BLE001  # not the triple of PEP 3333
+            self.hooks.broke(failure)
+        try:
+            return self._start_response(status, headers, exc_info)
+        finally:  # a server that re-raises puts this frame into the traceback: break the cycle
+            exc_info = error = None
+
+    def capture(self, error: BaseException) -> None:
+        """Report an exception that the application raised or its framework handled, once."""
+        try:
+            if self.environ is None or is_normal_end(error):
+                return
+        except Exception as failure:  # noqa: BLE001  # a hostile one: it is an error all the same
+            self.hooks.broke(failure)
+        notes = self.ensure_notes()
+        if notes.error is error:
+            return
+        notes.error = error
+        if self.hooks.own_asker is not None:
+            self.ask_own_asker(self.hooks.own_asker)
+        try:
+            self.hooks.failed(self, error)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.hooks.broke(failure)
+        if notes.outer is not None:
+            notes.outer.capture(error)
+
+    def application_raised(self, error: BaseException) -> None:
+        """The application raised instead of returning a body."""
+        if self.route is None:
+            self.ask_for_route(self.hooks.route_askers)
+        # A handler that took over the socket ends by StopIteration, without a status.
+        took_over = self.status is None and issubclass(type(error), StopIteration)
+        if not took_over and type(error) not in CLIENT_LEFT:
+            self.capture(error)
+        if self.failed():
+            self.status = "500"
+        self.finish()
+
+    def failed_while_sent(self, error: BaseException, body: Any) -> None:
+        """The server closes because of an exception: capture it when it is the body's."""
+        try:
+            if error is not self._outer_error and not is_of_server(error, body):
+                self.capture(error)
+        except Exception as failure:  # noqa: BLE001  # ours
+            self.hooks.broke(failure)
+
+    def finish_interrupted(self, environ: Environ, end: float | None) -> None:
+        """Ctrl-C struck while it ended, or its body failed to: it is counted all the same, once."""
+        if self.environ is None:
+            return
+        if end is None:
+            self.finish()
+        else:
+            self.finish_whole(environ, end)
+
+    def finish_whole(self, environ: Environ, end: float) -> None:
+        """The end of a request that is no ordinary one: record it, and release all else."""
+        self.error = BaseException if self.failed() else None  # a mark that holds no traceback
+        try:
+            self.method = environ.get("REQUEST_METHOD", "")
+        except Exception:  # noqa: BLE001  # no dict: an environ beyond PEP 3333
+            self.method = ""
+        self.end = end
+        self.release()
+        self.hooks.record(self)
+
+    def release(self) -> None:
+        """Refer to nothing of the request any more."""
+        self.environ = self.notes = self._outer_error = None
+        self._start_response = refuse_late_start
+
+    def finish_notes(self) -> bool:
+        """The end of a request with notes. Returns whether it is an ordinary one all the same."""
+        notes = self.ensure_notes()
+        if notes.sample is not None:
+            self._finish_sample(notes.sample)
+        outer = notes.outer
+        if outer is not None and outer.environ is not None and outer.route is None:
+            outer.route = self.route
+        if notes.error is None:
+            self.notes = None
+        return notes.error is None
+
+    def _finish_sample(self, sample: tuple[int, float]) -> None:
+        thread, cpu = sample
+        try:
+            # Greenlets share a thread and its CPU time; a body may be closed by another thread.
+            known = thread == get_ident() and not any(name in sys.modules for name in _GREENLETS)
+            self.hooks.sampled(self, thread_time() - cpu if known else None)
+        except Exception as error:  # noqa: BLE001  # ours
+            self.hooks.broke(error)
+
+    def ask_for_route(self, askers: Iterable[Callable[..., object]], *arguments: object) -> None:
+        """Ask until one knows; a failure of an asker stays here."""
+        try:
+            for ask in askers:
+                self.route = ask(self, *arguments)
+                if self.route is not None:
+                    return
+        except Exception as error:  # noqa: BLE001  # ours
+            self.hooks.broke(error)
+
+    def ask_own_asker(self, own: RouteAsker) -> None:
+        """Ask the user's own asker first, though a framework may have set the route already."""
+        by_framework = self.route
+        self.ask_for_route([own])
+        if self.route is None:
+            self.route = by_framework
+
+    def moved_prefix(self) -> str:
+        """The part of the path that dispatchers have moved into SCRIPT_NAME since the entry."""
+        now = self.environ.get("PATH_INFO", "") if self.environ is not None else self.path
+        return self.path[: len(self.path) - len(now)] if self.path.endswith(now) else ""
+
+    def below_prefix(self, template: str) -> str:
+        """`template` with the part of the path that dispatchers moved into SCRIPT_NAME."""
+        return f"{self.moved_prefix().rstrip('/')}{template}"
+
+    def whole_path(self) -> str:
+        """The path that the client asked for: what lay in SCRIPT_NAME on entry, and `path`."""
+        script_name = self.environ.get("SCRIPT_NAME", "") if self.environ is not None else ""
+        return f"{script_name.removesuffix(self.moved_prefix())}{self.path}"
+
+    # -- what the server sees of it
+
+    def __next__(self) -> bytes:
+        """For servers that take the first chunk without asking for an iterator."""
+        iterator = self.__iter__()
+        self.__iter__ = lambda: iterator
+        return next(iterator)
+
+    def body_for_server(self, body: Any, kind: int) -> Any:
+        """What the server gets for a body that is neither complete nor an ordinary iterable."""
+        self.body = body
+        if kind == AS_IS:
+            return self._hook_close_of(body)
+        self._outer_error = exception()
+        self.__iter__ = partial(iter, body)
+        if kind == SIZED:
+            self.__class__ = self.sized_type
+        return self
+
+    def _hook_close_of(self, body: Any) -> Any:
+        """Give the server the body itself and hook its close, where that can be done."""
+        try:
+            self.body = HookedBody(body, getattr(body, "close", None))
+            body.close = self.close
+        except Exception:  # noqa: BLE001  # an object of C: time until here is all there is
+            self.finish()
+        else:
+            self._outer_error = exception()
+        return body
+
+    def failed_to_close(self, error: BaseException, body: object) -> bool:
+        """Whether closing the body has failed, and not only that it has no `close`."""
+        if type(error) is AttributeError and not has_close(body):
+            return False
+        self.capture(error)
+        return True
+
+
+no_chunks = ().__iter__
+#: A body that is closed: its `close` is a function of C.
+CLOSED_BODY: Any = BytesIO()
+
+
+def length_of_body(exchange: Exchange) -> int:
+    """Servers ask bodies that have a length for it, and make a Content-Length of it."""
+    return 0 if exchange.body is CLOSED_BODY else len(exchange.body)
+
+
+def refuse_late_start(*_: object) -> Any:
+    """Stands for the server's start_response after the end, so that nothing of it stays alive."""
+    raise AssertionError("start_response called after the request has ended")
