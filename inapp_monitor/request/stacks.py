@@ -18,13 +18,13 @@ from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any, NamedTuple
 
+from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock, sleep
 from inapp_monitor.ground.workers.mailbox import MAX_ANSWER_BYTES, Questions
 from inapp_monitor.issues import stack
 from inapp_monitor.issues.tracker import Tracker
-from inapp_monitor.request import middleware
+from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests, request_id
-from inapp_monitor.request.middleware import Exchange
 
 #: Seconds between two looks for an answer.
 _PAUSE_S = 0.02
@@ -159,7 +159,7 @@ def _inside(top: FrameType, exchange: Exchange, body: object) -> list[FrameType]
     inside: list[FrameType] = []
     frame: FrameType | None = top
     while frame is not None:
-        if _holds(frame, exchange):
+        if _answers(frame, exchange):
             return inside[:_MOST_FRAMES]
         inside.append(frame)
         if body is not None and _iterates(frame, body):
@@ -168,13 +168,10 @@ def _inside(top: FrameType, exchange: Exchange, body: object) -> list[FrameType]
     return None
 
 
-def _holds(frame: FrameType, exchange: Exchange) -> bool:
-    """Whether this is a frame of the request path that works on this exchange."""
-    code = frame.f_code
-    if code.co_filename != middleware.__file__:
-        return False
-    name = next((n for n in ("exchange", "self") if n in code.co_varnames), None)
-    return name is not None and stack.local_variables(frame).get(name) is exchange
+def _answers(frame: FrameType, exchange: Exchange) -> bool:
+    """Whether this is the frame of the request path that answers this request."""
+    variable = current_request.variable_of(frame)
+    return variable is not None and stack.local_variables(frame).get(variable) is exchange
 
 
 def _iterates(frame: FrameType, body: object) -> bool:

@@ -119,3 +119,21 @@ def test_carried_to_another_thread_with_the_context() -> None:
 
     serve(monitored(app), environ_of())
     assert found[0] is found[1]
+
+
+def test_found_by_those_who_look_at_the_frames_of_others() -> None:
+    """The variable that is the record is known for the frame that answers, and for no other."""
+    found: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        frame = sys._getframe()
+        assert current_request.variable_of(frame) is None
+        answering = frame.f_back
+        assert answering is not None
+        variable = current_request.variable_of(answering)
+        found.append((answering.f_locals[variable or ""], environ[ENVIRON_KEY]))
+        start_response("200 OK", [])
+        return [b""]
+
+    assert serve(monitored(app)).error is None
+    assert found[0][0] is found[0][1]
