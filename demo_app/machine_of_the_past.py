@@ -41,7 +41,6 @@ def resources(
     in_flight = max(round(busy * chance.expovariate(1.0) + (3 if slow else 0)), 0)
     worker_mb = 66 + 9 * (1 - math.exp(-age_s / 90_000)) + chance.gauss(0, 0.15)
     gc_ms = abs(chance.gauss(4.0, 1.5)) * (2 if slow else 1)
-    idle_ms = max(CORES * 1_000 - 1.35 * (user_ms + system_ms) - 18, 30)
     load = 1.25 * (user_ms + system_ms) / 1_000 + 0.08
     used = _MEMORY * 0.34 + WORKERS * worker_mb * _MB + 40 * _MB * math.sin(start / 9_000)
     yield last("requests.in_flight", in_flight, Method.MAX)
@@ -65,7 +64,7 @@ def resources(
     yield added("host.cpu.system_ms", 1.5 * system_ms)
     yield added("host.cpu.iowait_ms", 18 * wobble)
     yield added("host.cpu.steal_ms", 0.0)
-    yield added("host.cpu.idle_ms", idle_ms)
+    yield added("host.cpu.idle_ms", max(CORES * 1_000 - 1.35 * (user_ms + system_ms) - 18, 30))
     for minutes, lag in ((1, 1.0), (5, 0.96), (15, 0.93)):
         yield last(f"host.load.{minutes}m", load * lag, Method.MAX)
     yield last("host.memory.total_bytes", _MEMORY)

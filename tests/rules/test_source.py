@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,18 @@ FORBIDDEN = (
 )
 
 LONGEST_FUNCTION = 60
-LONGEST_MODULE = 600
+LONGEST_MODULE = 450
+#: Functions that may be longer. What every request calls are closures of these two: their names are
+#: cells, which cost less inside an application than attributes of an object or of a module.
+LONG_FUNCTIONS = {
+    "inapp_monitor/request/middleware.py": {"_bound", "build"},
+}
+#: Modules that are still longer. This list may only shrink.
+LONG_MODULES = {
+    "inapp_monitor/ground/config.py",
+    "inapp_monitor/issues/tracker.py",
+    "inapp_monitor/monitor/monitor.py",
+}
 
 
 def text_files() -> Iterator[Path]:
@@ -49,17 +60,18 @@ def short(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function, those of functions inside it left to these."""
-    inner = [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node is not function
-    ]
-    lines = set(range(function.lineno, (function.end_lineno or 0) + 1))
-    for node in inner:
-        lines -= set(range(node.lineno, (node.end_lineno or 0) + 1))
-    return len(lines)
+def too_long(source: str, allowed: Set[str] = frozenset()) -> dict[str, int]:
+    """Functions of more lines than a screen has, by name; functions inside them count."""
+    lengths = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return {
+        name: length
+        for name, length in lengths.items()
+        if length > LONGEST_FUNCTION and name not in allowed
+    }
 
 
 @pytest.mark.parametrize("word", FORBIDDEN)
@@ -79,12 +91,22 @@ def test_no_file_mentions(word: str) -> None:
 def test_a_module_opens_with_what_it_is_for_and_fits_a_head(path: Path) -> None:
     """A docstring first; short modules of short functions."""
     source = path.read_text("utf-8")
-    tree = ast.parse(source)
-    assert ast.get_docstring(tree), "no docstring"
-    assert source.count("\n") <= LONGEST_MODULE
-    lengths = {
-        node.name: own_lines(node)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert not {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}
+    assert ast.get_docstring(ast.parse(source)), "no docstring"
+    assert not too_long(source, LONG_FUNCTIONS.get(short(path), frozenset()))
+    assert source.count("\n") <= LONGEST_MODULE or short(path) in LONG_MODULES
+
+
+@pytest.mark.parametrize("inside", ["", "    def inner():\n", "    class Inner:\n"])
+def test_what_is_inside_a_function_counts(inside: str) -> None:
+    """A long function is found also where its lines are those of functions and classes in it."""
+    body = "        pass\n" if inside else "    pass\n"
+    source = "async def outer():\n" + inside + body * (LONGEST_FUNCTION - bool(inside))
+    assert set(too_long(source)) == {"outer"}
+    assert not too_long(source.removesuffix(body))
+    assert not too_long(source, {"outer"})
+
+
+def test_the_exceptions_are_needed() -> None:
+    """Whoever shortens one of the functions that may be long takes it off the list."""
+    for name, functions in LONG_FUNCTIONS.items():
+        assert set(too_long((ROOT / name).read_text("utf-8"))) == functions
