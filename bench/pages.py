@@ -34,7 +34,7 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.issues.not_found import NotFoundTable
-from inapp_monitor.issues.tracker import Tracker
+from inapp_monitor.issues.triage import Triage
 from inapp_monitor.store.series import Store
 
 TOKEN = "bench-token-0123456789"
@@ -151,7 +151,7 @@ def dashboard(data_dir: Path) -> Any:
             guard=guard,
             source=StoreSource(store),
             store=store,
-            tracker=Tracker(loaded.settings, clock, guard, database),
+            triage=Triage(database, clock),
             not_found=NotFoundTable(loaded.settings, guard, database),
             database=database,
         )

@@ -209,7 +209,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     from inapp_monitor.ground.guard import Guard
     from inapp_monitor.ground.workers.route_names import RouteNames
     from inapp_monitor.issues.not_found import NotFoundTable
-    from inapp_monitor.issues.tracker import Tracker
+    from inapp_monitor.issues.triage import Triage
     from inapp_monitor.query.sources import StoreSource
     from inapp_monitor.request import slowest_file
     from inapp_monitor.store.series import Store
@@ -227,7 +227,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
         guard=guard,
         source=StoreSource(store),
         store=store,
-        tracker=Tracker(loaded.settings, SYSTEM, guard, database),
+        triage=Triage(database, SYSTEM),
         not_found=NotFoundTable(loaded.settings, guard, database),
         database=database,
         refresh=database.write_pending,

@@ -1,6 +1,6 @@
 """`inapp-monitor dashboards`: named dashboards as files, out of a data directory and into it.
 
-Only arguments and messages; what may be in a file is in `web.dashboard_format`.
+Only arguments and messages; what may be in a file is in `web.dashboards.format`.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
     Graphite's dashboard JSON.
     """
     from inapp_monitor.web.dashboards import format
-    from inapp_monitor.web.dashboards.library import Shelf
+    from inapp_monitor.web.dashboards.library import DashboardLibrary
 
     if not data_dir.is_dir():
         raise MonitorError(f"no directory {str(data_dir)!r}")
     settings = config.load({"data_dir": data_dir}).settings
     database = Database(data_dir, settings, SYSTEM, Guard(), read_only=action != "import")
-    shelf = Shelf(database)
+    library = DashboardLibrary(database)
     if action == "list":
-        for entry in shelf.names():
+        for entry in library.names():
             click.echo(f"{entry['name']}  {entry['panels']} charts  {entry['title']}".rstrip())
         return
     if not what:
         raise MonitorError(f"{action} needs the {'NAME' if action == 'export' else 'FILE'}")
     if action == "export":
-        document = shelf.get(what)
+        document = library.get(what)
         if document is None:
             raise MonitorError(f"no dashboard {what!r} in {data_dir}")
         write = format.WRITERS["graphite.json" if form == "graphite" else form]
@@ -57,7 +57,7 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
     except (MonitorError, UnicodeDecodeError) as error:
         raise MonitorError(f"{path}: {error}") from None
     name = name or found.name or path.name.partition(".")[0]
-    shelf.put(name, found.document, SYSTEM.wall())
+    library.put(name, found.document, SYSTEM.wall())
     fault = database.status().fault
     if fault:
         raise MonitorError(f"not done: {fault}")

@@ -1,6 +1,6 @@
 """`inapp-monitor errors`: issues of a data directory as text or JSON, and what to do with them.
 
-Only arguments and messages; what they do is in `issues.board`. The app that writes the directory
+Only arguments and messages; what they do is in `issues.triage`. The app that writes the directory
 may run or not.
 """
 
@@ -18,7 +18,7 @@ from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues.as_text import event_text, moment
 from inapp_monitor.issues.model import STATUSES, IssueDetail, IssueSummary
-from inapp_monitor.issues.triage import Board
+from inapp_monitor.issues.triage import Triage
 
 _ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
 
@@ -53,12 +53,12 @@ def errors(
     if not data_dir.is_dir():
         raise MonitorError(f"no directory {str(data_dir)!r}")
     reading = action in ("list", "show")
-    board, database = _open(data_dir, read_only=reading)
+    triage, database = _open(data_dir, read_only=reading)
     if action == "list":
-        issues = board.list_issues(limit, status=status, text=text)
+        issues = triage.list_issues(limit, status=status, text=text)
         click.echo(_json({"issues": [i.as_json() for i in issues]}) if as_json else _table(issues))
         return
-    found = board.get_issue(_full_id(board, issue_id))
+    found = triage.get_issue(_full_id(triage, issue_id))
     if found is None:
         raise MonitorError(f"no issue {issue_id!r} in {data_dir}")
     known = found.summary.id
@@ -66,30 +66,30 @@ def errors(
         click.echo(_json(found.as_json()) if as_json else _page(found))
         return
     if action == "resolve":
-        board.resolve(known, release=release, by="command line")
+        triage.resolve(known, release=release, by="command line")
     elif action == "mute":
         for_s = None if hours is None else hours * 3600
-        board.mute(known, for_s=for_s, more=more, by="command line")
+        triage.mute(known, for_s=for_s, more=more, by="command line")
     elif action == "reopen":
-        board.reopen(known, by="command line")
+        triage.reopen(known, by="command line")
     else:
-        board.delete(known)
+        triage.delete(known)
     fault = database.status().fault
     if fault:
         raise MonitorError(f"not done: {fault}")
     click.echo(f"{action}: {known} {found.summary.title}")
 
 
-def _open(data_dir: Path, *, read_only: bool) -> tuple[Board, Database]:
+def _open(data_dir: Path, *, read_only: bool) -> tuple[Triage, Database]:
     settings = config.load({"data_dir": data_dir}).settings
     database = Database(data_dir, settings, SYSTEM, Guard(), read_only=read_only)
-    return Board(database, SYSTEM), database
+    return Triage(database, SYSTEM), database
 
 
-def _full_id(board: Board, beginning: str) -> str:
+def _full_id(triage: Triage, beginning: str) -> str:
     if not beginning:
         raise MonitorError("which issue? give an ID, see the list")
-    ids = [issue.id for issue in board.list_issues(100_000) if issue.id.startswith(beginning)]
+    ids = [issue.id for issue in triage.list_issues(100_000) if issue.id.startswith(beginning)]
     if len(ids) > 1 and beginning not in ids:
         raise MonitorError(f"{beginning!r} is the beginning of {len(ids)} issues")
     return beginning if beginning in ids or not ids else ids[0]

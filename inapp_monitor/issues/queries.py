@@ -125,7 +125,7 @@ def hours_since(read: Read, issue: str, since: int) -> dict[int, int]:
     return {row["hour"]: row["count"] for row in rows}
 
 
-def first_seen_of_releases(read: Read) -> dict[str, float]:
+def releases_first_seen(read: Read) -> dict[str, float]:
     """When each release was first seen."""
     return {row["name"]: row["first_seen"] for row in read("select * from releases")}
 
@@ -256,8 +256,3 @@ def _tags(read: Read, issue_id: str) -> dict[str, list[tuple[str, int]]]:
     ):
         found.setdefault(row["name"], []).append((row["value"], row["count"]))
     return found
-
-
-def releases(read: Read) -> list[str]:
-    """All releases seen, the newest first."""
-    return [row["name"] for row in read("select name from releases order by first_seen desc")]

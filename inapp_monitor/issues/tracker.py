@@ -6,7 +6,7 @@ scrub, compress and hand over to the database, which merges the counts of all pr
 never depend on events, nor on the disk: what is not written yet stays here and is shown.
 
 What must not be here: SQL (`tables`, `queries`), how events look (`event`), what belongs together
-(`grouping`), what people see and do (`board`).
+(`grouping`), what people see and do (`triage`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from inapp_monitor.issues.safe_text import HIDDEN, clean_text
 from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.titles import complete, identity_of, skeleton
 from inapp_monitor.issues.traceback_key import key_of, shapes_of
-from inapp_monitor.issues.triage import Board, Pending
+from inapp_monitor.issues.triage import Triage, Unwritten
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
@@ -92,7 +92,7 @@ class Tracker:
         database: Where issues live.
 
     Attributes:
-        board: The list of issues, and what people do to them.
+        triage: The list of issues, and what people do to them.
         before_send: See `BeforeSend`.
         listeners: See `Listener`.
     """
@@ -125,7 +125,7 @@ class Tracker:
         self._others = identity_of(grouping.group_message("(other)"), "(other)", "error", str)
         self.before_send: BeforeSend | None = None
         self.listeners: list[Listener] = []
-        self.board = Board(database, clock, self._pending, self.flush, self._relocate)
+        self.triage = Triage(database, clock, self._pending, self.flush, self._relocate)
 
     # -- capture
 
@@ -266,12 +266,12 @@ class Tracker:
     # -- reading
 
     def list_issues(self, limit: int = 50, **wanted: Any) -> list[IssueSummary]:
-        """See `Board.list_issues`."""
-        return self.board.list_issues(limit, **wanted)
+        """See `Triage.list_issues`."""
+        return self.triage.list_issues(limit, **wanted)
 
     def get_issue(self, issue_id: str) -> IssueDetail | None:
-        """See `Board.get_issue`."""
-        return self.board.get_issue(issue_id)
+        """See `Triage.get_issue`."""
+        return self.triage.get_issue(issue_id)
 
     def running_frames(self, frames: Sequence[FrameType]) -> list[Event]:
         """Frames that are running now (innermost first) as plain data, outermost first: scrubbed,
@@ -545,9 +545,9 @@ class Tracker:
                 except Exception as error:  # noqa: BLE001
                     self._guard.failed("error listener", error)
 
-    # -- inside: for the board
+    # -- inside: for triage
 
-    def _pending(self) -> list[Pending]:
+    def _pending(self) -> list[Unwritten]:
         """What is not written yet, events scrubbed."""
         memory = self._memories.here()
         with memory.flushing:
@@ -556,7 +556,7 @@ class Tracker:
         with memory.lock:
             totals = [(known, known.total()) for known in memory.known.values()]
         pending = [
-            Pending(known.identity, total, self.release) for known, total in totals if total.count
+            Unwritten(known.identity, total, self.release) for known, total in totals if total.count
         ]
         for entry in pending:
             self._clean(entry.delta)

@@ -28,7 +28,7 @@ from inapp_monitor.issues.safe_text import clean_text
 _STATUSES: dict[str, tuple[str, ...]] = {"": STATUSES, "unresolved": ("open", "regressed")}
 
 
-class Pending(NamedTuple):
+class Unwritten(NamedTuple):
     """Occurrences of one fingerprint that are not on disk yet."""
 
     identity: Identity
@@ -36,30 +36,30 @@ class Pending(NamedTuple):
     release: str
 
 
-class Board:
-    """Issues for people.
+class Triage:
+    """The issues of all processes for people: lists, details, and what they decide about them.
 
     Args:
         database: Where issues live; its tables need not exist yet.
         clock: For the times of actions.
-        pending: What is not written yet.
+        unwritten: What this process has counted and not written yet.
         flush: Called before an action.
-        located: Called after an action that may have moved fingerprints to other issues.
+        moved: Called after an action that may have moved fingerprints to other issues.
     """
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
-        pending: Callable[[], list[Pending]] = list,
+        unwritten: Callable[[], list[Unwritten]] = list,
         flush: Callable[[], None] = lambda: None,
-        located: Callable[[], None] = lambda: None,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._pending = pending
+        self._unwritten = unwritten
         self._flush = flush
-        self._located = located
+        self._moved = moved
         database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
     # -- reading
@@ -118,23 +118,28 @@ class Board:
 
     def releases(self) -> list[str]:
         """All releases seen, the newest first."""
-        return queries.releases(self._database.read)
+        found = self.releases_first_seen()
+        return sorted(found, key=lambda name: -found[name])
 
-    def _by_issue(self) -> dict[str, list[Pending]]:
-        pending = self._pending()
+    def releases_first_seen(self) -> dict[str, float]:
+        """When each release had its first error, seconds since 1970 UTC."""
+        return queries.releases_first_seen(self._database.read)
+
+    def _by_issue(self) -> dict[str, list[Unwritten]]:
+        pending = self._unwritten()
         if not pending:
             return {}
         located = queries.issues_of(
             self._database.read, [entry.identity.fingerprint for entry in pending]
         )
-        found: dict[str, list[Pending]] = {}
+        found: dict[str, list[Unwritten]] = {}
         for entry in pending:
             issue = located.get(entry.identity.fingerprint, entry.identity.issue)
             found.setdefault(issue, []).append(entry)
         return found
 
     def _changed(
-        self, pending: dict[str, list[Pending]], wanted: queries.Filter
+        self, pending: dict[str, list[Unwritten]], wanted: queries.Filter
     ) -> list[IssueSummary]:
         """The issues with something unwritten, as they will be, that pass the filter; no hours."""
         read, ids = self._database.read, list(pending)
@@ -160,7 +165,7 @@ class Board:
                 found.append(issue)
         return found
 
-    def _add_unwritten(self, issue: IssueSummary, entries: Sequence[Pending]) -> None:
+    def _add_unwritten(self, issue: IssueSummary, entries: Sequence[Unwritten]) -> None:
         """Bring a row of the list up to date with what is not written yet, as a write will."""
         read = self._database.read
         for entry in entries:
@@ -170,7 +175,7 @@ class Board:
         users = set().union(*(entry.delta.users for entry in entries))
         issue.users += len(users - queries.users_of(read, issue.id, sorted(users)))
 
-    def _status_after(self, issue: IssueSummary, entry: Pending) -> Status:
+    def _status_after(self, issue: IssueSummary, entry: Unwritten) -> Status:
         read, delta = self._database.read, entry.delta
         standing = queries.standing(read, issue.id, issue.count)
         if standing is None:
@@ -180,7 +185,7 @@ class Board:
             since = int(delta.last_seen) // 3600 * 3600 - standing.muted_rate[1]
             recent = sum(queries.hours_since(read, issue.id, since).values())
             recent += sum(count for hour, count in delta.hours.items() if hour > since)
-        releases = queries.first_seen_of_releases(read)
+        releases = queries.releases_first_seen(read)
         status, _ = after_events(
             standing, delta.count, delta.last_seen, entry.release, releases, recent
         )
@@ -242,10 +247,10 @@ class Board:
         self._flush()  # so that the change is about what people saw
         self._database.submit(change, 1_000)
         self._database.write_pending()
-        self._located()
+        self._moved()
 
 
-def _new_summary(entry: Pending, issue_id: str) -> IssueSummary:
+def _new_summary(entry: Unwritten, issue_id: str) -> IssueSummary:
     identity = entry.identity
     return IssueSummary(
         id=issue_id,
@@ -278,7 +283,7 @@ def _contains(search: str, text: str | None) -> bool:
     return all(word in search for word in (text or "").lower().split()[:10])
 
 
-def _add(summary: IssueSummary, entry: Pending) -> None:
+def _add(summary: IssueSummary, entry: Unwritten) -> None:
     delta = entry.delta
     summary.count += delta.count
     summary.first_seen = min(summary.first_seen, delta.first_seen)
@@ -287,13 +292,13 @@ def _add(summary: IssueSummary, entry: Pending) -> None:
     summary.release = entry.release or summary.release
 
 
-def _add_hours(summary: IssueSummary, entries: Sequence[Pending]) -> None:
+def _add_hours(summary: IssueSummary, entries: Sequence[Unwritten]) -> None:
     for entry in entries:
         for hour, count in entry.delta.hours.items():
             summary.hours[hour] = summary.hours.get(hour, 0) + count
 
 
-def _add_to_detail(detail: IssueDetail, entry: Pending) -> None:
+def _add_to_detail(detail: IssueDetail, entry: Unwritten) -> None:
     for event in entry.delta.events:
         decoded = queries.decode(event.body)
         if decoded is not None:

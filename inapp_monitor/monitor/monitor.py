@@ -573,7 +573,7 @@ class Monitor(Calls):
             guard=self.guard,
             source=StoreSource(self.store),
             store=self.store,
-            tracker=self.tracker,
+            triage=self.tracker.triage,
             not_found=self.not_found_table,
             database=self.database,
             refresh=self.refresh,

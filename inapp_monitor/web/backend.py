@@ -17,7 +17,7 @@ from inapp_monitor.web.cache import Cache
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
     from inapp_monitor.issues.not_found import NotFoundTable
-    from inapp_monitor.issues.tracker import Tracker
+    from inapp_monitor.issues.triage import Triage
     from inapp_monitor.query.sources import Source
     from inapp_monitor.store.series import Store
 
@@ -40,7 +40,7 @@ class Backend:
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows, under the keys `routes` (slug to
-            `{"route": template}`), `release`, `deploys`, `cost_us`, `cpu_share`,
+            `{"route": template}`), `release`, `cost_us`, `cpu_share`,
             `memory_bytes`, `workers`, `collectors` (rows), `multithread` (whether a worker answers
             several at once); any may be missing.
         stack_of: The stack of a request under way, by worker and the request's name there.
@@ -53,7 +53,7 @@ class Backend:
     guard: Guard
     source: Source
     store: Store
-    tracker: Tracker
+    triage: Triage
     not_found: NotFoundTable
     database: Database | None = None
     refresh: Callable[[], None] = lambda: None

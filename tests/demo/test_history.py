@@ -24,7 +24,7 @@ def numbers(data_dir: Path) -> tuple[object, object]:
     backend = stored_backend(data_dir, may_write=False)
     client = Client(WebApp(backend, authorizer=lambda _: True))
     counts = json.loads(client.get(ASKED.format(END - SPAN_S, END)).text)
-    issues = [(i.type, i.count, i.first_seen) for i in backend.tracker.list_issues()]
+    issues = [(i.type, i.count, i.first_seen) for i in backend.triage.list_issues()]
     return counts, issues
 
 

@@ -46,7 +46,7 @@ def test_a_script_in_every_captured_text_is_inert(tmp_path: Path) -> None:
         )
     monitor.refresh()
     issue = monitor.tracker.list_issues()[0].id
-    monitor.tracker.board.comment(issue, ATTACK, by=ATTACK)
+    monitor.tracker.triage.comment(issue, ATTACK, by=ATTACK)
     server = make_server("127.0.0.1", 0, monitor, threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     home = f"http://127.0.0.1:{server.port}/_metrics"

@@ -44,7 +44,7 @@ def test_a_new_event_after_resolving_is_a_regression(monitor: Monitor) -> None:
     told: list[tuple[str, str]] = []
     monitor.tracker.listeners.append(lambda what, issue: told.append((what, issue)))
     issue_id = happen(monitor)
-    monitor.tracker.board.resolve(issue_id, by="ada")
+    monitor.tracker.triage.resolve(issue_id, by="ada")
     assert status(monitor, issue_id) == "resolved"
     monitor.clock.step(60)
     happen(monitor)
@@ -65,7 +65,7 @@ def test_an_older_release_is_no_regression(make_monitor: MakeMonitor) -> None:
     new.clock.step(10)
     issue_id = happen(old)
     happen(new, fail_b)
-    new.tracker.board.resolve(issue_id, release="r2")
+    new.tracker.triage.resolve(issue_id, release="r2")
     happen(old)
     assert status(old, issue_id) == "resolved"
     happen(new)
@@ -98,7 +98,7 @@ def test_the_order_of_releases(release: str, fixed_in: str, older: bool) -> None
 def test_muted_for_a_time(monitor: Monitor) -> None:
     """It counts in silence and speaks up at the first event after the time."""
     issue_id = happen(monitor)
-    monitor.tracker.board.mute(issue_id, for_s=3600)
+    monitor.tracker.triage.mute(issue_id, for_s=3600)
     happen(monitor)
     assert status(monitor, issue_id) == "muted"
     monitor.clock.step(3601)
@@ -109,7 +109,7 @@ def test_muted_for_a_time(monitor: Monitor) -> None:
 def test_muted_until_so_many_more(monitor: Monitor) -> None:
     """The third of three more opens it."""
     issue_id = happen(monitor, times=5)
-    monitor.tracker.board.mute(issue_id, more=3)
+    monitor.tracker.triage.mute(issue_id, more=3)
     happen(monitor, times=2)
     assert status(monitor, issue_id) == "muted"
     happen(monitor)
@@ -120,7 +120,7 @@ def test_muted_until_a_rate(monitor: Monitor) -> None:
     """So many within so many seconds open it; the same number spread out does not."""
     issue_id = happen(monitor)
     monitor.clock.step(7200)
-    monitor.tracker.board.mute(issue_id, rate=(4, 3600))
+    monitor.tracker.triage.mute(issue_id, rate=(4, 3600))
     for _ in range(3):
         happen(monitor, times=2)
         monitor.clock.step(7200)
@@ -132,25 +132,25 @@ def test_muted_until_a_rate(monitor: Monitor) -> None:
 def test_muted_for_ever_and_reopened(monitor: Monitor) -> None:
     """Only a person opens it again."""
     issue_id = happen(monitor)
-    monitor.tracker.board.mute(issue_id)
+    monitor.tracker.triage.mute(issue_id)
     happen(monitor, times=50)
     assert status(monitor, issue_id) == "muted"
-    monitor.tracker.board.reopen(issue_id)
+    monitor.tracker.triage.reopen(issue_id)
     assert status(monitor, issue_id) == "open"
 
 
 def test_merge_is_one_issue_and_split_takes_it_back(monitor: Monitor) -> None:
     """Counts, events and later occurrences go with the fingerprint."""
     first, second = happen(monitor, fail_a, 3), happen(monitor, fail_b, 2)
-    board = monitor.tracker.board
-    board.merge([first, second], into=first)
+    triage = monitor.tracker.triage
+    triage.merge([first, second], into=first)
     assert happen(monitor, fail_b) == first
     merged = monitor.only_issue()
     assert merged.summary.count == 6
     assert len(merged.fingerprints) == 2
     assert {event["type"] for event in merged.events} == {"ValueError", "KeyError"}
     split = next(f for f in merged.fingerprints if f.count == 3 and "KeyError" in f.reason[0])
-    board.split(split.fingerprint)
+    triage.split(split.fingerprint)
     counts = sorted((issue.id, issue.count) for issue in monitor.tracker.list_issues())
     assert sorted(count for _, count in counts) == [3, 3]
     assert happen(monitor, fail_b) == second
@@ -159,18 +159,18 @@ def test_merge_is_one_issue_and_split_takes_it_back(monitor: Monitor) -> None:
 def test_merge_with_an_unknown_issue_changes_nothing(monitor: Monitor) -> None:
     """Ids from an outdated page are harmless."""
     first = happen(monitor)
-    board = monitor.tracker.board
-    board.merge([first], into="nosuchissue0")
-    board.merge(["nosuchissue0"], into=first)
-    board.split("no such fingerprint")
-    board.resolve("nosuchissue0")
+    triage = monitor.tracker.triage
+    triage.merge([first], into="nosuchissue0")
+    triage.merge(["nosuchissue0"], into=first)
+    triage.split("no such fingerprint")
+    triage.resolve("nosuchissue0")
     assert monitor.only_issue().summary.id == first
 
 
 def test_delete_forgets_everything(monitor: Monitor) -> None:
     """No row remains; the next occurrence is new."""
     issue_id = happen(monitor, times=3)
-    monitor.tracker.board.delete(issue_id)
+    monitor.tracker.triage.delete(issue_id)
     assert monitor.tracker.get_issue(issue_id) is None
     for table in ("issues", "issue_events", "issue_hours", "issue_fingerprints", "issue_turns"):
         assert monitor.database.read(f"select count(*) as n from {table}")[0]["n"] == 0
@@ -181,7 +181,7 @@ def test_delete_forgets_everything(monitor: Monitor) -> None:
 def test_comments_are_kept_in_order(monitor: Monitor) -> None:
     """With their author, control characters made visible."""
     issue_id = happen(monitor)
-    monitor.tracker.board.comment(issue_id, "looks like the cache\x1b", by="ada")
+    monitor.tracker.triage.comment(issue_id, "looks like the cache\x1b", by="ada")
     turn = monitor.only_issue().history[-1]
     assert (turn.kind, turn.text, turn.by) == ("comment", r"looks like the cache\x1b", "ada")
 
@@ -214,7 +214,7 @@ def test_the_list_is_filtered_and_sorted(make_monitor: MakeMonitor) -> None:
     first = happen(monitor, fail_a, 3, route="/a")
     monitor.clock.step(1)
     second = happen(monitor, fail_b, 5, route="/b")
-    monitor.tracker.board.resolve(first)
+    monitor.tracker.triage.resolve(first)
     monitor.clock.step(1)
     third = monitor.tracker.capture_message("no coffee left", route="/c")
 
@@ -278,7 +278,7 @@ def test_the_pages_of_a_list_are_exact_before_the_flush(
 def test_an_issue_shows_as_regressed_while_the_disk_refuses(monitor: Monitor) -> None:
     """What fails again is not hidden among the resolved."""
     issue_id = happen(monitor)
-    monitor.tracker.board.resolve(issue_id)
+    monitor.tracker.triage.resolve(issue_id)
     monitor.clock.step(1)
     monitor.tracker.capture(caught(fail_a))
     assert [issue.status for issue in monitor.tracker.list_issues()] == ["regressed"]
@@ -292,7 +292,7 @@ def test_an_issue_shows_as_regressed_while_the_disk_refuses(monitor: Monitor) ->
 def test_an_event_that_comes_after_its_count(monitor: Monitor) -> None:
     """A flush between an occurrence and its event changes no times, states or counts."""
     issue_id = happen(monitor)
-    monitor.tracker.board.resolve(issue_id)
+    monitor.tracker.triage.resolve(issue_id)
     memory = monitor.tracker._memories.here()
     (known,) = memory.known.values()
     before = monitor.only_issue()
@@ -301,7 +301,7 @@ def test_an_event_that_comes_after_its_count(monitor: Monitor) -> None:
     after = monitor.only_issue()
     assert len(after.events) == len(before.events) + 1
     assert after.summary == before.summary
-    monitor.tracker.board.delete(issue_id)
+    monitor.tracker.triage.delete(issue_id)
     known.delta.add_event(StoredEvent(NOW, zlib.compress(b"{}")))
     monitor.tick()
     assert monitor.tracker.list_issues() == []
@@ -339,7 +339,7 @@ def test_old_issues_give_way(make_monitor: MakeMonitor) -> None:
         ids.append(monitor.tracker.capture_message("x", place=str(number)))
         monitor.tick()
         if number == 5:
-            monitor.tracker.board.resolve(str(ids[5]))
+            monitor.tracker.triage.resolve(str(ids[5]))
     kept = {issue.id for issue in monitor.tracker.list_issues()}
     assert kept == set(ids) - {ids[5], ids[0]}
 

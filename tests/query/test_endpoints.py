@@ -68,7 +68,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
         guard=guard,
         source=StoreSource(store),
         store=store,
-        tracker=Nothing(),
+        triage=Nothing(),
         not_found=Nothing(),
         database=database,
     )

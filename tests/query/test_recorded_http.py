@@ -60,7 +60,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         guard=guard,
         source=StoreSource(store),
         store=store,
-        tracker=nothing,
+        triage=nothing,
         not_found=nothing,
         database=database,
     )

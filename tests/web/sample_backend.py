@@ -223,7 +223,7 @@ def sample_event() -> dict[str, Any]:
     }  # fmt: skip
 
 
-class SampleTracker:
+class SampleTriage:
     """Three issues, one of them new."""
 
     def __init__(self) -> None:
@@ -244,6 +244,12 @@ class SampleTracker:
 
     def list_issues(self, limit: int = 50) -> list[SampleIssue]:
         return self.issues[:limit]
+
+    def releases_first_seen(self) -> dict[str, float]:
+        return {"2.4.0": NOW - 9e5, "2.4.1": NOW - FAULT_AGE - 20} if self.issues else {}
+
+    def releases(self) -> list[str]:
+        return ["2.4.1", "2.4.0"]
 
     def get_issue(self, issue_id: str) -> SampleIssue | None:
         return next((issue for issue in self.issues if issue.id == issue_id), None)
@@ -288,15 +294,14 @@ def sample_backend(
     known: dict[str, Any] = {
         "routes": {slug: {"route": route.template} for slug, route in chosen.items()},
         "release": "2.4.1",
-        "deploys": [{"timestamp": NOW - FAULT_AGE - 20, "label": "2.4.1"}],
         "cost_us": 1.4,
         "cpu_share": 0.002,
         "memory_bytes": 1_400_000,
     }
     store = SampleStore(chosen, clock)
-    tracker, not_found = SampleTracker(), SampleNotFound()
+    triage, not_found = SampleTriage(), SampleNotFound()
     if empty:
-        tracker.issues, not_found.rows, known = [], [], {}
+        triage.issues, not_found.rows, known = [], [], {}
     given = {"token": TOKEN, "data_dir": data_dir, "app_name": "shop", **settings}
     return Backend(
         loaded=config.load(given, environ={}),
@@ -304,7 +309,7 @@ def sample_backend(
         guard=Guard(),
         source=StoreSource(store),
         store=store,
-        tracker=tracker,
+        triage=triage,
         not_found=not_found,
         facts=lambda: {**known, **(facts or {})},
     )

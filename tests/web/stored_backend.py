@@ -8,7 +8,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues.not_found import NotFoundTable
-from inapp_monitor.issues.tracker import Tracker
+from inapp_monitor.issues.triage import Triage
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
@@ -30,7 +30,7 @@ def stored_backend(
         guard=guard,
         source=StoreSource(store),
         store=store,
-        tracker=Tracker(loaded.settings, clock, guard, database),
+        triage=Triage(database, clock),
         not_found=NotFoundTable(loaded.settings, guard, database),
         database=database,
     )

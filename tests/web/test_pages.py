@@ -242,8 +242,8 @@ def test_hostile_data_never_becomes_live(tmp_path: Path) -> None:
     backend = sample_backend(
         tmp_path, routes={"x": SampleRoute(attack, "GET", 1, 10)}, facts={"release": attack}
     )
-    tracker: Any = backend.tracker
-    issue = tracker.issues[0]
+    triage: Any = backend.triage
+    issue = triage.issues[0]
     issue.type = issue.title = issue.culprit = issue.route = attack
     issue.events[0]["exceptions"][0]["message"] = attack
     issue.events[0]["exceptions"][0]["frames"][0]["locals"] = {attack: "</script>" + attack}

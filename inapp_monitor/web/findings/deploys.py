@@ -1,7 +1,7 @@
 """When a new release came into use: the vertical lines of charts.
 
-A deploy is an event posted with the tag `deploy`, what the running monitor tells of, or the first
-error of a release that had not been seen before.
+A deploy is an event posted with the tag `deploy`, or the first error of a release that had not been
+seen before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LABEL = 12
 def between(backend: Backend, start: float, end: float) -> list[dict[str, Any]]:
     """Deploys of a window, oldest first: `timestamp` and `label`; the latest ones when many."""
     found: dict[str, dict[str, Any]] = {}
-    for entry in [*_posted(backend, start, end), *_told(backend), *_releases(backend)]:
+    for entry in [*_posted(backend, start, end), *_releases(backend)]:
         timestamp, label = float(entry["timestamp"]), str(entry["label"])
         if label not in found or timestamp < found[label]["timestamp"]:
             found[label] = {"timestamp": timestamp, "label": label}
@@ -40,15 +40,7 @@ def _posted(backend: Backend, start: float, end: float) -> list[dict[str, Any]]:
     return [{"timestamp": event.moment, "label": event.what[: _LABEL * 2]} for event in events]
 
 
-def _told(backend: Backend) -> list[dict[str, Any]]:
-    return list(backend.known().get("deploys") or ())
-
-
 def _releases(backend: Backend) -> list[dict[str, Any]]:
     """Releases by their first error; the very first one is no change."""
-    if backend.database is None:
-        return []
-    rows = backend.database.read("select name, first_seen from releases order by first_seen")
-    return [
-        {"timestamp": row["first_seen"], "label": str(row["name"])[:_LABEL]} for row in rows[1:]
-    ]
+    first_seen = sorted(backend.triage.releases_first_seen().items(), key=lambda pair: pair[1])
+    return [{"timestamp": when, "label": name[:_LABEL]} for name, when in first_seen[1:]]

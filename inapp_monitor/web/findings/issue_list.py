@@ -9,9 +9,9 @@ from inapp_monitor.web.frame.records import as_dict
 
 
 def newest(backend: Backend, limit: int) -> list[dict[str, Any]]:
-    """Issues by last occurrence, as dictionaries; empty when the tracker fails."""
+    """Issues by last occurrence, as dictionaries; empty when they cannot be read."""
     try:
-        issues = [as_dict(issue) for issue in backend.tracker.list_issues(limit=limit)]
+        issues = [as_dict(issue) for issue in backend.triage.list_issues(limit=limit)]
     except Exception as error:  # noqa: BLE001  # other parts of the page are still worth showing
         backend.guard.failed("issue list", error)
         return []

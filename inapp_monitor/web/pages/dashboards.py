@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.dashboards import format
-from inapp_monitor.web.dashboards.library import Shelf, checked
+from inapp_monitor.web.dashboards.library import DashboardLibrary
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.request import UPLOAD_PATH, MonitorRequest
@@ -24,13 +24,13 @@ _MEDIA_TYPES = {"toml": "application/toml", "json": "application/json"}
 
 def gather(visit: Visit) -> dict[str, Any]:
     """All dashboards, and what is wrong with files."""
-    known = shelf(visit.backend)
+    known = library(visit.backend)
     return {"dashboards": known.names(), "problems": known.problems()}
 
 
 def gather_one(visit: Visit, name: str) -> dict[str, Any]:
     """One dashboard: its document, which can be posted back, and its charts."""
-    known = shelf(visit.backend)
+    known = library(visit.backend)
     document = known.get(name)
     if document is None:
         raise NotFound("there is no such dashboard")
@@ -50,7 +50,7 @@ def gather_one(visit: Visit, name: str) -> dict[str, Any]:
 def export(backend: Backend, request: MonitorRequest, name: str, form: str) -> Response:  # noqa: ARG001
     """The document alone, as a file to keep."""
     write = format.WRITERS.get(form)
-    document = shelf(backend).get(name) if write else None
+    document = library(backend).get(name) if write else None
     if write is None or document is None:
         raise NotFound("there is no such dashboard or format")
     media_type = _MEDIA_TYPES[form.rpartition(".")[2]]
@@ -68,9 +68,9 @@ def add(backend: Backend, request: MonitorRequest) -> Response:
         "targets": targets,
         "shape": request.form.get("shape", "line"),
     }
-    known = shelf(backend)
+    known = library(backend)
     document = known.get(name) or {"title": "", "panels": []}
-    document = checked({**document, "panels": [*document["panels"], panel]})
+    document = format.checked({**document, "panels": [*document["panels"], panel]})
     known.put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 
@@ -89,7 +89,7 @@ def upload(backend: Backend, request: MonitorRequest) -> Response:
         name = name or found.name or stem
         if not name:
             raise QueryError("give the dashboard a name: the text has none")
-        shelf(backend).put(name, found.document, backend.clock.wall())
+        library(backend).put(name, found.document, backend.clock.wall())
     except QueryError as error:
         view = templating.view_of(backend, request)
         visit = Visit(backend, request, view)
@@ -107,13 +107,13 @@ def replace(backend: Backend, request: MonitorRequest, name: str) -> Response:
     """Import: the body, JSON or TOML, becomes the dashboard."""
     text = request.get_data().decode("utf-8", "replace")
     document = format.read(text).document
-    shelf(backend).put(name, document, backend.clock.wall())
+    library(backend).put(name, document, backend.clock.wall())
     return _to(request, f"/dashboards/{name}")
 
 
 def remove(backend: Backend, request: MonitorRequest, name: str) -> Response:
     """Delete one panel (`panel`, counted from 0), or the whole dashboard."""
-    known = shelf(backend)
+    known = library(backend)
     document = known.get(name)
     if document is None:
         raise NotFound("there is no such dashboard")
@@ -128,9 +128,9 @@ def remove(backend: Backend, request: MonitorRequest, name: str) -> Response:
     return _to(request, f"/dashboards/{name}")
 
 
-def shelf(backend: Backend) -> Shelf:
+def library(backend: Backend) -> DashboardLibrary:
     """The dashboards that a backend knows."""
-    return Shelf(backend.database, beside(backend).dashboard_files)
+    return DashboardLibrary(backend.database, beside(backend).dashboard_files)
 
 
 def _to(request: MonitorRequest, path: str) -> Response:

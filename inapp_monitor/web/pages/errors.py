@@ -5,7 +5,8 @@ One issue is in `issue_page`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
@@ -18,6 +19,9 @@ from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.pages import issue_page
+
+if TYPE_CHECKING:
+    from inapp_monitor.issues.triage import Triage
 
 _MOST = 200
 _HOUR_S = 3_600
@@ -38,8 +42,14 @@ _SORTS = {
 }
 #: Parameters of the list, all optional.
 _FILTERS = ("status", "release", "route", "text", "sort")
-#: What can be done with the chosen issues.
-_BULK = {"resolve": "Resolve", "mute": "Mute", "reopen": "Reopen", "merge": "Merge"}
+#: What can be done with the chosen issues: (triage, issue, who) for each of them, or a merge.
+_EACH: dict[str, Callable[[Triage, str, str], None]] = {
+    "resolve": lambda triage, issue, by: triage.resolve(issue, by=by),
+    "mute": lambda triage, issue, by: triage.mute(issue, by=by),
+    "reopen": lambda triage, issue, by: triage.reopen(issue, by=by),
+}
+_MERGE = "merge"
+_LABELS = {"resolve": "Resolve", "mute": "Mute", "reopen": "Reopen", _MERGE: "Merge"}
 
 
 def gather(visit: Visit) -> dict[str, Any]:
@@ -52,12 +62,11 @@ def gather(visit: Visit) -> dict[str, Any]:
             f"sort one of {', '.join(_SORTS)}"
         )
     given = {name: value for name, value in wanted.items() if value}
-    issues = _chosen(backend, given) if given else issue_list.newest(backend, _MOST)
+    issues = _chosen(backend, wanted) if given else issue_list.newest(backend, _MOST)
     for issue in issues:
         issue["is_new"] = (issue.get("first_seen") or 0) >= view.start
         issue["route"] = str(issue.get("route") or "").encode("utf-8", "replace").decode()
         issue["spark"] = _by_hour(issue.get("hours"), backend.now())
-    board: Any = getattr(backend.tracker, "board", None)
     return {
         "issues": issues,
         "most": _MOST,
@@ -65,15 +74,22 @@ def gather(visit: Visit) -> dict[str, Any]:
         "filtered": bool(set(given) - {"sort"}),
         "statuses": _STATUSES,
         "sorts": _SORTS,
-        "releases": board.releases()[:50] if board is not None else [],
-        "actions": _BULK if board is not None and backend.may_act else {},
+        "releases": backend.triage.releases()[:50],
+        "actions": _LABELS if backend.may_act else {},
     }
 
 
-def _chosen(backend: Backend, given: dict[str, str]) -> list[dict[str, Any]]:
+def _chosen(backend: Backend, wanted: dict[str, str]) -> list[dict[str, Any]]:
     """The issues that match, in the order asked for."""
-    tracker: Any = backend.tracker
-    issues = [as_dict(issue) for issue in tracker.list_issues(_MOST, **given)]
+    found = backend.triage.list_issues(
+        _MOST,
+        status=wanted["status"],
+        release=wanted["release"],
+        route=wanted["route"],
+        text=wanted["text"],
+        sort=wanted["sort"] or "last_seen",
+    )
+    issues = [as_dict(issue) for issue in found]
     for issue in issues:
         issue["message"] = issue_list.message(issue)
     return issues
@@ -81,21 +97,19 @@ def _chosen(backend: Backend, given: dict[str, str]) -> list[dict[str, Any]]:
 
 def act_on_several(backend: Backend, request: MonitorRequest) -> Response:
     """Do one thing with all chosen issues, then show the list again."""
-    board: Any = getattr(backend.tracker, "board", None)
     action = request.form.get("action", "")
-    chosen = request.form.getlist("issue")[:_MOST]
-    if board is None or not backend.may_act or action not in _BULK:
+    if not backend.may_act or action not in _LABELS:
         raise NotFound("there is no such action here")
-    by = request.access.user
-    if action == "merge":
-        known = [board.get_issue(issue_id) for issue_id in chosen]
-        found = sorted((i.summary.first_seen, i.summary.id) for i in known if i is not None)
-        if len(found) > 1:
-            board.merge([issue_id for _, issue_id in found], into=found[0][1], by=by)
+    triage, by = backend.triage, request.access.user
+    chosen = map(triage.get_issue, request.form.getlist("issue")[:_MOST])  # one at a time: large
+    found = [issue.summary for issue in chosen if issue is not None]
+    if action == _MERGE:
+        ids = [i.id for i in sorted(found, key=lambda issue: (issue.first_seen, issue.id))]
+        if len(ids) > 1:
+            triage.merge(ids, into=ids[0], by=by)
     else:
-        for issue_id in chosen:
-            if backend.tracker.get_issue(issue_id) is not None:
-                getattr(board, action)(issue_id, by=by)
+        for issue in found:
+            _EACH[action](triage, issue.id, by)
     return issue_page.back_to(request, "/errors")
 
 

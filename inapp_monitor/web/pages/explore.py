@@ -13,7 +13,7 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.dashboards.library import SHAPES
+from inapp_monitor.web.dashboards.format import SHAPES
 from inapp_monitor.web.findings import deploys
 from inapp_monitor.web.frame import columns, drawing, templating
 from inapp_monitor.web.frame.visit import Visit

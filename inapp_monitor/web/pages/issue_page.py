@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
@@ -17,6 +17,9 @@ from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
+
+if TYPE_CHECKING:
+    from inapp_monitor.issues.triage import Triage
 
 _HOUR_S, _DAY_S = 3_600, 86_400
 #: Issues younger than this are drawn by the hour, others by the day.
@@ -40,7 +43,6 @@ def gather(visit: Visit, issue_id: str) -> dict[str, Any]:
     number = _event_number(request, len(events))
     event = _shown(events[number - 1]) if events else None
     settled = issue.get("status") in ("resolved", "muted")
-    board = getattr(backend.tracker, "board", None)
     return {
         "issue": {**issue, "message": issue_list.message(issue)},
         "event": event,
@@ -48,8 +50,8 @@ def gather(visit: Visit, issue_id: str) -> dict[str, Any]:
         "stored": len(events),
         "curl": _curl(event),
         "chart": _occurrences(issue, backend.now()),
-        "can_act": board is not None and backend.may_act,
-        "actions": list(_WHEN_SETTLED if settled else _WHEN_OPEN) if board is not None else [],
+        "can_act": backend.may_act,
+        "actions": list(_WHEN_SETTLED if settled else _WHEN_OPEN),
     }
 
 
@@ -69,12 +71,11 @@ def show_event(backend: Backend, request: MonitorRequest, issue_id: str, form: s
 
 def act(backend: Backend, request: MonitorRequest, issue_id: str, action: str) -> Response:
     """Do one of the actions, then show the issue again."""
-    if action not in _ACTIONS or backend.tracker.get_issue(issue_id) is None:
+    if action not in _ACTIONS or backend.triage.get_issue(issue_id) is None:
         raise NotFound("there is no such issue or action")
-    board: Any = getattr(backend.tracker, "board", None)
-    if board is None or not backend.may_act:
+    if not backend.may_act:
         raise NotFound("issues cannot be changed here")
-    _ACTIONS[action](board, issue_id, request.form, request.access.user)
+    _ACTIONS[action](backend.triage, issue_id, request.form, request.access.user)
     gone = action in ("delete", "merge")
     return back_to(request, "/errors" if gone else f"/errors/{issue_id}")
 
@@ -88,50 +89,50 @@ def back_to(request: MonitorRequest, path: str) -> Response:
     return response
 
 
-# -- what people do: (board, issue, form, who)
+# -- what people do: (triage, issue, form, who)
 
 Form = Mapping[str, str]
 
 
-def _resolve(board: Any, issue: str, form: Form, by: str) -> None:
-    board.resolve(issue, release=form.get("release", "")[:200], by=by)
+def _resolve(triage: Triage, issue: str, form: Form, by: str) -> None:
+    triage.resolve(issue, release=form.get("release", "")[:200], by=by)
 
 
-def _mute_until(board: Any, issue: str, form: Form, by: str) -> None:
+def _mute_until(triage: Triage, issue: str, form: Form, by: str) -> None:
     """Until `more` occurrences, or until `more` within an hour when `within` is given."""
     try:
         more = int(form.get("more", ""))
     except ValueError:
         raise BadRequest("more must be a whole number") from None
     if form.get("within"):
-        board.mute(issue, rate=(max(more, 1), _HOUR_S), by=by)
+        triage.mute(issue, rate=(max(more, 1), _HOUR_S), by=by)
     else:
-        board.mute(issue, more=max(more, 1), by=by)
+        triage.mute(issue, more=max(more, 1), by=by)
 
 
-def _comment(board: Any, issue: str, form: Form, by: str) -> None:
+def _comment(triage: Triage, issue: str, form: Form, by: str) -> None:
     comment = form.get("comment", "").strip()
     if comment:
-        board.comment(issue, comment[:2_000], by=by)
+        triage.comment(issue, comment[:2_000], by=by)
 
 
-def _merge(board: Any, issue: str, form: Form, by: str) -> None:
+def _merge(triage: Triage, issue: str, form: Form, by: str) -> None:
     into = form.get("into", "").strip()
-    if board.get_issue(into) is None:
+    if triage.get_issue(into) is None:
         raise BadRequest("into must be the id of another issue")
-    board.merge([issue], into=into, by=by)
+    triage.merge([issue], into=into, by=by)
 
 
-_ACTIONS: dict[str, Callable[[Any, str, Form, str], None]] = {
+_ACTIONS: dict[str, Callable[[Triage, str, Form, str], None]] = {
     "resolve": _resolve,
-    "reopen": lambda board, issue, _form, by: board.reopen(issue, by=by),
-    "mute": lambda board, issue, _form, by: board.mute(issue, by=by),
-    "mute-day": lambda board, issue, _form, by: board.mute(issue, for_s=_DAY_S, by=by),
+    "reopen": lambda triage, issue, _form, by: triage.reopen(issue, by=by),
+    "mute": lambda triage, issue, _form, by: triage.mute(issue, by=by),
+    "mute-day": lambda triage, issue, _form, by: triage.mute(issue, for_s=_DAY_S, by=by),
     "mute-until": _mute_until,
     "comment": _comment,
     "merge": _merge,
-    "split": lambda board, _issue, form, by: board.split(form.get("fingerprint", ""), by=by),
-    "delete": lambda board, issue, _form, _by: board.delete(issue),
+    "split": lambda triage, _issue, form, by: triage.split(form.get("fingerprint", ""), by=by),
+    "delete": lambda triage, issue, _form, _by: triage.delete(issue),
 }
 
 
@@ -139,7 +140,7 @@ _ACTIONS: dict[str, Callable[[Any, str, Form, str], None]] = {
 
 
 def _issue(backend: Backend, issue_id: str) -> dict[str, Any]:
-    found = backend.tracker.get_issue(issue_id)
+    found = backend.triage.get_issue(issue_id)
     if found is None:
         raise NotFound("there is no such issue; it may have been dropped as the oldest one")
     return as_dict(found)

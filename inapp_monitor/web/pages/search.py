@@ -37,7 +37,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "series": series[:_MOST],
         "dashboards": [
             entry
-            for entry in dashboards.shelf(backend).names()
+            for entry in dashboards.library(backend).names()
             if word in entry["name"].lower() or word in entry["title"].lower()
         ][:_MOST],
     }
