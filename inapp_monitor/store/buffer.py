@@ -7,6 +7,7 @@ disk refuses, the oldest intervals go first, counted.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -21,8 +22,8 @@ from inapp_monitor.ground.points import (
 )
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.distributions import DistributionFile
-from inapp_monitor.store.groups import Group, Series
-from inapp_monitor.store.repeated_batch import Steady
+from inapp_monitor.store.groups import Group, StoredSeries
+from inapp_monitor.store.repeated_batch import RepeatedBatch
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.schemas import Schemas
 
@@ -36,7 +37,8 @@ _FEW: Final = 8
 
 _PATH, _TIMESTAMP, _VALUE = itemgetter(0), itemgetter(1), itemgetter(2)
 
-Rings = Group | DistributionFile
+#: What waits is kept with the file, or the future file, that it will be written to.
+AnyRingFile = Group | DistributionFile
 
 
 class Buffer:
@@ -54,7 +56,7 @@ class Buffer:
 
     def __init__(self, schemas: Schemas, distribution_retention: Retention, size: int) -> None:
         self.lock = threading.Lock()
-        self.series: dict[str, Series] = {}
+        self.series: dict[str, StoredSeries] = {}
         self.distributions: dict[str, DistributionFile] = {}
         self.drops: Counter[str] = Counter()
         self.version = 0
@@ -64,7 +66,7 @@ class Buffer:
         self._limit = max(size // CELL_BYTES, 1)
         self._cells = 0
         self._refused: dict[str, float] = {}
-        self._steady: Steady | None = None
+        self._repeated: RepeatedBatch | None = None
         self._paths: list[str] = []
 
     @property
@@ -75,7 +77,7 @@ class Buffer:
     def add(self, batch: Batch, now: float) -> None:
         """Combine points into what waits already."""
         with self.lock:
-            if len(batch.scalars) < _FEW or not self._add_steady(batch.scalars, now):
+            if len(batch.scalars) < _FEW or not self._add_repeated(batch.scalars, now):
                 self._add_scalars(batch.scalars, now)
             for point in batch.distributions:
                 self._add_distribution(point, now)
@@ -84,9 +86,9 @@ class Buffer:
 
     # -- for the writer; all need the lock
 
-    def newcomers(self) -> list[list[Series]]:
+    def newcomers(self) -> list[list[StoredSeries]]:
         """Scalars without a place on disk, by retention."""
-        result: dict[int, list[Series]] = {}
+        result: dict[int, list[StoredSeries]] = {}
         if self._newcomers:
             for series in self.series.values():
                 if series.group.file is None:
@@ -156,7 +158,7 @@ class Buffer:
         self._refused[path] = now + _REFUSED_S
         self.version += 1
 
-    def take(self, places: Iterable[Rings]) -> list[Rings]:
+    def take(self, places: Iterable[AnyRingFile]) -> list[AnyRingFile]:
         """Set apart what waits in some places; returns those that have something to write."""
         taken = []
         for rings in places:
@@ -168,7 +170,7 @@ class Buffer:
         self._cells = 0
         return taken
 
-    def has_before(self, timestamp: float, stored: Iterable[Rings]) -> bool:
+    def has_before(self, timestamp: float, stored: Iterable[AnyRingFile]) -> bool:
         """Whether an interval that ended by then has points that are not on disk.
 
         `stored` is every place that there is on disk.
@@ -181,7 +183,7 @@ class Buffer:
 
     def recount(self) -> None:
         """Count exactly what waits."""
-        places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}
+        places: dict[int, AnyRingFile] = {id(s.group): s.group for s in self.series.values()}
         places.update((id(d), d) for d in self.distributions.values())
         total = 0
         for rings in places.values():
@@ -192,8 +194,8 @@ class Buffer:
 
     # -- adding
 
-    def _add_steady(self, scalars: list[Scalar], now: float) -> bool:
-        """Take a batch in that names the series of the one before; False when that is not all.
+    def _add_repeated(self, scalars: list[Scalar], now: float) -> bool:
+        """Add a batch that names the series of the one before; False when it does not.
 
         The second such batch pays for working out where its values go.
         """
@@ -205,23 +207,27 @@ class Buffer:
         if paths != self._paths:
             self._paths = paths
             return False
-        steady = self._steady
-        if steady is None or steady.paths is not self._paths or steady.version != self.version:
+        repeated = self._repeated
+        if (
+            repeated is None
+            or repeated.paths is not self._paths
+            or repeated.version != self.version
+        ):
             known = self.series
             if len(set(paths)) != len(paths) or not all(path in known for path in paths):
                 return False
-            steady = self._steady = Steady(self._paths, known, self.version)
+            repeated = self._repeated = RepeatedBatch(self._paths, known, self.version)
         times, values = list(map(_TIMESTAMP, scalars)), list(map(_VALUE, scalars))
-        timestamp, total = times[0], sum(values)
-        if times.count(timestamp) != len(times) or total - total != 0.0:
+        timestamp = times[0]
+        if times.count(timestamp) != len(times) or not math.isfinite(sum(values)):
             return False
-        runs = steady.runs(values, timestamp)
+        runs = repeated.runs(values, timestamp)
         for group, run in runs:
             if not group.idle or not self._is_in_time(group, run.timestamp, now):
                 return False
         for group, run in runs:
             group.put_run(run)
-        self._cells += steady.count
+        self._cells += repeated.count
         return True
 
     def _add_scalars(self, scalars: list[Scalar], now: float) -> None:
@@ -236,7 +242,7 @@ class Buffer:
                 series = self._meet(path, method, now)
                 if series is None:
                     continue
-            if value - value != 0.0:
+            if value - value != 0.0:  # NaN or infinite; a call would cost a tenth of the whole
                 self.drops["not_finite"] += 1
                 continue
             if cells is None or series.group is not group or timestamp != at:
@@ -289,7 +295,7 @@ class Buffer:
             distribution.pending[start] = histogram.copy()
             self._cells += distribution.weigh(histogram)
 
-    def _meet(self, path: str, method: Method, now: float) -> Series | None:
+    def _meet(self, path: str, method: Method, now: float) -> StoredSeries | None:
         """A series that was not known becomes a newcomer, unless a distribution has its name."""
         if path in self.distributions:
             self.drops["other_kind"] += 1
@@ -303,8 +309,8 @@ class Buffer:
         return series
 
     def _newcomer(
-        self, path: str, method: Method, x_files_factor: float, former: Series | None
-    ) -> Series:
+        self, path: str, method: Method, x_files_factor: float, former: StoredSeries | None
+    ) -> StoredSeries:
         retention = self._schemas.retention_for(path) if former is None else former.group.retention
         group = self._newcomers.get(retention)
         if group is None:
@@ -321,20 +327,20 @@ class Buffer:
         del self._refused[path]
         return False
 
-    def _in_time(self, rings: Rings, start: int, now: float) -> bool:
+    def _in_time(self, rings: AnyRingFile, start: int, now: float) -> bool:
         if self._is_in_time(rings, start, now):
             return True
         self.drops["future" if start > now + rings.step else "too_old"] += 1
         return False
 
     @staticmethod
-    def _is_in_time(rings: Rings, start: int, now: float) -> bool:
+    def _is_in_time(rings: AnyRingFile, start: int, now: float) -> bool:
         return max(now - rings.retention.longest, -1) < start <= now + rings.step
 
     def _make_room(self) -> None:
         """Drop the oldest intervals until a tenth of the bound is free."""
         self.recount()
-        places: dict[int, Rings] = {id(s.group): s.group for s in self.series.values()}
+        places: dict[int, AnyRingFile] = {id(s.group): s.group for s in self.series.values()}
         places.update((id(d), d) for d in self.distributions.values())
         while self._cells > self._limit * 0.9:
             waiting = [rings for rings in places.values() if rings.pending]
@@ -349,7 +355,7 @@ class Buffer:
                     self.drops["buffer_full"] += weight if isinstance(rings, Group) else 1
 
 
-def _move(series: Series, target: Series) -> int:
+def _move(series: StoredSeries, target: StoredSeries) -> int:
     """Waiting values of a series go to its new place; returns how many could not.
 
     These are values of a series that another process has made with another method meanwhile.
@@ -364,8 +370,10 @@ def _move(series: Series, target: Series) -> int:
             }
             if not cells:
                 del deltas[timestamp]
-            if not moved or target.method is not series.method:
-                lost += bool(moved)
+            if not moved:
+                continue
+            if target.method is not series.method:
+                lost += 1
                 continue
             timestamp -= timestamp % group.step
             there = group.pending.setdefault(timestamp, {})
@@ -376,19 +384,22 @@ def _move(series: Series, target: Series) -> int:
     return lost
 
 
-def _waits(series: Series) -> bool:
+def _waits(series: StoredSeries) -> bool:
     """Whether a series has values that are not on disk."""
     places = (series.group.writing, series.group.pending)
     return any(series.column in cells for deltas in places for cells in deltas.values())
 
 
-def _remove(series: Series) -> int:
+def _remove(series: StoredSeries) -> int:
     """Drop the waiting values of a series; returns how many intervals had one."""
     group, lost = series.group, 0
     for deltas in (group.writing, group.pending):
         for timestamp, cells in list(deltas.items()):
-            lost += cells.pop(series.column, None) is not None
-            cells.pop(series.column + 1, None) if series.paired else None
+            if series.column in cells:
+                del cells[series.column]
+                lost += 1
+            if series.paired:
+                cells.pop(series.column + 1, None)
             if not cells:
                 del deltas[timestamp]
     if group.file is None:

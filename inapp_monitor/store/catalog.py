@@ -22,7 +22,7 @@ from inapp_monitor.store import (
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
-from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.lock import StoreLock
 from inapp_monitor.store.retention import Retention
 
@@ -65,7 +65,7 @@ class Catalog:
         read_only: bool = False,
     ) -> None:
         self.directory = data_dir / DIRECTORY
-        self.series: dict[str, Series] = {}
+        self.series: dict[str, StoredSeries] = {}
         self.distributions: dict[str, DistributionFile] = {}
         self.groups: dict[str, Group] = {}
         self.generation = -1
@@ -119,7 +119,9 @@ class Catalog:
 
     # -- assigning
 
-    def assign(self, newcomers: list[Series], now: int, *, again: bool = False) -> list[Series]:
+    def assign(
+        self, newcomers: list[StoredSeries], now: int, *, again: bool = False
+    ) -> list[StoredSeries]:
         """Give columns to series of one retention. Needs the lock, and a fresh catalog.
 
         Args:
@@ -133,7 +135,7 @@ class Catalog:
         Raises:
             OSError: the disk refused; what was assigned before is kept and found by a retry.
         """
-        result: list[Series] = []
+        result: list[StoredSeries] = []
         waiting = [s for s in newcomers if again or s.path not in self.series]
         retention = newcomers[0].group.retention if newcomers else None
         for own in (True, False):  # the kit's totals first, whatever the order
@@ -145,7 +147,7 @@ class Catalog:
                 group, added = place
                 group.store_entries(added)
                 for entry in added:
-                    self.series[entry.path] = Series(entry, group)
+                    self.series[entry.path] = StoredSeries(entry, group)
                 some = some[len(added) :]
         for newcomer in newcomers:
             known = self.series.get(newcomer.path)
@@ -182,7 +184,7 @@ class Catalog:
         return self.budget - self.ceiling - kept
 
     def _place(
-        self, retention: Retention, waiting: list[Series], now: int
+        self, retention: Retention, waiting: list[StoredSeries], now: int
     ) -> tuple[Group, list[Entry]] | None:
         """A group with room, and entries for as many series as fit, in order."""
         for group in self.groups.values():
@@ -196,7 +198,9 @@ class Catalog:
         entries = [] if made is None else _fit(made, waiting, now)
         return (made, entries) if made is not None and entries else None
 
-    def _free_idle(self, retention: Retention, waiting: list[Series], now: int) -> Group | None:
+    def _free_idle(
+        self, retention: Retention, waiting: list[StoredSeries], now: int
+    ) -> Group | None:
         """Take columns from series that were written longest ago, when the budget is used up.
 
         Never one of the kit's, or one written within its finest retention. Looking for them reads
@@ -251,7 +255,9 @@ class Catalog:
         self.reused += 1
         return True
 
-    def _create_group(self, retention: Retention, waiting: list[Series], now: int) -> Group | None:
+    def _create_group(
+        self, retention: Retention, waiting: list[StoredSeries], now: int
+    ) -> Group | None:
         """A new group file, narrower when the budget asks for it; None when there is no room."""
         wanted = sum(series.entry.columns for series in waiting)
         siblings = sum(group.retention == retention for group in self.groups.values())
@@ -356,13 +362,13 @@ class Catalog:
     def index(self) -> None:
         """The series of all groups, by path; a series keeps its object while it keeps its place."""
         old = self.series
-        series: dict[str, Series] = {}
+        series: dict[str, StoredSeries] = {}
         for group in self.groups.values():
             for entry in group.entries.values():
                 path = entry.path
                 known = old.get(path)
                 if known is None or known.group is not group or known.entry != entry:
-                    known = Series(entry, group)
+                    known = StoredSeries(entry, group)
                 # A conversion that did not finish leaves two: the older one has everything.
                 if path not in series or entry.created < series[path].entry.created:
                     series[path] = known
@@ -419,7 +425,7 @@ def _ceil_width(wanted: int) -> int:
     return next((w for w in group_format.WIDTHS if w >= wanted), group_format.MAX_WIDTH)
 
 
-def _fit(group: Group, waiting: list[Series], now: int) -> list[Entry]:
+def _fit(group: Group, waiting: list[StoredSeries], now: int) -> list[Entry]:
     """Entries for the first of some series, as many as the group has columns for."""
     taken = group.taken()
     entries: list[Entry] = []

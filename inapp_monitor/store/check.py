@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.histogram import Histogram
@@ -25,6 +25,7 @@ from inapp_monitor.store.files import Descriptors, DiskFile
 from inapp_monitor.store.group_format import State
 from inapp_monitor.store.groups import Group
 from inapp_monitor.store.lock import StoreLock
+from inapp_monitor.store.ring_file import Delta, RingFile, Row
 from inapp_monitor.store.rollup import HEAD
 
 Kind = Literal["header", "size", "state", "table", "row", "rollup", "whisper"]
@@ -132,8 +133,10 @@ class _Checker:
             self._check_table(path, rings)
         for number in range(len(rings.retention.archives)):
             self._check_rows(path, rings, number)
-        for number in range(1, len(rings.retention.archives)):
-            self._check_rollups(path, rings, number, state)
+        if isinstance(rings, Group):
+            self._check_rollups(path, rings, state)
+        else:
+            self._check_rollups(path, rings, state)
         file.close()
 
     def check_whisper(self, directory: Path) -> None:
@@ -209,26 +212,29 @@ class _Checker:
             done = self._mend(partial(_overwrite, rings, offset, blank), "blanked")
             self._note(path, "row", f"archive {archive} slot {slot}: {what}", done)
 
-    def _check_rollups(
-        self, path: Path, rings: Group | DistributionFile, number: int, state: State
-    ) -> None:
+    def _check_rollups(self, path: Path, rings: RingFile[Row, Delta], state: State) -> None:
         """Closed intervals agree with their finer rows, where these are all still there."""
+        for number in range(1, len(rings.retention.archives)):
+            coarse, fine = rings.retention.archives[number], rings.retention.archives[number - 1]
+            closed = min(coarse.floor(self._now), state.marks[number])
+            held = fine.oldest(max(self._now, *rings.times(number - 1), 0))
+            starts = {coarse.floor(at) for at in rings.times(number - 1)}
+            for start in sorted(start for start in starts if held <= start < closed):
+                self._check_rollup(path, rings, number, start)
+
+    def _check_rollup(
+        self, path: Path, rings: RingFile[Row, Delta], number: int, start: int
+    ) -> None:
         coarse, fine = rings.retention.archives[number], rings.retention.archives[number - 1]
-        closed = min(coarse.floor(self._now), state.marks[number])
-        held = fine.oldest(max(self._now, *rings.times(number - 1), 0))
-        starts = {coarse.floor(at) for at in rings.times(number - 1)}
-        for start in sorted(start for start in starts if held <= start < closed):
-            finer: list[Any] = [
-                rings.load(number - 1, at) for at in range(start, start + coarse.step, fine.step)
-            ]
-            rolled: Any = rings.rolled_up(finer)
-            stored: Any = rings.load(number, start)
-            if rolled is None or _agree(rolled, stored):
-                continue
-            row = rings.filled(rolled, stored)
-            write: Any = rings.write_row
-            done = self._mend(partial(write, number, start, row), "rolled up anew")
-            self._note(path, "rollup", f"archive {number} at {start} differs", done)
+        times = range(start, start + coarse.step, fine.step)
+        rolled = rings.rolled_up([rings.load(number - 1, at) for at in times])
+        stored = rings.load(number, start)
+        if rolled is None or _agree(rolled, stored):
+            return
+        row = rings.filled(rolled, stored)
+        assert row is not None
+        done = self._mend(partial(rings.write_row, number, start, row), "rolled up anew")
+        self._note(path, "rollup", f"archive {number} at {start} differs", done)
 
     def _mend(self, action: Callable[[], object], what: str) -> str:
         if not self._repair:
@@ -270,15 +276,16 @@ def _overwrite(rings: Group | DistributionFile, offset: int, data: bytes) -> Non
     rings.file.write(data, offset)
 
 
-def _agree(rolled: Any, stored: Any) -> bool:
+def _agree(rolled: object, stored: object) -> bool:
     """Whether a stored row holds everything that its finer rows say."""
     if stored is None:
         return False
     if isinstance(rolled, Histogram):
+        assert isinstance(stored, Histogram)
         return rolled.count == stored.count and math.isclose(
             rolled.total, stored.total, rel_tol=_TOLERANCE
         )
-    assert isinstance(rolled, array)
+    assert isinstance(rolled, array) and isinstance(stored, array)
     return all(
         value != value or math.isclose(value, stored[at], rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
         for at, value in enumerate(rolled[HEAD:], HEAD)

@@ -20,7 +20,7 @@ def _times(start: int, end: int, step: int) -> array[int]:
     return array("Q", range(start, end, step))
 
 
-class Verified:
+class CheckedRows:
     """The times of the rows that have been checked, by slot, for one ring."""
 
     __slots__ = ("_points", "_times")

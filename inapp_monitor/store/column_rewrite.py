@@ -18,10 +18,10 @@ from inapp_monitor.store.rollup import HEAD, NAN
 _PIECE: Final = 2**20
 
 #: Given (archive, start of the first interval, count): per column, that many values.
-Source = Callable[[int, int, int], Sequence["array[float]"]]
+ReadValues = Callable[[int, int, int], Sequence["array[float]"]]
 
 
-def fill(group: Group, columns: Sequence[int], now: int, source: Source) -> None:
+def fill(group: Group, columns: Sequence[int], now: int, source: ReadValues) -> None:
     """Put values into columns where they have none, in all archives, up to `now`.
 
     Needs the store's lock.

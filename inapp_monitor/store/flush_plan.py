@@ -30,8 +30,8 @@ Delta_contra = TypeVar("Delta_contra", contravariant=True)
 Delta = TypeVar("Delta")
 
 
-class Rings(Protocol[Row, Delta_contra]):
-    """What a plan asks of the rows, whatever they hold."""
+class StoredRows(Protocol[Row, Delta_contra]):
+    """What a plan asks of the rings that it is for, whatever their rows hold."""
 
     @property
     def retention(self) -> Retention: ...
@@ -72,7 +72,7 @@ class Plan(Generic[Row, Delta]):
         "_changed",
         "_load",
         "_now",
-        "_rings",
+        "_stored",
         "base",
         "marks",
         "rows",
@@ -81,7 +81,7 @@ class Plan(Generic[Row, Delta]):
 
     def __init__(
         self,
-        rings: Rings[Row, Delta],
+        stored: StoredRows[Row, Delta],
         deltas: Mapping[int, Delta],
         marks: Sequence[int],
         now: int,
@@ -90,21 +90,21 @@ class Plan(Generic[Row, Delta]):
     ) -> None:
         """
         Args:
-            rings: Where the rows are.
+            stored: Where the rows are.
             deltas: What to add, by start of its finest interval.
             marks: As stored.
             now: Intervals that end at or before it are closed.
             again: (archive, interval) of rows whose rollup an earlier flush could not write.
-            load: Gives stored rows, if not `rings.load`.
+            load: Gives stored rows, if not `stored.load`.
         """
         self.rows: dict[tuple[int, int], Row] = {}
         self.base: dict[int, tuple[int, int]] = {}
         self.too_old: list[int] = []
         self.marks = list(marks)
-        self._rings = rings
-        self._load = load or rings.load
+        self._stored = stored
+        self._load = load or stored.load
         self._now = max(now, 0)  # before 1970 there is nothing to be late for
-        archives = rings.retention.archives
+        archives = stored.retention.archives
         if len(archives) > 1 and self.marks[1] > archives[1].floor(self._now):
             ahead = self.marks[1] + archives[1].step + archives[0].step
             self.marks[0] = max(self.marks[0], ahead)
@@ -128,7 +128,7 @@ class Plan(Generic[Row, Delta]):
         """The row of an interval, also of one that is not closed yet."""
         if archive == 0 or timestamp < self.marks[archive] or self._is_blocked(archive, timestamp):
             return self.row(archive, timestamp)
-        archives = self._rings.retention.archives
+        archives = self._stored.retention.archives
         step, finer = archives[archive].step, archives[archive - 1].step
         rows = [
             self.current(archive - 1, at)
@@ -136,12 +136,12 @@ class Plan(Generic[Row, Delta]):
             if at <= self._now
         ]
         rows += [None] * (step // finer - len(rows))
-        rolled = self._rings.rolled_up(rows)
-        return self._rings.filled(rolled, self.row(archive, timestamp))
+        rolled = self._stored.rolled_up(rows)
+        return self._stored.filled(rolled, self.row(archive, timestamp))
 
     def _place(self, deltas: Mapping[int, Delta]) -> None:
         """Decide which archive each delta goes into."""
-        retention = self._rings.retention
+        retention = self._stored.retention
         for timestamp in sorted(deltas):
             number = retention.archive_for(timestamp, self._now)
             while number is not None:
@@ -154,7 +154,7 @@ class Plan(Generic[Row, Delta]):
                 self.too_old.append(timestamp)
 
     def _is_newer(self, number: int, start: int) -> bool:
-        return self._behind and self._rings.newer(number, start, self._now)
+        return self._behind and self._stored.newer(number, start, self._now)
 
     def _is_blocked(self, number: int, start: int) -> bool:
         """Whether newer rows have the slots that an interval would be rolled up from."""
@@ -162,13 +162,13 @@ class Plan(Generic[Row, Delta]):
             return False
         known = self._blocked.get((number, start))
         if known is None:
-            fine = self._rings.retention.archives[number - 1]
-            end = start + self._rings.retention.archives[number].step
+            fine = self._stored.retention.archives[number - 1]
+            end = start + self._stored.retention.archives[number].step
             if end - start <= _FEW_ROWS * fine.step:
                 starts = range(max(start, fine.oldest(self._now)), end, fine.step)
                 known = any(self._is_newer(number - 1, at) for at in starts)
             else:
-                held = (at - fine.retention for at in self._rings.times(number - 1))
+                held = (at - fine.retention for at in self._stored.times(number - 1))
                 known = any(start <= at < end and self._is_newer(number - 1, at) for at in held)
             self._blocked[number, start] = known
         return known
@@ -179,7 +179,7 @@ class Plan(Generic[Row, Delta]):
         These are the deltas that belong here, and those of intervals that the finer archive holds
         only in part: late ones, and those that newer rows block.
         """
-        archives = self._rings.retention.archives
+        archives = self._stored.retention.archives
         held = archives[number - 1].oldest(self._now) if number else 0
         for timestamp, (archive, start) in self.base.items():
             if archive > number:
@@ -190,14 +190,14 @@ class Plan(Generic[Row, Delta]):
                     continue
                 if start >= held and not self._is_blocked(number, start):
                     continue
-            self.rows[number, start] = self._rings.merged(
+            self.rows[number, start] = self._stored.merged(
                 self.row(number, start), deltas[timestamp]
             )
             self._changed[number].add(start)
 
     def _roll_up(self, number: int) -> set[int]:
         """Bring one archive up to date with the finer one; returns the intervals that changed."""
-        archives = self._rings.retention.archives
+        archives = self._stored.retention.archives
         coarse, fine = archives[number], archives[number - 1]
         closed = coarse.floor(self._now)
         held = fine.oldest(self._now)
@@ -210,10 +210,10 @@ class Plan(Generic[Row, Delta]):
         for start in sorted(due):
             if self._is_blocked(number, start) or self._is_newer(number, start):
                 continue
-            row = self._rings.rolled_up(
+            row = self._stored.rolled_up(
                 [self.row(number - 1, at) for at in range(start, start + coarse.step, fine.step)]
             )
-            row = None if row is None else self._rings.filled(row, self.row(number, start))
+            row = None if row is None else self._stored.filled(row, self.row(number, start))
             if row is not None:
                 self.rows[number, start] = row
                 rolled.add(start)
@@ -223,10 +223,10 @@ class Plan(Generic[Row, Delta]):
 
     def _gap(self, number: int, mark: int, closed: int) -> set[int]:
         """Closed intervals that have not been rolled up."""
-        archives = self._rings.retention.archives
+        archives = self._stored.retention.archives
         coarse, fine = archives[number], archives[number - 1]
         if closed - mark <= _FEW_ROWS * fine.step:
             return set(range(mark, closed, coarse.step))
-        times = [at for at in self._rings.times(number - 1) if mark <= at < closed]
+        times = [at for at in self._stored.times(number - 1) if mark <= at < closed]
         times += [at for at in self._changed[number - 1] if mark <= at < closed]
         return {coarse.floor(at) for at in times}

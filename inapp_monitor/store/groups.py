@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.store import group_format
-from inapp_monitor.store.checked_rows import Verified
+from inapp_monitor.store.checked_rows import CheckedRows
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import Entry, Geometry, State
-from inapp_monitor.store.repeated_batch import Run
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.ring_file import MOST_KEPT, RingFile
 from inapp_monitor.store.rollup import COMBINE, HEAD, NAN, PAIRED, Column, Layout
+from inapp_monitor.store.run import Run
 
 if TYPE_CHECKING:
     Row = array[float]
@@ -34,7 +34,7 @@ _LARGE_PIECE: Final = 2**22
 _YOUNG: Final = 3
 
 
-class Series:
+class StoredSeries:
     """Where a series is, and how its values combine.
 
     Attributes:
@@ -75,7 +75,7 @@ class Group(RingFile[Row, Cells]):
         self.geometry = geometry
         self.entries: dict[int, Entry] = {}
         self.table_version = -1
-        self.verified = [Verified(archive.points) for archive in retention.archives]
+        self.checked_rows = [CheckedRows(archive.points) for archive in retention.archives]
         self._width = 0 if geometry is None else geometry.width
         self._layout: Layout | None = None
         self._run: Run | None = None  # pending too: what came in one piece, and nothing after it
@@ -174,17 +174,17 @@ class Group(RingFile[Row, Cells]):
         """How many columns are free."""
         return self.taken().count(0)
 
-    def append(self, path: str, method: Method, x_files_factor: float) -> Series:
+    def append(self, path: str, method: Method, x_files_factor: float) -> StoredSeries:
         """Give a series the next column of a group without a file, which is as wide as needed."""
         entry = Entry(self._width, path, method, x_files_factor, 0)
         self._width += entry.columns
         return self.put(entry)
 
-    def put(self, entry: Entry) -> Series:
+    def put(self, entry: Entry) -> StoredSeries:
         """Note that a column is in use."""
         self.entries[entry.column] = entry
         self._layout = None
-        return Series(entry, self)
+        return StoredSeries(entry, self)
 
     def store_entries(self, entries: Sequence[Entry]) -> None:
         """Write table entries and tell other processes. Needs the store's lock."""
@@ -344,7 +344,7 @@ class Group(RingFile[Row, Cells]):
         done = self.file.read_into(data, self.geometry.row_offset(archive, start))
         if done < len(data):
             data[done:] = bytes(len(data) - done)
-        bad = self.verified[archive].bad_rows(data, pitch, ring, start, young)
+        bad = self.checked_rows[archive].bad_rows(data, pitch, ring, start, young)
         if bad:
             nothing = memoryview(self.layout.empty()).cast("B")
             for number in bad:

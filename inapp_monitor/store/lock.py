@@ -22,8 +22,8 @@ _HEAD = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")
 #: Where they are in the file: the catalog's generation, how often the past was changed, and how
 #: often the lock was taken.
-_GENERATION, _PAST, _TURN = 0, 8, 16
-_NO_TURN: Final = -1
+_GENERATION, _PAST, _HOLDS = 0, 8, 16
+_NO_HOLD: Final = -1
 _BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
 #: holder that was stopped must not stop us too.
@@ -44,7 +44,7 @@ class StoreLock:
             what it knows of rows and states holds within an epoch only.
     """
 
-    __slots__ = ("_fd", "_generation", "_held", "_inode", "_turn", "epoch", "path", "read_only")
+    __slots__ = ("_fd", "_generation", "_held", "_holds", "_inode", "epoch", "path", "read_only")
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
@@ -52,7 +52,7 @@ class StoreLock:
         self.epoch = 0
         self._fd = -1
         self._inode = (0, 0)
-        self._turn = _NO_TURN
+        self._holds = _NO_HOLD
         self._held = False
         self._generation = 0
 
@@ -77,24 +77,24 @@ class StoreLock:
                 if waited >= patience_s:
                     raise LockBusyError(error.errno, "lock is busy", str(self.path)) from None
             else:
-                self._take_turn()
+                self._count_hold()
                 return fresh
             sleep(wait)
             waited += wait
             wait = min(wait * 1.5, _LONGEST_WAIT_S)
 
-    def _take_turn(self) -> None:
-        """Note that it was us, before anything else is written; see whether it was us before."""
+    def _count_hold(self) -> None:
+        """Count this hold before anything else is written; see whether the last one was ours."""
         try:
             data = os.pread(self._fd, _HEAD.size, 0)
-            self._generation, _, turn = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
-            if turn != self._turn:
+            self._generation, _, holds = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
+            if holds != self._holds:
                 self.epoch += 1
-            self._turn = (turn + 1) % 2**64
+            self._holds = (holds + 1) % 2**64
             if not self.read_only:
-                os.pwrite(self._fd, _NUMBER.pack(self._turn), _TURN)
+                os.pwrite(self._fd, _NUMBER.pack(self._holds), _HOLDS)
         except OSError:
-            self._turn = _NO_TURN
+            self._holds = _NO_HOLD
             self.release()
             raise
         self._held = True
@@ -137,7 +137,7 @@ class StoreLock:
 
     def close(self) -> None:
         """Close the file, which frees the lock."""
-        self._held, self._turn = False, _NO_TURN
+        self._held, self._holds = False, _NO_HOLD
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             try:

@@ -20,7 +20,7 @@ from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.distribution_format import GRADES, DistributionGeometry
 from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.group_format import WIDTHS, Geometry
-from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.lock import StoreLock
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.rollup import HEAD, NAN
@@ -151,7 +151,7 @@ def convert(
     report = ConvertReport()
     schemas = schemas_of(settings)
     with exclusive(data_dir, settings, now) as catalog:
-        moves: dict[tuple[int, Retention], list[Series]] = {}
+        moves: dict[tuple[int, Retention], list[StoredSeries]] = {}
         for path, series in sorted(catalog.series.items()):
             target = schemas.retention_for(path)
             if target != series.group.retention:
@@ -170,20 +170,20 @@ def convert(
 def _move(
     catalog: Catalog,
     old: Group,
-    some: list[Series],
+    some: list[StoredSeries],
     target: Retention,
     now: int,
     report: ConvertReport,
 ) -> None:
     wanted = Group(target, None, None)
-    catalog.assign([Series(s.entry, wanted) for s in some], now, again=True)
+    catalog.assign([StoredSeries(s.entry, wanted) for s in some], now, again=True)
     places = {
         entry.path: (group, entry)
         for group in catalog.groups.values()
         if group.retention == target
         for entry in group.entries.values()
     }
-    by_group: dict[int, list[Series]] = {}
+    by_group: dict[int, list[StoredSeries]] = {}
     for series in some:
         if series.path in places:
             by_group.setdefault(id(places[series.path][0]), []).append(series)

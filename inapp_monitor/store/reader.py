@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.distributions import DistributionFile
-from inapp_monitor.store.flush_plan import Plan
-from inapp_monitor.store.groups import Group, Series
-from inapp_monitor.store.retention import Window
+from inapp_monitor.store.flush_plan import Delta, Plan, Row
+from inapp_monitor.store.groups import Group, StoredSeries
+from inapp_monitor.store.retention import ArchiveWindow
 from inapp_monitor.store.rollup import HEAD, read_values
 
 
@@ -30,7 +29,7 @@ class Reader:
         """The known ones among some series, and what the disk had against it."""
         with self._buffer.lock:
             known = [self._buffer.series[p] for p in paths if p in self._buffer.series]
-        by_group: dict[int, list[Series]] = {}
+        by_group: dict[int, list[StoredSeries]] = {}
         for series in known:
             by_group.setdefault(id(series.group), []).append(series)
         result: dict[str, ScalarRange] = {}
@@ -60,7 +59,7 @@ class Reader:
             return self._fetch_slots(distribution.detached(), window, now), error
 
     def _fetch_group(
-        self, group: Group, members: list[Series], window: Window, now: int
+        self, group: Group, members: list[StoredSeries], window: ArchiveWindow, now: int
     ) -> dict[str, ScalarRange]:
         columns: list[int] = []
         for series in members:
@@ -85,7 +84,7 @@ class Reader:
         return result
 
     def _fetch_slots(
-        self, distribution: DistributionFile, window: Window, now: int
+        self, distribution: DistributionFile, window: ArchiveWindow, now: int
     ) -> DistributionRange:
         with self._buffer.lock:
             deltas = {at: h.copy() for at, h in distribution.unwritten().items()}
@@ -98,7 +97,7 @@ class Reader:
         return DistributionRange(distribution.path, window.start, window.end, window.step, slots)
 
 
-def overlay(plan: Plan[Any, Any], window: Window, now: int) -> dict[int, Any]:
+def overlay(plan: Plan[Row, Delta], window: ArchiveWindow, now: int) -> dict[int, Row]:
     """The rows of a window that a plan changes, and those of intervals that are still open."""
     archive = window.archive
     result = {

@@ -11,42 +11,28 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from inapp_monitor.store.rollup import NAN
+from inapp_monitor.store.run import Run
 
 if TYPE_CHECKING:
-    from inapp_monitor.store.groups import Group, Series
+    from inapp_monitor.store.groups import Group, StoredSeries
 
 
-class Run(NamedTuple):
-    """Values of neighbouring columns of a group, in one interval.
-
-    Attributes:
-        timestamp: Start of the interval.
-        first: The first column.
-        values: One a column, NaN where there is none.
-    """
-
-    timestamp: int
-    first: int
-    values: array[float]
-
-    def cells(self) -> dict[int, float]:
-        """The values by column."""
-        return {at: value for at, value in enumerate(self.values, self.first) if value == value}
+_Pick = Callable[[Sequence[float]], Sequence[float]]
 
 
-class _Part(NamedTuple):
+class _GroupPart(NamedTuple):
     """What one group gets of a batch."""
 
     group: Group
     first: int
     cells: int
-    pick: Callable[[Sequence[float]], Sequence[float]]
+    pick: _Pick
 
 
-class Steady:
+class RepeatedBatch:
     """Where the values of a batch go when it names certain series in a certain order.
 
     Attributes:
@@ -57,7 +43,7 @@ class Steady:
 
     __slots__ = ("count", "parts", "paths", "version")
 
-    def __init__(self, paths: list[str], known: Mapping[str, Series], version: int) -> None:
+    def __init__(self, paths: list[str], known: Mapping[str, StoredSeries], version: int) -> None:
         """All of `paths` are in `known`, each once."""
         self.paths = paths
         self.version = version
@@ -83,11 +69,14 @@ class Steady:
         return result
 
 
-def _part(group: Group, columns: dict[int, int]) -> _Part:
+def _part(group: Group, columns: dict[int, int]) -> _GroupPart:
     first, last = min(columns), max(columns)
-    places: list[Any] = [columns.get(column, -2) for column in range(first, last + 1)]
-    if len(places) == 1:
-        places = [slice(places[0], places[0] + 1 or None)]
-    elif places[0] >= 0 and places == list(range(places[0], places[0] + len(places))):
-        places = [slice(places[0], places[0] + len(places))]
-    return _Part(group, first, len(columns), itemgetter(*places))
+    places = [columns.get(column, -2) for column in range(first, last + 1)]
+    start, count = places[0], len(places)
+    if count == 1:
+        pick: _Pick = itemgetter(slice(start, start + 1 or None))
+    elif start >= 0 and places == list(range(start, start + count)):
+        pick = itemgetter(slice(start, start + count))
+    else:
+        pick = itemgetter(*places)
+    return _GroupPart(group, first, len(columns), pick)

@@ -43,7 +43,7 @@ class Archive(NamedTuple):
         return self.floor(now) - self.retention + self.step
 
 
-class Window(NamedTuple):
+class ArchiveWindow(NamedTuple):
     """What a read covers: intervals from `start` up to, not including, `end`."""
 
     archive: int
@@ -100,7 +100,7 @@ class Retention:
                 return number
         return None
 
-    def window(self, start: int, end: int, now: int, max_step_s: int = 0) -> Window | None:
+    def window(self, start: int, end: int, now: int, max_step_s: int = 0) -> ArchiveWindow | None:
         """The archive and the intervals that answer a request, by Graphite's rule.
 
         `start` is exclusive and `end` inclusive; when both fall into one interval the next one is
@@ -122,7 +122,7 @@ class Retention:
                 number = coarser
         archive = self.archives[number]
         first, last = archive.floor(start) + archive.step, archive.floor(end) + archive.step
-        return Window(number, first, max(last, first + archive.step), archive.step)
+        return ArchiveWindow(number, first, max(last, first + archive.step), archive.step)
 
     def __str__(self) -> str:
         return ",".join(

@@ -16,7 +16,7 @@ from inapp_monitor.ground.names import check_path
 from inapp_monitor.store import column_rewrite, whisper_tree
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.group_format import FOREIGN, Entry
-from inapp_monitor.store.groups import Group, Series
+from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.retention import Archive, Retention
 from inapp_monitor.store.rollup import NAN, PAIRED
 from inapp_monitor.store.whisper_format import POINT_SIZE, WhisperHeader, base_time, values_at
@@ -88,7 +88,7 @@ def _import_some(
     ]
     if wanted:
         catalog.assign(wanted, now)
-    by_group: dict[int, list[tuple[_Source, Series]]] = {}
+    by_group: dict[int, list[tuple[_Source, StoredSeries]]] = {}
     for source in sources:
         series = catalog.series.get(source.path)
         if series is None:
@@ -101,7 +101,7 @@ def _import_some(
         _fill(members, now, report)
 
 
-def _fill(members: list[tuple[_Source, Series]], now: int, report: ImportReport) -> None:
+def _fill(members: list[tuple[_Source, StoredSeries]], now: int, report: ImportReport) -> None:
     group = members[0][1].group
     columns: list[int] = []
     for _, series in members:

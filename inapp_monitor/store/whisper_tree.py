@@ -15,7 +15,7 @@ from typing import Final
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import whisper_format
-from inapp_monitor.store.retention import Archive, Window
+from inapp_monitor.store.retention import Archive, ArchiveWindow
 from inapp_monitor.store.whisper_format import WhisperArchive, WhisperHeader
 
 DIRECTORY: Final = "whisper"
@@ -125,7 +125,7 @@ def read_range(fd: int, path: str, start: int, end: int, now: int) -> ScalarRang
     )
 
 
-def _window(header: WhisperHeader, start: int, end: int, now: int) -> Window | None:
+def _window(header: WhisperHeader, start: int, end: int, now: int) -> ArchiveWindow | None:
     """As `Retention.window`, for files that break the rules of an archive list too."""
     oldest = now - header.max_retention
     if start > end or start > now or end < oldest:
@@ -135,10 +135,10 @@ def _window(header: WhisperHeader, start: int, end: int, now: int) -> Window | N
     archive = header.archives[number]
     ring = Archive(archive.step, archive.points)
     first, last = ring.floor(start) + ring.step, ring.floor(end) + ring.step
-    return Window(number, first, max(last, first + ring.step), ring.step)
+    return ArchiveWindow(number, first, max(last, first + ring.step), ring.step)
 
 
-def _read_points(fd: int, archive: WhisperArchive, base: int, window: Window) -> bytes:
+def _read_points(fd: int, archive: WhisperArchive, base: int, window: ArchiveWindow) -> bytes:
     """The slots of a window; two reads where the ring wraps."""
     first = whisper_format.point_offset(archive, base, window.start)
     size = min(window.length * whisper_format.POINT_SIZE, archive.size)

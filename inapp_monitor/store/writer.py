@@ -22,7 +22,7 @@ from inapp_monitor.store import (
     files,
     group_format,
 )
-from inapp_monitor.store.buffer import Buffer, Rings
+from inapp_monitor.store.buffer import AnyRingFile, Buffer
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group
@@ -144,7 +144,7 @@ class Writer:
             self._catalog.changed(self._lock)
         return bool(lost)
 
-    def _mend(self, rings: Rings, now: float) -> bool:
+    def _mend(self, rings: AnyRingFile, now: float) -> bool:
         """Give a cut file its size back when its head is still there, else move it aside."""
         assert rings.file is not None
         page = rings.file.read(group_format.PAGE, 0)

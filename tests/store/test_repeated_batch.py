@@ -105,7 +105,7 @@ def test_the_short_way_is_taken(bench: Bench) -> None:
     assert bench.total("n0") == 4
 
 
-def test_values_that_are_not_finite_are_dropped_from_a_steady_batch(bench: Bench) -> None:
+def test_values_that_are_not_finite_are_dropped_from_a_repeated_batch(bench: Bench) -> None:
     """One NaN among usual values is dropped and counted, the others are kept."""
     for value in (1.0, 1.0, float("nan"), float("inf"), 1.0):
         points = [Scalar(n, START, value if n == "n3" else 1.0, Method.SUM) for n in NAMES]
