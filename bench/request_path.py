@@ -144,7 +144,7 @@ class Background:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._clock = pthread_getcpuclockid(monitor._ticker._thread.ident)  # type: ignore[union-attr, arg-type]
+        self._clock = pthread_getcpuclockid(monitor.life.ticker._thread.ident)  # type: ignore[union-attr, arg-type]
         self._folded = self._folding()
         self._begin = perf_counter(), clock_gettime(self._clock)
 

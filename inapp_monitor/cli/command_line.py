@@ -206,12 +206,13 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     be written, unless `may_write` is false; else they are kept in memory. No file is made.
     """
     from inapp_monitor.database.file import Database
+    from inapp_monitor.ground.facts import Facts
     from inapp_monitor.ground.guard import Guard
-    from inapp_monitor.ground.workers.route_names import RouteNames
+    from inapp_monitor.ground.workers.route_names import RouteFacts, RouteNames
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.triage import Triage
     from inapp_monitor.query.sources import StoreSource
-    from inapp_monitor.request import slowest_file
+    from inapp_monitor.request.slowest_file import SlowestFacts, as_rows, stored
     from inapp_monitor.store.series import Store
     from inapp_monitor.web.backend import Backend
 
@@ -232,10 +233,9 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
         database=database,
         refresh=database.write_pending,
         live=False,
-        facts=lambda: {
-            "routes": {k: {"route": v} for k, v in names.load().items()},
-            "slowest": slowest_file.as_rows(slowest_file.stored(data_dir, SYSTEM.wall())),
-        },
+        facts=lambda: Facts(
+            [RouteFacts(names.load()), SlowestFacts(as_rows(stored(data_dir, SYSTEM.wall())))]
+        ),
     )
 
 

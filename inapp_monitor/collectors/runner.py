@@ -10,6 +10,7 @@ import os
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from inapp_monitor.collectors import discovery
@@ -31,6 +32,13 @@ _THREAD_RETRY_S = 60.0
 #: Who runs the collector of a process id, data directory and name: two monitors of one directory
 #: in a process must not count everything twice.
 _at_work: dict[tuple[int, str, str], weakref.ref[Runner]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorFacts:
+    """Every collector and how it fares, see `Runner.rows`."""
+
+    collectors: Sequence[Mapping[str, Any]] = ()
 
 
 class Runner:

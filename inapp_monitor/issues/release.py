@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseFacts:
+    """The release that runs, "" when none is known."""
+
+    release: str = ""
 
 
 def detect_release(directory: Path | None = None) -> str:

@@ -20,8 +20,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from inapp_monitor.database.file import Database
-from inapp_monitor.ground import disk_shares
+from inapp_monitor.database.file import Database, budget
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.current_request import ENVIRON_KEY
@@ -117,8 +116,7 @@ class Tracker:
             with_locals=settings.error_locals,
         )
         self._limits = Limits(
-            event_bytes=disk_shares.of_database(settings.disk_budget) // 2,
-            issues=settings.max_issues,
+            event_bytes=budget(settings.disk_budget) // 2, issues=settings.max_issues
         )
         self._memories = Memories()
         self._busy = threading.local()

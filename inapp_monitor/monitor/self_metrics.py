@@ -9,93 +9,70 @@ errors.<issue>           occurrences of an issue
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from inapp_monitor.ground.facts import CostFacts
 from inapp_monitor.ground.names import clean_node
-from inapp_monitor.ground.points import Method, Scalar
-from inapp_monitor.issues.tracker import Tracker
-from inapp_monitor.recorder.recorder import Recorder
-from inapp_monitor.store.series import Store
+from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.self_cost import SelfCost
+from inapp_monitor.monitor.services import Services
 
 #: Seconds between two looks at what changes slowly.
 _INTERVAL_S = 10
 
 
-class OwnNumbers:
-    """Makes the scalars of one process.
+class SelfMetrics(Part):
+    """Makes the scalars of one process, and says what it costs."""
 
-    Args:
-        recorder, store, tracker: What they saw.
-        drops_elsewhere: Return what others did not keep, by reason.
+    name = "own numbers"
 
-    Attributes:
-        tick_ms: Set by the owner after each tick.
-        cpu_ms: CPU time of the ticks since it was last written down.
-        cpu_total_ms: The same since the beginning.
-
-    *Threads:* for the ticking thread.
-    """
-
-    def __init__(
-        self,
-        recorder: Recorder,
-        store: Store,
-        tracker: Tracker,
-        *drops_elsewhere: Callable[[], dict[str, int]],
-    ) -> None:
-        self.tick_ms = 0.0
-        self.cpu_ms = 0.0
-        self.cpu_total_ms = 0.0
-        self._recorder = recorder
-        self._store = store
-        self._tracker = tracker
-        self._drops_elsewhere = drops_elsewhere
+    def __init__(self, services: Services) -> None:
+        self._core = services.core
+        self._services = services
+        self._cost = SelfCost(services.core.clock, services.core.recorder)
         self._interval = 0
         self._drops_before: dict[str, int] = {}
 
-    def add_tick(self, tick_s: float, cpu_s: float) -> None:
-        """A tick has ended: what it took by the clock and of a processor."""
-        self.tick_ms = tick_s * 1000.0
-        self.cpu_ms += cpu_s * 1000.0
-        self.cpu_total_ms += cpu_s * 1000.0
-
-    def cpu_share(self, seconds: float) -> float:
-        """The part of one processor that all ticks have taken in that time."""
-        return round(self.cpu_total_ms / 1000.0 / seconds, 5) if seconds > 0.0 else 0.0
+    def tick(self, now: float) -> None:
+        """Hand over what is new."""
+        scalars = self.take(int(now)) + self._core.live_requests.in_flight(int(now))
+        self._services.store.add(Batch(scalars, []))
 
     def take(self, now: int) -> list[Scalar]:
         """What is new since the last call."""
         scalars = [
             Scalar(f"errors.{clean_node(issue)}", now, float(n), Method.SUM)
-            for issue, n in self._tracker.take_counts().items()
+            for issue, n in self._services.tracker.take_counts().items()
         ]
         if now // _INTERVAL_S != self._interval:
             self._interval = now // _INTERVAL_S
             scalars += self._slow(now)
         return scalars
 
-    def drops(self) -> dict[str, int]:
-        """What this process did not keep, by reason."""
-        recorder = self._recorder
-        drops = {
-            "requests": recorder.dropped_requests,
-            "not found hits": recorder.dropped_not_found,
-            **recorder.instruments.refused,
-            **{f"event {k}": n for k, n in self._tracker.status().dropped_events.items()},
-        }
-        for elsewhere in self._drops_elsewhere:
-            drops |= elsewhere()
-        return {reason: n for reason, n in drops.items() if n}
+    def facts(self) -> CostFacts:
+        """What the monitor costs, and what it did not keep."""
+        core = self._core
+        holders = [each for part in self._services.parts for each in part.holds]
+        return CostFacts(
+            dropped=self._services.drops(),
+            cost_us=round(self._cost.us(), 2),
+            memory_bytes=self._cost.held_bytes([*holders, core.web]),
+            cpu_share=self._cpu_share(core.clock.wall() - core.attached_at),
+        )
+
+    def _cpu_share(self, seconds: float) -> float:
+        """The part of one processor that all ticks have taken in that time."""
+        cpu_s = self._core.ticks.cpu_total_ms / 1000.0
+        return round(cpu_s / seconds, 5) if seconds > 0.0 else 0.0
 
     def _slow(self, now: int) -> list[Scalar]:
-        status = self._store.status()
+        ticks, buffered = self._core.ticks, self._services.store.status().buffered
         scalars = [
-            Scalar("monitor.tick_ms", now, self.tick_ms, Method.MAX),
-            Scalar("monitor.buffered_bytes", now, float(status.buffered), Method.MAX),
-            Scalar("monitor.cpu_ms", now, self.cpu_ms, Method.SUM),
+            Scalar("monitor.tick_ms", now, ticks.last_ms, Method.MAX),
+            Scalar("monitor.buffered_bytes", now, float(buffered), Method.MAX),
+            Scalar("monitor.cpu_ms", now, ticks.cpu_ms, Method.SUM),
         ]
-        self.cpu_ms = 0.0
-        drops = {**status.drops, **self.drops()}
+        ticks.cpu_ms = 0.0
+        drops = self._services.drops()
         for reason, n in drops.items():
             new = n - self._drops_before.get(reason, 0)
             if new > 0:

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock, sleep, thread_time
@@ -51,6 +53,21 @@ _end = attrgetter("end")
 
 #: (path, referer, wall time) of a 404.
 NotFoundHit = tuple[str, str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderFacts:
+    """What a process has recorded.
+
+    Attributes:
+        requests_seen: Since it began.
+        routes_over_the_cap: Requests whose route got no name of its own.
+        misuses: Calls that were refused: `place`, `problem`, `count`.
+    """
+
+    requests_seen: int | None = None
+    routes_over_the_cap: int = 0
+    misuses: Sequence[Mapping[str, Any]] = ()
 
 
 class Recorder:
@@ -326,6 +343,14 @@ class Recorder:
         for path, value in samples:
             by_path.setdefault(path, []).append(value)
         return [Distribution(path, now, Histogram.of(values)) for path, values in by_path.items()]
+
+    def facts(self) -> RecorderFacts:
+        """What it has recorded and refused."""
+        misuses = [
+            {"place": place, "problem": problem, "count": count}
+            for (place, problem), count in self.instruments.misuses.items()
+        ]
+        return RecorderFacts(self.total_requests, self.routes.overflowed, misuses)
 
     def take_not_found(self) -> list[NotFoundHit]:
         """The 404s since the last call."""

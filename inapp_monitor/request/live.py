@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from sys import getrefcount
 from typing import Any, NamedTuple
@@ -49,6 +50,21 @@ class Killed(NamedTuple):
     message: str
     template: str
     route: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """This worker and all of its data directory.
+
+    Attributes:
+        pid: Its process id.
+        leader: Whether it does what must be done once.
+        workers: A row each, see `LiveRequests.workers`.
+    """
+
+    pid: int | None = None
+    leader: bool = False
+    workers: Sequence[Mapping[str, Any]] = ()
 
 
 class LiveRequests:

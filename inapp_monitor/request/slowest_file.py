@@ -13,7 +13,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ INTERVAL_S = 5.0
 #: The file is not read past this; routes that were not slow for longest go first.
 MAX_SIZE_BYTES = 2 * 2**20
 _MAX_STATUS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SlowestFacts:
+    """The slowest requests of the last hour, the slowest first, see `SlowRequests.rows`."""
+
+    slowest: Sequence[Mapping[str, Any]] = ()
 
 
 class SlowRequests:

@@ -13,7 +13,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any, NamedTuple
@@ -46,6 +47,13 @@ class Found(NamedTuple):
     frames: list[FrameType]
     where: str
     waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFacts:
+    """The requests under way in all workers, the oldest first, see `LiveStacks.rows`."""
+
+    live: Sequence[Mapping[str, Any]] = ()
 
 
 class LiveStacks:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Loaded
+from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web.cache import Cache
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from inapp_monitor.issues.triage import Triage
     from inapp_monitor.query.sources import Source
     from inapp_monitor.store.series import Store
-
-
-def _no_facts() -> dict[str, object]:
-    return {}
 
 
 def _no_stack(pid: int, request: str) -> Mapping[str, Any]:  # noqa: ARG001
@@ -39,10 +36,7 @@ class Backend:
         source: What queries are evaluated against.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         live: True inside the monitored app, False for the stored data of another process.
-        facts: What only the running monitor knows, under the keys `routes` (slug to
-            `{"route": template}`), `release`, `cost_us`, `cpu_share`,
-            `memory_bytes`, `workers`, `collectors` (rows), `multithread` (whether a worker answers
-            several at once); any may be missing.
+        facts: What only the running monitor knows; pages get them once a visit, see `Visit.facts`.
         stack_of: The stack of a request under way, by worker and the request's name there.
         cache: Kept results of this backend's pages.
         kept: What endpoints keep beside it, by process id.
@@ -58,7 +52,7 @@ class Backend:
     database: Database | None = None
     refresh: Callable[[], None] = lambda: None
     live: bool = True
-    facts: Callable[[], Mapping[str, Any]] = field(default=_no_facts)
+    facts: Callable[[], Facts] = Facts
     stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)
     cache: Cache = field(init=False)
     kept: dict[int, object] = field(init=False, default_factory=dict)
@@ -66,13 +60,13 @@ class Backend:
     def __post_init__(self) -> None:
         self.cache = Cache(self.clock)
 
-    def known(self) -> Mapping[str, Any]:
-        """The facts; empty when the monitor cannot tell them."""
+    def known(self) -> Facts:
+        """The facts; none when the monitor cannot tell them."""
         try:
             return self.facts()
         except Exception as error:  # noqa: BLE001  # pages are worth showing without them
             self.guard.failed("facts", error)
-            return {}
+            return Facts()
 
     @property
     def may_act(self) -> bool:

@@ -18,6 +18,9 @@ import pytest
 
 from inapp_monitor import Collector, ConfigError, Monitor
 from inapp_monitor.collectors import runner
+from inapp_monitor.collectors.runner import CollectorFacts
+from inapp_monitor.ground.facts import CostFacts
+from inapp_monitor.request.live import WorkerFacts
 from inapp_monitor.testing import FakeClock
 
 PATIENCE_S = 30.0
@@ -57,11 +60,11 @@ def visit(monitor: Monitor) -> None:
 
 def run(monitor: Monitor, seconds: int) -> None:
     """Let time pass; wait for what each tick began."""
-    clock: Any = monitor._clock
+    clock: Any = monitor.clock
     for _ in range(seconds):
         clock.advance(1)
         monitor.refresh()
-        lane = monitor._load_parts().collectors._lane
+        lane = monitor.life.services.collectors._lane
         if lane is not None:
             done = threading.Event()
             lane.put(done.set)
@@ -70,7 +73,7 @@ def run(monitor: Monitor, seconds: int) -> None:
 
 
 def last(monitor: Monitor, path: str) -> float | None:
-    now = int(monitor._clock.wall())
+    now = int(monitor.clock.wall())
     for found in monitor.store.fetch([path], now - 600, now, now):
         known = [value for value in found.values if value == value]
         return known[-1] if known else None
@@ -93,8 +96,8 @@ def test_three_ways_to_register(make: Callable[..., Monitor]) -> None:
     assert last(monitor, "tea.cups") == 3
     assert last(monitor, "biscuits.left") == 12
     assert last(monitor, "late.cups") == 3
-    facts: Any = monitor.facts()
-    states = {row["name"]: row["state"] for row in facts["collectors"]}
+    known = monitor.facts().of(CollectorFacts)
+    states = {row["name"]: row["state"] for row in known.collectors}
     assert states == dict.fromkeys(("process", "host", "tea", "biscuits", "late"), "ok")
     assert monitor.guard.faults == {}
 
@@ -116,8 +119,7 @@ def test_process_and_host_come_by_themselves(make: Callable[..., Monitor]) -> No
     assert (last(monitor, "process.memory.rss_bytes") or 0) > 2**20
     assert last(monitor, "host.memory.total_bytes")
     assert last(monitor, "host.cpu.user_ms") is not None
-    facts: Any = monitor.facts()
-    (worker,) = facts["workers"]
+    (worker,) = monitor.facts().of(WorkerFacts).workers
     assert worker["pid"] == os.getpid()
     assert worker["requests"] == 1
     assert worker["rss_bytes"] > 2**20
@@ -129,9 +131,9 @@ def test_settings_switch_them_off(make: Callable[..., Monitor]) -> None:
     visit(monitor)
     run(monitor, 15)
     assert not [leaf for leaf in monitor.store.leaves() if leaf.path[:5] in ("proce", "host.")]
-    facts: Any = monitor.facts()
-    assert facts["workers"][0]["requests"] == 1
-    assert "rss_bytes" not in facts["workers"][0]
+    (worker,) = monitor.facts().of(WorkerFacts).workers
+    assert worker["requests"] == 1
+    assert "rss_bytes" not in worker
 
 
 def test_a_disabled_monitor_collects_nothing(make: Callable[..., Monitor]) -> None:
@@ -151,7 +153,7 @@ def test_a_collector_that_hangs_delays_no_tick(make: Callable[..., Monitor]) -> 
             held.wait(PATIENCE_S)
 
     monitor = make(collectors=[Hanging])
-    clock: Any = monitor._clock
+    clock: Any = monitor.clock
     visit(monitor)
     run(monitor, int(runner.START_DELAY_S))
     for _ in range(4):  # the class is loaded, and run a tick later
@@ -185,8 +187,7 @@ def test_refused_values_are_told(make: Callable[..., Monitor]) -> None:
     monitor = make(collectors=[Endless])
     visit(monitor)
     run(monitor, 6)
-    facts: Any = monitor.facts()
-    assert facts["dropped"] == {"values of collectors past their cap": 1_000}
+    assert monitor.facts().of(CostFacts).dropped == {"values of collectors past their cap": 1_000}
 
 
 WORKER = """

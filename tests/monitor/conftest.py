@@ -53,7 +53,7 @@ def recorded() -> Callable[[Monitor, str], float]:
     """Sum of a series' stored and buffered points around now."""
 
     def total(monitor: Monitor, path: str) -> float:
-        now = int(monitor._clock.wall())
+        now = int(monitor.clock.wall())
         ranges = monitor.store.fetch([path], now - 3000, now + 10, now + 10)
         return sum(value for r in ranges for value in r.values if value == value)
 

@@ -23,6 +23,11 @@ import inapp_monitor
 from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.process import lifecycle
+from inapp_monitor.ground.workers.route_names import RouteFacts
+from inapp_monitor.monitor.process_parts import Workers
+from inapp_monitor.monitor.self_metrics import SelfMetrics
+from inapp_monitor.recorder.recorder import RecorderFacts
+from inapp_monitor.request.live import WorkerFacts
 
 from .conftest import app
 
@@ -126,8 +131,8 @@ def test_requests_tick_where_no_thread_can_start(
     monkeypatch.setattr(threading.Thread, "start", refuse)
     monitor = make(flush_interval_s=0.05)
     visit(monitor)
-    monitor._last_tick -= 10  # three intervals without a tick
-    monitor._request_tick(monitor._clock.perf(), {})
+    monitor.life.last_tick -= 10  # three intervals without a tick
+    monitor.life.tick_by_request(monitor.clock.perf(), {})
     assert recorded(monitor, "requests.status.2xx") == 1
     assert any("background thread" in part for part in monitor.guard.faults)
 
@@ -164,14 +169,14 @@ def test_an_end_that_fails_reaches_nobody(
     for monitor in monitors:
         visit(monitor)
         monitor.tick()
-        monkeypatch.setattr(monitor._live_requests, "leave", refuse)
-        monkeypatch.setattr(monitor._parts.collectors, "stop", refuse)  # type: ignore[union-attr]
+        monkeypatch.setattr(monitor.life.core.live_requests, "leave", refuse)
+        monkeypatch.setattr(monitor.life.services.collectors, "stop", refuse)
         visit(monitor)
-    lifecycle._at_end()
+    lifecycle.at_end()
     for monitor in monitors:
         assert recorded(monitor, "requests.status.2xx") == 2
         assert "leaving the workers" in monitor.guard.faults
-        assert monitor not in lifecycle._living
+        assert monitor.life not in lifecycle.living_ones
 
 
 def test_a_request_at_the_very_end_begins_a_new_life(
@@ -183,13 +188,13 @@ def test_a_request_at_the_very_end_begins_a_new_life(
     leave = lifecycle.leave
 
     def leave_late(living: lifecycle.Living) -> None:
-        monitor._attach_if_needed()  # another thread's request
+        monitor.life.attach_if_needed()  # another thread's request
         leave(living)
 
     monkeypatch.setattr(lifecycle, "leave", leave_late)
     monitor.close()
-    monitor._attach_if_needed()
-    assert monitor in lifecycle._living
+    monitor.life.attach_if_needed()
+    assert monitor.life in lifecycle.living_ones
 
 
 def test_monitors_that_nobody_has_any_more_are_gone(
@@ -227,7 +232,7 @@ def test_what_is_recorded_before_the_interpreter_ends_is_written(tmp_path: Path)
         [sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60, env=environment
     )
     later = Monitor(lambda e, s: [], data_dir=tmp_path / "data")
-    now = int(later._clock.wall())
+    now = int(later.clock.wall())
     values = later.store.fetch(["jobs.done"], now - 600, now + 10, now + 10)[0].values
     assert sum(v for v in values if v == v) == 7
 
@@ -281,9 +286,9 @@ def test_two_routes_with_one_slug_stay_apart_in_every_worker(
     visit(second, "/a/b")
     second.refresh()
     assert recorded(second, "routes.a-b.GET.status.2xx") == 2
-    facts: Any = second.facts()
-    assert facts["routes"]["a-b"]["route"] == "/a/b"
-    templates = sorted(r["route"] for r in facts["routes"].values())
+    routes = second.facts().of(RouteFacts).routes
+    assert routes["a-b"] == "/a/b"
+    templates = sorted(routes.values())
     assert [t for t in templates if t.startswith("/")] == ["/a-b", "/a/b"]
 
 
@@ -336,8 +341,8 @@ def test_the_kit_s_own_names_are_refused_to_users(make: Make, visit: Visit) -> N
     kinds = {leaf.path: leaf.kind for leaf in monitor.store.leaves()}
     assert kinds["requests.time"] == "distribution"
     assert "requests.errors" not in kinds
-    facts: Any = monitor.facts()
-    assert sum(misuse["count"] for misuse in facts["misuses"]) == 2
+    misuses = monitor.facts().of(RecorderFacts).misuses
+    assert sum(misuse["count"] for misuse in misuses) == 2
 
 
 def test_nothing_is_taken_that_cannot_be_handed_on(
@@ -347,11 +352,10 @@ def test_nothing_is_taken_that_cannot_be_handed_on(
     monitor = make()
     visit(monitor)
 
-    def broken(now: int) -> list[Any]:
+    def broken(self: SelfMetrics, now: int) -> list[Any]:
         raise RuntimeError("own numbers")
 
-    assert monitor._load_parts() is not None
-    monkeypatch.setattr(monitor._parts.own_numbers, "take", broken)  # type: ignore[union-attr]
+    monkeypatch.setattr(SelfMetrics, "take", broken)
     monitor.refresh()
     assert recorded(monitor, "requests.status.2xx") == 1
     assert "own numbers" in monitor.guard.faults
@@ -410,10 +414,11 @@ def test_one_process_of_a_directory_leads_and_another_takes_over(
     script = """
         import sys
         from inapp_monitor import Monitor
+        from inapp_monitor.request.live import WorkerFacts
         monitor = Monitor(lambda e, s: [], data_dir=sys.argv[1], flush_interval_s=60)
         monitor.incr("jobs")
         monitor.refresh()
-        print(monitor.facts()["leader"], flush=True)
+        print(monitor.facts().of(WorkerFacts).leader, flush=True)
         sys.stdin.read()
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -429,11 +434,11 @@ def test_one_process_of_a_directory_leads_and_another_takes_over(
     monitor = make()
     visit(monitor)
     monitor.refresh()
-    assert monitor.facts()["leader"] is False
+    assert monitor.facts().of(WorkerFacts).leader is False
     first.kill()
     first.communicate()
     monitor.refresh()
-    assert monitor.facts()["leader"] is True
+    assert monitor.facts().of(WorkerFacts).leader is True
 
 
 def test_a_data_directory_that_is_deleted_is_made_anew(
@@ -483,7 +488,7 @@ def test_the_end_of_a_process_does_not_look_for_the_dead(
     monitor = make()
     visit(monitor)
     asked: list[int] = []
-    monkeypatch.setattr(monitor, "_look_after_workers", lambda: asked.append(1))
+    monkeypatch.setattr(Workers, "tick", lambda self, now: asked.append(1))
     monitor.close()
     assert asked == []
 
@@ -496,8 +501,8 @@ def test_workers_of_uwsgi_load_what_they_need_with_the_application(tmp_path: Pat
         from inapp_monitor import Monitor
         monitor = Monitor(lambda environ, start_response: [], data_dir=sys.argv[1])
         before = set(sys.modules)
-        monitor._attach_if_needed()
-        monitor._note_address({})
+        monitor.life.attach_if_needed()
+        monitor.life.core.note_address({})
         monitor.close()
         late = {name for name in set(sys.modules) - before if name.startswith("inapp_monitor")}
         assert not late, late

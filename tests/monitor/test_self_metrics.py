@@ -10,6 +10,7 @@ from wsgiref.util import setup_testing_defaults
 
 from inapp_monitor import Monitor
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.facts import CostFacts
 
 Make = Callable[..., Monitor]
 
@@ -37,7 +38,7 @@ def test_what_is_dropped_is_a_series(make: Make, recorded: Callable[[Monitor, st
     for _ in range(4):
         now[0] += 10
         monitor.tick()
-    drops = monitor._load_parts().own_numbers.drops()
+    drops = monitor.facts().of(CostFacts).dropped
     assert drops == {"misuse": 3, "requests never closed": 3}
     assert recorded(monitor, "monitor.drops.misuse") == 3
     assert recorded(monitor, "monitor.drops.requests_never_closed") == 3

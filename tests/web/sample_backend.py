@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 import random
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.facts import CostFacts, Facts
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
+from inapp_monitor.ground.workers.route_names import RouteFacts
+from inapp_monitor.issues.release import ReleaseFacts
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
 
@@ -285,23 +288,21 @@ def sample_backend(
     *,
     routes: Mapping[str, SampleRoute] | None = None,
     empty: bool = False,
-    facts: Mapping[str, Any] | None = None,
+    facts: Iterable[object] = (),
     **settings: Any,
 ) -> Backend:
     """A backend over the sample; `empty` is an installation without any request."""
     clock = Clock(wall=lambda: float(NOW))
     chosen = {} if empty else dict(ROUTES if routes is None else routes)
-    known: dict[str, Any] = {
-        "routes": {slug: {"route": route.template} for slug, route in chosen.items()},
-        "release": "2.4.1",
-        "cost_us": 1.4,
-        "cpu_share": 0.002,
-        "memory_bytes": 1_400_000,
-    }
+    known: list[object] = [
+        RouteFacts({slug: route.template for slug, route in chosen.items()}),
+        ReleaseFacts("2.4.1"),
+        CostFacts(cost_us=1.4, cpu_share=0.002, memory_bytes=1_400_000),
+    ]
     store = SampleStore(chosen, clock)
     triage, not_found = SampleTriage(), SampleNotFound()
     if empty:
-        triage.issues, not_found.rows, known = [], [], {}
+        triage.issues, not_found.rows, known = [], [], []
     given = {"token": TOKEN, "data_dir": data_dir, "app_name": "shop", **settings}
     return Backend(
         loaded=config.load(given, environ={}),
@@ -311,5 +312,5 @@ def sample_backend(
         store=store,
         triage=triage,
         not_found=not_found,
-        facts=lambda: {**known, **(facts or {})},
+        facts=lambda: Facts([*known, *facts]),
     )

@@ -16,6 +16,7 @@ import pytest
 from sample_backend import NOW, TOKEN, SampleRoute, sample_backend
 from werkzeug.serving import make_server
 
+from inapp_monitor.request.slowest_file import SlowestFacts
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 
@@ -368,7 +369,7 @@ SLOW = [
 def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[..., str]) -> None:
     """What a mark stands for is told on hover and on focus; a failed one opens its issue."""
     tab = Tab(
-        browser, serve("slow", facts={"slowest": SLOW}), viewport={"width": 900, "height": 900}
+        browser, serve("slow", facts=[SlowestFacts(SLOW)]), viewport={"width": 900, "height": 900}
     )
     page = tab.open("/routes/checkout")
     assert page.locator("svg .point").count() == 3

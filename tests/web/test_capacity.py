@@ -13,6 +13,7 @@ from sample_backend import sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
+from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import (
     Batch,
@@ -230,7 +231,7 @@ def test_a_sample_that_should_be_there_is_missed(tmp_path: Path) -> None:
     backend = sample_backend(tmp_path)
     from inapp_monitor.web.frame.view import from_arguments
 
-    found = capacity.collect(backend, from_arguments({}, backend.now()))
+    found = capacity.collect(backend, Facts(), from_arguments({}, backend.now()))
     assert {each["title"]: each["state"] for each in found} == {
         "Saturation": "unknown",
         "Memory": "unknown",

@@ -67,7 +67,7 @@ class Target:
         self.monitor.incr("evil.name")
         answer = self.send("GET", f"/?token={TOKEN}", {}, b"")
         cookie = answer.header("set-cookie").partition(";")[0]
-        web = self.monitor._web
+        web = self.monitor.life.core.web
         assert web is not None
         access = web.gate.check({"HTTP_COOKIE": cookie})
         self.cookie = cookie

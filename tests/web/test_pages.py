@@ -12,6 +12,7 @@ import pytest
 from sample_backend import NOW, TOKEN, NotFoundRow, SampleRoute, sample_backend
 from werkzeug.test import Client
 
+from inapp_monitor.issues.release import ReleaseFacts
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.routing import Route
@@ -240,7 +241,7 @@ def test_hostile_data_never_becomes_live(tmp_path: Path) -> None:
     """Paths, referers, messages and names are text on every page and in every twin."""
     attack = '"><script>alert(1)</script><svg/onload=alert(2)>\x00\ud800'
     backend = sample_backend(
-        tmp_path, routes={"x": SampleRoute(attack, "GET", 1, 10)}, facts={"release": attack}
+        tmp_path, routes={"x": SampleRoute(attack, "GET", 1, 10)}, facts=[ReleaseFacts(attack)]
     )
     triage: Any = backend.triage
     issue = triage.issues[0]

@@ -12,6 +12,7 @@ from werkzeug.test import Client
 
 from inapp_monitor import Collector, Monitor
 from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.request.live import WorkerFacts
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.pages import runtime
 
@@ -41,7 +42,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Monitor]]:
 
 
 def put(monitor: Monitor, path: str, method: Method, ages: range, value: float) -> None:
-    now = int(monitor._clock.wall())
+    now = int(monitor.clock.wall())
     scalars = [Scalar(path, now - age, value, method) for age in ages]
     monitor.store.add(Batch(scalars, []))
 
@@ -132,11 +133,11 @@ def test_own_collectors_are_drawn_by_kind(make: Callable[..., Monitor]) -> None:
 
     monitor = make(collectors=[Shop])
     Client(monitor).get("/")
-    clock: Any = monitor._clock
+    clock: Any = monitor.clock
     for _ in range(40):
         clock.advance(1)
         monitor.refresh()
-        lane = monitor._load_parts().collectors._lane
+        lane = monitor.life.services.collectors._lane
         if lane is not None:
             done = threading.Event()
             lane.put(done.set)
@@ -153,8 +154,8 @@ def test_own_collectors_are_drawn_by_kind(make: Callable[..., Monitor]) -> None:
 
 def test_what_a_worker_did_not_tell_is_a_dash(make: Callable[..., Monitor]) -> None:
     """A worker of which little is known has its row all the same."""
-    facts = {"pid": 1, "workers": [{"pid": 1, "live": 0}, {"pid": 2, "started": 40.0}]}
-    rows = runtime.workers(facts, 100.0)
+    known = WorkerFacts(1, workers=[{"pid": 1, "live": 0}, {"pid": 2, "started": 40.0}])
+    rows = runtime.workers(known, 100.0)
     assert [row["pid"] for row in rows] == [1, 2]
     assert rows[0]["age_s"] is None
     assert rows[1]["age_s"] == 60

@@ -32,13 +32,13 @@ from inapp_monitor.ground.process import late_imports
 class Living(Protocol):
     """What is told."""
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
         """This is a child process."""
 
-    def _load_early(self, *, errors: bool) -> None:
+    def load_early(self, *, errors: bool) -> None:
         """Load now what the end of a process needs; also what it needs for `errors`, or not."""
 
-    def _requests_are_over(self) -> None:
+    def requests_are_over(self) -> None:
         """Nobody will close the requests that were not closed: Ctrl-C struck in the server."""
 
     def close(self) -> None:
@@ -46,13 +46,14 @@ class Living(Protocol):
 
 
 _made: weakref.WeakSet[Living] = weakref.WeakSet()
-_living: weakref.WeakSet[Living] = weakref.WeakSet()
+#: Those that are told of forks and of the end.
+living_ones: weakref.WeakSet[Living] = weakref.WeakSet()
 
 
 def made(living: Living) -> None:
     """It may begin to live, in this process or in one that is forked from it."""
     if "uwsgi" in sys.modules:
-        living._load_early(errors=False)
+        living.load_early(errors=False)
     _watch_forks_for_requests()
     _made.add(living)
 
@@ -60,12 +61,12 @@ def made(living: Living) -> None:
 def join(living: Living) -> None:
     """Be told from now on."""
     _watch()
-    _living.add(living)
+    living_ones.add(living)
 
 
 def leave(living: Living) -> None:
     """Not any more."""
-    _living.discard(living)
+    living_ones.discard(living)
 
 
 @functools.cache
@@ -75,20 +76,21 @@ def _watch() -> None:
         after_in_parent=late_imports.after_fork_in_parent,
         after_in_child=_after_fork,
     )
-    atexit.register(_at_end)
+    atexit.register(at_end)
     subscribe = getattr(sys.modules.get("mod_wsgi"), "subscribe_shutdown", None)
     if subscribe is not None:
-        subscribe(lambda *_, **__: _at_end())
+        subscribe(lambda *_, **__: at_end())
 
 
 def _after_fork() -> None:
     late_imports.after_fork_in_child()
-    for living in list(_living):
-        living._forked()
+    for living in list(living_ones):
+        living.forked()
 
 
-def _at_end() -> None:
-    for living in list(_living):
+def at_end() -> None:
+    """The process ends: close all that live."""
+    for living in list(living_ones):
         try:
             living.close()
         except Exception as error:  # noqa: BLE001  # ours: the others have to be closed, too
@@ -103,7 +105,7 @@ def _watch_forks_for_requests() -> None:
 def _before_fork_for_request() -> None:
     if _server_that_forks() is not None:
         for living in list(_made):
-            living._load_early(errors=True)
+            living.load_early(errors=True)
 
 
 def _after_fork_for_request() -> None:
@@ -122,9 +124,9 @@ def _after_fork_for_request() -> None:
         try:
             close_connection(request)
         finally:  # after it comes `os._exit`
-            for living in list(_living):
-                living._requests_are_over()
-            _at_end()
+            for living in list(living_ones):
+                living.requests_are_over()
+            at_end()
 
     # Of the child's own copy.
     server.finish_request, server.shutdown_request = answer_and_be_deaf, close_connection_and_write

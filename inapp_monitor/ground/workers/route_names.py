@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from inapp_monitor.ground import data_directory, private_files
@@ -17,6 +18,13 @@ from inapp_monitor.ground import data_directory, private_files
 FILE_NAME = "routes"
 #: The file is not read or grown past this size: some 5,000 routes.
 MAX_SIZE_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """Routes by slug, as all workers have named them."""
+
+    routes: Mapping[str, str] = field(default_factory=dict)
 
 
 class RouteNames:

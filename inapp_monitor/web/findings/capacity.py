@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
@@ -105,9 +106,9 @@ class Room:
     fds_growth: Growth | None = None
 
 
-def collect(backend: Backend, view: View) -> list[dict[str, Any]]:
+def collect(backend: Backend, facts: Facts, view: View) -> list[dict[str, Any]]:
     """The verdicts of a window."""
-    room = measure(backend, view)
+    room = measure(backend, facts, view)
     settings = backend.loaded.settings
     sampled = backend.live and (settings.collect_process or settings.collect_host)
     made = [
@@ -129,7 +130,7 @@ def collect(backend: Backend, view: View) -> list[dict[str, Any]]:
     ]
 
 
-def measure(backend: Backend, view: View) -> Room:
+def measure(backend: Backend, facts: Facts, view: View) -> Room:
     """Read what was sampled lately."""
     lately = replace(view, start=view.end - _recent_s(view))
     read = Read.of(backend, lately, [p for x in _READ.values() for p in (*x.paths, *x.parts_of)])
@@ -141,7 +142,7 @@ def measure(backend: Backend, view: View) -> Room:
     durations = columns.durations(backend, "requests.time", lately.start, lately.end, 1)
     return Room(
         **found,
-        single=backend.known().get("multithread") is False,
+        single=facts.of(ProcessFacts).multithread is False,
         at_once=durations.whole.total / 1_000 / lately.span if durations else None,
         memory_growth=growth(largest[2], largest[1], _GROWTH_BYTES) if largest else None,
         fds_growth=growth(fds[2], fds[1], _GROWTH_FDS) if fds else None,

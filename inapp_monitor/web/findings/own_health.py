@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from inapp_monitor.ground.facts import CostFacts, Facts
+from inapp_monitor.issues.release import ReleaseFacts
+from inapp_monitor.recorder.recorder import RecorderFacts
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.records import as_dict
@@ -22,10 +24,11 @@ def store_status(backend: Backend) -> dict[str, Any]:
         return {}
 
 
-def summary(backend: Backend) -> dict[str, Any]:
+def summary(backend: Backend, facts: Facts) -> dict[str, Any]:
     """The footer: bytes on disk and allowed, points dropped, faults, cost a request."""
-    status, facts = store_status(backend), backend.known()
-    drops = {**(status.get("drops") or {}), **(facts.get("dropped") or {})}
+    status, cost = store_status(backend), facts.of(CostFacts)
+    drops = {**(status.get("drops") or {}), **cost.dropped}
+    averages = _may_average(facts.of(RecorderFacts))
     return {
         "used_bytes": status.get("used"),
         "size_bytes": status.get("size"),
@@ -33,16 +36,16 @@ def summary(backend: Backend) -> dict[str, Any]:
         "dropped": sum(drops.values()),
         "drops": drops,
         "store_fault": status.get("fault") or "",
-        "cost_us": facts.get("cost_us") if _may_average(facts) else None,
-        "cpu_share": facts.get("cpu_share") if _may_average(facts) else None,
-        "memory_bytes": facts.get("memory_bytes"),
-        "release": str(facts.get("release") or ""),
+        "cost_us": cost.cost_us if averages else None,
+        "cpu_share": cost.cpu_share if averages else None,
+        "memory_bytes": cost.memory_bytes,
+        "release": facts.of(ReleaseFacts).release,
     }
 
 
-def _may_average(facts: Mapping[str, Any]) -> bool:
+def _may_average(facts: RecorderFacts) -> bool:
     """Whether there were enough requests: what a fold costs at all would be told of the first."""
-    return int(facts.get("requests_seen", _ENOUGH)) >= _ENOUGH
+    return facts.requests_seen is None or facts.requests_seen >= _ENOUGH
 
 
 def disk(own: dict[str, Any]) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def disk(own: dict[str, Any]) -> dict[str, Any]:
     return _verdict("ok", "Disk", text)
 
 
-def monitor(backend: Backend, own: dict[str, Any]) -> dict[str, Any]:
+def monitor(backend: Backend, facts: Facts, own: dict[str, Any]) -> dict[str, Any]:
     """Verdict: whether the monitor itself works."""
     faults = backend.guard.faults
     cost = f"{own['cost_us']:.1f} µs a request · " if own["cost_us"] else ""
@@ -70,7 +73,7 @@ def monitor(backend: Backend, own: dict[str, Any]) -> dict[str, Any]:
         name, fault = next(iter(faults.items()))
         off = " and is switched off" if fault.disabled else ""
         return _verdict("warn", f"This monitor: {name} failed{off}", human.shorten(fault.last, 120))
-    misuses = backend.known().get("misuses")
+    misuses = facts.of(RecorderFacts).misuses
     if misuses:
         text = f"{misuses[0]['place']}: {misuses[0]['problem']}"
         return _verdict("warn", "This monitor: a call is refused", human.shorten(text, 120))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.ground.histogram import merged
+from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame import columns
 from inapp_monitor.web.frame.view import View
@@ -22,7 +23,7 @@ _EXACT = 60
 _PARTS = 6
 
 
-def rows(backend: Backend, view: View) -> list[dict[str, Any]]:
+def rows(backend: Backend, facts: Facts, view: View) -> list[dict[str, Any]]:
     """All routes with requests in the window, the one that took most time first.
 
     Each row: slug, method, route, count, per_min, total_ms, share, p50, p95, p99, errors,
@@ -32,7 +33,7 @@ def rows(backend: Backend, view: View) -> list[dict[str, Any]]:
     key = ("routes", view.from_text, view.until_text, view.compare, backend.store.generation)
     # A month moves by a pixel in an hour: what is costly to merge need not follow each second.
     longest_s = max(view.span / 500, 10.0)
-    return backend.cache.get(key, lambda: _rows(backend, view), longest_s)
+    return backend.cache.get(key, lambda: _rows(backend, facts, view), longest_s)
 
 
 def names(backend: Backend) -> dict[str, list[str]]:
@@ -47,17 +48,11 @@ def names(backend: Backend) -> dict[str, list[str]]:
     return found
 
 
-def templates(backend: Backend) -> dict[str, str]:
-    """Routes by slug as their framework writes them, as far as they are known."""
-    routes = backend.known().get("routes") or {}
-    return {slug: str(entry.get("route") or slug) for slug, entry in routes.items()}
-
-
-def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
+def _rows(backend: Backend, facts: Facts, view: View) -> list[dict[str, Any]]:
     pairs = [(slug, method) for slug, methods in names(backend).items() for method in methods]
     paths = [f"routes.{slug}.{method}.errors" for slug, method in pairs]
     errors = columns.sums(backend, paths, view.start, view.end, _SPARK_COLUMNS)
-    known = templates(backend)
+    known = facts.of(RouteFacts).routes
     made = []
     max_step_s = 0
     if len(pairs) > _EXACT:
@@ -67,7 +62,7 @@ def _rows(backend: Backend, view: View) -> list[dict[str, Any]]:
         if found is None or not found.whole.count:
             continue
         row = _row(backend, view, found, errors.get(f"routes.{slug}.{method}.errors"))
-        made.append({"slug": slug, "method": method, "route": known.get(slug, slug), **row})
+        made.append({"slug": slug, "method": method, "route": known.get(slug) or slug, **row})
     if max_step_s:
         _refine(backend, view, made, errors)
     everything = math.fsum(row["total_ms"] for row in made) or 1.0
@@ -107,7 +102,7 @@ def _row(
     errors = failed.total if failed else 0.0
     error_rate = 100 * min(errors / whole.count, 1.0)
     late = math.ceil(len(found.slots) / _PARTS)
-    recent = merged(found.slots[-late:])
+    recent = columns.merge(found.slots[-late:])
     late_errors = 0.0
     if failed:
         late_errors = float(np.nansum(failed.values[-math.ceil(len(failed.values) / _PARTS) :]))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import (
@@ -39,6 +40,7 @@ def verdict(state: str, title: str, detail: str, path: str, link: str) -> dict[s
 
 def collect(
     backend: Backend,
+    facts: Facts,
     traffic: Traffic,
     rows: Sequence[dict[str, Any]],
     issues: Sequence[dict[str, Any]],
@@ -52,9 +54,9 @@ def collect(
         _errors(backend, traffic, rows),
         _new_issues(traffic, issues),
         _not_found(backend, traffic, not_found, not_found_counts),
-        *capacity.collect(backend, traffic.view),
+        *capacity.collect(backend, facts, traffic.view),
         own_health.disk(own),
-        own_health.monitor(backend, own),
+        own_health.monitor(backend, facts, own),
     ]
     return sorted(made, key=lambda entry: _ORDER[entry["state"]])
 

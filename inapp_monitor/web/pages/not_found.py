@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from inapp_monitor.web.backend import Backend
+from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.findings import missing
 from inapp_monitor.web.frame import columns, drawing, templating
 from inapp_monitor.web.frame.visit import Visit
@@ -35,7 +36,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         description=f"Requests answered 404: {total:,.0f} in this period",
     )  # fmt: skip
     rows = missing.most_frequent(backend, request.host, _MOST)
-    _add_nearest(rows, backend)
+    _add_nearest(rows, visit.facts.of(RouteFacts).routes)
     return {
         "not_found": rows,
         "most": backend.loaded.settings.max_not_found,
@@ -44,10 +45,9 @@ def gather(visit: Visit) -> dict[str, Any]:
     }
 
 
-def _add_nearest(rows: list[dict[str, Any]], backend: Backend) -> None:
+def _add_nearest(rows: list[dict[str, Any]], known: Mapping[str, str]) -> None:
     """The existing route that is spelled most alike, for the most frequent rows."""
-    known: Any = backend.known().get("routes") or {}
-    routes = sorted({str(entry.get("route") or "") for entry in known.values()})
+    routes = sorted(set(known.values()))
     plain = {_PARAMETER.sub("", route): route for route in routes if route.startswith("/")}
     candidates = list(plain)[:_COMPARED_ROUTES]
     for number, row in enumerate(rows):

@@ -30,18 +30,25 @@ def gather(visit: Visit) -> dict[str, Any]:
     current = traffic.read(backend, view)
     earlier = comparison.view_before(backend, view)
     before = traffic.read(backend, earlier) if earlier else None
-    rows = route_table.rows(backend, view)
+    rows = route_table.rows(backend, visit.facts, view)
     issues = issue_list.newest(backend, 200)
     not_found = missing.most_frequent(backend, request.host, _KNOWN)
     counts = columns.sums(backend, ["requests.not_found"], view.start, view.end, 60)
     marks = deploys.between(backend, view.start, view.end)
-    own = own_health.summary(backend)
+    own = own_health.summary(backend, visit.facts)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     return {
         "empty": not any(leaf.path == "requests.time" for leaf in backend.store.leaves()),
         "window": {"from": view.start, "until": view.end},
         "verdicts": verdicts.collect(
-            backend, current, rows, issues, not_found, counts.get("requests.not_found"), own
+            backend,
+            visit.facts,
+            current,
+            rows,
+            issues,
+            not_found,
+            counts.get("requests.not_found"),
+            own,
         ),
         "totals": current.totals(target_ms),
         "charts": traffic.charts(current, before, marks),

@@ -8,6 +8,7 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.findings import (
     comparison,
     deploys,
@@ -38,13 +39,14 @@ SORTS = {
 def gather(visit: Visit) -> dict[str, Any]:
     """The table, with the compared period's p95 beside each row."""
     backend, request, view = visit
+    facts = visit.facts
     sort = request.args.get("sort", "share")
     if sort not in SORTS:
         raise QueryError(f"sort {sort[:40]!r} must be one of {', '.join(SORTS)}")
-    rows = [dict(row) for row in route_table.rows(backend, view)]
+    rows = [dict(row) for row in route_table.rows(backend, visit.facts, view)]
     earlier = comparison.view_before(backend, view)
     if earlier is not None:
-        past = {(r["slug"], r["method"]): r for r in route_table.rows(backend, earlier)}
+        past = {(r["slug"], r["method"]): r for r in route_table.rows(backend, facts, earlier)}
         for row in rows:
             before = past.get((row["slug"], row["method"]))
             row["p95_before"] = before["p95"] if before else None
@@ -63,7 +65,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
     methods = route_table.names(backend).get(slug)
     if not methods:
         raise NotFound("no request of such a route has been recorded")
-    rows = [row for row in route_table.rows(backend, view) if row["slug"] == slug]
+    rows = [row for row in route_table.rows(backend, visit.facts, view) if row["slug"] == slug]
     busiest = max(rows, key=lambda row: row["count"])["method"] if rows else methods[0]
     method = request.args.get("method", busiest)
     if method not in methods:
@@ -72,10 +74,10 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
     current = traffic.read(backend, view, scope)
     earlier = comparison.view_before(backend, view)
     before = traffic.read(backend, earlier, scope) if earlier else None
-    route = route_table.templates(backend).get(slug, slug)
+    route = visit.facts.of(RouteFacts).routes.get(slug) or slug
     issues = [entry for entry in issue_list.newest(backend, 200) if entry.get("route") == route]
     marks = deploys.between(backend, view.start, view.end)
-    slowest = runtime.slowest(backend, slug, method)[:_SLOWEST]
+    slowest = runtime.slowest(visit.facts, slug, method)[:_SLOWEST]
     return {
         "slug": slug,
         "route": route,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.findings import resource_charts, resources, route_table
+from inapp_monitor.collectors.runner import CollectorFacts
+from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.workers.route_names import RouteFacts
+from inapp_monitor.request.live import WorkerFacts
+from inapp_monitor.request.slowest_file import SlowestFacts
+from inapp_monitor.request.stacks import LiveFacts
+from inapp_monitor.web.findings import resource_charts, resources
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_plain
 from inapp_monitor.web.frame.visit import Visit
@@ -18,21 +22,21 @@ _SLOWEST = 20
 def gather(visit: Visit) -> dict[str, Any]:
     """Workers, live requests, the slowest of the last hour, charts of all that is sampled."""
     backend, _, view = visit
-    facts = backend.known()
-    live = [as_plain(row) for row in facts.get("live") or ()]
-    collectors = [as_plain(row) for row in facts.get("collectors") or ()]
+    facts = visit.facts
+    live = [as_plain(row) for row in facts.of(LiveFacts).live]
+    collectors = [as_plain(row) for row in facts.of(CollectorFacts).collectors]
     wanted = [resource_charts.PROCESSES, resource_charts.MACHINE]
     own = resources.of_collectors(backend, collectors)
     wanted += [*([own] if own.pictures else []), resource_charts.MONITOR]
     return {
         "live_requests": live[:_MOST],
-        "workers": workers(facts, view.now),
-        "slowest": slowest(backend)[:_SLOWEST],
+        "workers": workers(facts.of(WorkerFacts), view.now),
+        "slowest": slowest(facts)[:_SLOWEST],
         "sections": resources.sections(backend, view, wanted),
     }
 
 
-def workers(facts: Mapping[str, Any], now: float) -> list[dict[str, Any]]:
+def workers(known: WorkerFacts, now: float) -> list[dict[str, Any]]:
     """A row each; what a worker did not tell is None."""
     return [
         {
@@ -47,18 +51,18 @@ def workers(facts: Mapping[str, Any], now: float) -> list[dict[str, Any]]:
             "fd_limit": row.get("fd_limit"),
             "gc_ms": row.get("gc_ms"),
             "gc_longest_ms": row.get("gc_longest_ms"),
-            "is_this": row.get("pid") == facts.get("pid"),
+            "is_this": row.get("pid") == known.pid,
         }
-        for row in (as_plain(each) for each in facts.get("workers") or ())
+        for row in (as_plain(each) for each in known.workers)
     ]
 
 
-def slowest(backend: Backend, slug: str = "", method: str = "") -> list[dict[str, Any]]:
+def slowest(facts: Facts, slug: str = "", method: str = "") -> list[dict[str, Any]]:
     """The slowest requests of the last hour that any worker answered, the slowest first."""
-    known = route_table.templates(backend)
-    rows = [as_plain(row) for row in backend.known().get("slowest") or ()]
+    routes = facts.of(RouteFacts).routes
+    rows = [as_plain(row) for row in facts.of(SlowestFacts).slowest]
     for row in rows:
-        row["route"] = known.get(row["slug"], row["slug"])
+        row["route"] = routes.get(row["slug"]) or row["slug"]
     return [
         row
         for row in rows

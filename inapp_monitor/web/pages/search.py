@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.findings import issue_list, missing, route_table
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.visit import Visit
@@ -21,9 +22,9 @@ def gather(visit: Visit) -> dict[str, Any]:
     if not word:
         nothing: dict[str, Any] = dict.fromkeys(_KINDS, ())
         return {"text": "", **nothing}
-    known = route_table.templates(backend)
+    known = visit.facts.of(RouteFacts).routes
     routes: list[dict[str, Any]] = [
-        {"slug": slug, "route": known.get(slug, slug), "methods": methods}
+        {"slug": slug, "route": known.get(slug) or slug, "methods": methods}
         for slug, methods in route_table.names(backend).items()
     ]
     issues = issue_list.newest(backend, 200)

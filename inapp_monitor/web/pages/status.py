@@ -5,23 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.ground import config, data_directory
+from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web.findings import own_health
 from inapp_monitor.web.frame import templating
-from inapp_monitor.web.frame.records import as_dict, as_plain
+from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.kept.process_state import beside
+
+#: The facts in the order in which people read them; what others there are comes after.
+_FIRST = (
+    *("pid", "leader", "requests_seen", "routes_over_the_cap", "release", "dropped", "cost_us"),
+    *("memory_bytes", "cpu_share", "misuses", "live", "workers", "collectors", "slowest"),
+    *("ticker", "multithread"),
+)
 
 
 def gather(visit: Visit) -> dict[str, Any]:
     """Everything about the monitor itself."""
     backend, request, _ = visit
-    facts = backend.known()
     faults = [as_dict(fault) for fault in backend.guard.faults.values()]
     return {
-        "own": own_health.summary(backend),
+        "own": own_health.summary(backend, visit.facts),
         "store": own_health.store_status(backend),
-        "facts": {name: as_plain(value) for name, value in facts.items() if name != "routes"},
+        "facts": _facts(visit.facts),
         "render_cache": beside(backend).answers.facts(),
         "series_count": len(backend.store.leaves()),
         "faults": faults,
@@ -30,6 +37,14 @@ def gather(visit: Visit) -> dict[str, Any]:
         "exposure": data_directory.exposure(backend.loaded.settings.data_dir),
         "live": backend.live,
     }
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    """What is known, by name; routes have a page of their own."""
+    known = {name: value for each in facts for name, value in as_dict(each).items()}
+    first = [name for name in _FIRST if name in known]
+    others = [name for name in known if name not in {*first, "routes"}]
+    return {name: known[name] for name in (*first, *others)}
 
 
 def _access(request: MonitorRequest) -> dict[str, str]:

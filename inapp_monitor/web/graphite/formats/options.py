@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -60,7 +59,7 @@ class Options:
             value = float(given)
         except ValueError:
             raise QueryError(f"{name} must be a number, got {given[:40]!r}") from None
-        if not math.isfinite(value):
+        if value - value != 0.0:
             raise QueryError(f"{name} must be a finite number, got {given[:40]!r}")
         return value
 

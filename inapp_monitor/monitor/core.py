@@ -1,0 +1,95 @@
+"""What a monitor has from its construction on: all that requests need, and what parts are made of.
+
+Plain state, loaded with the package: nothing of store, database, tracker or dashboard is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Loaded, Settings
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.workers.route_names import RouteNames
+from inapp_monitor.recorder.recorder import Recorder
+from inapp_monitor.request.live import LiveRequests
+from inapp_monitor.request.wsgi_types import Environ
+
+if TYPE_CHECKING:
+    from inapp_monitor.collectors.discovery import Candidate
+    from inapp_monitor.issues.tracker import BeforeSend
+    from inapp_monitor.web.app import WebApp
+
+
+@dataclass(slots=True)
+class TickCosts:
+    """What ticks took.
+
+    Attributes:
+        last_ms: Time that the last one took.
+        cpu_ms: CPU time since it was last written down.
+        cpu_total_ms: The same since the beginning.
+    """
+
+    last_ms: float = 0.0
+    cpu_ms: float = 0.0
+    cpu_total_ms: float = 0.0
+
+    def add(self, tick_s: float, cpu_s: float) -> None:
+        """A tick has ended: what it took by the clock and of a processor."""
+        self.last_ms = tick_s * 1000.0
+        self.cpu_ms += cpu_s * 1000.0
+        self.cpu_total_ms += cpu_s * 1000.0
+
+
+@dataclass(slots=True, eq=False)
+class Core:
+    """One monitor's.
+
+    Attributes:
+        monitor: The sender of its signals.
+        collectors: What the app registered; may grow.
+        before_send, authorizer: The app's own functions.
+        pid: The process that it lives in; 0 in none.
+        attached_at: Since when, by the wall clock.
+        server: What the server calls itself, as the first request says.
+        web: The dashboard, once somebody has visited it.
+        ticks: What they cost.
+    """
+
+    monitor: object
+    loaded: Loaded
+    clock: Clock
+    guard: Guard
+    recorder: Recorder
+    live_requests: LiveRequests
+    route_names: RouteNames
+    collectors: list[Candidate]
+    before_send: BeforeSend | None = None
+    authorizer: Callable[[Environ], object] | None = None
+    pid: int = 0
+    attached_at: float = 0.0
+    server: dict[str, Any] | None = None
+    web: WebApp | None = None
+    ticks: TickCosts = field(default_factory=TickCosts)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self.loaded.settings
+
+    def note_address(self, environ: Environ) -> None:
+        """Remember, once, what the server calls itself: for the login URL."""
+        if self.server is None:
+            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "wsgi.multithread")
+            self.server = {name: environ.get(name) for name in names}
+
+    def stored_routes(self) -> dict[str, str]:
+        """Routes by slug, as all workers have named them; none when they cannot be read."""
+        try:
+            return self.route_names.load()
+        except OSError as error:
+            self.guard.failed("route names", error)
+            return {}

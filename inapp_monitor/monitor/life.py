@@ -1,0 +1,239 @@
+"""One monitor's life in a process: attach, fork, tick, close; calls its parts under the guard.
+
+Nothing starts at construction. The first request, call of an instrument or dashboard visit in a
+process attaches: it starts the ticker, whose first tick makes the parts. Ticks also come from
+requests and dashboard reads, so that nothing depends on the thread. What a part does is not known
+here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from inapp_monitor.ground.clock import thread_time
+from inapp_monitor.ground.facts import Facts, ProcessFacts
+from inapp_monitor.ground.process import late_imports, lifecycle
+from inapp_monitor.ground.process.ticker import Ticker
+from inapp_monitor.monitor.core import Core
+from inapp_monitor.monitor.part import Part, has
+from inapp_monitor.request.wsgi_types import Environ
+
+if TYPE_CHECKING:
+    from inapp_monitor.monitor.services import Services
+
+#: Seconds between two looks at the state of things from a request.
+_REQUEST_TICK_S = 0.1
+#: The same while requests have to help with counting.
+_HELP_AGAIN_S = 0.0001
+#: Seconds after the first request in which the parts are loaded, off the request.
+_FIRST_TICK_S = 0.1
+#: Flush intervals without a tick after which a request ticks itself: the thread does not run.
+_MISSED_TICKS = 3.0
+
+
+class Life:
+    """When the parts of a monitor do something.
+
+    Args:
+        core: What the monitor is made of.
+        before_attaching: Called whenever it begins to live in a process.
+
+    Attributes:
+        ticker: The thread that ticks, where there is one.
+        last_tick: When the last tick began (performance counter).
+
+    *Threads:* everything may be called from any thread; one tick at a time.
+    """
+
+    def __init__(self, core: Core, before_attaching: Callable[[], object]) -> None:
+        self.core = core
+        self.ticker: Ticker | None = None
+        self.last_tick = core.clock.perf()
+        self._before_attaching = before_attaching
+        self._services: Services | None = None
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        self._attach_lock = threading.Lock()
+        self._tick_lock = threading.Lock()
+        self._services_lock = threading.Lock()
+
+    # -- the parts
+
+    @property
+    def services(self) -> Services:
+        """Store, tracker and the like, and the parts; made on first need."""
+        return self._services or self._make_services()
+
+    def _make_services(self) -> Services:
+        with late_imports.loading(), self._services_lock:
+            if self._services is None:
+                from inapp_monitor.monitor import parts
+
+                self._services = parts.make(self.core)
+            return self._services
+
+    def _parts(self) -> Sequence[Part]:
+        try:
+            return self.services.parts
+        except Exception as error:  # noqa: BLE001  # ours: the recorder must be bounded all the same
+            self.core.guard.failed("loading the parts", error)
+            return ()
+
+    def _run(self, name: str, step: Callable[..., object], *arguments: object) -> None:
+        guard = self.core.guard
+        if guard.allows(name):
+            try:
+                step(*arguments)
+            except Exception as error:  # noqa: BLE001  # ours
+                guard.failed(name, error)
+            else:
+                if name in guard.faults:
+                    guard.recovered(name)
+
+    def load_early(self, *, errors: bool) -> None:
+        """Import now what ticks would import; also what the first error needs, when `errors`."""
+        try:
+            for part in self.services.parts:
+                part.load_early(errors=errors)
+        except Exception as error:  # noqa: BLE001  # ours
+            self.core.guard.failed("loading early", error)
+
+    def facts(self) -> Facts:
+        """What only the running monitor knows, for the dashboard."""
+        ticker = "requests" if self.ticker is None else "thread"
+        multithread = (self.core.server or {}).get("wsgi.multithread")
+        return Facts([*self.services.facts(), ProcessFacts(ticker, multithread)])
+
+    # -- attach and fork
+
+    def attach_if_needed(self) -> None:
+        """Begin to live in this process, unless that was done."""
+        if self.core.pid != os.getpid():
+            try:
+                self._attach()
+            except Exception as error:  # noqa: BLE001  # ours
+                self.core.guard.failed("attach", error)
+
+    def _attach(self) -> None:
+        core = self.core
+        with self._attach_lock:
+            pid = os.getpid()
+            if core.pid == pid:
+                return
+            if core.pid:
+                self.forked()
+            core.pid = pid
+            self.last_tick = core.clock.perf()
+            core.recorder.adopt_routes(core.stored_routes())
+            self._before_attaching()
+            self._tell_parts("attached")
+            lifecycle.join(self)
+            core.attached_at = core.clock.wall()
+            interval_s = core.settings.flush_interval_s
+            self.ticker = Ticker(self.tick, interval_s, min(_FIRST_TICK_S, interval_s))
+            try:
+                self.ticker.start()
+            except RuntimeError as error:  # no threads here: requests tick
+                self.ticker = None
+                core.guard.failed("background thread (requests do its work)", error)
+
+    def forked(self) -> None:
+        """In a child process: the parent keeps its threads, locks, files and what was pending."""
+        core = self.core
+        self._make_locks()
+        core.pid = 0
+        self.ticker = None
+        core.web = None
+        core.recorder.forked()
+        core.live_requests.forked()
+        self._tell_parts("forked")
+
+    def _tell_parts(self, method: str) -> None:
+        """Tell the parts, as far as there are some, what happened to the process."""
+        for part in self._services.parts if self._services is not None else ():
+            if has(part, method):
+                try:
+                    getattr(part, method)()
+                except Exception as error:  # noqa: BLE001  # ours
+                    self.core.guard.failed(part.name, error)
+
+    # -- ticks
+
+    def tick_by_request(self, now: float, environ: Environ) -> float:
+        """Called by a request once in a while. Returns when to call again."""
+        core = self.core
+        try:
+            self.attach_if_needed()
+            core.note_address(environ)
+            if now - self.last_tick > _MISSED_TICKS * core.settings.flush_interval_s:
+                self.tick()
+            core.recorder.new_step_if_free(now)
+            if core.recorder.lags:
+                core.recorder.help_if_free()
+                return now + _HELP_AGAIN_S
+        except Exception as error:  # noqa: BLE001  # ours
+            core.guard.failed("tick by request", error)
+        return now + _REQUEST_TICK_S
+
+    def tick(self) -> None:
+        """Fold, flush and store what is pending. Never raises; one at a time."""
+        if self._tick_lock.acquire(blocking=False):
+            try:
+                self._work()
+            finally:
+                self._tick_lock.release()
+
+    def refresh(self) -> None:
+        """As `tick`, waiting for one that is under way: afterwards every answer is current."""
+        self.attach_if_needed()
+        if self._tick_lock.acquire(timeout=2.0):
+            try:
+                self._work()
+            finally:
+                self._tick_lock.release()
+
+    def _work(self, *, at_end: bool = False) -> None:
+        core = self.core
+        begin, cpu = core.clock.perf(), thread_time()
+        self.last_tick = begin
+        now = core.clock.wall()
+        for part in self._parts():
+            if has(part, "tick") and (part.ticks_at_end or not at_end):
+                self._run(part.name, part.tick, now)
+        core.recorder.bound_pending()
+        core.ticks.add(core.clock.perf() - begin, thread_time() - cpu)
+
+    # -- the end
+
+    def requests_are_over(self) -> None:
+        """Nobody will close the requests that were not closed: the server has ended."""
+        for exchange in self.core.live_requests.exchanges():
+            exchange.finish()
+
+    def close(self) -> None:
+        """Write what is pending and stop: at the end of a test or of a process."""
+        core = self.core
+        if core.pid and core.pid != os.getpid():
+            self.forked()
+        ticker, self.ticker = self.ticker, None
+        if ticker is not None:
+            ticker.stop(timeout_s=1.0)
+        if self._services is not None:
+            self._end(self._services.parts, "stop")
+        if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
+            try:
+                self._work(at_end=True)
+            finally:
+                self._tick_lock.release()
+        self._end(sorted(self._parts(), key=lambda part: part.closes_last), "close")
+        lifecycle.leave(self)
+        core.pid = 0  # last: who records from now on begins a new life
+
+    def _end(self, parts: Sequence[Part], method: str) -> None:
+        for part in parts:
+            if has(part, method):
+                self._run(part.ending_name or part.name, getattr(part, method))

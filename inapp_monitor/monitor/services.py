@@ -1,0 +1,79 @@
+"""What several parts use: store, database, tracker, 404 table, collectors, and what joins workers.
+
+The monitor imports this module on first need, in its ticking thread as a rule: an app starts, and
+answers its first requests, without the cost of loading them. No logic here, only what is made of
+what.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from inapp_monitor.collectors.runner import Runner
+from inapp_monitor.database.file import Database
+from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.workers.leader import Leadership
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.tracker import Tracker
+from inapp_monitor.monitor.announcements import signals
+from inapp_monitor.monitor.core import Core
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.request.slowest_file import SlowRequests
+from inapp_monitor.request.stacks import LiveStacks
+from inapp_monitor.store.retention import parse_retention
+from inapp_monitor.store.series import Store
+
+
+class Services:
+    """One monitor's; making them does no I/O.
+
+    Attributes:
+        parts: The parts that were made of them, in tick order.
+
+    Raises:
+        ConfigError: a retention or schema file that cannot be understood.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.parts: list[Part] = []
+        settings, clock, recorder = core.settings, core.clock, core.recorder
+        recorder.step_s = parse_retention(settings.distribution_retention)[0].step
+        common = (settings.data_dir, settings, clock, core.guard)
+        self.store = Store(*common)
+        self.database = Database(*common)
+        self.tracker = Tracker(settings, clock, core.guard, self.database)
+        self.tracker.before_send = core.before_send
+        self.tracker.listeners.append(self._issue_changed)
+        self.not_found_table = NotFoundTable(settings, core.guard, self.database)
+        self.leadership = Leadership(settings.data_dir)
+        self.collectors = Runner(settings, clock, core.guard, core.collectors)
+        self.slow_requests = SlowRequests(
+            settings.data_dir, clock, recorder, self.tracker.without_secrets
+        )
+        self.stacks = LiveStacks(
+            *(settings.data_dir, clock, core.live_requests, self.tracker),
+            settings.flush_interval_s,
+        )
+
+    def _issue_changed(self, what: str, issue_id: str) -> None:
+        signals().send_issue(self.core.monitor, what, issue_id, self.core.guard)
+
+    def drops(self) -> dict[str, int]:
+        """What this process did not keep, by reason."""
+        total: Counter[str] = Counter()
+        for part in self.parts:
+            total.update(part.drops())
+        return {reason: n for reason, n in total.items() if n}
+
+    def facts(self) -> Facts:
+        """What all parts know of themselves; what one cannot tell is missing."""
+        found = []
+        for part in self.parts:
+            try:
+                facts = part.facts()
+            except Exception as error:  # noqa: BLE001  # pages are worth showing without them
+                self.core.guard.failed(f"facts of {part.name}", error)
+            else:
+                found += [] if facts is None else [facts]
+        return Facts(found)
