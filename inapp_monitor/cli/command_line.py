@@ -5,132 +5,21 @@ Exit status: 0 done, 2 wrong input (one line on stderr that names it).
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from inapp_monitor import __version__
-from inapp_monitor.cli import dashboards, errors, store
+from inapp_monitor.cli import dashboards, errors, serving, store
+from inapp_monitor.cli.group import Group
 from inapp_monitor.ground import config as configuration
-from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
-
-if TYPE_CHECKING:
-    from werkzeug.serving import WSGIRequestHandler
-
-    from inapp_monitor.web.backend import Backend
-
-#: What a shell reports of a program that nobody listens to any more.
-_BROKEN_PIPE = 141
-DATA_DIR = click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
-
-
-class OneLine(click.ClickException):
-    """Wrong input: one line on stderr, exit status 2."""
-
-    exit_code = 2
-
-    def show(self, file: Any = None) -> None:
-        """Print it."""
-        click.echo(f"inapp-monitor: {' '.join(self.message.split())}", err=True, file=file)
-
-
-class Group(click.Group):
-    """Turns errors about the input into one line and exit status 2."""
-
-    def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        """Read the arguments in front of the command's name."""
-        try:
-            return super().parse_args(context, arguments)
-        except click.UsageError as error:
-            raise _usage(error) from None
-
-    def invoke(self, context: click.Context) -> Any:
-        """Run a command."""
-        try:
-            return super().invoke(context)
-        except click.UsageError as error:
-            raise _usage(error) from None
-        except BrokenPipeError:  # `| head` has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered goes nowhere
-            context.exit(_BROKEN_PIPE)
-        except (MonitorError, OSError) as error:
-            raise OneLine(str(error)) from None
-
-
-def _usage(error: click.UsageError) -> click.ClickException:
-    """The line for wrong arguments; no arguments at all stay a call for help."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return error
-    path = error.ctx.command_path if error.ctx is not None else "inapp-monitor"
-    return OneLine(f"{error.format_message()} See {path} --help")
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """The monitor that lives inside a WSGI app: look at its data from outside."""
-
-
-@main.command()
-@DATA_DIR
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8900, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--token", default=None, help="Opens the dashboard from elsewhere.")
-def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
-    """Serve a data directory's dashboard and render API at / until interrupted.
-
-    From this machine it opens without a token. The app that writes the directory may run or not;
-    Graphite's own files below DATA_DIR/whisper/ are served as well.
-    """
-    from werkzeug.serving import make_server
-
-    from inapp_monitor.web.access.login_token import announce, obtain
-    from inapp_monitor.web.app import WebApp
-
-    backend = stored_backend(data_dir, token=token)
-    with listen(host, port) as listener:
-        server = make_server(
-            host,
-            port,
-            WebApp(backend),
-            threaded=True,
-            request_handler=quiet_handler(),
-            fd=listener.fileno(),
-        )
-    named = f"[{host}]" if ":" in host else host
-    address = f"http://{named}:{server.port}/"
-    announce(obtain(backend.loaded.settings, backend.guard, may_write=False), address)
-    click.echo(f"serving {data_dir} at {address}")
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        click.echo("stopped")
-
-
-@main.command()
-@DATA_DIR
-@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-@click.option("--from", "since", default="-1h", show_default=True, help="Such as -1h, 6pm+today.")
-@click.option("--until", default="now", show_default=True)
-@click.option("--format", "form", default="json", show_default=True, help="json, csv, raw, ...")
-def fetch(data_dir: Path, targets: tuple[str, ...], since: str, until: str, form: str) -> None:
-    """Print the series of one or more TARGETs, in any format of the render API."""
-    from werkzeug.test import Client
-
-    from inapp_monitor.web.app import WebApp
-
-    app = WebApp(stored_backend(data_dir, may_write=False), authorizer=_anybody)
-    query = {"target": list(targets), "from": since, "until": until, "format": form}
-    answer = Client(app).get("/render", query_string=query)
-    if answer.status_code != 200:
-        raise MonitorError(answer.get_data(as_text=True).strip())
-    sys.stdout.buffer.write(answer.get_data())
-    sys.stdout.buffer.flush()
 
 
 @main.command()
@@ -165,86 +54,5 @@ def settings(config_file: str | None, markdown: bool) -> None:
         click.echo(f"{row.name} = {row.value or '(none)'}  [{row.source}]\n    {row.doc}")
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket: werkzeug's own explains a taken port in several lines.
-
-    Raises:
-        MonitorError: why not, in one line.
-    """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, UnicodeError) as error:
-        listener.close()
-        why = getattr(error, "strerror", None) or error
-        raise MonitorError(f"cannot listen on {host}:{port}: {why}") from None
-    return listener
-
-
-def quiet_handler() -> type[WSGIRequestHandler]:
-    """werkzeug's handler without a log line a request: that would show tokens in URLs."""
-    from werkzeug.serving import WSGIRequestHandler
-
-    class QuietHandler(WSGIRequestHandler):
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            pass
-
-    return QuietHandler
-
-
-def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
-    """Whoever can run this command can read the files."""
-    return True
-
-
-def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool = True) -> Backend:
-    """What the dashboard needs to show a data directory that another process may be writing.
-
-    Posted events and names of tagged series go into a `monitor.db` that is there and lets itself
-    be written, unless `may_write` is false; else they are kept in memory. No file is made.
-    """
-    from inapp_monitor.database.file import Database
-    from inapp_monitor.ground.facts import Facts
-    from inapp_monitor.ground.guard import Guard
-    from inapp_monitor.ground.workers.route_names import RouteFacts, RouteNames
-    from inapp_monitor.issues.not_found import NotFoundTable
-    from inapp_monitor.issues.triage import Triage
-    from inapp_monitor.query.sources import StoreSource
-    from inapp_monitor.request.slowest_file import SlowestFacts, as_rows, stored
-    from inapp_monitor.store.series import Store
-    from inapp_monitor.web.backend import Backend
-
-    loaded = configuration.load({"data_dir": data_dir, "token": token})
-    guard = Guard()
-    parts = (data_dir, loaded.settings, SYSTEM, guard)
-    store = Store(*parts, read_only=True)
-    database = Database(*parts, read_only=not (may_write and _is_writable(data_dir)))
-    names = RouteNames(data_dir)
-    return Backend(
-        loaded=loaded,
-        clock=SYSTEM,
-        guard=guard,
-        source=StoreSource(store),
-        store=store,
-        triage=Triage(database, SYSTEM),
-        not_found=NotFoundTable(loaded.settings, guard, database),
-        database=database,
-        refresh=database.write_pending,
-        live=False,
-        facts=lambda: Facts(
-            [RouteFacts(names.load()), SlowestFacts(as_rows(stored(data_dir, SYSTEM.wall())))]
-        ),
-    )
-
-
-def _is_writable(data_dir: Path) -> bool:
-    """Whether there is a database, and SQLite could write it and its log beside it."""
-    from inapp_monitor.database.file import FILE_NAME
-
-    return os.access(data_dir, os.W_OK) and os.access(data_dir / FILE_NAME, os.R_OK | os.W_OK)
-
-
-for command in (*store.COMMANDS, *errors.COMMANDS, *dashboards.COMMANDS):
+for command in (*serving.COMMANDS, *store.COMMANDS, *errors.COMMANDS, *dashboards.COMMANDS):
     main.add_command(command)

@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 
 from demo_app import history
 from inapp_monitor import Monitor
-from inapp_monitor.cli.command_line import quiet_handler
+from inapp_monitor.cli.serving import quiet_handler
 from inapp_monitor.ground.clock import Clock
 
 #: A Monday, 15:20 UTC: enough visitors for every verdict.

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import Client
 
 from demo_app import history
-from inapp_monitor.cli.command_line import stored_backend
+from inapp_monitor.cli.serving import stored_backend
 from inapp_monitor.web.app import WebApp
 
 END = int(time.time()) - 10

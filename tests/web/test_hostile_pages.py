@@ -23,7 +23,7 @@ from hostile_rows import ROWS, Row
 from werkzeug.serving import make_server
 
 from inapp_monitor import Monitor
-from inapp_monitor.cli.command_line import quiet_handler
+from inapp_monitor.cli.serving import quiet_handler
 
 TOKEN = "hostile-token-0123456789"
 HEADERS = {
