@@ -180,11 +180,11 @@ def tails(times: dict[str, list[float]]) -> None:
 
 def slices(rounds: int) -> None:
     """Print the longest help with counting, of requests that have nothing in common."""
-    recording._MOST_WHOLE = 0  # help with whatever waits
+    recording.MAX_WHOLE = 0  # help with whatever waits
     recorder = Monitor(hello, data_dir="unused", token="bench").recorder  # it never attaches
     seconds = []
     for number in range(rounds):
-        for n in range(recording.HELPED):
+        for n in range(recording.HELP_COUNT):
             record: Any = SimpleNamespace(
                 method=f"M{n}",
                 route=f"/{number}/{n}",
@@ -200,7 +200,7 @@ def slices(rounds: int) -> None:
         recorder.help_if_free()
         seconds.append(thread_time() - begin)
     typical, worst = statistics.median(seconds) * 1e3, max(seconds) * 1e3
-    print(f"\n{recording.HELPED} requests, all that one may be asked to count:", end=" ")
+    print(f"\n{recording.HELP_COUNT} requests, all that one may be asked to count:", end=" ")
     print(f"{typical:.3f} ms, longest of {rounds} {worst:.3f} ms")
 
 

@@ -1,6 +1,7 @@
-"""Whose exception it is: the application's, the server's, or nobody's fault. Reads, never keeps.
+"""Which exceptions are no errors of the application: normal ends, and those of the server.
 
-For the request path and the capture of errors, which ask when they see one, and not before.
+Asked by the request path and the capture of errors for each exception that they see. Nothing is
+kept here.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ _SERVERS = frozenset(
 )
 
 
-#: The true ones, whatever a subclass or its metaclass makes of them.
+#: Read by these, an attribute is the true one, whatever a subclass or its metaclass overrides.
 _code_of: Callable[[BaseException], object] = SystemExit.__dict__["code"].__get__
 _bases_of: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 _name_of: Callable[[type], str] = type.__dict__["__name__"].__get__
 
 
 def is_normal_end(error: BaseException) -> bool:
-    """Ends that are nobody's bug: a generator is closed, a greenlet killed by its server, a process
-    ends as asked, somebody presses Ctrl-C."""
+    """Whether it ends something as intended: a generator is closed, a greenlet is killed by its
+    server, a process ends as asked, somebody presses Ctrl-C."""
     kind = type(error)  # which an exception cannot fake
     if issubclass(kind, Exception):
         return False
@@ -42,8 +43,8 @@ def is_normal_end(error: BaseException) -> bool:
 def is_of_server(error: BaseException, body: object) -> bool:
     """Whether an exception seen by `close` is the server's own, such as a client that left.
 
-    Told by the traceback, whose first frame is the one that iterates: a body that raised left
-    frames of the application's there.
+    The traceback shows it: its first frame is the one that iterates, and a body that raised left
+    frames of the application there.
     """
     if getattr(body, "gi_frame", None) is not None:
         return True  # a generator that is still suspended did not raise

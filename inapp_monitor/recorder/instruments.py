@@ -92,7 +92,7 @@ class Instruments:
     # -- recording, in the caller's thread
 
     def record(self, kind: str, name: Any, value: Any) -> None:
-        """Take one call. *Cost:* about 0.3 us."""
+        """Record one call. *Cost:* about 0.3 us."""
         try:
             of_name = GAUGE if kind is GAUGE_DELTA else kind
             if self._kinds.get(name) is not of_name:

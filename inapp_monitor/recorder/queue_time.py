@@ -24,7 +24,7 @@ _LONGEST_S = 3600.0
 
 
 def queue_ms(environ: Mapping[str, Any], now: float) -> float | None:
-    """Milliseconds between the proxy and now (epoch seconds); None when nobody tells.
+    """Milliseconds between the proxy and now (epoch seconds); None when it is not known.
 
     A moment in the future, by clocks that differ, is no waiting.
     """

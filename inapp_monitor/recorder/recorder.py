@@ -21,7 +21,7 @@ from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock, sleep, thread_time
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
-from inapp_monitor.recorder.giving_way import Turns
+from inapp_monitor.recorder.gil_yield import GilYield
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.request_cells import Record, RequestCells
@@ -32,14 +32,14 @@ from inapp_monitor.recorder.tallies import Entries, Kind, Tallies, cut
 #: Entries folded at a time.
 SLICE = 500
 #: Requests recorded whole that one request counts when the ticking thread does not keep up.
-HELPED = 10
+HELP_COUNT = 10
 #: Entries of a tally counted at a time: 0.1 ms.
 _ENTRIES = 1_000
 #: Seconds after which the floor of a kind that is not seen is no longer believed.
 _IDLE_S = 300.0
-#: Requests that may wait for the ticking thread until others help: whole, and two numbers each.
-_MOST_WHOLE = 10_000
-_MOST_TALLIED = 50_000
+#: Requests that may wait for the ticking thread until requests help: whole, and two numbers each.
+MAX_WHOLE = 10_000
+MAX_TALLIED = 50_000
 #: Not-found hits kept until the next flush.
 MAX_NOT_FOUND_PENDING = 10_000
 #: Steps whose requests are counted and not taken yet: an hour's, where the ticking thread hangs.
@@ -114,8 +114,8 @@ class Recorder:
         self._clock = clock
         self.step_s = step_s
         self._max_pending = max_pending
-        self._most_whole = min(_MOST_WHOLE, max_pending // 2)
-        self._most_tallied = min(_MOST_TALLIED, max_pending // 2)
+        self._max_whole = min(MAX_WHOLE, max_pending // 2)
+        self._max_tallied = min(MAX_TALLIED, max_pending // 2)
         self._lock = threading.Lock()
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
@@ -124,9 +124,9 @@ class Recorder:
         self._samples: list[tuple[str, float]] = []
         self._folded: list[Record] = []
         self._unseen: list[Record] = []
-        self._give_way = Turns()
+        self._yield_gil = GilYield()
         self._steps: dict[int, RequestCells] = {}
-        self._doubted = 0.0
+        self._floors_expired = 0.0
 
     def forked(self) -> None:
         """In a child process: what is pending belongs to the parent."""
@@ -165,20 +165,20 @@ class Recorder:
                 self._samples.append(("requests.cpu_time", max(0.0, cpu_ms)))
 
     def fold(self, slices: int = 1_000) -> list[Record]:
-        """Take what is pending, some slices of it. Returns the requests that were recorded whole.
+        """Fold what is pending, some slices of it. Returns the requests that were recorded whole.
 
-        Between two slices other threads get their turn, so that no request waits for more than one.
+        Between two slices other threads get the interpreter: no request waits for more than one.
         """
         with self._lock:
             folded, self._unseen = self._unseen, []
-        self._give_way.begin()
+        self._yield_gil.begin()
         for _ in range(slices):
             with self._lock:
                 requests = self._fold_slice()
             if requests is None:
                 break
             folded += requests
-            self._give_way()
+            self._yield_gil()
         return folded
 
     def unfinished(self) -> list[Record]:
@@ -186,7 +186,7 @@ class Recorder:
         return list(self.live)
 
     def forget(self, records: set[Record]) -> None:
-        """Let go of unfinished requests."""
+        """Drop unfinished requests: they will never be counted."""
         self.live -= records
 
     def fold_us(self) -> float:
@@ -196,7 +196,7 @@ class Recorder:
     @property
     def lags(self) -> bool:
         """Whether more waits to be counted than the ticking thread should be left alone with."""
-        return self._whole > self._most_whole or self.tallies.waiting > self._most_tallied
+        return self._whole > self._max_whole or self.tallies.waiting > self._max_tallied
 
     @property
     def _whole(self) -> int:
@@ -208,19 +208,19 @@ class Recorder:
         *Cost:* below 0.3 ms, whatever they are.
         """
         if not self._lock.acquire(blocking=False):
-            sleep(0)  # who counts may have the interpreter
+            sleep(0)  # yield to the thread that counts
             return
         try:
-            if self._whole > self._most_whole:
+            if self._whole > self._max_whole:
                 if not self._folded:
                     self._folded = cut(self.pending, SLICE)
                     if self.keeps_whole and len(self._unseen) < self._max_pending:
                         self._unseen += self._folded
-                self._count(cut(self._folded, HELPED), _go_on)
+                self._count(cut(self._folded, HELP_COUNT), _no_yield)
             else:
                 step, kind, entries = self.tallies.cut_some(_ENTRIES // 2)
                 if entries:
-                    self._count_tallied(step, {kind: entries}, _go_on)
+                    self._count_tallied(step, {kind: entries}, _no_yield)
         finally:
             self._lock.release()
 
@@ -254,7 +254,7 @@ class Recorder:
         step = int(wall // self.step_s) * self.step_s
         return step, perf - (wall - step)
 
-    def _count(self, records: list[Record], give_way: Callable[[], None]) -> None:
+    def _count(self, records: list[Record], yield_gil: Callable[[], None]) -> None:
         """Put requests into the cells of the steps in which they ended."""
         begin = thread_time()
         self.total_requests += len(records)
@@ -266,11 +266,11 @@ class Recorder:
                 steps_ago = max(0, -int((record.end - step_start) // self.step_s))
                 by_step.setdefault(step - steps_ago * self.step_s, []).append(record)
         for label, ended in by_step.items():
-            self._cells_of(label).fold(ended, step - step_start, give_way)
+            self._cells_of(label).fold(ended, step - step_start, yield_gil)
         self._fold_s += thread_time() - begin
 
     def _count_tallied(
-        self, step: int, tallied: dict[Kind, Entries], give_way: Callable[[], None]
+        self, step: int, tallied: dict[Kind, Entries], yield_gil: Callable[[], None]
     ) -> None:
         """Put what the tallies held into the cells of its step."""
         begin = thread_time()
@@ -278,7 +278,7 @@ class Recorder:
         sizes: list[object] = []
         for kind, entries in tallied.items():
             for first in range(0, len(entries), _ENTRIES):
-                give_way()
+                yield_gil()
                 piece = entries[first : first + _ENTRIES]
                 self.tallies.counted(kind, cells.add(kind, piece[0::2], now))
                 sizes += piece[1::2]
@@ -291,7 +291,7 @@ class Recorder:
 
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)
-        if cells is None and len(self._steps) >= MAX_STEPS:  # nobody takes them: none is lost
+        if cells is None and len(self._steps) >= MAX_STEPS:  # not taken for an hour: none is lost
             cells = self._steps[max(self._steps)]
         if cells is None:
             named = (self.routes, self._rules)
@@ -318,14 +318,14 @@ class Recorder:
         batch = Batch([], [])
         with self._lock:
             folded, self._folded = self._folded, []
-            self._give_way.begin()
-            self._count(folded, self._give_way)
+            self._yield_gil.begin()
+            self._count(folded, self._yield_gil)
             self._part_tallies()
             for step, tallied in self.tallies.take().items():
-                self._count_tallied(step, tallied, self._give_way)
-            if now - self._doubted >= _IDLE_S or now < self._doubted:
-                self._doubted = now
-                self.tallies.doubt_idle()
+                self._count_tallied(step, tallied, self._yield_gil)
+            if now - self._floors_expired >= _IDLE_S or now < self._floors_expired:
+                self._floors_expired = now
+                self.tallies.expire_floors()
             steps, self._steps = self._steps, {}
             for step, cells in steps.items():
                 scalars, distributions = cells.take(min(step + self.step_s - 1, now))
@@ -357,5 +357,5 @@ class Recorder:
         return cut(self.not_found, MAX_NOT_FOUND_PENDING)
 
 
-def _go_on() -> None:
-    """Give way to nobody: for what is small."""
+def _no_yield() -> None:
+    """Yield to nobody: for what is small."""

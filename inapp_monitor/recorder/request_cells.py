@@ -1,7 +1,7 @@
 """Finished requests, folded: from records to counts and histograms by route, method and status.
 
-Everything that a request did not have time for happens here, at C speed where it counts, and giving
-way to other threads every fraction of a millisecond. No I/O and no WSGI.
+Everything that a request did not have time for happens here, at C speed where it counts; other
+threads get the interpreter every fraction of a millisecond. No I/O and no WSGI.
 """
 
 from __future__ import annotations
@@ -116,32 +116,32 @@ class RequestCells:
         """Add response sizes: Content-Length as the applications gave it, or None."""
         self._sizes.add(_lengths(sizes))
 
-    def fold(self, records: list[Record], epoch: float, give_way: Callable[[], None]) -> None:
+    def fold(self, records: list[Record], epoch: float, yield_gil: Callable[[], None]) -> None:
         """Add requests recorded whole. *Cost:* about 1 us each and 5 us for each (route, method).
 
         Args:
             records: At least one.
             epoch: Wall time at which the performance counter stood at zero.
-            give_way: Called between pieces of work that take about 0.2 ms.
+            yield_gil: Called between pieces of work that take about 0.2 ms.
         """
         groups: dict[_Group, list[float]] = {}
         pieces: list[list[Request]] = []
         for first in range(0, len(records), _REQUESTS_AT_A_TIME):
-            give_way()
+            yield_gil()
             piece = list(map(facts_of, records[first : first + _REQUESTS_AT_A_TIME]))
             if self._rules:
                 piece = list(map(self._named, piece))
             pieces.append(piece)
             _group(piece, groups)
             self._sizes.add(_lengths(map(_size, piece)))
-        self._count_groups(groups, pieces, epoch, give_way)
+        self._count_groups(groups, pieces, epoch, yield_gil)
 
     def _count_groups(
         self,
         groups: dict[_Group, list[float]],
         pieces: list[list[Request]],
         epoch: float,
-        give_way: Callable[[], None],
+        yield_gil: Callable[[], None],
     ) -> None:
         cells: dict[_Group, _CellKey] = {}
         durations: dict[_CellKey, list[float]] = {}
@@ -149,7 +149,7 @@ class RequestCells:
             key = cells[group] = self._count(group, len(seconds))
             durations.setdefault(key, []).extend(seconds)
             if number % _CELLS_AT_A_TIME == 0:
-                give_way()
+                yield_gil()
         slow: dict[_CellKey, float] = {}
         now = epoch + pieces[-1][-1][4]
         for number, (key, seconds) in enumerate(durations.items()):
@@ -158,9 +158,9 @@ class RequestCells:
             if max(seconds) > floor:
                 slow[key] = floor
             if number % _CELLS_AT_A_TIME == 0:
-                give_way()
+                yield_gil()
         for piece in pieces if slow else ():
-            give_way()
+            yield_gil()
             self._note_slowest(piece, cells, slow, epoch)
         if not self._rules:  # they name requests of one kind by their paths
             self._make_known(groups, cells, now)

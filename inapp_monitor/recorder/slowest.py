@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 #: Requests kept of each route and method.
 KEPT = 10
-#: Older ones make room, so that the table tells of now.
+#: Older ones make room, so that the table shows the present.
 MAX_AGE_S = 3600.0
 #: Failures that are remembered until their request is folded.
 MAX_FAILURES = 1_000
@@ -53,7 +53,7 @@ class Slowest:
             self._issues[start] = issue
 
     def issue_of(self, start: float) -> str | None:
-        """The issue of the request that began at `start`, if it failed; told once."""
+        """The issue of the request that began at `start`, if it failed; returned once."""
         return self._issues.pop(start, None)
 
     def floor(self, key: Key, now: float) -> float:
@@ -67,7 +67,7 @@ class Slowest:
         return table[-1].ms
 
     def offer(self, key: Key, slow: Slow) -> None:
-        """Take a request that is above the floor."""
+        """Keep a request that is above the floor."""
         table = self._tables.setdefault(key, [])
         table.append(slow)
         table.sort(key=_ms, reverse=True)

@@ -1,7 +1,7 @@
 """Requests of the kinds that a process sees all the time: two numbers each, until they are counted.
 
 A request path that kept an object for each request would touch new memory with every one, and
-whoever counts them would have to fetch it all back. So a kind of request (method, route, status)
+counting them would have to fetch it all back. So a kind of request (method, route, status)
 that has been seen has a list of its own, to which the request path appends the milliseconds and the
 size, and nothing else is kept of the request. Whatever is not so ordinary is recorded whole: kinds
 not seen yet, what failed, what was slow, and what ended in a step that nobody has begun.
@@ -51,8 +51,8 @@ class Tallies:
     """All tallies of a process.
 
     Attributes:
-        known: The tally of each kind. One is removed when it has taken nothing for minutes: before
-            that a thread may be about to append.
+        known: The tally of each kind. One is removed when it has received nothing for minutes:
+            before that a thread may be about to append.
         until: Performance counter, seconds; a request that ends then or later belongs to another
             step than those in the tallies, and is recorded whole. (A thread that is interrupted
             between the look at the clock and the append may be counted one step too late.)
@@ -139,9 +139,9 @@ class Tallies:
         self.known[kind].floor = floor
         self._idle.discard(kind)
 
-    def doubt_idle(self) -> None:
-        """Nobody knows the floors of kinds that were not counted since the last call; those that
-        nobody has known for so long make room for others."""
+    def expire_floors(self) -> None:
+        """Floors of kinds that were not counted since the last call are not valid any more; kinds
+        that have had none for so long make room for others."""
         for kind in self._idle:
             tally = self.known[kind]
             if tally.floor == TAKES_NOTHING and not tally:

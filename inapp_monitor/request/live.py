@@ -1,9 +1,9 @@
-"""Requests that are being answered right now, in all workers, and those that killed theirs.
+"""Requests that are being answered right now, in all workers, and those whose worker was killed.
 
 The recorder knows the requests that have begun and not ended; this looks at them once a tick and
-shares what it sees by `workers`. A worker that was killed (out of memory, by a
-watchdog, by `kill -9`) cannot tell; another one finds its row and tells what it was answering. What
-is told is at most a tick old: a request may have ended since.
+shares what it sees in the rows of the workers. A worker that was killed (out of memory, by a
+watchdog, by `kill -9`) cannot report it; another one finds its row and reports what it was
+answering. A row is at most a tick old: a request may have ended since.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from inapp_monitor.ground import current_request, wsgi_text
 from inapp_monitor.ground.clock import Clock, utc_text
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.ground.route_text import template_of
-from inapp_monitor.ground.workers.rows import Workers
+from inapp_monitor.ground.workers.rows import WorkerRows
 from inapp_monitor.recorder.recorder import Recorder
+from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.routes import method_name
 from inapp_monitor.request.bodies import HookedBody
 from inapp_monitor.request.exchange import Exchange
@@ -38,7 +39,7 @@ MAX_EXCHANGES = 20_000
 DEAD_INTERVAL_S = 2.0
 
 
-class Killed(NamedTuple):
+class AbortedRequest(NamedTuple):
     """A request whose worker died.
 
     Attributes:
@@ -76,7 +77,7 @@ class LiveRequests:
         recorder: Knows what has begun and not ended.
 
     Attributes:
-        forgotten: Requests let go because nobody closes their body.
+        forgotten: Requests dropped because nobody closes their body.
 
     *Threads:* for the ticking thread.
     """
@@ -84,7 +85,7 @@ class LiveRequests:
     def __init__(self, data_dir: Path, clock: Clock, recorder: Recorder) -> None:
         self.forgotten = 0
         self._recorder = recorder
-        self._workers = Workers(data_dir)
+        self._rows = WorkerRows(data_dir)
         self._clock = clock
         self._gauge_was_zero = True
         self._looked_for_dead = float("-inf")
@@ -92,7 +93,7 @@ class LiveRequests:
 
     def forked(self) -> None:
         """In a child process: the requests under way are the parent's."""
-        self._workers.forked()
+        self._rows.forked()
         self._looked_for_dead = float("-inf")
 
     def report(
@@ -100,7 +101,7 @@ class LiveRequests:
         about: Mapping[str, Any] | None = None,
         shared: Mapping[str, Sequence[Any]] | None = None,
     ) -> None:
-        """Share what this process is doing. After a failure it is left alone for a while.
+        """Share what this process is doing. After a failure nothing is tried for a while.
 
         Args:
             about: Facts about this worker, for `workers`.
@@ -115,29 +116,29 @@ class LiveRequests:
             return
         self._retry_at = now + RETRY_INTERVAL_S
         rows = self._rows_of(exchanges)
-        told = {"about": about or {}, "shared": shared or {}}
-        row = {"pid": os.getpid(), "count": len(exchanges), **told}
-        while not self._workers.write({**row, "live": rows}) and rows:
+        facts = {"about": about or {}, "shared": shared or {}}
+        row = {"pid": os.getpid(), "count": len(exchanges), **facts}
+        while not self._rows.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
 
     def drops(self) -> dict[str, int]:
-        """What was let go, by reason."""
+        """How many requests were dropped, by reason."""
         return {"requests never closed": self.forgotten} if self.forgotten else {}
 
     def _forget_unclosed(self, now: float) -> list[Exchange]:
-        """Let go of requests that nobody closes: those that the server has dropped, the oldest
-        beyond the bound, and very old ones.
+        """Drop requests that nobody closes: those that the server does not refer to any more, the
+        oldest beyond the bound, and very old ones.
 
         Returns the others, the oldest first.
         """
         exchanges = self.exchanges()
-        dropped = _dropped(exchanges)
-        held = [exchange for exchange in exchanges if exchange not in dropped]
+        unreferenced = _unreferenced(exchanges)
+        held = [exchange for exchange in exchanges if exchange not in unreferenced]
         excess = max(0, len(held) - MAX_EXCHANGES)
         while excess < len(held) and now - held[excess].start > FORGOTTEN_AFTER_S:
             excess += 1
-        forgotten = dropped.union(held[:excess])
+        forgotten = unreferenced.union(held[:excess])
         if forgotten:
             self._recorder.forget(forgotten)
             self.forgotten += len(forgotten)
@@ -145,11 +146,12 @@ class LiveRequests:
 
     def exchanges(self) -> list[Exchange]:
         """What this process is answering, the oldest first."""
-        unfinished: Any = self._recorder.unfinished()
-        return sorted(unfinished, key=lambda exchange: exchange.start)
+        unfinished = self._recorder.unfinished()
+        exchanges = (record for record in unfinished if isinstance(record, Exchange))
+        return sorted(exchanges, key=lambda exchange: exchange.start)
 
-    def take_dead(self) -> list[Killed]:
-        """Requests whose worker died meanwhile; each is told by one worker.
+    def take_dead(self) -> list[AbortedRequest]:
+        """Requests whose worker died meanwhile; each is reported by one worker.
 
         Raises:
             OSError: the files cannot be read.
@@ -159,8 +161,8 @@ class LiveRequests:
             return []
         self._looked_for_dead = now
         return [
-            _killed(facts.get("pid"), row)
-            for facts in self._workers.take_dead()
+            _aborted(facts.get("pid"), row)
+            for facts in self._rows.claim_dead()
             for row in facts.get("live", ())
         ]
 
@@ -185,7 +187,7 @@ class LiveRequests:
         return sorted(found, key=lambda row: -float(row["age_s"]))
 
     def workers(self, about: dict[str, Any]) -> list[dict[str, Any]]:
-        """All workers with what they told about themselves, the oldest first; `about` is ours."""
+        """All workers, the oldest first, with what they share; this one shares `about`."""
         own = {"pid": os.getpid(), "live": len(self._recorder.unfinished()), **about}
         others = (
             {"pid": facts.get("pid"), "live": facts.get("count"), **_mapping(facts.get("about"))}
@@ -200,11 +202,11 @@ class LiveRequests:
 
     def leave(self) -> None:
         """This process ends properly."""
-        self._workers.leave()
+        self._rows.leave()
 
     def _others(self) -> list[dict[str, Any]]:
         try:
-            return self._workers.others()
+            return self._rows.others()
         except (OSError, ValueError):  # a file that is gone or foreign: the own rows remain
             return []
 
@@ -219,7 +221,7 @@ def _mapping(value: object) -> dict[str, Any]:
 
 
 def request_id(exchange: Exchange) -> str:
-    """Tells a request from the others that this process is answering."""
+    """Identifies a request among those that this process is answering."""
     return f"{round(exchange.start * 1e6):x}-{id(exchange) >> 4 & 0xFFFF:04x}"
 
 
@@ -238,19 +240,19 @@ def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
     }
 
 
-def _references(exchanges: list[Any]) -> list[int]:
+def _references(exchanges: Sequence[object]) -> list[int]:
     return [getrefcount(exchange) for exchange in exchanges]
 
 
 _probe = {object()}
 #: References to what only a set, the list in hand and the loop above hold.
-(_HELD_BY_US,) = _references(list(_probe))
+(_HELD_HERE,) = _references(list(_probe))
 
 
-def _dropped(exchanges: list[Exchange]) -> set[Any]:
+def _unreferenced(exchanges: list[Exchange]) -> set[Record]:
     """Those to which nobody refers but the recorder, their own environ and their own body: neither
-    the server nor the application will end them, and only we keep them in memory."""
-    dropped: set[Any] = set()
+    the server nor the application will end them, and only the recorder keeps them in memory."""
+    unreferenced: set[Record] = set()
     for exchange, references in zip(exchanges, _references(exchanges), strict=True):
         environ = exchange.environ
         if environ is not None and environ.get(current_request.ENVIRON_KEY) is exchange:
@@ -258,9 +260,9 @@ def _dropped(exchanges: list[Exchange]) -> set[Any]:
         body = getattr(exchange, "body", None)  # not there yet while the application runs
         if type(body) is HookedBody and body.is_unreferenced():
             references -= 1
-        if references <= _HELD_BY_US:
-            dropped.add(exchange)
-    return dropped
+        if references <= _HELD_HERE:
+            unreferenced.add(exchange)
+    return unreferenced
 
 
 def _template(exchange: Exchange, environ: Environ) -> str | None:
@@ -280,8 +282,10 @@ def _moment(row: dict[str, Any]) -> str:
         return "an unknown time"
 
 
-def _killed(pid: object, row: dict[str, Any]) -> Killed:
+def _aborted(pid: object, row: dict[str, Any]) -> AbortedRequest:
     route = str(row.get("route") or row.get("path"))
     request = f"{row.get('method')} {row.get('path')}"
     message = f"worker {pid} died while it answered {request}, begun at {_moment(row)}"
-    return Killed(message, f"worker died while it answered {row.get('method')} {route}", route)
+    return AbortedRequest(
+        message, f"worker died while it answered {row.get('method')} {route}", route
+    )

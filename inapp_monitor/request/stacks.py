@@ -2,8 +2,9 @@
 
 The request path notes nothing for this. A request is found by looking: at the frames of all
 threads, of which one holds the request's exchange; at the body, when that is a generator; at
-greenlets, where there are any. The worker that answers the request looks, scrubs and answers; who
-shows the page waits for it. Code and paths only: no variable is read but our own.
+greenlets, where there are any. The worker that answers the request looks, scrubs and replies; the
+worker that shows the page waits for it. Code and paths only: no variable of the application is
+read.
 """
 
 from __future__ import annotations
@@ -21,27 +22,27 @@ from typing import Any, NamedTuple
 
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock, sleep
-from inapp_monitor.ground.workers.mailbox import MAX_ANSWER_BYTES, Questions
+from inapp_monitor.ground.workers.mailbox import MAX_REPLY_BYTES, Mailbox
 from inapp_monitor.issues import stack
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests, request_id
 
-#: Seconds between two looks for an answer.
-_PAUSE_S = 0.02
-#: Waiting for another worker: its ticks, and some more; at most so many seconds.
-_MOST_S = 5.0
+#: Seconds between two looks for a reply.
+_POLL_INTERVAL_S = 0.02
+#: Seconds that another worker has to reply, at most: usually its ticks, and some more.
+_MAX_WAIT_S = 5.0
 #: Frames of one stack.
-_MOST_FRAMES = 100
+_MAX_FRAMES = 100
 
 
-class Found(NamedTuple):
+class StackFound(NamedTuple):
     """Where a request is.
 
     Attributes:
         frames: Of the application, innermost first.
-        where: The thread's name, or what else runs it.
-        waits: True when none of it runs: the server is sending what it has.
+        where: The name of the thread, or what else runs it.
+        waits: True when none of it runs: the server is sending what it has got.
     """
 
     frames: list[FrameType]
@@ -61,7 +62,7 @@ class LiveStacks:
 
     Args:
         requests: Whose exchanges are this process's requests.
-        tracker: Knows whose code is whose, and what must not be shown.
+        tracker: Knows which code is the application's, and what must not be shown.
         tick_s: Seconds between two ticks of a worker.
 
     *Threads:* `answer` is for the ticking thread, `ask` for any.
@@ -70,11 +71,11 @@ class LiveStacks:
     def __init__(
         self, data_dir: Path, clock: Clock, requests: LiveRequests, tracker: Tracker, tick_s: float
     ) -> None:
-        self._questions = Questions(data_dir)
+        self._mailbox = Mailbox(data_dir)
         self._clock = clock
         self._requests = requests
         self._tracker = tracker
-        self._wait_s = min(2 * tick_s + 1.0, _MOST_S)
+        self._wait_s = min(2 * tick_s + 1.0, _MAX_WAIT_S)
 
     def rows(self) -> list[dict[str, Any]]:
         """The requests under way in all workers, see `LiveRequests.rows`, without secrets."""
@@ -82,13 +83,13 @@ class LiveStacks:
         return [{**row, "path": clean(str(row["path"]))} for row in self._requests.rows()]
 
     def answer(self) -> None:
-        """Answer the questions of other workers.
+        """Reply to the other workers that ask for a stack.
 
         Raises:
             OSError: the directory cannot be read or written.
         """
-        for name, request in self._questions.take():
-            self._questions.answer(name, _fitting(self.look(request)))
+        for name, request in self._mailbox.receive():
+            self._mailbox.reply(name, _fitting(self.look(request)))
 
     def ask(self, pid: int, request: str) -> dict[str, Any]:
         """The stack of a request in any worker, waiting a little for another one.
@@ -96,11 +97,11 @@ class LiveStacks:
         Returns:
             The request's row (`method`, `path`, `route`, `age_s`), and `state`: `running`,
             `sending` (the server is at it, no code of the app), `unknown` (no thread could be
-            found), `silent` (the worker did not answer) or `ended`; with `frames`, outermost
+            found), `silent` (the worker did not reply) or `ended`; with `frames`, outermost
             first, and `where`.
 
         Raises:
-            OSError: the question cannot be written.
+            OSError: the message cannot be written.
         """
         row = next(
             (row for row in self.rows() if row["pid"] == pid and row["request"] == request), None
@@ -111,14 +112,14 @@ class LiveStacks:
         return {**row, **answer}
 
     def _ask_other(self, pid: int, request: str) -> dict[str, Any]:
-        name = self._questions.ask(pid, request, self._clock.wall())
-        for _ in range(int(self._wait_s / _PAUSE_S)):
-            text = self._questions.answered(name)
+        name = self._mailbox.send(pid, request, self._clock.wall())
+        for _ in range(int(self._wait_s / _POLL_INTERVAL_S)):
+            text = self._mailbox.fetch_reply(name)
             if text is not None:
                 answer = json.loads(text)
                 return answer if isinstance(answer, dict) else {"state": "silent", "frames": []}
-            sleep(_PAUSE_S)
-        self._questions.withdraw(name)
+            sleep(_POLL_INTERVAL_S)
+        self._mailbox.withdraw(name)
         return {"state": "silent", "frames": [], "waited_s": round(self._wait_s, 1)}
 
     def look(self, request: str) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class LiveStacks:
                 return self._describe(find(exchange))
         return {"state": "ended", "frames": []}
 
-    def _describe(self, found: Found | None) -> dict[str, Any]:
+    def _describe(self, found: StackFound | None) -> dict[str, Any]:
         if found is None:
             return {"state": "unknown", "frames": [], "where": ""}
         try:
@@ -139,7 +140,7 @@ class LiveStacks:
         return {"state": state, "frames": frames, "where": found.where}
 
 
-def find(exchange: Exchange) -> Found | None:
+def find(exchange: Exchange) -> StackFound | None:
     """Where the code of a request is; None when nothing shows it.
 
     *Cost:* a walk over all frames of all threads; with greenlets, over all objects.
@@ -151,15 +152,15 @@ def find(exchange: Exchange) -> Found | None:
         if ident != here:
             frames = _inside(top, exchange, body)
             if frames is not None:
-                return Found(frames, f"thread {names.get(ident, ident)}")
+                return StackFound(frames, f"thread {names.get(ident, ident)}")
     for number, top in _greenlets():
         frames = _inside(top, exchange, body)
         if frames is not None:
-            return Found(frames, f"greenlet {number}, which waits for something here")
+            return StackFound(frames, f"greenlet {number}, which waits for something here")
     if body is None:
         return None
     paused = body.gi_frame if isinstance(body, GeneratorType) else None
-    return Found([] if paused is None else [paused], "the server", waits=True)
+    return StackFound([] if paused is None else [paused], "the server", waits=True)
 
 
 def _inside(top: FrameType, exchange: Exchange, body: object) -> list[FrameType] | None:
@@ -168,10 +169,10 @@ def _inside(top: FrameType, exchange: Exchange, body: object) -> list[FrameType]
     frame: FrameType | None = top
     while frame is not None:
         if _answers(frame, exchange):
-            return inside[:_MOST_FRAMES]
+            return inside[:_MAX_FRAMES]
         inside.append(frame)
         if body is not None and _iterates(frame, body):
-            return inside[:_MOST_FRAMES]
+            return inside[:_MAX_FRAMES]
         frame = frame.f_back
     return None
 
@@ -209,10 +210,10 @@ def _greenlets() -> Iterator[tuple[int, FrameType]]:
 def _fitting(answer: dict[str, Any]) -> str:
     """As JSON; of a stack that is too long the source goes first, then the outermost frames."""
     text = json.dumps(answer)
-    if len(text) > MAX_ANSWER_BYTES:
+    if len(text) > MAX_REPLY_BYTES:
         bare = [{**f, "source": {"first": f["line"], "lines": []}} for f in answer["frames"]]
         text = json.dumps({**answer, "frames": bare})
-    while len(text) > MAX_ANSWER_BYTES:
+    while len(text) > MAX_REPLY_BYTES:
         bare = bare[len(bare) // 2 + 1 :]
         text = json.dumps({**answer, "frames": bare})
     return text

@@ -20,7 +20,7 @@ from inapp_monitor.ground.workers.rows import (
     FILE_NAME,
     MAX_WORKERS,
     ROW_BYTES,
-    Workers,
+    WorkerRows,
 )
 from inapp_monitor.request import live
 from inapp_monitor.request.live import (
@@ -37,8 +37,8 @@ from tests.request.battery import Witness, environ_of
 PROCESS = """
 import sys
 from pathlib import Path
-from inapp_monitor.ground.workers.rows import Workers
-workers = Workers(Path(sys.argv[1]))
+from inapp_monitor.ground.workers.rows import WorkerRows
+workers = WorkerRows(Path(sys.argv[1]))
 workers.write({"pid": "other", "live": [{"method": "GET", "path": "/x", "route": "/slow",
     "started": 86400.5}]})
 print("written", flush=True)
@@ -69,57 +69,57 @@ def open_descriptors() -> int:
 
 def test_rows_are_read_by_the_others(tmp_path: Path, other: Any) -> None:
     """A process sees the rows of all others, not its own."""
-    workers = Workers(tmp_path)
+    workers = WorkerRows(tmp_path)
     workers.write({"pid": 1})
     assert [facts["pid"] for facts in workers.others()] == ["other"]
-    assert workers.take_dead() == []
+    assert workers.claim_dead() == []
 
 
 def test_a_killed_process_is_told_once(tmp_path: Path, other: Any) -> None:
     """What was in the row of a killed process is told to one of the others."""
-    first, second = Workers(tmp_path), Workers(tmp_path)
+    first, second = WorkerRows(tmp_path), WorkerRows(tmp_path)
     first.write({"pid": 1})
     second.write({"pid": 2})
     other.send_signal(signal.SIGKILL)
     other.wait()
-    dead = first.take_dead()
+    dead = first.claim_dead()
     assert [facts["pid"] for facts in dead] == ["other"]
-    assert second.take_dead() == []
-    assert first.take_dead() == []
+    assert second.claim_dead() == []
+    assert first.claim_dead() == []
     assert [facts["pid"] for facts in first.others()] == [2]
 
 
 def test_a_proper_end_tells_nothing(tmp_path: Path, other: Any) -> None:
     """A process that ends properly empties its row."""
-    workers = Workers(tmp_path)
+    workers = WorkerRows(tmp_path)
     workers.write({"pid": 1})
     other.communicate("end\n")
-    assert (workers.take_dead(), workers.others()) == ([], [])
+    assert (workers.claim_dead(), workers.others()) == ([], [])
 
 
 def test_the_next_start_tells_of_the_last(tmp_path: Path, other: Any) -> None:
     """When nobody was left to tell, the next process of the directory does."""
     other.send_signal(signal.SIGKILL)
     other.wait()
-    workers = Workers(tmp_path)
+    workers = WorkerRows(tmp_path)
     workers.write({"pid": 1})
-    assert [facts["pid"] for facts in workers.take_dead()] == ["other"]
+    assert [facts["pid"] for facts in workers.claim_dead()] == ["other"]
 
 
 def test_two_monitors_of_one_process_have_two_rows(tmp_path: Path) -> None:
     """Locks of one process do not exclude one another; its monitors still do not share a row."""
-    first, second = Workers(tmp_path), Workers(tmp_path)
+    first, second = WorkerRows(tmp_path), WorkerRows(tmp_path)
     first.write({"pid": 1})
     second.write({"pid": 2})
     assert [facts["pid"] for facts in first.others()] == [2]
     first.leave()
-    assert second.take_dead() == []
+    assert second.claim_dead() == []
     assert second.others() == []
 
 
 def test_a_forked_child_has_a_row_of_its_own(tmp_path: Path) -> None:
     """A child takes another row, and its end does not free the parent's."""
-    workers = Workers(tmp_path)
+    workers = WorkerRows(tmp_path)
     workers.write({"pid": "parent"})
     pid = os.fork()
     if pid == 0:
@@ -131,7 +131,7 @@ def test_a_forked_child_has_a_row_of_its_own(tmp_path: Path) -> None:
         finally:
             os._exit(status)
     assert os.waitpid(pid, 0)[1] == 0
-    assert [facts["pid"] for facts in workers.take_dead()] == ["child"]
+    assert [facts["pid"] for facts in workers.claim_dead()] == ["child"]
     descriptors = open_descriptors()
     workers.leave()
     assert open_descriptors() < descriptors
@@ -139,7 +139,7 @@ def test_a_forked_child_has_a_row_of_its_own(tmp_path: Path) -> None:
 
 def test_unchanged_facts_are_not_written(tmp_path: Path) -> None:
     """An idle worker leaves the disk alone; the file does not grow."""
-    workers = Workers(tmp_path)
+    workers = WorkerRows(tmp_path)
     workers.write({"pid": 1})
     path = tmp_path / FILE_NAME
     before = path.stat().st_mtime_ns
@@ -154,14 +154,14 @@ def test_unchanged_facts_are_not_written(tmp_path: Path) -> None:
 def test_damaged_row_is_passed_over(tmp_path: Path, damage: bytes) -> None:
     """A torn or foreign row is nobody's."""
     (tmp_path / FILE_NAME).write_bytes(bytes(ROW_BYTES) + damage)
-    workers = Workers(tmp_path)
+    workers = WorkerRows(tmp_path)
     workers.write({"pid": 1})
-    assert (workers.others(), workers.take_dead()) == ([], [])
+    assert (workers.others(), workers.claim_dead()) == ([], [])
 
 
 def test_more_processes_than_rows(tmp_path: Path) -> None:
     """Who finds no row goes without, until there is one."""
-    all_rows = [Workers(tmp_path) for _ in range(MAX_WORKERS + 1)]
+    all_rows = [WorkerRows(tmp_path) for _ in range(MAX_WORKERS + 1)]
     for number, workers in enumerate(all_rows):
         workers.write({"pid": number})
     assert len(all_rows[-1].others()) == MAX_WORKERS
@@ -264,7 +264,7 @@ def test_hostile_paths_fit(tmp_path: Path) -> None:
     server.requests.report()
     assert 0 < (tmp_path / FILE_NAME).stat().st_size <= ROW_BYTES
     assert len(server.requests.rows()) == live.MAX_ROWS
-    reader = Workers(tmp_path)
+    reader = WorkerRows(tmp_path)
     reader.write({})
     (told,) = (facts["live"] for facts in reader.others())
     reader.leave()
@@ -343,7 +343,7 @@ def test_requests_that_the_server_dropped_are_forgotten_at_once(tmp_path: Path) 
 @pytest.mark.parametrize("gone", [("workers", "workers.lock"), ("workers",), ("workers.lock",)])
 def test_files_that_are_deleted_are_made_anew(tmp_path: Path, gone: tuple[str, ...]) -> None:
     """At the next write each process has a row again that the others see, and nobody died."""
-    first, second = Workers(tmp_path / "data"), Workers(tmp_path / "data")
+    first, second = WorkerRows(tmp_path / "data"), WorkerRows(tmp_path / "data")
     first.write({"pid": 1})
     second.write({"pid": 2})
     before = open_descriptors()
@@ -353,22 +353,22 @@ def test_files_that_are_deleted_are_made_anew(tmp_path: Path, gone: tuple[str, .
     second.write({"pid": 2})
     assert [facts["pid"] for facts in first.others()] == [2]
     assert [facts["pid"] for facts in second.others()] == [1]
-    assert first.take_dead() == second.take_dead() == []
+    assert first.claim_dead() == second.claim_dead() == []
     assert open_descriptors() == before
-    third = Workers(tmp_path / "data")
+    third = WorkerRows(tmp_path / "data")
     third.write({"pid": 3})
     assert sorted(facts["pid"] for facts in third.others()) == [1, 2]
-    assert third.take_dead() == []
+    assert third.claim_dead() == []
     for workers in (first, second, third):
         workers.leave()
 
 
 def test_a_directory_that_is_deleted_is_made_anew(tmp_path: Path) -> None:
     """A worker that comes later sees the row as well."""
-    first = Workers(tmp_path / "data")
+    first = WorkerRows(tmp_path / "data")
     first.write({"pid": 1})
     shutil.rmtree(tmp_path / "data")
     first.write({"pid": 1})
-    second = Workers(tmp_path / "data")
+    second = WorkerRows(tmp_path / "data")
     second.write({"pid": 2})
     assert [facts["pid"] for facts in second.others()] == [1]

@@ -480,7 +480,7 @@ def test_long_texts_are_not_kept(long: dict[str, str]) -> None:
 
 def test_steps_that_were_counted_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who helps does not search through steps and kinds that are empty already."""
-    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 0)
+    monkeypatch.setattr(recorder_module, "MAX_TALLIED", 0)
     site = Site()
     site.know()
     for _ in range(5):
@@ -516,7 +516,7 @@ def test_name_rules_see_every_request() -> None:
 
 def test_help_counts_tallies_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests count some when too much waits; nothing is lost or counted twice."""
-    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 1_000)
+    monkeypatch.setattr(recorder_module, "MAX_TALLIED", 1_000)
     site = Site()
     site.know()
     for _ in range(1_001):
@@ -531,7 +531,7 @@ def test_help_counts_tallies_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_help_begins_with_the_oldest_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an earlier step left is counted first, in that step."""
-    monkeypatch.setattr(recorder_module, "_MOST_TALLIED", 5)
+    monkeypatch.setattr(recorder_module, "MAX_TALLIED", 5)
     site = Site()
     site.know()
     for _ in range(6):

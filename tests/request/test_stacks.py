@@ -17,7 +17,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.ground.workers.mailbox import FOLDER, FORGOTTEN_AFTER_S, Questions
+from inapp_monitor.ground.workers.mailbox import FOLDER, MAX_AGE_S, Mailbox
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests, request_id
@@ -281,24 +281,24 @@ def test_a_worker_that_is_not_there_is_not_asked(tmp_path: Path) -> None:
 
 def test_questions_are_for_one_process_and_taken_once(tmp_path: Path) -> None:
     """Others leave them alone; an answer is there until it is read."""
-    questions = Questions(tmp_path)
-    assert questions.take() == []
-    name = questions.ask(os.getpid(), "what?", SYSTEM.wall())
-    questions.ask(os.getpid() + 1, "and you?", SYSTEM.wall())
-    assert questions.take() == [(name, "what?")]
-    assert questions.take() == []
-    assert questions.answered(name) is None
-    questions.answer(name, "nothing")
-    assert questions.answered(name) == "nothing"
-    assert questions.answered(name) is None
+    mailbox = Mailbox(tmp_path)
+    assert mailbox.receive() == []
+    name = mailbox.send(os.getpid(), "what?", SYSTEM.wall())
+    mailbox.send(os.getpid() + 1, "and you?", SYSTEM.wall())
+    assert mailbox.receive() == [(name, "what?")]
+    assert mailbox.receive() == []
+    assert mailbox.fetch_reply(name) is None
+    mailbox.reply(name, "nothing")
+    assert mailbox.fetch_reply(name) == "nothing"
+    assert mailbox.fetch_reply(name) is None
 
 
 def test_what_nobody_took_is_removed_by_the_next(tmp_path: Path) -> None:
     """Dead workers and dead visitors leave no heap of files."""
-    questions = Questions(tmp_path)
+    mailbox = Mailbox(tmp_path)
     for _ in range(20):
-        questions.ask(1, "anybody?", SYSTEM.wall())
-    questions.ask(1, "anybody?", SYSTEM.wall() + FORGOTTEN_AFTER_S + 1)
+        mailbox.send(1, "anybody?", SYSTEM.wall())
+    mailbox.send(1, "anybody?", SYSTEM.wall() + MAX_AGE_S + 1)
     assert len(list((tmp_path / FOLDER).iterdir())) == 1
 
 
@@ -308,7 +308,7 @@ def test_an_answer_that_is_too_long_loses_source_before_frames(
     """Where the request is stays readable in any size."""
     from inapp_monitor.request import stacks
 
-    monkeypatch.setattr(stacks, "MAX_ANSWER_BYTES", 900)
+    monkeypatch.setattr(stacks, "MAX_REPLY_BYTES", 900)
     frames = [
         {"file": "a.py", "line": n, "source": {"first": 1, "lines": ["x" * 90] * 9}}
         for n in range(40)

@@ -23,7 +23,7 @@ from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.ground.workers.rows import Workers
+from inapp_monitor.ground.workers.rows import WorkerRows
 from inapp_monitor.issues.model import IssueSummary
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.store.series import Store
@@ -273,7 +273,7 @@ class Served:
 
     def answering(self, path: str) -> int:
         """The process that says that it answers a path; 0 when none does."""
-        workers = Workers(self.directory / "data")
+        workers = WorkerRows(self.directory / "data")
         workers.write({"pid": 0})
         try:
             found = [

@@ -1,9 +1,9 @@
-"""Short questions from one process of a data directory to another, by its pid, and the answers.
+"""Short messages from one process of a data directory to another, by its pid, and the replies.
 
-A question is a small file in `DATA_DIR/questions`; the other process looks there once a tick, takes
-what is for it and leaves an answer beside it, which the asker takes away. Files are written under
-another name and renamed, so nobody reads half of one; what nobody took is removed by whoever asks
-next. It must not know what is asked.
+A message is a small file in `DATA_DIR/questions`; the other process looks there once a tick,
+removes what is addressed to it and leaves a reply beside it, which the sender fetches. Files are
+written under another name and renamed, so nobody reads half of one; what nobody received is removed
+when the next message is sent. It must not know what the messages mean.
 
 Looking costs one `listdir`, of a directory that is empty or not there.
 """
@@ -17,16 +17,16 @@ from pathlib import Path
 from inapp_monitor.ground import data_directory, private_files
 
 FOLDER = "questions"
-#: Questions answered in one look; the others wait for the next.
-AT_ONCE = 8
-MAX_QUESTION_BYTES = 1_000
-MAX_ANSWER_BYTES = 256 * 1024
-#: Seconds after which a file belongs to nobody any more.
-FORGOTTEN_AFTER_S = 60.0
+#: Messages received in one look; the others wait for the next.
+MAX_RECEIVED_AT_ONCE = 8
+MAX_MESSAGE_BYTES = 1_000
+MAX_REPLY_BYTES = 256 * 1024
+#: Seconds after which nobody waits for a file any more.
+MAX_AGE_S = 60.0
 
 
-class Questions:
-    """The questions of one data directory.
+class Mailbox:
+    """The messages of one data directory.
 
     *Threads:* any; there is no state but the files.
     """
@@ -35,22 +35,22 @@ class Questions:
         self._data_dir = data_dir
         self._folder = data_dir / FOLDER
 
-    def ask(self, pid: int, question: str, now: float) -> str:
-        """Leave a question for a process. Returns the name under which the answer will be.
+    def send(self, pid: int, text: str, now: float) -> str:
+        """Leave a message for a process. Returns the name under which its reply will be.
 
         Raises:
             OSError: it cannot be written.
         """
         data_directory.prepare(self._data_dir)
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._forget_old(now)
+        self._remove_old(now)
         name = f"{pid}-{secrets.token_hex(8)}"
-        text = question.encode()[:MAX_QUESTION_BYTES]
-        private_files.replace(self._folder / f"{name}.ask", text)
+        data = text.encode()[:MAX_MESSAGE_BYTES]
+        private_files.replace(self._folder / f"{name}.ask", data)
         return name
 
-    def take(self) -> list[tuple[str, str]]:
-        """The questions for this process: name and text. Each is taken once.
+    def receive(self) -> list[tuple[str, str]]:
+        """The messages for this process: name and text. Each is received once.
 
         Raises:
             OSError: the directory is there and cannot be read.
@@ -61,36 +61,36 @@ class Questions:
             return []
         mine = f"{os.getpid()}-"
         names = [name for name in found if name.startswith(mine) and name.endswith(".ask")]
-        taken = []
-        for name in sorted(names)[:AT_ONCE]:
-            data = private_files.read(self._folder / name, MAX_QUESTION_BYTES)
+        received = []
+        for name in sorted(names)[:MAX_RECEIVED_AT_ONCE]:
+            data = private_files.read(self._folder / name, MAX_MESSAGE_BYTES)
             if self._remove(name):
-                taken.append((name.removesuffix(".ask"), data.decode("utf-8", "replace")))
-        return taken
+                received.append((name.removesuffix(".ask"), data.decode("utf-8", "replace")))
+        return received
 
-    def answer(self, name: str, text: str) -> None:
-        """Answer a taken question.
+    def reply(self, name: str, text: str) -> None:
+        """Reply to a received message.
 
         Raises:
             OSError: it cannot be written.
-            ValueError: the answer is longer than what is read.
+            ValueError: the reply is longer than what is read.
         """
         data = text.encode()
-        if len(data) > MAX_ANSWER_BYTES:
-            raise ValueError(f"an answer of {len(data)} bytes, at most {MAX_ANSWER_BYTES} are read")
+        if len(data) > MAX_REPLY_BYTES:
+            raise ValueError(f"a reply of {len(data)} bytes, at most {MAX_REPLY_BYTES} are read")
         private_files.replace(self._folder / f"{name}.answer", data)
 
-    def answered(self, name: str) -> str | None:
-        """The answer, taken away; None while there is none."""
+    def fetch_reply(self, name: str) -> str | None:
+        """The reply, which is removed; None while there is none."""
         try:
-            data = private_files.read(self._folder / f"{name}.answer", MAX_ANSWER_BYTES)
+            data = private_files.read(self._folder / f"{name}.answer", MAX_REPLY_BYTES)
         except OSError:
             return None
         self._remove(f"{name}.answer")
         return data.decode("utf-8", "replace")
 
     def withdraw(self, name: str) -> None:
-        """Nobody waits for the answer any more."""
+        """Nobody waits for the reply any more."""
         self._remove(f"{name}.ask")
         self._remove(f"{name}.answer")
 
@@ -101,10 +101,10 @@ class Questions:
             return False
         return True
 
-    def _forget_old(self, now: float) -> None:
+    def _remove_old(self, now: float) -> None:
         for entry in os.scandir(self._folder):
             try:
-                if now - entry.stat(follow_symlinks=False).st_mtime > FORGOTTEN_AFTER_S:
+                if now - entry.stat(follow_symlinks=False).st_mtime > MAX_AGE_S:
                     self._remove(entry.name)
             except OSError:
-                continue  # its asker was faster
+                continue  # removed meanwhile

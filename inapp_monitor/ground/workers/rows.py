@@ -1,4 +1,4 @@
-"""What each worker process is doing, readable by all of them, and who died without a word.
+"""What each worker process is doing, readable by all of them, and which of them were killed.
 
 The file `DATA_DIR/workers` has a fixed number of rows of fixed size; a process owns one for its
 life by a POSIX lock on one byte of `workers.lock`, which the kernel frees however the process ends.
@@ -31,7 +31,7 @@ ROW_BYTES = 16_384
 _HEADER = struct.Struct("<II")  # length, crc32
 
 
-class Workers:
+class WorkerRows:
     """The rows of one data directory.
 
     Args:
@@ -82,8 +82,8 @@ class Workers:
         rows = (self._get(number) for number in self._used() if number != self._row)
         return [facts for facts in rows if facts]
 
-    def take_dead(self) -> list[dict[str, Any]]:
-        """The last words of processes that died without emptying their row; each is told once.
+    def claim_dead(self) -> list[dict[str, Any]]:
+        """The rows of processes that died without emptying them; each is returned to one process.
 
         Raises:
             OSError: the files cannot be read or written.
@@ -92,12 +92,12 @@ class Workers:
             return []
         dead = []
         for number in self._used():
-            if number != self._row and self._get(number) and self._locks.take(number):
+            if number != self._row and self._get(number) and self._locks.acquire(number):
                 try:
                     facts = self._get(number)  # as it is under the lock
                     self._put(number, b"")
                 finally:
-                    self._locks.give_back(number)
+                    self._locks.release(number)
                 if facts:
                     dead.append(facts)
         return dead
@@ -108,7 +108,7 @@ class Workers:
             return
         if self._row >= 0:
             self._put(self._row, b"")
-            self._locks.give_back(self._row)
+            self._locks.release(self._row)
         self._locks.leave()
         os.close(self._file)
         self._forget()
@@ -125,13 +125,13 @@ class Workers:
         self._locks = None
         self._pid = 0
 
-    def _start_again(self) -> None:
-        """The files were deleted or replaced under us: the row is where nobody looks."""
+    def _reopen(self) -> None:
+        """The files were deleted or replaced meanwhile: the row is where nobody looks."""
         if self._locks is not None:
             if self._row >= 0:
                 if self._get(self._row) == json.loads(self._written or b"null"):
                     self._put(self._row, b"")
-                self._locks.give_back(self._row)
+                self._locks.release(self._row)
             self._locks.leave()
         os.close(self._file)
         self._forget()
@@ -142,7 +142,7 @@ class Workers:
                 self._locks is None or self._locks.are_of(self._lock_path)
             ):
                 return
-            self._start_again()
+            self._reopen()
         self.forked()
         data_directory.prepare(self._directory)
         self._file = private_files.open_for_update(self._directory / FILE_NAME)
@@ -150,11 +150,11 @@ class Workers:
         self._pid = os.getpid()
 
     def _find_row(self) -> None:
-        """Take a free row; while there is none, each write looks again."""
+        """Find a free row; while there is none, each write looks again."""
         assert self._locks is not None
         for number in range(MAX_WORKERS):
-            # A row that somebody left behind is for `take_dead` first.
-            if not self._get(number) and self._locks.take(number):
+            # A row of a killed process is for `claim_dead` first.
+            if not self._get(number) and self._locks.acquire(number):
                 self._row = number
                 break
 
@@ -185,12 +185,12 @@ class _Locks:
 
     def __init__(self, path: Path) -> None:
         self._descriptor = private_files.open_for_update(path)
-        self._mine: set[int] = set()
+        self._held: set[int] = set()
         self._users = 0
 
     @classmethod
     def of(cls, path: Path) -> _Locks:
-        """The locks of a path; those of a parent process are let go."""
+        """The locks of a path; those of a parent process are closed."""
         pid = os.getpid()
         for key in [key for key in cls._of_process if key[0] != pid]:
             os.close(cls._of_process.pop(key)._descriptor)
@@ -206,7 +206,7 @@ class _Locks:
         return _same_file(self._descriptor, path)
 
     def leave(self) -> None:
-        """One user less; the last one closes the file, and with it goes whatever is locked."""
+        """One user less; the last one closes the file, which frees all that is locked."""
         self._users -= 1
         if not self._users:
             for key, locks in list(self._of_process.items()):
@@ -214,20 +214,20 @@ class _Locks:
                     del self._of_process[key]
             os.close(self._descriptor)
 
-    def take(self, number: int) -> bool:
-        """Lock a row; False when it is somebody's, in this process too."""
-        if number in self._mine:
+    def acquire(self, number: int) -> bool:
+        """Lock a row; False when it is locked, in this process too."""
+        if number in self._held:
             return False
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
         except OSError:
             return False
-        self._mine.add(number)
+        self._held.add(number)
         return True
 
-    def give_back(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Unlock a row."""
-        self._mine.discard(number)
+        self._held.discard(number)
         fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, number)
 
 

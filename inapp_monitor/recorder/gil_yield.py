@@ -1,4 +1,4 @@
-"""Taking turns with the application's threads for the interpreter. Knows nothing of the work."""
+"""Yields the interpreter lock (the GIL) to the application's threads; knows nothing of the work."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _SLEEP_S = 1e-6
 _WORK_S = 1.5e-4
 
 
-class Turns:
-    """Called between small pieces of work: lets other threads go ahead, but not for ever.
+class GilYield:
+    """Called between small pieces of work: lets other threads run first, but not for ever.
 
     A thread that wakes for a request waits for a few pieces, 0.15 ms. Where all others compute
     without a pause, getting the interpreter back takes milliseconds: then as much time is worked
-    before the next turn, so that the work keeps up with what the others make.
+    before it is yielded again, so that the work keeps up with what the others make.
 
     *Threads:* for one at a time.
     """
@@ -28,7 +28,7 @@ class Turns:
         self._since = perf_counter()
 
     def __call__(self) -> None:
-        """Give way, unless there was little work since the last turn of the others."""
+        """Yield, unless there was little work since the last time."""
         now = perf_counter()
         if now - self._since >= max(self._waited, _WORK_S):
             sleep(_SLEEP_S)
