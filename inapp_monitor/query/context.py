@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.ranges import DistributionRange
@@ -26,24 +25,62 @@ from inapp_monitor.query.tagged import select
 _TEMPLATE_NUMBER = re.compile(r"-?[0-9.]{1,40}")
 
 
+@dataclass(slots=True)
+class Evaluation:
+    """What all windows of one request have in common.
+
+    Attributes:
+        source: Where series come from.
+        budget: Points and time that are left.
+        stacks: Running totals of `stacked`, by name.
+        fetched: What was read, by path and window.
+    """
+
+    source: Source
+    budget: Budget
+    stacks: dict[str, Floats] = field(default_factory=dict)
+    fetched: dict[tuple[str, Window], list[Series]] = field(default_factory=dict)
+
+
+class FirstArgument(NamedTuple):
+    """The first argument of a call as it was written, with the values of template variables."""
+
+    node: Node
+    values: dict[str, Any]
+
+
+@dataclass(slots=True)
 class Context:
-    """What functions may ask while a request is evaluated.
+    """What functions may ask while a request is evaluated: the request, seen through one window.
 
     Attributes:
         request: The window and options that apply where the function stands.
-        x_files_factor: The default, which `setXFilesFactor` changes from there on.
-        budget: Points and time that are left.
-        stacks: Running totals of `stacked`, by name.
+        evaluation: Shared with all other windows.
+        x_files_factor: The default, which `setXFilesFactor` changes from there on: in this window,
+            and in those that are made of it afterwards, but not in the one that it was made of.
+        first_argument: Of the call that is evaluated.
     """
 
-    def __init__(self, request: RenderRequest, source: Source) -> None:
-        self.request = request
-        self.source = source
-        self.x_files_factor = request.x_files_factor
-        self.budget = Budget(request.limits, request.elapsed)
-        self.stacks: dict[str, Floats] = {}
-        self._fetched: dict[tuple[str, Window], list[Series]] = {}
-        self._first: tuple[Node, dict[str, Any]] | None = None
+    request: RenderRequest
+    evaluation: Evaluation
+    x_files_factor: float
+    first_argument: FirstArgument | None = None
+
+    @classmethod
+    def of(cls, request: RenderRequest, source: Source) -> Context:
+        """The whole window of a request, with nothing read yet."""
+        budget = Budget(request.limits, request.elapsed)
+        return cls(request, Evaluation(source, budget), request.x_files_factor)
+
+    @property
+    def budget(self) -> Budget:
+        """Points and time that are left."""
+        return self.evaluation.budget
+
+    @property
+    def stacks(self) -> dict[str, Floats]:
+        """Running totals of `stacked`, by name."""
+        return self.evaluation.stacks
 
     # -- for functions
 
@@ -53,9 +90,9 @@ class Context:
         Graphite forgets what stood behind pipes inside it, and so do we unless the request asks
         for our own ways.
         """
-        if self._first is None:
+        if self.first_argument is None:
             raise QueryError("this function needs an expression as its first argument")
-        node, values = self._first
+        node, values = self.first_argument
         if not self.request.own_consolidation:
             node = grammar.without_pipes(node)
         return self._in_window(start, end)._as_series(node, values)
@@ -66,16 +103,17 @@ class Context:
         Raises:
             QueryError: it is something else.
         """
-        if self._first is None or not isinstance(self._first[0], Path):
+        first = self.first_argument
+        if first is None or not isinstance(first.node, Path):
             raise QueryError("the first argument must be a path")
-        text = self._first[0].text
-        for name, value in self._first[1].items():
+        text = first.node.text
+        for name, value in first.values.items():
             text = text.replace(f"${name}", str(value))
         return text
 
     def distribution(self, path: str) -> DistributionRange | None:
         """The histograms of a distribution in the present window."""
-        found = self.source.distribution(path, self._window())
+        found = self.evaluation.source.distribution(path, self._window())
         self.budget.spend(len(found.slots) if found else 0)
         return found
 
@@ -119,13 +157,12 @@ class Context:
 
     def _in_window(self, start: int | None, end: int | None) -> Context:
         """The same evaluation seen through another window."""
-        inner = copy(self)  # one budget, one set of fetched series and of stacks
-        inner.request = replace(
+        request = replace(
             self.request,
             start=self.request.start if start is None else start,
             end=self.request.end if end is None else end,
         )
-        return inner
+        return replace(self, request=request)
 
     def _value(self, node: Node, values: dict[str, Any]) -> Any:
         if isinstance(node, Literal):
@@ -159,12 +196,12 @@ class Context:
         keywords = {name: self._value(value, values) for name, value in node.keywords}
         if node.function == "seriesByTag":
             return self.fetch_tagged(bind(found, arguments, keywords), node.text)
-        previous = self._first
-        self._first = (node.arguments[0], values) if node.arguments else None
+        previous = self.first_argument
+        self.first_argument = FirstArgument(node.arguments[0], values) if node.arguments else None
         try:
             return self._apply(found, arguments, keywords)
         finally:
-            self._first = previous
+            self.first_argument = previous
 
     def _apply(self, found: Function, arguments: list[Any], keywords: dict[str, Any]) -> Any:
         bound = bind(found, arguments, keywords)
@@ -184,20 +221,20 @@ class Context:
     def fetch(self, pattern: str) -> list[Series]:
         """The series of a path in the present window."""
         key = (pattern, self._window())
-        found = self._fetched.get(key)
+        found = self.evaluation.fetched.get(key)
         if found is None:
-            found = self.source.fetch(*key)
-            self._fetched[key] = found
+            found = self.evaluation.source.fetch(*key)
+            self.evaluation.fetched[key] = found
         self.budget.spend(sum(map(len, found)))
         return [self._fresh(series) for series in found]
 
     def fetch_tagged(self, expressions: list[str], text: str) -> list[Series]:
         """The tagged series that fulfil some expressions."""
         window = self._window()
-        paths = select(expressions, self.source.tagged())
+        paths = select(expressions, self.evaluation.source.tagged())
         if len(paths) > window.max_series:
             raise QueryError(f"{text[:80]} matches {len(paths)} series")
-        found = self.source.fetch_paths(paths, text, window)
+        found = self.evaluation.source.fetch_paths(paths, text, window)
         self.budget.spend(sum(map(len, found)))
         return [self._fresh(series) for series in found]
 

@@ -38,7 +38,7 @@ def evaluate(targets: Sequence[str], request: RenderRequest, source: Source) -> 
             trees.append(grammar.parse(target, limits.depth))
         except grammar.UnfinishedError:
             continue  # somebody is typing it
-    context = Context(request, source)
+    context = Context.of(request, source)
     found: list[Series] = []
     with np.errstate(all="ignore"):  # what overflows is infinite, what has no value is null
         for tree in trees:

@@ -35,6 +35,7 @@ class _Memory:
     """A `SeriesStore` over lists."""
 
     generation = 0
+    past = None
 
     def __init__(
         self,

@@ -61,8 +61,8 @@ class Window(NamedTuple):
     max_series: int = 1_000
 
 
-class Node(NamedTuple):
-    """One entry of the tree of names."""
+class FoundNode(NamedTuple):
+    """One answer of a find: an entry of the tree of names."""
 
     path: str
     is_leaf: bool
@@ -76,7 +76,7 @@ class Node(NamedTuple):
 class Source(Protocol):
     """What evaluation and the find pages need."""
 
-    def find(self, pattern: str) -> list[Node]:
+    def find(self, pattern: str) -> list[FoundNode]:
         """The nodes at the level of the pattern, sorted by path."""
         ...
 
@@ -106,6 +106,8 @@ class SeriesStore(Protocol):
 
     @property
     def generation(self) -> int: ...
+    @property
+    def past(self) -> Hashable | None: ...
     def leaves(self) -> Sequence[Leaf]: ...
     def fetch(
         self, paths: Sequence[str], start: int, end: int, now: int
@@ -135,20 +137,20 @@ class StoreSource:
         """Take the tagged names from somewhere else."""
         self._registered = registered
 
-    def find(self, pattern: str) -> list[Node]:
+    def find(self, pattern: str) -> list[FoundNode]:
         """One level of the tree; a node that is both branch and leaf is listed twice."""
         self._refresh()
         if ";" in pattern:
             stored = self._stored_name(pattern)
-            return [Node(pattern, True)] if stored is not None else []
-        nodes: list[Node] = []
+            return [FoundNode(pattern, True)] if stored is not None else []
+        nodes: list[FoundNode] = []
         for path, tree in self._tree.find(pattern):
             if tree.children:
-                nodes.append(Node(path, False))
+                nodes.append(FoundNode(path, False))
             if tree.is_leaf:
-                nodes.append(Node(path, True))
+                nodes.append(FoundNode(path, True))
         known = {node.path for node in nodes}
-        nodes += [Node(p, True) for p in self._percentiles(pattern) if p not in known]
+        nodes += [FoundNode(p, True) for p in self._percentiles(pattern) if p not in known]
         return sorted(nodes, key=lambda node: (node.path, not node.is_leaf))
 
     def fetch(self, pattern: str, window: Window) -> list[Series]:
@@ -170,7 +172,7 @@ class StoreSource:
         self._refresh()
         stored: dict[str, str] = {}
         made: list[Series] = []
-        past = getattr(self._store, "past", None)
+        past = self._store.past
         roughly = window.own_consolidation and len(paths) > _MANY
         for path in paths:
             name = self._stored_name(path) if ";" in path else path

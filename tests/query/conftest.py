@@ -24,6 +24,7 @@ class WhisperFiles:
     """A tree of Whisper files read by whisper itself."""
 
     generation = 0
+    past = None
 
     def __init__(self, root: Path) -> None:
         self._files = {

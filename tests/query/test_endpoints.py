@@ -28,7 +28,7 @@ from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 TOKEN = "a-token-of-the-tests"
 NOW = int(SYSTEM.wall())
@@ -283,7 +283,7 @@ def test_unfinished_targets_are_empty(api: Api) -> None:
 
 def test_a_third_render_is_asked_to_come_back(backend: Backend, api: Api) -> None:
     """Two renders at a time per process; the next one gets 503 and a time to wait."""
-    places = beside(backend).places
+    places = process_state(backend).render_slots
     assert places.acquire(blocking=False) and places.acquire(blocking=False)
     try:
         answer = api.get("/render", target="app.a.hits")

@@ -14,7 +14,7 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import grammar as g
 from inapp_monitor.query import patterns
 from inapp_monitor.query.aggregation import aggregate_arrays, aggregate_rows
-from inapp_monitor.query.context import Context
+from inapp_monitor.query.context import Context, FirstArgument
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.globs import MAX_EXPANSIONS, Tree, expand_braces
 from inapp_monitor.query.grammar import Call, Literal, Path, Template, parse, to_text
@@ -311,10 +311,10 @@ def test_functions_do_not_change_their_input() -> None:
     for name, f in FUNCTIONS.items():
         if not f.params or f.params[0].type != "seriesList" or len(arguments_of(f, 0)) != 1:
             continue
-        context = Context(request, source)
+        context = Context.of(request, source)
         given_series = context.fetch("a.*")
         seen = [(s.name, dict(s.tags), s.values.copy(), s.step) for s in given_series]
-        context._first = (Path("a.*"), {})
+        context.first_argument = FirstArgument(Path("a.*"), {})
         try:
             context.call(name, given_series)
         except QueryError:
@@ -401,7 +401,7 @@ def test_first_path_of_a_name() -> None:
 
 
 @given(st.integers(1, 600), st.integers(0, 3))
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_streamed_aggregates_are_those_of_the_matrix(count: int, seed: int) -> None:
     """Going through the series one by one gives what the whole matrix gives, however many."""
     rows = np.random.default_rng(seed).integers(-5, 6, (count, 7)).astype(float)

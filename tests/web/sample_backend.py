@@ -95,6 +95,7 @@ class SampleStore:
         self.routes = dict(routes)
         self.clock = clock
         self.generation = 1
+        self.past = None
         self.gaps: list[tuple[int, int]] = []
 
     def leaves(self) -> list[Leaf]:

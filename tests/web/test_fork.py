@@ -17,7 +17,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web import app as web_app
 from inapp_monitor.web.app import WebApp
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -48,8 +48,8 @@ def test_a_child_answers_though_its_parent_was_at_its_limit(
     backend.database = Database(settings.data_dir, settings, backend.clock, Guard())
     app = WebApp(backend)
     assert Client(app).get("/render?target=x", headers=HEADERS).status_code == 200
-    held = beside(backend)
-    for places in (held.places, next(iter(app._places.values()))):
+    held = process_state(backend)
+    for places in (held.render_slots, next(iter(app._places.values()))):
         while places.acquire(blocking=False):
             pass
     locks = (held.events._lock, held.tags._lock)
@@ -59,7 +59,7 @@ def test_a_child_answers_though_its_parent_was_at_its_limit(
         for path in ("/render?target=x", "/events/get_data", "/tags", "/status"):
             assert client.get(path, headers=HEADERS).status_code == 200, path
         assert client.get("/status", headers=HEADERS).status_code == 200
-        assert beside(backend) is not held
+        assert process_state(backend) is not held
 
     for lock in locks:
         lock.acquire()

@@ -23,7 +23,7 @@ from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.kept import settled
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 TOKEN = "sample-token-0123456789"
 NOW = 1_700_003_600
@@ -50,7 +50,7 @@ class Dashboard:
 
     @property
     def hits(self) -> int:
-        return beside(self.backend).answers.hits
+        return process_state(self.backend).settled_results.hits
 
     def add(self, timestamp: int, value: float = 5.0) -> None:
         """A point of each kind."""
@@ -238,15 +238,15 @@ def test_nobody_is_answered_from_memory_without_access(dashboard: Dashboard) -> 
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """In bytes; what was used longest ago goes, and nothing large comes in."""
     clock = FakeClock(NOW)
-    kept = settled.SettledAnswers(clock, 10_000)
+    kept = settled.SettledResults(clock, 10_000)
     for number in range(100):
-        kept.put(number, "past", NOW - 999, settled.Answer(b"x" * 1_000, "text/plain"))
+        kept.put(number, "past", NOW - 999, settled.QueryResult(b"x" * 1_000, "text/plain"))
         assert kept.get(0, "past") is not None
     assert kept.facts()["bytes"] <= 10_000
     assert kept.facts()["entries"] < 10
-    kept.put("large", "past", NOW - 999, settled.Answer(b"x" * 9_000, "text/plain"))
+    kept.put("large", "past", NOW - 999, settled.QueryResult(b"x" * 9_000, "text/plain"))
     assert kept.get("large", "past") is None
-    assert settled.SettledAnswers(clock, 0).put("x", "p", 0, settled.Answer(b"", "")) is None
+    assert settled.SettledResults(clock, 0).put("x", "p", 0, settled.QueryResult(b"", "")) is None
 
 
 def test_json_twins_carry_a_tag(dashboard: Dashboard) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 _MOST = 12
 _LABEL = 12
@@ -36,7 +36,7 @@ def latest(backend: Backend, before: float) -> dict[str, Any] | None:
 def _posted(backend: Backend, start: float, end: float) -> list[dict[str, Any]]:
     if backend.database is None:
         return []
-    events = beside(backend).events.find(int(start), int(end) + 1, ["deploy"])
+    events = process_state(backend).events.find(int(start), int(end) + 1, ["deploy"])
     return [{"timestamp": event.moment, "label": event.what[: _LABEL * 2]} for event in events]
 
 

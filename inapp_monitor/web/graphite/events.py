@@ -12,7 +12,7 @@ from inapp_monitor.database.posted_events import Event
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
@@ -37,7 +37,7 @@ def post(backend: Backend, request: Request) -> Response:
         raise QueryError("the body must be a JSON object") from None
     if not isinstance(given, dict):
         raise QueryError("the body must be a JSON object")
-    beside(backend).events.add(
+    process_state(backend).events.add(
         Event(
             _moment(given.get("when"), int(backend.clock.wall())),
             _text(given, "what", _MAX_WHAT),
@@ -94,7 +94,9 @@ def get_data(backend: Backend, request: Request) -> Response:
     start = parameters.moment("from", now, tz) if "from" in parameters else 0
     end = parameters.moment("until", now, tz) if "until" in parameters else now
     tags = parameters.text("tags").split() if "tags" in parameters else None
-    found = beside(backend).events.find(start, end, tags, any_of=parameters.text("set") == "union")
+    found = process_state(backend).events.find(
+        start, end, tags, any_of=parameters.text("set") == "union"
+    )
     return json_answer([_shown(event) for event in found], parameters)
 
 
@@ -111,7 +113,7 @@ def _shown(event: Event) -> dict[str, Any]:
 def get_event(backend: Backend, request: Request, number: int) -> Response:
     """One event."""
     parameters = Parameters(request)
-    event = beside(backend).events.get(number) if number < 2**63 else None
+    event = process_state(backend).events.get(number) if number < 2**63 else None
     if event is None:
         error = {"error": "Event matching query does not exist"}
         return json_answer(error, parameters, 404)

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query.sources import Node
+from inapp_monitor.query.sources import FoundNode
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.binary import dump_msgpack, dump_pickle
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
@@ -34,7 +34,7 @@ class _Found(NamedTuple):
         interval: From when to when the leaves have values.
     """
 
-    nodes: Sequence[Node]
+    nodes: Sequence[FoundNode]
     query: str
     parameters: Parameters
     interval: tuple[float, float]
@@ -70,7 +70,7 @@ def find(backend: Backend, request: Request) -> Response:
     return response
 
 
-def _found(backend: Backend, pattern: str) -> list[Node]:
+def _found(backend: Backend, pattern: str) -> list[FoundNode]:
     if len(pattern) > _MAX_QUERY:
         raise QueryError(f"query has {len(pattern)} characters, at most {_MAX_QUERY} are allowed")
     return backend.source.find(pattern.replace("\\", ""))

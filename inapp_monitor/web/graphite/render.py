@@ -16,12 +16,11 @@ from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
 from inapp_monitor.web.graphite.parameters import Parameters
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 from inapp_monitor.web.kept.settled import (
-    Answer,
-    Watched,
+    QueryResult,
+    WatchedSource,
     follows_from_points,
-    past_of,
 )
 
 if TYPE_CHECKING:
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
 
 _DAY_S = 86_400
 _GRAPH_TYPES = ("line", "pie")
-#: Seconds after which a client that found all places taken may ask again.
+#: Seconds after which a client that found all slots in use may ask again.
 _RETRY_AFTER_S = 1
-#: Seconds for which a render waits for a place: a dashboard asks for many at once.
+#: Seconds for which a render waits for a slot: a dashboard asks for many at once.
 _WAIT_S = 1.0
 #: Default width of a picture, in pixels.
 _WIDTH = 800
@@ -47,15 +46,15 @@ def render(backend: Backend, request: Request) -> Response:
         QueryError: whatever is wrong with it, in one line.
     """
     parameters = Parameters(request)
-    place = beside(backend).places
-    if not place.acquire(timeout=_WAIT_S):
+    slots = process_state(backend).render_slots
+    if not slots.acquire(timeout=_WAIT_S):
         response = Response("too many render requests at once\n", 503, mimetype="text/plain")
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
         return response
     try:
         answer = _answer(backend, parameters)
     finally:
-        place.release()
+        slots.release()
     response = Response(answer.body, content_type=answer.content_type)
     response.headers["Cache-Control"] = _cache_control(parameters)
     return conditional(response, request, answer.etag)
@@ -73,19 +72,19 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def _answer(backend: Backend, parameters: Parameters) -> Answer:
-    """The answer, kept from before when its period is over and nothing came late."""
+def _answer(backend: Backend, parameters: Parameters) -> QueryResult:
+    """The result, kept from before when its period is over and nothing came late."""
     name = _format_name(parameters)
     asked = _request(backend, parameters, name)
     targets = parameters.texts("target")
     backend.refresh()
-    kept, past = beside(backend).answers, past_of(backend.store)
+    kept, past = process_state(backend).settled_results, backend.store.past
     now = asked.now if "now" in parameters else 0
     key = (name, asked.start, asked.end, now, *parameters.everything())
     found = kept.get(key, past) if "noCache" not in parameters else None
     if found is not None:
         return found
-    source = Watched(backend.source)
+    source = WatchedSource(backend.source)
     series = evaluate(targets, asked, source)
     answer = _written(series, asked, parameters, name)
     if follows_from_points(targets):
@@ -95,7 +94,7 @@ def _answer(backend: Backend, parameters: Parameters) -> Answer:
 
 def _written(
     series: list[Series], asked: RenderRequest, parameters: Parameters, name: str
-) -> Answer:
+) -> QueryResult:
     written = FORMATS[name]
     if written.fits and "maxDataPoints" in parameters and asked.max_points is not None:
         series = fit(series, asked.max_points)
@@ -115,7 +114,7 @@ def _written(
     if callback and content_type == "application/json":
         body = f"{callback}(".encode() + body + b")"
         content_type = "text/javascript"
-    return Answer(body, content_type)
+    return QueryResult(body, content_type)
 
 
 def _format_name(parameters: Parameters) -> str:
@@ -164,7 +163,7 @@ def _request(backend: Backend, parameters: Parameters, name: str) -> RenderReque
         max_points=_max_points(parameters, name),
         own_consolidation=_own_consolidation(parameters),
         limits=limits_of(backend.loaded.settings),
-        events=beside(backend).events,
+        events=process_state(backend).events,
         elapsed=lambda: clock.perf() - begin,
     )
 

@@ -14,7 +14,7 @@ from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.tagged import TagExpression, parse_tags, select
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
@@ -29,7 +29,7 @@ _ACTIONS = ("tagSeries", "tagMultiSeries", "delSeries")
 
 def _paths(backend: Backend) -> list[str]:
     """Every tagged name; registration is looked up first."""
-    beside(backend)
+    process_state(backend)  # gives the source the registered names
     backend.refresh()
     return backend.source.tagged()
 
@@ -138,7 +138,7 @@ def tag_series(backend: Backend, request: Request) -> Response:
     path = parameters.text("path")
     if not path:
         raise QueryError("no path specified")
-    return json_answer(beside(backend).tags.add([path])[0], parameters)
+    return json_answer(process_state(backend).tags.add([path])[0], parameters)
 
 
 def tag_multi_series(backend: Backend, request: Request) -> Response:
@@ -148,7 +148,7 @@ def tag_multi_series(backend: Backend, request: Request) -> Response:
         QueryError: no path, or not a tagged name.
     """
     parameters = Parameters(request)
-    return json_answer(beside(backend).tags.add(_given_paths(parameters)), parameters)
+    return json_answer(process_state(backend).tags.add(_given_paths(parameters)), parameters)
 
 
 def del_series(backend: Backend, request: Request) -> Response:
@@ -158,7 +158,7 @@ def del_series(backend: Backend, request: Request) -> Response:
         QueryError: no path, or not a tagged name.
     """
     parameters = Parameters(request)
-    beside(backend).tags.remove(_given_paths(parameters))
+    process_state(backend).tags.remove(_given_paths(parameters))
     return json_answer(True, parameters)
 
 

@@ -14,12 +14,11 @@ from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 from inapp_monitor.web.kept.settled import (
-    Answer,
-    Watched,
+    QueryResult,
+    WatchedSource,
     follows_from_points,
-    past_of,
 )
 
 _TYPE = "application/octet-stream"
@@ -31,17 +30,17 @@ def evaluated(backend: Backend, targets: Sequence[str], asked: RenderRequest) ->
     Raises:
         QueryError: a target that cannot be evaluated.
     """
-    kept, past = beside(backend).answers, past_of(backend.store)
+    kept, past = process_state(backend).settled_results, backend.store.past
     key = ("series", asked.start, asked.end, asked.max_points, *targets)
     found = kept.get(key, past)
     if found is not None:
         return unpacked(found.body)
-    source = Watched(backend.source)
+    source = WatchedSource(backend.source)
     columns = asked.max_points or 1
     series = [s.consolidated(-(-len(s) // columns)) for s in evaluate(targets, asked, source)]
     latest = max(source.latest, asked.end)
     if kept.keeps(past, latest) and follows_from_points(targets):
-        kept.put(key, past, latest, Answer(packed(series), _TYPE))
+        kept.put(key, past, latest, QueryResult(packed(series), _TYPE))
     return series
 
 

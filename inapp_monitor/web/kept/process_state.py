@@ -1,7 +1,7 @@
-"""What the Graphite endpoints keep beside a backend: events, tag names, answers, places.
+"""What the dashboard keeps for a backend in one process: events, tag names, settled results, slots.
 
-It belongs to a process: after a fork, places taken and locks held by threads of the parent would
-never be given back in the child.
+After a fork, slots and locks that threads of the parent held would never be released in the child,
+so each process has its own.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from inapp_monitor.database.tagged_names import TagRegistry
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.dashboards.files import DashboardFiles
-from inapp_monitor.web.kept.settled import SettledAnswers
+from inapp_monitor.web.kept.settled import SettledResults
 
 
-class Beside:
+class ProcessState:
     """State of one backend in one process.
 
     Attributes:
         events: Posted events.
         tags: Registered names of tagged series.
         dashboard_files: Dashboards that are files.
-        answers: Kept answers about periods that are over.
-        places: One for each render request at a time.
+        settled_results: Kept results of periods that are over.
+        render_slots: One for each render request that may run at a time.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -33,17 +33,17 @@ class Beside:
         self.tags = TagRegistry(backend.database)
         self.dashboard_files = DashboardFiles(backend.loaded.settings.dashboards_dir)
         size = backend.loaded.settings.render_cache_size
-        self.answers = SettledAnswers(backend.clock, size)
-        self.places = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
+        self.settled_results = SettledResults(backend.clock, size)
+        self.render_slots = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
 
 
-def beside(backend: Backend) -> Beside:
+def process_state(backend: Backend) -> ProcessState:
     """The state that belongs to a backend in this process, made at the first request."""
     pid = os.getpid()
     found = backend.kept.get(pid)
-    if not isinstance(found, Beside):
-        kept = backend.kept.setdefault(pid, Beside(backend))  # one of two threads wins
-        assert isinstance(kept, Beside)
+    if not isinstance(found, ProcessState):
+        kept = backend.kept.setdefault(pid, ProcessState(backend))  # one of two threads wins
+        assert isinstance(kept, ProcessState)
         found = kept
         if isinstance(backend.source, StoreSource):
             backend.source.use_names(found.tags.paths)

@@ -1,6 +1,6 @@
-"""Answers about periods that are over: their bytes are kept, so that nothing is evaluated again.
+"""Results of queries about periods that are over: their bytes are kept instead of evaluated again.
 
-An answer is kept only when everything that it read had ended long enough before, and it is used
+A result is kept only when everything that it read had ended long enough before, and it is used
 only as long as the store says that its past is still the same (`Store.past`). No request and no
 response here.
 """
@@ -11,16 +11,16 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query.series import Series
-from inapp_monitor.query.sources import Node, Source, Window
+from inapp_monitor.query.sources import FoundNode, Source, Window
 from inapp_monitor.store.writer import SETTLED_AFTER_S
 from inapp_monitor.web.conditional import etag_of
 
-#: Seconds for which an answer is kept: later, a coarser archive may have to answer.
+#: Seconds for which a result is kept: later, a coarser archive may have to answer.
 _KEPT_S = 600.0
 #: How far the wall clock may move against the other one before it counts as set.
 _CLOCK_SET_S = 2.0
@@ -39,8 +39,8 @@ UNSETTLED_FUNCTIONS = (
 _UNSETTLED = re.compile(rf"\b({'|'.join(UNSETTLED_FUNCTIONS)})\s*\(")
 
 
-class Answer(NamedTuple):
-    """What is sent: a body and its type."""
+class QueryResult(NamedTuple):
+    """The series of a query as they are sent: a body and its type."""
 
     body: bytes
     content_type: str
@@ -52,15 +52,15 @@ class Answer(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    answer: Answer
+    result: QueryResult
     past: Hashable
     latest: float
     made: float
     offset: float
 
 
-class SettledAnswers:
-    """Answers by request, the ones used longest ago go first when there is no room.
+class SettledResults:
+    """Results by request; the ones used longest ago are dropped first when there is no room.
 
     *Threads:* every method may be called from any thread.
     """
@@ -73,8 +73,8 @@ class SettledAnswers:
         self.bytes = 0
         self.hits = 0
 
-    def get(self, key: Hashable, past: Hashable | None) -> Answer | None:
-        """The kept answer to a request, if the past is still the one that it was made of."""
+    def get(self, key: Hashable, past: Hashable | None) -> QueryResult | None:
+        """The kept result of a request, if the past is still the one that it was made of."""
         with self._lock:
             found = self._entries.get(key)
             if found is None:
@@ -91,31 +91,31 @@ class SettledAnswers:
                 return None
             self._entries.move_to_end(key)
             self.hits += 1
-            return found.answer
+            return found.result
 
     def keeps(self, past: Hashable | None, latest: float) -> bool:
-        """Whether an answer of which everything ended by `latest` would be kept."""
+        """Whether a result of which everything ended by `latest` would be kept."""
         return past is not None and latest <= self._clock.wall() - SETTLED_AFTER_S
 
-    def put(self, key: Hashable, past: Hashable | None, latest: float, answer: Answer) -> None:
-        """Keep an answer of which everything ended by `latest`, as far as that may be done.
+    def put(self, key: Hashable, past: Hashable | None, latest: float, result: QueryResult) -> None:
+        """Keep a result of which everything ended by `latest`, as far as that may be done.
 
         Args:
             past: What `Store.past` was before anything was read.
         """
-        weight = _weight(key, answer)
+        weight = _weight(key, result)
         if not self.keeps(past, latest) or weight > self._size // 4:
             return
         with self._lock:
             self._forget(key)
-            kept = _Kept(answer, past, latest, self._clock.perf(), self._offset())
+            kept = _Kept(result, past, latest, self._clock.perf(), self._offset())
             self._entries[key] = kept
             self.bytes += weight
             while self.bytes > self._size:
                 self._forget(next(iter(self._entries)))
 
     def facts(self) -> dict[str, int]:
-        """Memory taken and allowed, entries, and how often one was used."""
+        """Memory used and allowed, entries, and how often one was used."""
         return {
             "bytes": self.bytes,
             "size": self._size,
@@ -126,14 +126,14 @@ class SettledAnswers:
     def _forget(self, key: Hashable) -> None:
         found = self._entries.pop(key, None)
         if found is not None:
-            self.bytes -= _weight(key, found.answer)
+            self.bytes -= _weight(key, found.result)
 
     def _offset(self) -> float:
         return self._clock.wall() - self._clock.perf()
 
 
-def _weight(key: Hashable, answer: Answer) -> int:
-    return _ENTRY_BYTES + len(answer.body) + len(repr(key))
+def _weight(key: Hashable, result: QueryResult) -> int:
+    return _ENTRY_BYTES + len(result.body) + len(repr(key))
 
 
 def follows_from_points(targets: Sequence[str]) -> bool:
@@ -141,14 +141,14 @@ def follows_from_points(targets: Sequence[str]) -> bool:
     return not any(_UNSETTLED.search(target) for target in targets)
 
 
-class Watched:
+class WatchedSource:
     """A source that notes until when it was asked: `latest`, 0 as long as nothing was read."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.latest = 0.0
 
-    def find(self, pattern: str) -> list[Node]:
+    def find(self, pattern: str) -> list[FoundNode]:
         return self._source.find(pattern)
 
     def fetch(self, pattern: str, window: Window) -> list[Series]:
@@ -171,9 +171,3 @@ class Watched:
     def _noted(self, found: list[Series], window: Window) -> list[Series]:
         self.latest = max(self.latest, window.end, *(series.end for series in found))
         return found
-
-
-def past_of(store: Any) -> Hashable | None:
-    """What identifies a store's settled past; None when it cannot tell."""
-    found: Hashable | None = getattr(store, "past", None)
-    return found

@@ -16,7 +16,7 @@ from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.request import UPLOAD_PATH, MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 from inapp_monitor.web.pages import explore
 
 _MEDIA_TYPES = {"toml": "application/toml", "json": "application/json"}
@@ -130,7 +130,7 @@ def remove(backend: Backend, request: MonitorRequest, name: str) -> Response:
 
 def library(backend: Backend) -> DashboardLibrary:
     """The dashboards that a backend knows."""
-    return DashboardLibrary(backend.database, beside(backend).dashboard_files)
+    return DashboardLibrary(backend.database, process_state(backend).dashboard_files)
 
 
 def _to(request: MonitorRequest, path: str) -> Response:

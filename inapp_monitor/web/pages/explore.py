@@ -19,7 +19,7 @@ from inapp_monitor.web.frame import columns, drawing, templating
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.graphite.render import limits_of
 from inapp_monitor.web.kept.chart_series import evaluated
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 _TARGETS = 10
 _NODES = 300
@@ -114,7 +114,7 @@ def _evaluate(visit: Visit, targets: list[str]) -> list[Series]:
         max_points=columns.COLUMNS,
         own_consolidation=True,
         limits=limits_of(backend.loaded.settings),
-        events=beside(backend).events,
+        events=process_state(backend).events,
         elapsed=lambda: backend.clock.perf() - begin,
     )
     return evaluated(backend, targets, asked)

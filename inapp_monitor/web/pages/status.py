@@ -11,7 +11,7 @@ from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.kept.process_state import beside
+from inapp_monitor.web.kept.process_state import process_state
 
 #: The facts in the order in which people read them; what others there are comes after.
 _FIRST = (
@@ -29,7 +29,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "own": own_health.summary(backend, visit.facts),
         "store": own_health.store_status(backend),
         "facts": _facts(visit.facts),
-        "render_cache": beside(backend).answers.facts(),
+        "render_cache": process_state(backend).settled_results.facts(),
         "series_count": len(backend.store.leaves()),
         "faults": faults,
         "settings": [row._asdict() for row in config.rows(backend.loaded)],
