@@ -58,16 +58,15 @@ def check(svg: bytes) -> None:
     shape=SHAPES,
     title=st.text(max_size=80),
     stacked=st.booleans(),
-    embedded=st.booleans(),
 )
 @settings(max_examples=60, deadline=None)
 def test_any_label_and_any_value_give_a_well_formed_chart(
-    names: list[str], values: list[Any], shape: Any, title: str, stacked: bool, embedded: bool
+    names: list[str], values: list[Any], shape: Any, title: str, stacked: bool
 ) -> None:
     """Control characters, surrogates, NaN, infinities and huge numbers included."""
     series = [ChartSeries(name, values, 1000, 10, shape) for name in names]
     marker = Marker(1050, title)
-    options = ChartOptions(title=title, stacked=stacked, embedded=embedded, markers=[marker])
+    options = ChartOptions(title=title, stacked=stacked, markers=[marker])
     svg = line_chart(series, options)
     assert elements(svg)
     assert b"nan" not in svg.lower().replace(title.lower().encode("utf-8", "ignore"), b"") or names
@@ -86,15 +85,12 @@ def test_any_label_and_any_value_give_a_well_formed_chart(
     ],
 )
 def test_a_hostile_label_stays_text(label: str) -> None:
-    """In the title, the legend, a marker and the description."""
-    for embedded in (False, True):
-        options = ChartOptions(
-            title=label, description=label, markers=[Marker(1010, label)], embedded=embedded
-        )
-        svg = line_chart([ChartSeries(label, [1, 2, 3], 1000, 10)], options)
-        check(svg)
-        assert b"<script" not in svg
-        assert len(svg) < 20_000
+    """In the values on hover, a marker and the description."""
+    options = ChartOptions(title=label, description=label, markers=[Marker(1010, label)])
+    svg = line_chart([ChartSeries(label, [1, 2, 3], 1000, 10)], options)
+    check(svg)
+    assert b"<script" not in svg
+    assert len(svg) < 20_000
 
 
 @pytest.mark.parametrize("colour", ["url(http://evil)", "red;}", '"><script>', "#12345", "c-9"])
@@ -166,9 +162,9 @@ def test_a_heatmap_of_little_is_drawn_too(slots: list[Histogram | None]) -> None
     check(heatmap(slots, 1000, 60, ChartOptions()))
 
 
-def test_an_embedded_chart_carries_its_values_for_the_script() -> None:
+def test_a_chart_carries_its_values_for_the_script() -> None:
     """As JSON in an attribute, and no style of its own: the page's policy forbids it."""
-    svg = line_chart([ChartSeries("p95", [1, None, 3.25], 1000, 10)], ChartOptions(embedded=True))
+    svg = line_chart([ChartSeries("p95", [1, None, 3.25], 1000, 10)], ChartOptions())
     assert b"<style" not in svg
     assert b'"values":[1,null,3.25]' in svg.replace(b"&quot;", b'"')
 
@@ -210,7 +206,7 @@ def test_each_point_of_a_scatter_is_a_link_that_says_what_it_is() -> None:
         Point(1_000 + number, 10.0 * number, kind, f"GET /{kind} took long", f"#slow-{number}")
         for number, kind in enumerate(KINDS)
     ]
-    options = ChartOptions(start=900, end=1_100, unit="ms", embedded=True)
+    options = ChartOptions(start=900, end=1_100, unit="ms")
     svg = scatter(points, KINDS, options)
     found = marks(svg)
     assert [entry.get("href") for entry in found] == [point.href for point in points]
@@ -243,7 +239,7 @@ def test_a_point_leads_nowhere_but_to_this_dashboard(href: str) -> None:
 def test_any_points_give_a_well_formed_scatter(points: list[Any]) -> None:
     """Also none, beyond the window, not finite, of any text."""
     made = [Point(*point, href="#slow-1") for point in points]
-    svg = scatter(made, {}, ChartOptions(start=500, end=1_000, embedded=True))
+    svg = scatter(made, {}, ChartOptions(start=500, end=1_000))
     inside = [p for p in made if 500 <= p.timestamp <= 1_000 and 0 <= p.value < 1e300]
     assert len(marks(svg)) == len(inside)
 
@@ -284,6 +280,6 @@ def test_a_trend_is_a_change_of_a_fifth(values: list[float], word: str) -> None:
 
 def test_a_heatmap_tells_how_many_values_a_column_has() -> None:
     """For the crosshair, and so that it can be zoomed as any chart."""
-    options = ChartOptions(unit="ms", embedded=True)
+    options = ChartOptions(unit="ms")
     svg = heatmap([Histogram.of([1, 2, 300]), None], 1_000, 60, options)
     assert b'"unit":"count","values":[3,0]' in svg.replace(b"&quot;", b'"')

@@ -22,7 +22,6 @@ from inapp_monitor.web.charts.ticks import time_ticks
 from inapp_monitor.web.findings import comparison
 from inapp_monitor.web.frame import zones
 from inapp_monitor.web.frame.view import from_arguments
-from inapp_monitor.web.graphite.formats.axes import time_ticks as picture_ticks
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = 3_600, 86_400
@@ -198,13 +197,10 @@ def test_the_hour_that_comes_twice_and_the_one_that_is_missing() -> None:
 def test_days_begin_at_midnight_all_through_a_week(month: int) -> None:
     """Also after the clocks were set."""
     start = epoch(f"2026-{month:02}-22 12:00", "Europe/Berlin")
-    for ticks in (
-        time_ticks(start, start + 8 * DAY, 9, BERLIN),
-        picture_ticks(start, start + 8 * DAY, 9, BERLIN),
-    ):
-        days = [datetime.fromtimestamp(moment, BERLIN) for moment, _ in ticks]
-        assert [(day.hour, day.minute) for day in days] == [(0, 0)] * 8
-        assert [day.day for day in days] == list(range(23, 31))
+    ticks = time_ticks(start, start + 8 * DAY, 9, BERLIN)
+    days = [datetime.fromtimestamp(moment, BERLIN) for moment, _ in ticks]
+    assert [(day.hour, day.minute) for day in days] == [(0, 0)] * 8
+    assert [day.day for day in days] == list(range(23, 31))
 
 
 @pytest.mark.parametrize(
@@ -230,17 +226,16 @@ def test_zones_of_half_and_quarter_hours(zone: str, expected: list[str]) -> None
 def test_ticks_are_round_in_order_and_not_too_many(
     zone: str, start: int, span: int, most: int
 ) -> None:
-    """In any zone at any time, for both kinds of charts."""
+    """In any zone at any time."""
     tz = ZoneInfo(zone)
-    for find in (time_ticks, picture_ticks):
-        ticks = [moment for moment, _ in find(start, start + span, most, tz)]
-        assert ticks == sorted(set(ticks))
-        assert all(start <= moment <= start + span for moment in ticks)
-        assert len(ticks) <= 2 * most + 4
-        gaps = [b - a for a, b in pairwise(ticks)]
-        if span >= DAY and gaps and min(gaps) >= 20 * HOUR:
-            local = [datetime.fromtimestamp(moment, tz) for moment in ticks]
-            assert all((each.hour, each.minute) == (0, 0) for each in local)
+    ticks = [moment for moment, _ in time_ticks(start, start + span, most, tz)]
+    assert ticks == sorted(set(ticks))
+    assert all(start <= moment <= start + span for moment in ticks)
+    assert len(ticks) <= 2 * most + 4
+    gaps = [b - a for a, b in pairwise(ticks)]
+    if span >= DAY and gaps and min(gaps) >= 20 * HOUR:
+        local = [datetime.fromtimestamp(moment, tz) for moment in ticks]
+        assert all((each.hour, each.minute) == (0, 0) for each in local)
 
 
 # -- pages

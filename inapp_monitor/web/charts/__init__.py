@@ -1,4 +1,4 @@
-"""Charts as SVG: pygal graphs of our own that draw fast, scale with the page and run no script."""
+"""Charts as SVG: pygal graphs that draw fast and run no script, of a page or standing alone."""
 
 from inapp_monitor.web.charts.heatmap import heatmap
 from inapp_monitor.web.charts.line import line_chart

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from inapp_monitor.web import human
-from inapp_monitor.web.charts.spec import ChartSeries, clean_text
+from inapp_monitor.web.charts.spec import ChartSeries
 from inapp_monitor.web.human import Unit
+from inapp_monitor.web.xml_text import one_line
 
 #: Series that are told of: nobody listens to more.
 _MOST = 4
@@ -26,7 +27,7 @@ def describe(series: Sequence[ChartSeries], unit: Unit) -> str:
 def _sentence(series: ChartSeries, unit: Unit) -> str:
     values = series.array()
     known = values[np.isfinite(values)]
-    name = clean_text(series.name, 40)
+    name = one_line(series.name, 40)
     if not known.size:
         return f"{name}: no value." if name else ""
     low, high, last = float(known.min()), float(known.max()), float(known[-1])

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds
+from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
+from inapp_monitor.web.charts.page_graph import PageGraph
 from inapp_monitor.web.charts.path_data import TENTHS, WIDTH
-from inapp_monitor.web.charts.spec import ChartOptions, Floats
-from inapp_monitor.web.charts.time_graph import TimeGraph
+from inapp_monitor.web.charts.spec import ChartOptions
 
 _ROWS = 14
 _LEVELS = 6
@@ -34,7 +35,7 @@ def heatmap(
     Returns:
         UTF-8 bytes of one `<svg>` element, as `line_chart`.
     """
-    return HeatGraph(grid(slots), start, step, options).picture()
+    return HeatGraph(grid(slots), start, step, options).document()
 
 
 def grid(slots: Sequence[Histogram | None], rows: int = _ROWS) -> Grid:
@@ -57,7 +58,7 @@ def grid(slots: Sequence[Histogram | None], rows: int = _ROWS) -> Grid:
     return Grid(cells, low, high)
 
 
-class HeatGraph(TimeGraph):
+class HeatGraph(PageGraph):
     """pygal graph of counts in cells; the darker, the more."""
 
     def __init__(self, cells: Grid, start: float, step: float, options: ChartOptions) -> None:
@@ -80,13 +81,13 @@ class HeatGraph(TimeGraph):
         place = {"start": self._start, "step": self._step}
         return [{"name": "values", "colour": "c1", "unit": "count", "values": counts, **place}]
 
-    def _compute_y_labels(self) -> None:
+    def _value_labels(self) -> list[tuple[str, float]]:
         cells, low, high = self._grid
         factor = cells.shape[0] / math.log(high / low)
         powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
         steps = (1,) if high / low >= 100 else (1, 2, 5)
         marks = [step * 10.0**power for power in powers for step in steps]
-        self._y_labels = [
+        return [
             (human.value(mark, self.options.unit), math.log(mark / low) * factor)
             for mark in marks
             if low <= mark <= high

@@ -1,7 +1,7 @@
 """From arrays to SVG path data: decimated to the plot's pixels, gaps kept, whole numbers.
 
-Coordinates live in a box of `WIDTH` by `height * TENTHS`, stretched to the plot by the browser,
-so that every number is a short integer and a chart fits any width. Pure: numpy and strings.
+Coordinates live in a box of a frame's `width` by `height * TENTHS`, which the browser fits into the
+plot: every number is a short integer. Pure: numpy and strings.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from inapp_monitor.web.charts.spec import Floats
+from inapp_monitor.query.series import Floats
 
-#: The plot's width in path units.
+#: Path units of the width of a plot that is stretched to any width.
 WIDTH = 10_000
 #: Path units of one pixel of height.
 TENTHS = 10
@@ -29,10 +29,11 @@ class Frame(NamedTuple):
     low: float
     high: float
     height: int
+    width: int = WIDTH
 
     def x(self, times: Floats) -> Floats:
         """Path units of epoch seconds."""
-        return (times - self.start) * (WIDTH / (self.end - self.start))
+        return (times - self.start) * (self.width / (self.end - self.start))
 
     def y(self, values: Floats) -> Floats:
         """Path units of values, downwards."""
@@ -65,6 +66,11 @@ def decimate(times: Floats, values: Floats, columns: int) -> tuple[Floats, Float
     return np.repeat(times[cuts], 2), pairs.ravel()
 
 
+def hold(times: Floats, values: Floats, step: float) -> tuple[Floats, Floats]:
+    """The corners of a staircase: each value stays for its step."""
+    return np.column_stack([times, times + step]).ravel(), np.repeat(values, 2)
+
+
 def line(times: Floats, values: Floats, frame: Frame) -> tuple[str, str]:
     """A stroke through the values, and the lone ones, which are to be drawn as dots."""
     xs, ys, runs = _runs(times, values, frame)
@@ -87,7 +93,7 @@ def area(times: Floats, values: Floats, frame: Frame, floor: Floats | None = Non
             top = f"l{_deltas(xs[a:b], ys[a:b])}" if b - a > 1 else "h1"
             parts.append(f"M{xs[a]} {ys[a]}{top}V{ground}H{xs[a]}z")
         return "".join(parts)
-    floor_y = np.rint(frame.y(np.nan_to_num(floor))).astype(np.int64)
+    floor_y = _whole_y(np.nan_to_num(floor), frame)
     for a, b in runs:
         around_x = np.concatenate([xs[a:b], xs[a:b][::-1]])
         around_y = np.concatenate([ys[a:b], floor_y[a:b][::-1]])
@@ -108,6 +114,12 @@ def bars(times: Floats, values: Floats, frame: Frame, step: float) -> str:
     )
 
 
+def verticals(times: Floats, frame: Frame) -> str:
+    """A stroke from top to bottom at each time."""
+    full = frame.height * TENTHS
+    return "".join(f"M{x} 0V{full}" for x in np.rint(frame.x(times)).astype(np.int64).tolist())
+
+
 def _ground(frame: Frame) -> int:
     """Where 0 is, or the bound that is nearest to it."""
     level = min(max(0.0, frame.low), frame.high)
@@ -121,13 +133,14 @@ def _runs(
     there = np.isfinite(values)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]])))
     runs = [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+    xs = np.rint(frame.x(times)).astype(np.int64)
+    return xs, _whole_y(np.where(there, values, frame.low), frame), runs
+
+
+def _whole_y(values: Floats, frame: Frame) -> _Ints:
+    """Whole units, for values far beyond the frame a little beyond it."""
     full = frame.height * TENTHS
-    ys = np.clip(frame.y(np.where(there, values, frame.low)), -full, 2 * full)
-    return (
-        np.rint(frame.x(times)).astype(np.int64),
-        np.rint(ys).astype(np.int64),
-        runs,
-    )
+    return np.rint(np.clip(frame.y(values), -full, 2 * full)).astype(np.int64)
 
 
 def _deltas(xs: _Ints, ys: _Ints) -> str:

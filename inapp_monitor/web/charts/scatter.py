@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from inapp_monitor.web.charts.spec import ChartOptions, clean_text
-from inapp_monitor.web.charts.time_graph import TimeGraph
+from inapp_monitor.web.charts.page_graph import PageGraph
+from inapp_monitor.web.charts.spec import ChartOptions
+from inapp_monitor.web.xml_text import one_line
 
 Kind = Literal["ok", "warn", "crit", "dim"]
 #: Points drawn: the highest ones.
@@ -47,10 +48,10 @@ def scatter(points: Sequence[Point], legend: dict[Kind, str], options: ChartOpti
     Returns:
         UTF-8 bytes of one `<svg>` element, as `line_chart`; its marks are links.
     """
-    return ScatterGraph(points, legend, options).picture()
+    return ScatterGraph(points, legend, options).document()
 
 
-class ScatterGraph(TimeGraph):
+class ScatterGraph(PageGraph):
     """pygal graph of single values in time."""
 
     def __init__(
@@ -78,9 +79,8 @@ class ScatterGraph(TimeGraph):
         high = max((point.value for point in self._points), default=0.0)
         return start, max(end, start + 1), 0.0, high * _HEADROOM or 1.0
 
-    def _compute_margin(self) -> None:
-        super()._compute_margin()
-        self.margin_box.top += 16  # the kinds
+    def _top(self) -> int:
+        return super()._top() + 16  # the kinds
 
     def _plot(self) -> None:
         # As a picture, an image would hide its links.
@@ -91,7 +91,7 @@ class ScatterGraph(TimeGraph):
             height = frame.height * (1 - point.value / frame.high)
             place = self._link(point)
             box = self.svg.node(
-                place, "svg", x=f"{share:.2%}", y=f"{self.margin_box.top + height:.1f}",
+                place, "svg", x=f"{share:.2%}", y=f"{self.top + height:.1f}",
                 class_="place", overflow="visible",
             )  # fmt: skip
             self.svg.node(box, "circle", r=11, class_="reach")
@@ -99,7 +99,7 @@ class ScatterGraph(TimeGraph):
 
     def _link(self, point: Point) -> Any:
         overlay = self.nodes["text_overlay"]
-        label = clean_text(point.label, 300)
+        label = one_line(point.label, 300)
         if not _HREF.fullmatch(point.href):
             place = self.svg.node(overlay, "g", class_="point", role="img")
         else:
@@ -118,7 +118,7 @@ class ScatterGraph(TimeGraph):
     def _legend(self) -> None:
         super()._legend()
         occurring = {point.kind for point in self._points}
-        x, y = 8, self.margin_box.top - 12
+        x, y = 8, self.top - 12
         for kind, words in self._kinds.items():
             if kind in occurring:
                 box = self.svg.node(self.nodes["text_overlay"], "svg", x=x, y=y, overflow="visible")

@@ -1,4 +1,4 @@
-"""A line the size of a word, for tables. Plain text: a pygal graph for each row would be waste."""
+"""A line the size of a word, for tables: text, since a graph for each row would be slow."""
 
 from __future__ import annotations
 

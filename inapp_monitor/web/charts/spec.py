@@ -1,4 +1,4 @@
-"""What a chart is asked to show. Data only: no drawing, no pygal."""
+"""What a chart is to show: series, markers, options. Data only: no drawing, no pygal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import UTC, tzinfo
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from inapp_monitor.query.series import Floats
 from inapp_monitor.web.human import Unit
 
 #: `ghost` is the same thing at another time: a thin dashed line without a legend entry's weight.
@@ -18,11 +18,7 @@ Shape = Literal["line", "area", "bar", "ghost"]
 #: Colour names of the theme; also `c1` to `c8`, in the order of series.
 Colour = str
 _COLOUR = re.compile(r"c[1-8]|ok|warn|crit|dim|#[0-9a-fA-F]{3}|#[0-9a-fA-F]{6}", re.ASCII)
-#: What XML cannot hold, escaped or not.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_SPACE = re.compile(r"\s+")
 
-Floats = NDArray[np.float64]
 #: Values beyond this are treated as missing, below the other as 0: scales would overflow.
 _HUGE, _TINY = 1e300, 1e-280
 
@@ -32,7 +28,7 @@ class ChartSeries:
     """One series of a chart.
 
     Attributes:
-        name: Shown in the legend; any text, cleaned before drawing.
+        name: Shown in the legend; any text.
         values: Numbers at `start`, `start + step`...; None, NaN and infinities are gaps.
         start, step: Epoch seconds and seconds.
         colour: A colour of the theme or `#rrggbb`; "" takes the next one.
@@ -63,42 +59,30 @@ class Marker(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartOptions:
-    """How a chart is drawn.
+    """How a chart of a page is drawn; it is as wide as its place.
 
     Attributes:
-        width, height: Pixels; an embedded chart is as wide as its place.
-        title: Drawn above a chart that stands alone, and read out in any case.
+        columns: What values are decimated to: the pixels of a plot on a wide screen.
+        height: Pixels.
+        title: Read out.
         description: Read out instead of the title: what the chart shows.
         start, end: The window in epoch seconds; default: what the series cover.
         unit: What the values measure.
-        y_min, y_max: Fixed bounds of the value axis; the axis includes 0 by default.
         stacked: Areas on top of each other (series of one start and step).
-        legend: Names below a chart that stands alone.
         markers: Vertical lines.
-        embedded: Part of a page: takes its style and values on hover from the page.
         zone: For the labels of the time axis.
     """
 
-    width: int = 800
+    columns: int = 800
     height: int = 300
     title: str = ""
     description: str = ""
     start: float | None = None
     end: float | None = None
     unit: Unit = ""
-    y_min: float | None = None
-    y_max: float | None = None
     stacked: bool = False
-    legend: bool = True
     markers: Sequence[Marker] = ()
-    embedded: bool = False
     zone: tzinfo = UTC
-
-
-def clean_text(text: object, length: int = 200) -> str:
-    """Text that XML can hold, on one line, cut at `length` characters."""
-    cleaned = _SPACE.sub(" ", _NOT_XML.sub("", str(text))).strip()
-    return cleaned if len(cleaned) <= length else cleaned[: length - 1] + "…"
 
 
 def colour_of(series: ChartSeries, position: int) -> Colour:

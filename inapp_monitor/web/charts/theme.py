@@ -1,10 +1,12 @@
 """Colours of charts, for light and dark, told apart by colour-blind people too.
 
-One text serves both: a chart that stands alone carries it as its own style, a page has it in its
-stylesheet. Hues are spread in lightness as well as in colour (after Okabe and Ito).
+A page has them in its stylesheet, as variables and rules; a picture that stands alone takes
+those that suit its ground. Hues are spread in lightness as well as in colour (after Okabe and Ito).
 """
 
 from __future__ import annotations
+
+import re
 
 #: Variables of a light and of a dark surround.
 LIGHT = (
@@ -19,13 +21,13 @@ DARK = (
     "--c1:#6aa9e9;--c2:#b79be0;--c3:#e58bab;--c4:#e0a84a;"
     "--c5:#5cc5c5;--c6:#b8c95c;--c7:#a9b4c4;--c8:#ef6b5e"
 )
+#: Colours of series that were given none, in order, on a light and on a dark ground.
+ON_LIGHT, ON_DARK = (tuple(re.findall(r"--c[1-8]:(#\w+)", each)) for each in (LIGHT, DARK))
 _NAMES = (*(f"c{number}" for number in range(1, 9)), "ok", "warn", "crit", "dim")
 _RULES = (
     ".chart{display:block;font-family:system-ui,sans-serif;overflow:hidden}"
     ".chart path,.chart line{vector-effect:non-scaling-stroke}"
     ".chart text{fill:var(--dim);font-size:11px;font-variant-numeric:tabular-nums}"
-    ".chart .title{fill:var(--ink);font-size:14px;font-weight:600}"
-    ".chart .ground{fill:var(--card)}"
     ".chart .grid{stroke:var(--line);stroke-width:1;fill:none}"
     ".chart .yl{paint-order:stroke;stroke:var(--card);stroke-width:3px;stroke-linejoin:round}"
     ".chart .line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}"
@@ -50,7 +52,3 @@ _COLOURS = "".join(
 )
 #: For pages, whose stylesheet has the variables already.
 EMBEDDED = _RULES + _COLOURS
-#: For a chart that stands alone.
-STANDALONE = (
-    f":root{{{LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}" + _RULES + _COLOURS
-)

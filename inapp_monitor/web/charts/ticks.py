@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
 
 from inapp_monitor.query.calendar import midnights, round_times
+from inapp_monitor.query.units import SYSTEMS, format_units
 from inapp_monitor.web.human import Unit
 
 _DAY = 86_400
@@ -15,6 +17,15 @@ _SECONDS = (
     *(3_600, 7_200, 10_800, 21_600, 43_200),
     *(86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 15_552_000, 31_536_000),
 )
+
+
+class Scale(NamedTuple):
+    """A range of values, the distance of its ticks, and the ticks."""
+
+    low: float
+    high: float
+    step: float
+    ticks: list[float]
 
 
 def value_ticks(low: float, high: float, at_most: int, unit: Unit = "") -> list[float]:
@@ -27,9 +38,21 @@ def value_ticks(low: float, high: float, at_most: int, unit: Unit = "") -> list[
         max(least, 1.0) if unit == "count" else least,
         1024.0 if unit == "bytes" and high >= 1024 else 10.0,
     )
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [number * step for number in range(first, min(last, first + at_most) + 1)]
+    return _multiples(step, low, high, at_most)
+
+
+def value_scale(
+    low: float, high: float, at_most: int, fixed: tuple[bool, bool], base: float = 10.0
+) -> Scale:
+    """A range rounded outwards to its ticks; `fixed` bounds stay as they are."""
+    if not math.isfinite(high - low):
+        low, high = 0.0, 1.0
+    if not high - low > 1e-9 * max(abs(low), abs(high)):  # nothing, or less than floats tell apart
+        high = low + (abs(low) or 1.0)
+    step = _round_step((high - low) / max(at_most, 1), base if high >= base else 10.0)
+    bottom = low if fixed[0] else math.floor(low / step + 1e-9) * step
+    top = high if fixed[1] else math.ceil(high / step - 1e-9) * step
+    return Scale(bottom, top, step, _multiples(step, bottom, top, at_most + 2))
 
 
 def time_ticks(
@@ -49,6 +72,25 @@ def time_ticks(
     except (OverflowError, OSError, ValueError):  # beyond what a calendar can say
         return []
     return [(tick, _label(tick, step, span, zone)) for tick in ticks]
+
+
+def unit_label(value: float, step: float, system: str) -> str:
+    """A value with a prefix of Graphite's systems `si` or `binary`: `1.5k`, `1.5Ki`.
+
+    It has the digits that tell it from its neighbours, `step` away.
+    """
+    if system not in SYSTEMS:
+        return f"{value:g}"
+    number, prefix = format_units(value, system)
+    size = value / number if number else 1.0
+    digits = max(0, min(6, -math.floor(math.log10(step / size) + 1e-9)))
+    return f"{number:.{digits}f}{prefix}"
+
+
+def _multiples(step: float, low: float, high: float, at_most: int) -> list[float]:
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [number * step for number in range(first, min(last, first + at_most) + 1)]
 
 
 def _round_step(least: float, base: float) -> float:

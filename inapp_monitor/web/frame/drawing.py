@@ -33,7 +33,7 @@ _KINDS: dict[Kind, str] = {
     "dim": "no answer",
 }
 #: Points are decimated to this many columns: half of a wide screen.
-_WIDTH = 640
+_COLUMNS = 640
 
 
 def line(
@@ -86,7 +86,7 @@ def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> M
     ]
     described = f"{data.get('description', '')}. {describe(series, data['unit'])}"
     options = ChartOptions(
-        width=_WIDTH,
+        columns=_COLUMNS,
         height=height,
         title=data["title"],
         description=described.strip(". ") and described,
@@ -95,7 +95,6 @@ def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> M
         unit=data["unit"],
         markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
         stacked=bool(data.get("stacked")),
-        embedded=True,
         zone=zone,
     )
     slots: Sequence[Histogram | None] | None = data.get("slots")

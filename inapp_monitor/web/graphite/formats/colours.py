@@ -1,8 +1,10 @@
-"""Colours as clients of the render API write them. Anything else becomes a colour of ours."""
+"""Colours as clients of the render API write them. Anything else becomes a colour of the theme."""
 
 from __future__ import annotations
 
 import re
+
+from inapp_monitor.web.charts.theme import ON_DARK, ON_LIGHT
 
 _NAMED = {
     "black": "#000000",
@@ -28,17 +30,6 @@ _NAMED = {
     "darkgray": "#495057",
     "darkgrey": "#495057",
 }
-#: Colours of series that were given none, in order.
-PALETTE = (
-    "#3b73c4",
-    "#e8710a",
-    "#2f9e44",
-    "#d6336c",
-    "#8250c4",
-    "#12a5bd",
-    "#c99700",
-    "#8c6239",
-)
 _HEXADECIMAL = re.compile(r"#?([0-9a-fA-F]{6})([0-9a-fA-F]{2})?|#?([0-9a-fA-F]{3})")
 
 
@@ -57,7 +48,13 @@ def parse_colour(text: object) -> str | None:
     return f"#{match[1]}"
 
 
-def parse_palette(text: str) -> tuple[str, ...]:
-    """The colours of a comma-separated list that can be read; ours when there are none."""
+def is_dark(colour: str) -> bool:
+    """Whether a `#rrggbb` is dark to the eye, which sees green best."""
+    red, green, blue = bytes.fromhex(colour[1:])
+    return 3 * red + 6 * green + blue < 1_280
+
+
+def parse_palette(text: str, dark: bool = False) -> tuple[str, ...]:
+    """The readable colours of a comma-separated list; those of the theme when it has none."""
     found = [parse_colour(part) for part in text.split(",")[:50]]
-    return tuple(colour for colour in found if colour) or PALETTE
+    return tuple(colour for colour in found if colour) or (ON_DARK if dark else ON_LIGHT)

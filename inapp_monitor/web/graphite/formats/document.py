@@ -9,15 +9,10 @@ from xml.sax.saxutils import quoteattr
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.text import python_texts
+from inapp_monitor.web.xml_text import valid
 
 #: Rows of a table; a page with more is of no use to anybody.
 _MAX_ROWS = 20_000
-
-
-def _clean(text: str) -> str:
-    """Without what neither HTML nor XML can hold."""
-    return "".join(c for c in text if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff"
-                   and c not in "\ufffe\uffff" and c != "\x7f"))  # fmt: skip
 
 
 def write_html(series_list: Sequence[Series], options: Options) -> bytes:
@@ -25,7 +20,7 @@ def write_html(series_list: Sequence[Series], options: Options) -> bytes:
     parts = ['<!doctype html><html lang="en"><meta charset="utf-8"><title>Series</title>']
     rows = 0
     for series in series_list:
-        parts.append(f"<h2>{escape(_clean(series.name))}</h2><table>")
+        parts.append(f"<h2>{escape(valid(series.name))}</h2><table>")
         parts.append("<thead><tr><th>Time</th><th>Value</th></tr></thead><tbody>")
         for i, value in enumerate(python_texts(series)):
             rows += 1
@@ -45,7 +40,7 @@ def write_xml(series_list: Sequence[Series], _options: Options) -> bytes:
     """`<series><target name step><point time value/></target></series>`; nulls have no value."""
     parts = ['<?xml version="1.0" encoding="UTF-8"?>\n<series>']
     for series in series_list:
-        name = quoteattr(_clean(series.name))
+        name = quoteattr(valid(series.name))
         parts.append(f'<target name={name} step="{int(series.step)}">')
         for i, value in enumerate(python_texts(series)):
             moment = int(series.start + i * series.step)

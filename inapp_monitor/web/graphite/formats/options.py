@@ -46,6 +46,17 @@ class Options:
         """A picture option that is `true` (or 1)."""
         return self.picture.get(name, "").lower() in ("true", "1", "yes", "on")
 
+    def one_of(self, name: str, allowed: tuple[str, ...]) -> str:
+        """A picture option that is one of some words, the first of them when missing.
+
+        Raises:
+            QueryError: it is something else.
+        """
+        given = self.text(name) or allowed[0]
+        if given not in allowed:
+            raise QueryError(f"{name} must be one of {', '.join(allowed)}, got {given[:40]!r}")
+        return given
+
     def number(self, name: str) -> float | None:
         """A picture option that is a number; None when missing.
 

@@ -1,72 +1,37 @@
-"""Series as an SVG picture with the options and graph functions of the render API.
+"""The format `svg`: a picture of fixed size and colours, with the options of the render API.
 
-The document holds shapes and escaped text only: no script, no style sheet, no link.
+It is a chart as those of the pages are, laid out to stand alone: labels beside the plot, title and
+legend. Everything is an attribute, so that any program that reads SVG draws it: no style sheet,
+no script, no link.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Floats, Series
+from inapp_monitor.web.charts import path_data, ticks
 from inapp_monitor.web.charts.description import describe
+from inapp_monitor.web.charts.path_data import TENTHS, Frame
 from inapp_monitor.web.charts.spec import ChartSeries
-from inapp_monitor.web.graphite.formats.axes import (
-    Scale,
-    time_ticks,
-    value_label,
-    value_scale,
-)
-from inapp_monitor.web.graphite.formats.colours import parse_colour, parse_palette
+from inapp_monitor.web.charts.time_graph import TimeGraph
+from inapp_monitor.web.graphite.formats.colours import is_dark, parse_colour
+from inapp_monitor.web.graphite.formats.lines import Line, settled
 from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.xml_text import one_line
 
 _WIDTH, _HEIGHT = 800, 300
 _LINE_MODES = ("slope", "staircase", "connected")
-_AREA_MODES = ("none", "first", "all", "stacked")
-_FONT = "font-family='system-ui, sans-serif' font-size='11'"
+_PIXELS_PER_VALUE_TICK = 28
+_PIXELS_PER_TIME_TICK = 70
 _LEGEND_ROW = 16
-#: Values beyond this are not drawn: their differences overflow.
-_HUGE = 1e300
+#: More names than this are a legend only when it is asked for.
 _LEGEND_MOST = 40
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One series ready to be drawn: `floor` is the lower edge of its area, None for a line."""
-
-    series: Series
-    values: Floats
-    colour: str
-    floor: Floats | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """The plot's place in pixels, its window in seconds and its value scales."""
-
-    left: float
-    right: float
-    top: float
-    bottom: float
-    start: float
-    end: float
-    scales: tuple[Scale, Scale | None]
-
-    def x(self, times: Floats) -> Floats:
-        """Pixels of times."""
-        share = (times - self.start) / max(1.0, self.end - self.start)
-        return np.clip(self.left + share * (self.right - self.left), self.left, self.right)
-
-    def y(self, values: Floats, scale: Scale) -> Floats:
-        """Pixels of values; beyond the scale at its edge."""
-        share = (values - scale.low) / (scale.high - scale.low)
-        place = self.bottom - np.clip(share, -0.01, 1.01) * (self.bottom - self.top)
-        return np.asarray(place, dtype=np.float64)
+#: Pixels around the plot, so that a line at its edge is drawn in full width.
+_BLEED = 2
 
 
 def write_svg(series_list: Sequence[Series], options: Options) -> bytes:
@@ -75,270 +40,218 @@ def write_svg(series_list: Sequence[Series], options: Options) -> bytes:
     Raises:
         QueryError: an option has a value that it cannot have.
     """
-    width, height = options.pixels("width", _WIDTH), options.pixels("height", _HEIGHT)
-    line_mode = _one_of(options, "lineMode", _LINE_MODES)
-    lines = _lines(series_list, options)
-    foreground = parse_colour(options.text("fgcolor")) or "#343a40"
-    background = parse_colour(options.text("bgcolor")) or "#ffffff"
-    legend = _legend(lines, options, width)
-    frame = _frame(lines, options, width, height, len(legend))
-    title = _clean(options.text("title"))
-    parts = [
-        f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' "
-        f"viewBox='0 0 {width} {height}' role='img'><title>{escape(title or 'Graph')}</title>"
-        f"<desc>{escape(_told(series_list))}</desc>"
-        f"<rect width='{width}' height='{height}' fill='{background}'/>"
-    ]
-    if not options.flag("graphOnly"):
-        parts += _axes(frame, options, foreground, title, width)
-    parts += [_drawn(line, frame, line_mode) for line in lines]
-    if not series_list:
-        parts.append(_text(width / 2, height / 2, "No data", foreground, "middle"))
-    parts += _legend_drawn(legend, frame.bottom + 34, foreground)
-    parts.append("</svg>")
-    return "".join(parts).encode()
+    shown = [ChartSeries(each.name, each.values) for each in series_list]
+    return Picture(series_list, options, describe(shown, "")).document()
 
 
-def _told(series_list: Sequence[Series]) -> str:
-    """What the picture shows, for who cannot see it."""
-    shown = [ChartSeries(_clean(s.name), s.values) for s in series_list]
-    return describe(shown, "") or "No data."
+class _Entry(NamedTuple):
+    """A name in the legend."""
+
+    name: str
+    colour: str
+    x: float
+    row: int
 
 
-def _one_of(options: Options, name: str, allowed: tuple[str, ...]) -> str:
-    given = options.text(name) or allowed[0]
-    if given not in allowed:
-        raise QueryError(f"{name} must be one of {', '.join(allowed)}, got {given[:40]!r}")
-    return given
+class Picture(TimeGraph):
+    """pygal graph of lines and areas that stands alone."""
 
+    def __init__(self, series: Sequence[Series], options: Options, description: str) -> None:
+        super().__init__()
+        self._options = options
+        self._ground = parse_colour(options.text("bgcolor")) or "#ffffff"
+        dark = is_dark(self._ground)
+        self._colour = parse_colour(options.text("fgcolor")) or ("#e6eaf0" if dark else "#343a40")
+        lines = self._lines = settled(series, options, dark)
+        self._description = description
+        self._size = options.pixels("width", _WIDTH), options.pixels("height", _HEIGHT)
+        self._mode = options.one_of("lineMode", _LINE_MODES)
+        bare = self._bare = options.flag("graphOnly")
+        self._title, self._vertical_title = options.text("title"), options.text("vtitle")
+        self._x_shown = not (bare or options.flag("hideAxes") or options.flag("hideXAxis"))
+        self._y_shown = not (bare or options.flag("hideAxes") or options.flag("hideYAxis"))
+        many = len(lines) > _LEGEND_MOST and not options.text("hideLegend")
+        named = not (bare or many or options.flag("hideLegend"))
+        self._entries = _legend(lines, self._size[0]) if named else []
 
-def _clean(text: str) -> str:
-    """Without what XML cannot hold."""
-    return "".join(c for c in text[:300] if c >= " " and not "\ud800" <= c <= "\udfff"
-                   and c not in "\x7f\ufffe\uffff")  # fmt: skip
+    def _has_data(self) -> bool:
+        return any(bool(np.isfinite(line.values).any()) for line in self._lines)
 
+    # -- pygal's steps
 
-def _lines(series_list: Sequence[Series], options: Options) -> list[_Line]:
-    """Colours, stacks and areas settled."""
-    mode = _one_of(options, "areaMode", _AREA_MODES)
-    palette = parse_palette(options.text("colorList"))
-    stacks: dict[bool, Floats] = {}
-    lines: list[_Line] = []
-    for i, s in enumerate(series_list):
-        with np.errstate(invalid="ignore"):
-            values = np.where(np.abs(s.values) < _HUGE, s.values, np.nan)
-        if options.flag("drawNullAsZero"):
-            values = np.nan_to_num(values)
-        colour = parse_colour(s.options.get("color")) or palette[i % len(palette)]
-        line = _Line(s, values, colour)
-        side = bool(s.options.get("secondYAxis"))
-        if s.options.get("stacked"):  # the function has added up already
-            line = replace(line, floor=_resized(stacks.get(side), len(values)))
-            stacks[side] = values
-        elif mode == "stacked" and not s.options.get("drawAsInfinite"):
-            floor = _resized(stacks.get(side), len(values))
-            line = replace(line, values=floor + np.nan_to_num(values), floor=floor)
-            stacks[side] = line.values
-        elif mode == "all" or (mode == "first" and i == 0):
-            line = replace(line, floor=np.zeros(len(values)))
-        lines.append(line)
-    return [line for line in lines if not line.series.options.get("invisible")]
+    def _compute(self) -> None:
+        width, height = self._size
+        options, bare = self._options, self._bare
+        self.top = 8 + (22 if self._title and not bare else 0)
+        rows = self._entries[-1].row + 1 if self._entries else 0
+        below = 4 if bare else 24 + rows * _LEGEND_ROW + 4 * bool(rows)
+        two = any(line.right and not line.vertical for line in self._lines)
+        self._left = 4 if bare else 54 + (16 if self._vertical_title else 0)
+        right = 4 if bare else 54 if two else 12
+        self._plot_width = max(width - right - self._left, 10)
+        self._plot_height = max(height - below - self.top, 10)
+        self._scales = [self._scale(side) for side in ((False, True) if two else (False,))]
+        end = float(max(options.end, options.start + 1))
+        self._frames = [
+            Frame(options.start, end, scale.low, scale.high, self._plot_height,
+                  self._plot_width * TENTHS)
+            for scale in self._scales
+        ]  # fmt: skip
+        self.frame = self._frames[0]
 
-
-def _resized(values: Floats | None, count: int) -> Floats:
-    resized = np.zeros(count)
-    if values is not None:
-        shared = min(count, len(values))
-        resized[:shared] = np.nan_to_num(values[:shared])
-    return resized
-
-
-def _scale(lines: Sequence[_Line], options: Options, side: bool, height: float) -> Scale | None:
-    own = [
-        line
-        for line in lines
-        if bool(line.series.options.get("secondYAxis")) == side
-        and not line.series.options.get("drawAsInfinite")
-    ]
-    if side and not own:
-        return None
-    suffix = "Right" if side else "Left"
-    known = [line.values[~np.isnan(line.values)] for line in own]
-    known = [values for values in known if len(values)]
-    low = min((float(values.min()) for values in known), default=0.0)
-    high = max((float(values.max()) for values in known), default=1.0)
-    for line in own:
-        if line.floor is not None:
-            low = min(low, 0.0, float(line.floor.min(initial=0.0)))
-            high = max(high, float(line.floor.max(initial=0.0)))
-    given_low = options.number(f"yMin{suffix}") if side else options.number("yMin")
-    given_high = options.number(f"yMax{suffix}") if side else options.number("yMax")
-    low = low if given_low is None else given_low
-    high = high if given_high is None else given_high
-    fixed = given_low is not None, given_high is not None
-    return value_scale(low, high, max(1, int(height // 34)), fixed)
-
-
-def _frame(
-    lines: Sequence[_Line], options: Options, width: int, height: int, legend_rows: int
-) -> _Frame:
-    bare = options.flag("graphOnly")
-    top = 8.0 + (22 if options.text("title") and not bare else 0)
-    bottom = height - (4.0 if bare else 24.0 + legend_rows * _LEGEND_ROW + 4 * bool(legend_rows))
-    bottom = max(bottom, top + 10)
-    left = 4.0 if bare else 54.0 + (16 if options.text("vtitle") else 0)
-    scales = (
-        _scale(lines, options, False, bottom - top) or Scale(0.0, 1.0, (0.0, 1.0)),
-        _scale(lines, options, True, bottom - top),
-    )
-    right = width - (4.0 if bare else 54.0 if scales[1] else 12.0)
-    right = max(right, left + 10)
-    return _Frame(left, right, top, bottom, float(options.start), float(options.end), scales)
-
-
-def _text(x: float, y: float, text: str, colour: str, anchor: str = "start", more: str = "") -> str:
-    return (
-        f"<text x='{x:.1f}' y='{y:.1f}' fill='{colour}' text-anchor='{anchor}' {_FONT}{more}>"
-        f"{escape(_clean(text))}</text>"
-    )
-
-
-def _axes(frame: _Frame, options: Options, colour: str, title: str, width: int) -> list[str]:
-    parts = []
-    system = options.text("yUnitSystem", "si")
-    if title:
-        parts.append(_text(width / 2, 18, title, colour, "middle", " font-weight='600'"))
-    if vtitle := options.text("vtitle"):
-        middle = (frame.top + frame.bottom) / 2
-        turn = f" transform='rotate(-90 14 {middle:.1f})'"
-        parts.append(_text(14, middle, vtitle, colour, "middle", turn))
-    hidden = options.flag("hideAxes")
-    for side, scale in enumerate(frame.scales):
-        if scale is None or hidden or options.flag("hideYAxis"):
-            continue
-        step = scale.ticks[1] - scale.ticks[0] if len(scale.ticks) > 1 else scale.high - scale.low
-        for tick in scale.ticks:
-            y = float(frame.y(np.array([tick]), scale)[0])
-            if not side and not options.flag("hideGrid"):
-                parts.append(_rule(frame.left, y, frame.right, y, colour, 0.12))
-            x, anchor = (frame.right + 6, "start") if side else (frame.left - 6, "end")
-            parts.append(_text(x, y + 4, value_label(tick, step, system), colour, anchor))
-    if not hidden and not options.flag("hideXAxis"):
-        most = max(1, int((frame.right - frame.left) // 70))
-        for moment, label in time_ticks(int(frame.start), int(frame.end), most, options.tz):
-            x = float(frame.x(np.array([float(moment)]))[0])
-            parts.append(_rule(x, frame.bottom, x, frame.bottom + 4, colour, 0.6))
-            parts.append(_text(x, frame.bottom + 16, label, colour, "middle"))
-        parts.append(_rule(frame.left, frame.bottom, frame.right, frame.bottom, colour, 0.6))
-    return parts
-
-
-def _rule(x1: float, y1: float, x2: float, y2: float, colour: str, opacity: float) -> str:
-    return (
-        f"<path d='M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}' stroke='{colour}' "
-        f"stroke-opacity='{opacity}'/>"
-    )
-
-
-def _drawn(line: _Line, frame: _Frame, mode: str) -> str:
-    """The line (and area) of one series."""
-    s = line.series
-    scale = frame.scales[1] if s.options.get("secondYAxis") else frame.scales[0]
-    if scale is None or not len(line.values):
-        return ""
-    times = s.start + np.arange(len(line.values), dtype=np.float64) * s.step
-    if s.options.get("drawAsInfinite"):
-        marks = frame.x(times[np.nan_to_num(line.values) > 0]).tolist()
-        path = "".join(f"M{x:.1f} {frame.top:.1f}V{frame.bottom:.1f}" for x in marks)
-        return f"<path d='{path}' fill='none' stroke='{line.colour}'{_stroke(s)}/>"
-    floor = line.floor
-    values = line.values
-    if mode == "connected":
-        known = ~np.isnan(values)
-        times, values = times[known], values[known]
-        floor = None if floor is None else floor[known]
-    parts = []
-    x, y = frame.x(times), frame.y(values, scale)
-    base = None if floor is None else frame.y(floor, scale)
-    for begin, end in _runs(values):
-        edge = _polyline(x[begin:end], y[begin:end], mode)
-        if base is not None:
-            back = _polyline(x[begin:end][::-1], base[begin:end][::-1], "slope")
-            opacity = _number(s.options.get("alpha"), 0.35 if not s.options.get("stacked") else 0.8)
-            parts.append(
-                f"<path d='M{edge}L{back}Z' fill='{line.colour}' fill-opacity='{opacity:g}'/>"
-            )
-        parts.append(
-            f"<path d='M{edge}' fill='none' stroke='{line.colour}' stroke-linejoin='round'"
-            f"{_stroke(s)}/>"
+    def _scale(self, right: bool) -> ticks.Scale:
+        """The range of the values on one side."""
+        levels: list[float] = []
+        for line in self._lines:
+            if line.right != right or line.vertical:
+                continue
+            edges = [line.values] if line.floor is None else [line.values, line.floor, np.zeros(1)]
+            known = [edge[np.isfinite(edge)] for edge in edges]
+            levels += [float(end(edge)) for edge in known if edge.size for end in (np.min, np.max)]
+        side = "Right" if right else ""
+        low, high = (self._options.number(f"{name}{side}") for name in ("yMin", "yMax"))
+        return ticks.value_scale(
+            min(levels, default=0.0) if low is None else low,
+            max(levels, default=1.0) if high is None else high,
+            self._plot_height // _PIXELS_PER_VALUE_TICK,
+            (low is not None, high is not None),
+            1024.0 if self._options.text("yUnitSystem") == "binary" else 10.0,
         )
-    return "".join(parts)
+
+    def _make_graph(self) -> None:
+        (width, height), svg = self._size, self.svg
+        for name, value in (("width", width), ("height", height), ("role", "img")):
+            svg.root.set(name, str(value))
+        svg.root.set("viewBox", f"0 0 {width} {height}")
+        svg.node(None, "title").text = one_line(self._title or "Graph", 300)
+        svg.node(None, "desc").text = self._description or "No data."
+        svg.node(None, "rect", width=width, height=height, fill=self._ground)
+        font = {"font-family": "system-ui, sans-serif", "font-size": 11}
+        self.nodes["text_overlay"] = svg.node(None, "g", fill=self._colour, attrib=font)
+        bleed = _BLEED * TENTHS
+        box = f"{self.frame.width + 2 * bleed} {self.frame.height * TENTHS + 2 * bleed}"
+        lines = {"stroke-width": TENTHS, "stroke-linejoin": "round", "fill": "none"}
+        self.nodes["plot"] = svg.node(
+            None, "svg", x=self._left - _BLEED, y=self.top - _BLEED,
+            width=self._plot_width + 2 * _BLEED, height=self._plot_height + 2 * _BLEED,
+            viewBox=f"-{bleed} -{bleed} {box}", attrib=lines,
+        )  # fmt: skip
+
+    def _y_axis(self) -> None:
+        if not self._y_shown:
+            return
+        system = self._options.text("yUnitSystem", "si")
+        for scale, frame in zip(self._scales, self._frames, strict=True):
+            left = frame is self.frame
+            x, anchor = (-6, "end") if left else (self._plot_width + 6, "start")
+            heights = frame.y(np.array(scale.ticks)).tolist()
+            for tick, y in zip(scale.ticks, heights, strict=True):
+                label = ticks.unit_label(tick, scale.step, system)
+                self._text(label, anchor, self._left + x, f"{self.top + y / TENTHS + 4:.1f}")
+            if left and not self._options.flag("hideGrid"):
+                path = "".join(f"M0 {y:.0f}h{frame.width}" for y in heights)
+                self._path("plot", path, stroke=self._colour, stroke_opacity=0.12)
+
+    def _x_axis(self) -> None:
+        if not self._x_shown:
+            return
+        frame, bottom = self.frame, self.top + self._plot_height
+        at_most = max(self._plot_width // _PIXELS_PER_TIME_TICK, 1)
+        path = [f"M{self._left} {bottom}h{self._plot_width}"]
+        for tick, label in ticks.time_ticks(frame.start, frame.end, at_most, self._options.tz):
+            x = self._left + (tick - frame.start) * self._plot_width / (frame.end - frame.start)
+            path.append(f"M{x:.1f} {bottom}v4")
+            self._text(label, "middle", f"{x:.1f}", bottom + 16)
+        self._path("text_overlay", "".join(path), stroke=self._colour, stroke_opacity=0.6)
+
+    def _legend(self) -> None:
+        for name, colour, x, row in self._entries:
+            y = self.top + self._plot_height + 34 + row * _LEGEND_ROW
+            box = {"x": x, "y": y - 8, "width": 10, "height": 10, "rx": 2, "fill": colour}
+            self.svg.node(self.nodes["text_overlay"], "rect", attrib=box)
+            self._text(name, "start", x + 15, y + 1)
+
+    def _make_title(self) -> None:
+        width = self._size[0]
+        if self._title and not self._bare:
+            title = one_line(self._title, max(width // 7, 8))
+            self._text(title, "middle", width / 2, 18, font_weight=600)
+
+    def _make_y_title(self) -> None:
+        if self._vertical_title and not self._bare:
+            middle = self.top + self._plot_height / 2
+            title = one_line(self._vertical_title, max(self._plot_height // 5, 8))
+            self._text(title, "middle", 14, middle, transform=f"rotate(-90 14 {middle})")
+
+    def _plot(self) -> None:
+        for line in self._lines:
+            frame = self._frames[line.right and len(self._frames) - 1]
+            times, values, floor = self._corners(line)
+            if line.vertical:
+                self._stroke(line, path_data.verticals(times[values > 0], frame))
+                continue
+            if floor is not None:
+                opacity = line.number("alpha", 0.8 if line.series.options.get("stacked") else 0.35)
+                path = path_data.area(times, values, frame, floor)
+                self._path("plot", path, fill=line.colour, fill_opacity=f"{opacity:g}")
+            else:
+                times, values = path_data.decimate(times, values, self._plot_width)
+            path, dots = path_data.line(times, values, frame)
+            self._stroke(line, path)
+            self._path("plot", dots, stroke=line.colour, stroke_width=30, stroke_linecap="round")
+
+    def _corners(self, line: Line) -> tuple[Floats, Floats, Floats | None]:
+        """Times and values between which the line goes, and the lower edge of its area."""
+        series, values, floor = line.series, line.values, line.floor
+        times = series.start + series.step * np.arange(len(values), dtype=np.float64)
+        if line.vertical or self._mode == "slope":
+            return times, values, floor
+        if self._mode == "connected":
+            known = np.isfinite(values)
+            return times[known], values[known], None if floor is None else floor[known]
+        times, values = path_data.hold(times, values, series.step)
+        return times, values, None if floor is None else np.repeat(floor, 2)
+
+    # -- nodes
+
+    def _stroke(self, line: Line, path: str) -> None:
+        look: dict[str, Any] = {"stroke_width": f"{line.number('lineWidth', 1.5) * TENTHS:g}"}
+        if line.series.options.get("dashed"):
+            look["stroke_dasharray"] = f"{line.number('dashed', 5.0) * TENTHS:g}"
+        if line.series.options.get("alpha") is not None:
+            look["stroke_opacity"] = f"{line.number('alpha', 1.0):g}"
+        self._path("plot", path, stroke=line.colour, **look)
+
+    def _path(self, node: str, path: str, **look: Any) -> None:
+        if path:
+            self.svg.node(self.nodes[node], "path", {"d": path, **_hyphenated(look)})
+
+    def _text(self, text: str, anchor: str, x: object, y: object, **look: Any) -> None:
+        place = {"x": x, "y": y, "text-anchor": anchor, **_hyphenated(look)}
+        self.svg.node(self.nodes["text_overlay"], "text", place).text = text
+
+    def draw_no_data(self) -> None:
+        """Words in the middle of the picture."""
+        width, height = self._size
+        self._text("No data", "middle", width / 2, height / 2)
 
 
-def _number(value: Any, default: float) -> float:
-    if isinstance(value, (int, float)) and value - value == 0:
-        return min(max(float(value), 0.0), 100.0)
-    return default
+def _hyphenated(look: dict[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", "-"): value for name, value in look.items()}
 
 
-def _stroke(s: Series) -> str:
-    parts = [f" stroke-width='{_number(s.options.get('lineWidth'), 1.5):g}'"]
-    if s.options.get("dashed"):
-        parts.append(f" stroke-dasharray='{_number(s.options['dashed'], 5.0):g}'")
-    if s.options.get("alpha") is not None:
-        parts.append(f" stroke-opacity='{_number(s.options['alpha'], 1.0):g}'")
-    return "".join(parts)
-
-
-def _runs(values: Floats) -> list[tuple[int, int]]:
-    """Begin and end of each stretch without nulls."""
-    known = np.concatenate([[False], ~np.isnan(values), [False]])
-    edges = np.flatnonzero(known[1:] != known[:-1]).tolist()
-    return list(zip(edges[0::2], edges[1::2], strict=True))
-
-
-def _polyline(x: Floats, y: Floats, mode: str) -> str:
-    points = list(zip(x.tolist(), y.tolist(), strict=True))
-    if len(points) == 1:  # a point alone is a short dash
-        (px, py) = points[0]
-        points = [(px - 0.7, py), (px + 0.7, py)]
-    if mode != "staircase":
-        return "L".join(f"{px:.1f} {py:.1f}" for px, py in points)
-    first, *rest = points
-    return f"{first[0]:.1f} {first[1]:.1f}" + "".join(f"H{px:.1f}V{py:.1f}" for px, py in rest)
-
-
-def _legend(lines: Sequence[_Line], options: Options, width: int) -> list[list[tuple[_Line, str]]]:
-    """Names in rows; none when hidden."""
-    hide = options.flag("hideLegend") or options.flag("graphOnly")
-    if hide or (not options.text("hideLegend") and len(lines) > _LEGEND_MOST):
-        return []
-    rows: list[list[tuple[_Line, str]]] = []
-    room = 0.0
-    seen = set()
+def _legend(lines: Sequence[Line], width: int) -> list[_Entry]:
+    """The names, once each, in rows as wide as the picture."""
+    entries: list[_Entry] = []
+    x, row, seen = 10.0, 0, set()
     for line in lines:
-        name = _clean(line.series.name)
-        if name in seen:
+        name = one_line(line.series.name, 80)
+        if line.series.name in seen:
             continue
-        seen.add(name)
-        name = name if len(name) <= 80 else name[:79] + "…"
+        seen.add(line.series.name)
         needed = 30 + len(name) * 6.2
-        if not rows or needed > room:
-            rows.append([])
-            room = width - 20.0
-        rows[-1].append((line, name))
-        room -= needed
-    return rows
-
-
-def _legend_drawn(rows: list[list[tuple[_Line, str]]], top: float, colour: str) -> list[str]:
-    parts = []
-    for i, row in enumerate(rows):
-        x, y = 10.0, top + i * _LEGEND_ROW
-        for line, name in row:
-            parts.append(
-                f"<rect x='{x:.1f}' y='{y - 8:.1f}' width='10' height='10' fill='{line.colour}'/>"
-            )
-            parts.append(_text(x + 15, y + 1, name, colour))
-            x += 30 + len(name) * 6.2
-    return parts
+        if entries and x + needed > width - 10:
+            x, row = 10.0, row + 1
+        entries.append(_Entry(name, line.colour, round(x, 1), row))
+        x += needed
+    return entries
