@@ -235,7 +235,7 @@ class Writer:
                 self._flush()
         self._deploys(begin)
         self._flush()
-        clean = self._tracker.without_secrets
+        clean = self._tracker.redactor.text
         SlowRequests(self._settings.data_dir, self._clock, self._recorder, clean).share()
         drops, faults = self._store.status().drops, self._guard.faults
         if drops or faults:

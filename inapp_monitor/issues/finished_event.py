@@ -123,4 +123,28 @@ def _drop_linked(event: Event) -> Event:
     return {**event, "message": event["message"][:1_000], "exceptions": kept, "cuts": cuts}
 
 
-_GIVE_UP = (_drop_library_locals, _drop_breadcrumbs, _drop_locals_and_source, _drop_linked)
+def _drop_details(event: Event) -> Event:
+    kept = [
+        {
+            **facts,
+            "notes": [],
+            "frames": [
+                {**frame, "locals": {}, "source": {"first": frame["line"], "lines": []}}
+                for frame in facts["frames"][-5:]
+            ],
+        }
+        for facts in event["exceptions"][:2]
+    ]
+    cuts = [f"event above {MAX_EVENT_BYTES} bytes: only the innermost frames are kept"]
+    empty: Event = {"user": {}, "tags": {}, "contexts": {}, "request": None}
+    return {**event, **empty, "exceptions": kept, "cuts": cuts}
+
+
+#: One after the other, until the event fits.
+_GIVE_UP = (
+    _drop_library_locals,
+    _drop_breadcrumbs,
+    _drop_locals_and_source,
+    _drop_linked,
+    _drop_details,
+)

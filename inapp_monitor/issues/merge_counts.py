@@ -25,6 +25,8 @@ from inapp_monitor.issues.lifecycle import (
 HOURS_KEPT = 90 * 24
 MAX_TAG_VALUES = 50
 MAX_USERS = 10_000
+#: Events that others send may name any; those first seen last are kept.
+MAX_RELEASES = 1_000
 
 
 @dataclass(slots=True)
@@ -150,6 +152,16 @@ def _merge_release(connection: Connection, fingerprint: str, release: str, delta
         "do update set count = count + excluded.count",
         (fingerprint, release, delta.count),
     )
+    (known,) = connection.execute("select count(*) from releases").fetchone()
+    if known > MAX_RELEASES:
+        connection.execute(
+            "delete from releases where name in (select name from releases"
+            " order by first_seen desc limit -1 offset ?)",
+            (MAX_RELEASES,),
+        )
+        connection.execute(
+            "delete from issue_releases where release not in (select name from releases)"
+        )
 
 
 def _merge_tags(

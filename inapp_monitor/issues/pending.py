@@ -35,6 +35,7 @@ class Known:
 
     Attributes:
         identity: What names its issue.
+        release: In which release it happens, "" when unknown; None for this process's own.
         has_event: Whether an event of it has been built.
         titled: Whether the identity has been completed from an event.
         delta: What was counted since the last hand-over.
@@ -43,11 +44,17 @@ class Known:
     """
 
     identity: Identity
+    release: str | None = None
     has_event: bool = False
     titled: bool = False
     delta: Delta = field(default_factory=Delta)
     in_flight: Delta | None = None
     next_event: float = float("-inf")
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What it is found by."""
+        return self.identity.fingerprint, self.release
 
     def wants_event(self, moment: float) -> bool:
         """Whether an event is to be built: `BURST` at once, then `REFILL_PER_S`.
@@ -95,25 +102,21 @@ class Memory:
     folding: threading.Lock = field(default_factory=threading.Lock)
     flushing: threading.Lock = field(default_factory=threading.Lock)
     cache: dict[tuple[object, ...], tuple[Known, tuple[object, ...]]] = field(default_factory=dict)
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[tuple[str, str | None], Known] = field(default_factory=dict)
     pending: deque[Occurrence] = field(default_factory=deque)
     waiting: dict[str, tuple[Known, Event, object]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def remember(self, identity: Identity, others: Identity) -> Known:
+    def remember(self, new: Known, others: Identity) -> Known:
         """The entry of a fingerprint; that of `others` when there are too many different ones."""
         if len(self.known) >= MAX_FINGERPRINTS:
             self.fold()
         with self.lock:
-            known = self.known.get(identity.fingerprint)
-            if known is None and len(self.known) >= MAX_FINGERPRINTS:
+            if new.key not in self.known and len(self.known) >= MAX_FINGERPRINTS:
                 self._forget_idle()
                 if len(self.known) >= MAX_FINGERPRINTS:
-                    identity = others
-                    known = self.known.get(identity.fingerprint)
-            if known is None:
-                known = self.known[identity.fingerprint] = Known(identity)
-            return known
+                    new = Known(others)
+            return self.known.setdefault(new.key, new)
 
     def _forget_idle(self) -> None:
         """Drop fingerprints that have nothing to write; the database knows them."""
@@ -127,7 +130,7 @@ class Memory:
         self.cache.clear()
 
     def fold(self) -> None:
-        """Count what is pending; whoever looks at counts calls this before."""
+        """Count what is pending; to be called before counts are read."""
         with self.folding:
             self._fold()
 
@@ -150,7 +153,7 @@ class Memory:
         for known, delta in deltas.items():
             with self.lock:
                 # It may have been forgotten between its look-up and its count.
-                known = self.known.setdefault(known.identity.fingerprint, known)
+                known = self.known.setdefault(known.key, known)
                 known.delta.absorb(delta)
                 issue = known.identity.issue
                 self.counts[issue] = self.counts.get(issue, 0) + delta.count
@@ -184,6 +187,21 @@ def _count(
         delta.route = route
     if user:
         delta.add_user(_user_key(user))
+
+
+class Drops:
+    """Events that were not kept, by reason."""
+
+    def __init__(self) -> None:
+        self._by_reason: dict[str, int] = {}
+
+    def add(self, reason: str) -> None:
+        """Count one event."""
+        self._by_reason[reason] = self._by_reason.get(reason, 0) + 1
+
+    def by_reason(self) -> dict[str, int]:
+        """A copy of the counts."""
+        return dict(self._by_reason)
 
 
 class Memories:

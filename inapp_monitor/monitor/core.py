@@ -19,7 +19,7 @@ from inapp_monitor.request.wsgi_types import Environ
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.discovery import Candidate
-    from inapp_monitor.issues.tracker import BeforeSend
+    from inapp_monitor.issues.writer import BeforeSend
     from inapp_monitor.web.app import WebApp
 
 

@@ -38,7 +38,8 @@ from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
     from inapp_monitor.issues.not_found import NotFoundTable
-    from inapp_monitor.issues.tracker import BeforeSend, Tracker
+    from inapp_monitor.issues.tracker import Tracker
+    from inapp_monitor.issues.writer import BeforeSend
     from inapp_monitor.store.series import Store
 
 C = TypeVar("C")

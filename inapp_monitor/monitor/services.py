@@ -48,12 +48,10 @@ class Services:
         self.not_found_table = NotFoundTable(settings, core.guard, self.database)
         self.leadership = Leadership(settings.data_dir)
         self.collectors = Runner(settings, clock, core.guard, core.collectors)
-        self.slow_requests = SlowRequests(
-            settings.data_dir, clock, recorder, self.tracker.without_secrets
-        )
+        redactor = self.tracker.redactor
+        self.slow_requests = SlowRequests(settings.data_dir, clock, recorder, redactor.text)
         self.stacks = LiveStacks(
-            *(settings.data_dir, clock, core.live_requests, self.tracker),
-            settings.flush_interval_s,
+            *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
         )
 
     def _issue_changed(self, what: str, issue_id: str) -> None:

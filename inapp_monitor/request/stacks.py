@@ -24,7 +24,7 @@ from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock, sleep
 from inapp_monitor.ground.workers.mailbox import MAX_REPLY_BYTES, Mailbox
 from inapp_monitor.issues import stack
-from inapp_monitor.issues.tracker import Tracker
+from inapp_monitor.issues.redaction import Redactor
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests, request_id
 
@@ -62,24 +62,29 @@ class LiveStacks:
 
     Args:
         requests: Whose exchanges are this process's requests.
-        tracker: Knows which code is the application's, and what must not be shown.
+        redactor: Knows which code is the application's, and what must not be shown.
         tick_s: Seconds between two ticks of a worker.
 
     *Threads:* `answer` is for the ticking thread, `ask` for any.
     """
 
     def __init__(
-        self, data_dir: Path, clock: Clock, requests: LiveRequests, tracker: Tracker, tick_s: float
+        self,
+        data_dir: Path,
+        clock: Clock,
+        requests: LiveRequests,
+        redactor: Redactor,
+        tick_s: float,
     ) -> None:
         self._mailbox = Mailbox(data_dir)
         self._clock = clock
         self._requests = requests
-        self._tracker = tracker
+        self._redactor = redactor
         self._wait_s = min(2 * tick_s + 1.0, _MAX_WAIT_S)
 
     def rows(self) -> list[dict[str, Any]]:
         """The requests under way in all workers, see `LiveRequests.rows`, without secrets."""
-        clean = self._tracker.without_secrets
+        clean = self._redactor.text
         return [{**row, "path": clean(str(row["path"]))} for row in self._requests.rows()]
 
     def answer(self) -> None:
@@ -133,7 +138,7 @@ class LiveStacks:
         if found is None:
             return {"state": "unknown", "frames": [], "where": ""}
         try:
-            frames = self._tracker.running_frames(found.frames)
+            frames = self._redactor.running_frames(found.frames)
         finally:
             found.frames.clear()
         state = "sending" if found.waits else "running"

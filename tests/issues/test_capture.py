@@ -470,7 +470,7 @@ def test_an_issue_gets_its_title_from_a_later_event(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When there was no room for the first events, the name comes with the first one kept."""
-    monkeypatch.setattr("inapp_monitor.issues.tracker.MAX_WAITING_NEW", 0)
+    monkeypatch.setattr("inapp_monitor.issues.occurrences.MAX_WAITING_NEW", 0)
     monitor.tracker.capture(caught(divide, 1, 0))
     monitor.tick()
     assert monitor.only_issue().summary.title == "ZeroDivisionError"

@@ -39,7 +39,7 @@ class Worker:
         witness = Witness()
         witness.live, witness.record = recorder.live, recorder.pending.append
         tracker = Tracker(settings, SYSTEM, Guard(), database)
-        self.stacks = LiveStacks(data_dir, SYSTEM, self.requests, tracker, tick_s)
+        self.stacks = LiveStacks(data_dir, SYSTEM, self.requests, tracker.redactor, tick_s)
         self.app = middleware.build(
             app, witness, SYSTEM.perf, lambda now, environ: now + 1, "/_metrics", lambda *_: [],
         )  # fmt: skip

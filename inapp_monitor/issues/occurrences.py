@@ -1,0 +1,135 @@
+"""Counting occurrences by fingerprint, and queueing an event of some of them, in the request.
+
+The fingerprint of an exception is computed once and then found by the code objects of its
+traceback. Every occurrence is counted; an event is wanted while the token bucket of the fingerprint
+and the queue allow. No I/O, and no lock for a known fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.issues import exception_tree, stack
+from inapp_monitor.issues.event import Event
+from inapp_monitor.issues.grouping import v1 as grouping
+from inapp_monitor.issues.pending import MAX_CACHED, Drops, Known, Memory
+from inapp_monitor.issues.titles import identity_of
+from inapp_monitor.issues.traceback_key import key_of, shapes_of
+
+#: Events that wait for the flush, which takes milliseconds of each: of fingerprints without any
+#: yet, and of all others.
+MAX_WAITING_NEW, MAX_WAITING = 500, 30
+
+
+class OccurrenceCounter:
+    """Finds fingerprints and counts what happens under them.
+
+    Args:
+        clock: Time.
+        places: What is in-app.
+        scrub: Hides the secrets in a text.
+        drops: Where events that are not kept are counted.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        places: stack.CodePlaces,
+        scrub: Callable[[str], str],
+        drops: Drops,
+    ) -> None:
+        self._clock = clock
+        self._places = places
+        self._scrub = scrub
+        self._drops = drops
+        self._others = identity_of(grouping.group_message("(other)"), "(other)", "error", str)
+
+    def of_exception(
+        self, memory: Memory, exception: BaseException, given: tuple[str, ...]
+    ) -> Known | None:
+        """The fingerprint of an exception; None when it happened in our own code.
+
+        Args:
+            memory: Of this process.
+            exception: With its traceback.
+            given: What the application groups by, if anything.
+        """
+        key, kept, raising = key_of(exception)
+        if given:
+            key = (*key, given)
+        cached = memory.cache.get(key)
+        if cached is not None:
+            return cached[0]
+        if raising is not None and stack.is_own(raising.co_filename):
+            return None
+        found = grouping.group(shapes_of(exception, self._places))
+        if given:
+            found = grouping.group_by(given, found)
+        kind = exception_tree.class_short_name(type(exception))
+        known = self.of_grouping(memory, found, kind, "error")
+        if len(memory.cache) >= MAX_CACHED:
+            memory.cache.clear()
+        memory.cache[key] = (known, kept)
+        return known
+
+    def of_grouping(
+        self,
+        memory: Memory,
+        found: grouping.Grouping,
+        kind: str,
+        level: str,
+        release: str | None = None,
+    ) -> Known:
+        """The entry of a fingerprint that is computed already; see `Known.release`."""
+        known = memory.known.get((found.fingerprint, release))
+        if known is not None:
+            return known
+        identity = identity_of(found, kind, level, self._scrub)
+        return memory.remember(Known(identity, release), self._others)
+
+    def count(
+        self,
+        memory: Memory,
+        known: Known,
+        *,
+        at: float,
+        method: object,
+        route: object,
+        tags: Mapping[str, str],
+        user: Mapping[str, str],
+    ) -> bool:
+        """Count one occurrence; True when its event is wanted.
+
+        Args:
+            memory: Of this process.
+            known: The fingerprint.
+            at: When it happened, seconds since 1970 UTC.
+            method: Of the request, None without one.
+            route: Template of the request's route, or the record that will know it.
+            tags, user: What the application told of the request.
+        """
+        memory.pending.append((known, at, method, route, tags, user))
+        memory.fold_if_many()
+        if not known.wants_event(self._clock.perf()):
+            return False
+        if len(memory.waiting) >= (MAX_WAITING if known.has_event else MAX_WAITING_NEW):
+            self._drops.add("too many at once")
+            return False
+        return True
+
+
+def queue_event(memory: Memory, known: Known, event: Event, record: object = None) -> str:
+    """Queue an event for the flush; returns its id.
+
+    Args:
+        memory: Of this process.
+        known: The fingerprint.
+        event: Not scrubbed yet.
+        record: The request path's record of the request, which may know the route by then.
+    """
+    event_id = str(event["id"])
+    known.has_event = True
+    with memory.lock:
+        memory.waiting[event_id] = (known, event, record if event["route"] is None else None)
+    return event_id

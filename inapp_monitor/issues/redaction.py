@@ -1,0 +1,32 @@
+"""What other parts may show of texts and of running code: without secrets and unsafe characters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import FrameType
+
+from inapp_monitor.issues import stack
+from inapp_monitor.issues.event import Event, EventBuilder
+from inapp_monitor.issues.finished_event import finish
+from inapp_monitor.issues.safe_text import clean_text
+from inapp_monitor.issues.scrub import Scrubber
+
+
+class Redactor:
+    """The scrubbing of one monitor, for parts that show something which is no event."""
+
+    def __init__(self, scrubber: Scrubber, builder: EventBuilder) -> None:
+        self._scrubber = scrubber
+        self._builder = builder
+
+    def text(self, text: str) -> str:
+        """A text as it may be shown."""
+        return clean_text(self._scrubber.text(text))
+
+    def running_frames(self, frames: Sequence[FrameType]) -> list[Event]:
+        """Frames that are running now (innermost first) as plain data, outermost first: with their
+        source, without variables."""
+        steps = stack.running_steps(frames)
+        event = {"exceptions": [{"frames": self._builder.frames(steps)}]}
+        done: list[Event] = finish(event, self._scrubber)["exceptions"][0]["frames"]
+        return done
