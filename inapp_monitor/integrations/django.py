@@ -1,10 +1,10 @@
 """Django: a signal for exceptions; for the route, the handler's `resolve_request` where
-`Monitor(app)` is handed Django's own application, or a middleware of ours below any other WSGI
-layer:
+`Monitor(app)` is handed Django's own application, or the middleware of this file below any other
+WSGI layer:
 
     MIDDLEWARE = ["inapp_monitor.integrations.django.middleware", ...]
 
-Without both, the response object that Django hands to the server tells it, except for files.
+Without both, the response object that Django returns to the server shows it, except for files.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return response
 
     def process_view(request: Any, *_: object) -> None:
-        _note_route(request)  # for whoever asks while the view runs
+        _note_route(request)  # for those who ask while the view runs
 
     note_route.process_view = process_view  # type: ignore[attr-defined]  # as Django wants it
     return note_route

@@ -5,9 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import exception
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.request.exchange import Exchange
+from inapp_monitor.request.wsgi_types import Environ
+
+if TYPE_CHECKING:
+    from werkzeug.routing import Map
 
 
 def route_of(exchange: Exchange) -> object:
@@ -36,12 +40,12 @@ def _request_of_escape() -> Any:
     return None
 
 
-def rules(url_map: Any) -> Callable[[dict[str, Any]], str | None]:
+def rules(url_map: Map) -> Callable[[Environ], str | None]:
     """For `Monitor(app, route=rules(url_map))`: an application of plain werkzeug, matched again."""
     from werkzeug.exceptions import HTTPException
     from werkzeug.routing import RequestRedirect
 
-    def route(environ: dict[str, Any]) -> str | None:
+    def route(environ: Environ) -> str | None:
         try:
             rule, _ = url_map.bind_to_environ(environ).match(return_rule=True)
         except (HTTPException, RequestRedirect):  # nothing there, or not for this method

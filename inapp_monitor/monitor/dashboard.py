@@ -65,6 +65,6 @@ class Dashboard:
             refresh=self._life.refresh,
             live=True,
             facts=self._life.facts,
-            stack_of=services.stacks.ask,
+            stack_of=services.stacks.stack_of,
         )
         return WebApp(backend, authorizer=core.authorizer)

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from inapp_monitor import integrations
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.facts import Facts
@@ -23,6 +22,7 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process import lifecycle
 from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.route_names import RouteNames
+from inapp_monitor.integrations import frameworks
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
@@ -175,11 +175,11 @@ class Monitor(Calls):
     def _connect_frameworks(
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
-        self._connected = integrations.connect(app, self.guard)
+        self._connected = frameworks.connect(app, self.guard)
         self.shortcut = self._connected.shortcut if route is None else None
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
-        self.own_asker = None if route is None else integrations.asker(route)
+        self.own_asker = None if route is None else frameworks.asker(route)
         if self.own_asker is not None:
             self.route_askers.insert(0, self.own_asker)
 

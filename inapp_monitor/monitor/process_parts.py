@@ -142,9 +142,9 @@ class Collecting(Part):
 
 
 class Workers(Part):
-    """Shows the other workers what this one is doing, and tells what killed one of them.
+    """Shows the other workers what this one is doing, and reports what killed one of them.
 
-    At the end of a process it does not look: others tell of the dead, or the next start.
+    At the end of a process it does not look: others report the dead, or the next start.
     """
 
     name = "workers"
@@ -162,10 +162,10 @@ class Workers(Part):
         self._live_requests.report(self._about(), self._runner.shared())
         self._core.guard.recovered(self.name)
         if not self._leadership.tick():
-            return  # another process tells
-        for killed in self._live_requests.take_dead():
+            return  # another process reports them
+        for aborted in self._live_requests.claim_aborted():
             self._tracker.capture_message(
-                killed.message, template=killed.template, kind="WorkerDied", route=killed.route
+                aborted.message, template=aborted.template, kind="WorkerDied", route=aborted.route
             )
 
     def close(self) -> None:
@@ -196,7 +196,7 @@ class Stacks(Part):
         self._stacks = services.stacks
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self._stacks.answer()
+        self._stacks.answer_others()
 
     def facts(self) -> LiveFacts:
         return LiveFacts(self._stacks.rows())

@@ -8,7 +8,6 @@ under keys of its own. The unit shows in the magnitude.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 #: Where to look, the earliest point of a request's way first.
 _KEYS = (
@@ -23,7 +22,7 @@ _EARLIEST = 946_684_800.0
 _LONGEST_S = 3600.0
 
 
-def queue_ms(environ: Mapping[str, Any], now: float) -> float | None:
+def queue_ms(environ: Mapping[str, object], now: float) -> float | None:
     """Milliseconds between the proxy and now (epoch seconds); None when it is not known.
 
     A moment in the future, by clocks that differ, is no waiting.

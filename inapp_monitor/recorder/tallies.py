@@ -12,10 +12,11 @@ No counting here, no I/O and no clock.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 from inapp_monitor.recorder.routes import METHODS
 
+T = TypeVar("T")
 #: Method, route and status line, as the request path noted them.
 Kind = tuple[str, str | None, str]
 #: What a tally holds: milliseconds and Content-Length as the application gave it, in turn.
@@ -150,7 +151,7 @@ class Tallies:
         self._idle = set(self.known)
 
 
-def cut(entries: list[Any], most: int) -> list[Any]:
+def cut(entries: list[T], most: int) -> list[T]:
     """Cut the front off a list that others append to: appends only ever go behind it."""
     n = min(len(entries), most)
     front = entries[:n]

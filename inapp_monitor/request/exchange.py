@@ -23,7 +23,7 @@ from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.bodies import AS_IS, SIZED, HookedBody, has_close
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
 
-#: Asked for a request's route; None when it does not know.
+#: Asked for a request's route; None when it is not known.
 RouteAsker = Callable[["Exchange"], object]
 BodyAsker = Callable[["Exchange", Any], object]
 Shortcut = tuple[str, Callable[[Any], object]]
@@ -39,7 +39,7 @@ class Hooks(Protocol):
     Attributes:
         live: The requests that have begun and not ended.
         tallies: Where ordinary requests are noted.
-        shortcut: Key of the environ and what tells the route of the value there, or fails; spares
+        shortcut: Key of the environ and what reads the route of the value there, or fails; spares
             most requests a Python function. None: nothing is as simple as that.
         own_asker: The user's own, if any: its answer precedes that of a framework.
         route_askers: Asked for the route inside start_response, while the framework's request
@@ -191,7 +191,7 @@ class Exchange:
         """Whether an exception of the application has been seen."""
         return self.notes is not None and self.notes.error is not None
 
-    def note_error_status(self, status: str, exc_info: Any) -> None:
+    def note_error_status(self, status: str, exc_info: object) -> None:
         """The application answers 4xx or 5xx: report it, and shorten the path that is kept."""
         if status.startswith("404"):
             self.hooks.not_found(self)
@@ -227,7 +227,7 @@ class Exchange:
             self.ask_own_asker(self.hooks.own_asker)
         try:
             self.hooks.failed(self, error)
-        except Exception as failure:  # noqa: BLE001  # ours
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(failure)
         if notes.outer is not None:
             notes.outer.capture(error)
@@ -249,7 +249,7 @@ class Exchange:
         try:
             if error is not self._outer_error and not is_of_server(error, body):
                 self.capture(error)
-        except Exception as failure:  # noqa: BLE001  # ours
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(failure)
 
     def finish_interrupted(self, environ: Environ, end: float | None) -> None:
@@ -295,7 +295,7 @@ class Exchange:
             # Greenlets share a thread and its CPU time; a body may be closed by another thread.
             known = thread == get_ident() and not any(name in sys.modules for name in _GREENLETS)
             self.hooks.sampled(self, thread_time() - cpu if known else None)
-        except Exception as error:  # noqa: BLE001  # ours
+        except Exception as error:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(error)
 
     def ask_for_route(self, askers: Iterable[Callable[..., object]], *arguments: object) -> None:
@@ -305,7 +305,7 @@ class Exchange:
                 self.route = ask(self, *arguments)
                 if self.route is not None:
                     return
-        except Exception as error:  # noqa: BLE001  # ours
+        except Exception as error:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(error)
 
     def ask_own_asker(self, own: RouteAsker) -> None:

@@ -150,7 +150,7 @@ class LiveRequests:
         exchanges = (record for record in unfinished if isinstance(record, Exchange))
         return sorted(exchanges, key=lambda exchange: exchange.start)
 
-    def take_dead(self) -> list[AbortedRequest]:
+    def claim_aborted(self) -> list[AbortedRequest]:
         """Requests whose worker died meanwhile; each is reported by one worker.
 
         Raises:

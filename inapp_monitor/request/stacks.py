@@ -65,7 +65,7 @@ class LiveStacks:
         redactor: Knows which code is the application's, and what must not be shown.
         tick_s: Seconds between two ticks of a worker.
 
-    *Threads:* `answer` is for the ticking thread, `ask` for any.
+    *Threads:* `answer_others` is for the ticking thread, `stack_of` for any.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class LiveStacks:
         clean = self._redactor.text
         return [{**row, "path": clean(str(row["path"]))} for row in self._requests.rows()]
 
-    def answer(self) -> None:
+    def answer_others(self) -> None:
         """Reply to the other workers that ask for a stack.
 
         Raises:
@@ -96,7 +96,7 @@ class LiveStacks:
         for name, request in self._mailbox.receive():
             self._mailbox.reply(name, _fitting(self.look(request)))
 
-    def ask(self, pid: int, request: str) -> dict[str, Any]:
+    def stack_of(self, pid: int, request: str) -> dict[str, Any]:
         """The stack of a request in any worker, waiting a little for another one.
 
         Returns:

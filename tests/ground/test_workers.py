@@ -245,13 +245,13 @@ def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
     server.requests.report()
     other.send_signal(signal.SIGKILL)
     other.wait()
-    (killed,) = server.requests.take_dead()
-    assert killed.route == "/slow"
-    assert killed.template == "worker died while it answered GET /slow"
+    (aborted,) = server.requests.claim_aborted()
+    assert aborted.route == "/slow"
+    assert aborted.template == "worker died while it answered GET /slow"
     begun = "begun at 1970-01-02 00:00:00 UTC"
-    assert killed.message == f"worker other died while it answered GET /x, {begun}"
+    assert aborted.message == f"worker other died while it answered GET /x, {begun}"
     server.clock.advance(DEAD_INTERVAL_S)
-    assert server.requests.take_dead() == []
+    assert server.requests.claim_aborted() == []
 
 
 def test_hostile_paths_fit(tmp_path: Path) -> None:

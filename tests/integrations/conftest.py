@@ -10,8 +10,8 @@ from wsgiref.util import FileWrapper
 
 import pytest
 
-from inapp_monitor import integrations
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.integrations import frameworks
 from inapp_monitor.recorder.routes import route_name
 from tests.request.battery import Answer, Witness, environ_of, monitored, serve
 
@@ -32,13 +32,13 @@ class Watched:
     def __init__(self, app: Any, route: Any = None) -> None:
         self.guard = Guard()
         self.witness = Witness()
-        self.connected = integrations.connect(app, self.guard)
+        self.connected = frameworks.connect(app, self.guard)
         self.connected.refresh(app)  # as the first request does; it must have no further effect
         self.witness.shortcut = self.connected.shortcut if route is None else None
         self.witness.route_askers = self.connected.route_askers
         self.witness.body_askers = self.connected.body_askers
         if route is not None:
-            self.witness.own_asker = integrations.asker(route)
+            self.witness.own_asker = frameworks.asker(route)
             self.witness.route_askers.insert(0, self.witness.own_asker)
         self.app = monitored(app, self.witness)
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from inapp_monitor import integrations
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.integrations import frameworks
 from tests.request.battery import monitored, serve
 
 from . import apps
@@ -220,7 +220,7 @@ def test_falcon_installs_once() -> None:
     import falcon
 
     app = falcon.App()
-    connected = integrations.connect(app, Guard())
+    connected = frameworks.connect(app, Guard())
     handler = app._error_handlers[Exception]
     middleware = app._middleware
     for _ in range(3):
@@ -280,7 +280,7 @@ def test_pyramid_and_cherrypy_install_once(static: Path) -> None:
     from pyramid.interfaces import INewResponse
 
     app = apps.pyramid_app(static)
-    connected = integrations.connect(app, Guard())
+    connected = frameworks.connect(app, Guard())
 
     def subscribers() -> int:
         return sum(1 for h in app.registry.registeredHandlers() if INewResponse in h.required)
@@ -289,7 +289,7 @@ def test_pyramid_and_cherrypy_install_once(static: Path) -> None:
     connected.refresh(app)
     assert subscribers() == before
     cherry = apps.cherrypy_app(static)
-    connected = integrations.connect(cherry, Guard())
+    connected = frameworks.connect(cherry, Guard())
     config = repr(cherry.config)
     connected.refresh(cherry)
     assert repr(cherry.config) == config
@@ -440,19 +440,19 @@ def test_route_callable_and_templates() -> None:
 def test_bad_templates_are_refused(route: Any) -> None:
     """What is no template raises where it is written, not in a request."""
     with pytest.raises(ConfigError, match="route"):
-        integrations.asker(route)
+        frameworks.asker(route)
 
 
 def test_an_integration_may_be_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A framework without its file is simply not connected; a broken one is a fault."""
-    monkeypatch.setattr(integrations, "FRAMEWORKS", {"flask": "deleted", "django": "broken"})
+    monkeypatch.setattr(frameworks, "FRAMEWORKS", {"flask": "deleted", "django": "broken"})
     guard = Guard()
     monkeypatch.setitem(
         __import__("sys").modules,
         "inapp_monitor.integrations.broken",
         Broken(),  # type: ignore[arg-type]
     )
-    assert integrations.connect(object(), guard).route_askers == []
+    assert frameworks.connect(object(), guard).route_askers == []
     assert list(guard.faults) == ["django integration"]
 
 

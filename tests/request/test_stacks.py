@@ -49,7 +49,7 @@ class Worker:
 
     def stack(self) -> dict[str, Any]:
         (exchange,) = self.requests.exchanges()
-        return self.stacks.ask(os.getpid(), request_id(exchange))
+        return self.stacks.stack_of(os.getpid(), request_id(exchange))
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_body_that_nobody_takes_is_said_to_wait(tmp_path: Path, gate: threadin
     answer = worker.stack()
     assert (answer["state"], functions(answer)) == ("sending", ["streamed"])
     body.close()
-    assert worker.stacks.ask(os.getpid(), "0-0000")["state"] == "ended"
+    assert worker.stacks.stack_of(os.getpid(), "0-0000")["state"] == "ended"
 
 
 def test_nothing_of_the_request_stays_alive(tmp_path: Path, gate: threading.Event) -> None:
@@ -219,7 +219,7 @@ reached.wait(5)
 worker.requests.report()
 print("ready", flush=True)
 while sys.argv[2] == "answers":
-    worker.stacks.answer()
+    worker.stacks.answer_others()
     time.sleep(0.01)
 sys.stdin.readline()
 """
@@ -253,7 +253,7 @@ def test_another_worker_is_asked(tmp_path: Path, other: Callable[[str], int]) ->
     worker = Worker(tmp_path, lambda *_: [b""])
     worker.requests.report()
     (row,) = worker.requests.rows()
-    answer = worker.stacks.ask(pid, row["request"])
+    answer = worker.stacks.stack_of(pid, row["request"])
     assert (answer["state"], answer["path"]) == ("running", "/report")
     assert "view" in functions(answer)
     assert list((tmp_path / FOLDER).iterdir()) == []
@@ -266,7 +266,7 @@ def test_a_worker_that_does_not_answer_is_told(tmp_path: Path, other: Callable[[
     worker.requests.report()
     (row,) = worker.requests.rows()
     begin = time.perf_counter()
-    answer = worker.stacks.ask(pid, row["request"])
+    answer = worker.stacks.stack_of(pid, row["request"])
     assert time.perf_counter() - begin < 3
     assert (answer["state"], answer["waited_s"]) == ("silent", 1.1)
     assert list((tmp_path / FOLDER).iterdir()) == []
@@ -275,7 +275,7 @@ def test_a_worker_that_does_not_answer_is_told(tmp_path: Path, other: Callable[[
 def test_a_worker_that_is_not_there_is_not_asked(tmp_path: Path) -> None:
     """A made-up address writes nothing."""
     worker = Worker(tmp_path, lambda *_: [b""])
-    assert worker.stacks.ask(1, "0-0000")["state"] == "ended"
+    assert worker.stacks.stack_of(1, "0-0000")["state"] == "ended"
     assert not (tmp_path / FOLDER).exists()
 
 

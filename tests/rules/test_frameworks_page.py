@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from inapp_monitor.integrations import FRAMEWORKS
+from inapp_monitor.integrations.frameworks import FRAMEWORKS
 from inapp_monitor.recorder import routes
 
 PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"
