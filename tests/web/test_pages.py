@@ -12,6 +12,7 @@ import pytest
 from sample_backend import NOW, TOKEN, NotFoundRow, SampleRoute, sample_backend
 from werkzeug.test import Client
 
+from inapp_monitor.ground.facts import Facts
 from inapp_monitor.issues.release import ReleaseFacts
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
@@ -419,3 +420,36 @@ def test_logging_in_leads_back_to_the_whole_address(tmp_path: Path) -> None:
     for hostile in ("//evil.example/x", "/\\evil", "https://evil.example"):
         answer = visitor.post("/login", query_string={"next": hostile}, data={"token": TOKEN})
         assert answer.headers["Location"] == "/"
+
+
+PAGES_WITH_FACTS = ["/", "/routes", "/routes/checkout", "/runtime", "/status", "/not-found"]
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_FACTS)
+def test_a_visit_gathers_what_the_monitor_knows_once(
+    page: str, backend: Backend, authorized: Any
+) -> None:
+    """However many findings of a page ask for it: to tell it reads files and walks over memory."""
+    tell, asked = backend.facts, []
+
+    def counted() -> Facts:
+        asked.append(page)
+        return tell()
+
+    backend.facts = counted
+    client = Client(WebApp(backend))
+    for visits in (1, 2):
+        assert client.get(page, headers=authorized).status_code == 200
+        assert len(asked) == visits
+
+
+def test_facts_that_cannot_be_gathered_cost_no_page(backend: Backend, authorized: Any) -> None:
+    """They are missing, and the failure is a fault."""
+
+    def broken() -> Facts:
+        raise ValueError("no facts")
+
+    backend.facts = broken
+    answer = Client(WebApp(backend)).get("/status", headers=authorized)
+    assert answer.status_code == 200
+    assert "no facts" in backend.guard.faults["facts"].last
