@@ -11,7 +11,7 @@ from demo_app.fault import RELEASE, Fault
 from demo_app.shop import create_app, events
 from demo_app.warehouse import ShopDatabase
 from inapp_monitor import Monitor
-from inapp_monitor.database.posted_events import Event, Events
+from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 
 
 def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
@@ -36,7 +36,7 @@ def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
 
 def _tell_of_deploy(monitor: Monitor) -> None:
     """What a deploy script posts to `/_metrics/events/`."""
-    Events(monitor.database).add(Event(int(time.time()), RELEASE, ("deploy",), ""))
+    PostedEvents(monitor.database).add(PostedEvent(int(time.time()), RELEASE, ("deploy",), ""))
 
 
 def _count_events(app: Flask, monitor: Monitor) -> None:

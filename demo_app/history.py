@@ -38,7 +38,7 @@ from demo_app.routes_of_the_past import (
     Route,
 )
 from inapp_monitor.database.file import Database
-from inapp_monitor.database.posted_events import Event, Events
+from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
@@ -366,11 +366,11 @@ class Writer:
             )
 
     def _deploys(self, begin: int) -> None:
-        events = Events(self._database)
+        events = PostedEvents(self._database)
         for age, release in self._story.deploys:
             when = int(self._story.end - age)
             if when >= begin:
-                events.add(Event(when, release, ("deploy",), f"release {release}"))
+                events.add(PostedEvent(when, release, ("deploy",), f"release {release}"))
 
 
 def write(

@@ -153,7 +153,7 @@ class Database:
         data_dir: Holds the file; made at the first write.
         settings: `disk_budget` is looked at.
         clock: For pauses between attempts and names of files put aside.
-        guard: Told once an incident, and when it is over.
+        guard: Informed once an incident, and when it is over.
         read_only: Never write; for showing recorded data.
     """
 
@@ -198,7 +198,7 @@ class Database:
             done: Called with True after the commit, with False when the change itself failed.
 
         Returns:
-            False when the queue is full or nothing can ever be written: the change is not taken.
+            False when the queue is full or nothing can ever be written: the change is not accepted.
         """
         state = self._state()
         if self.read_only:

@@ -30,7 +30,7 @@ create index posted_events_moment on posted_events (moment)
 """
 
 
-class Event(NamedTuple):
+class PostedEvent(NamedTuple):
     """One event; `id` is 0 until it is written."""
 
     moment: int
@@ -40,19 +40,19 @@ class Event(NamedTuple):
     id: int = 0
 
 
-class Events:
+class PostedEvents:
     """The log of events. *Threads:* all methods may be called from any thread."""
 
     def __init__(self, database: Database | None) -> None:
         """No I/O."""
         self._database = database
         self._lock = threading.Lock()
-        self._waiting: list[Event] = []
+        self._waiting: list[PostedEvent] = []
         if database is not None:
             database.declare("posted_events", [_SCRIPT], _forget_oldest)
 
-    def add(self, event: Event) -> None:
-        """Keep an event; it is written before this returns if the disk takes it.
+    def add(self, event: PostedEvent) -> None:
+        """Keep an event; it is written before this returns if the disk accepts it.
 
         An event that is there already is not kept twice: scripts without an answer post again.
         """
@@ -85,13 +85,13 @@ class Events:
         self._database.submit(insert, size, done)
         self._database.write_pending()
 
-    def _forget_waiting(self, event: Event) -> None:
+    def _forget_waiting(self, event: PostedEvent) -> None:
         with self._lock:
             self._waiting = [waiting for waiting in self._waiting if waiting is not event]
 
     def find(
         self, start: int, end: int, tags: Sequence[str] | None = None, *, any_of: bool = False
-    ) -> list[Event]:
+    ) -> list[PostedEvent]:
         """Events from `start` to `end` (both included) with all, or any, of the tags; by time."""
         with self._lock:
             found = [event for event in self._waiting if start <= event.moment <= end]
@@ -102,7 +102,7 @@ class Events:
                 (start, end, MAX_FOUND),
             )
             found += [
-                Event(
+                PostedEvent(
                     row["moment"], row["what"], tuple(row["tags"].split()), row["data"], row["id"]
                 )
                 for row in rows
@@ -116,7 +116,7 @@ class Events:
             ]
         return sorted(found, key=lambda event: (event.moment, event.id))
 
-    def get(self, event_id: int) -> Event | None:
+    def get(self, event_id: int) -> PostedEvent | None:
         """The written event of that number."""
         if self._database is None:
             return None
@@ -125,7 +125,7 @@ class Events:
         )
         for row in rows:
             tags = tuple(row["tags"].split())
-            return Event(row["moment"], row["what"], tags, row["data"], row["id"])
+            return PostedEvent(row["moment"], row["what"], tags, row["data"], row["id"])
         return None
 
     def times(self, start: int, end: int, tags: Sequence[str] | None) -> list[int]:

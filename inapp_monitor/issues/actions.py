@@ -19,7 +19,7 @@ def resolve(connection: Connection, issue: str, now: float, release: str, by: st
 
 
 def reopen(connection: Connection, issue: str, now: float, by: str) -> None:
-    """Take back a resolution or a muting."""
+    """Undo a resolution or a muting."""
     _set(connection, issue, status="open")
     tables.add_history(connection, issue, now, "reopened", "", by)
 

@@ -7,7 +7,7 @@ called, and nothing here raises. It must not know the monitor, only its tracker.
 
 Records are seen in `Logger.callHandlers`, not by a handler on the root logger: with one,
 `logging.basicConfig` of the application would do nothing, and warnings that Python prints when
-nobody configured logging would be lost. So loggers that do not propagate are seen as well.
+logging is not configured would be lost. So loggers that do not propagate are seen as well.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from inapp_monitor.issues.scope import add_breadcrumb
 from inapp_monitor.issues.tracker import Tracker
 
 _OWN_LOGGER = "inapp_monitor"
-#: Tells of each answer of 5xx, which the request path sees itself and counts by route.
-_TELLS_OF_ANSWERS = "django.request"
+#: Logs each answer of 5xx, which the request path sees itself and counts by route.
+_ANSWER_LOGGER = "django.request"
 _TRACEBACK = "Traceback (most recent call last)"
 #: The address of an object in a logger's name, as CherryPy has it: another one in each process.
 _ADDRESS = re.compile(r"\.\d{6,}")
 _LOGGING_FILE = logging.__file__
-#: Attribute of our hooks: their `_Hook`.
-_OURS = "_inapp_monitor_hook"
+#: Attribute of the hooks that are installed here: their `_Hook`.
+_HOOK_ATTRIBUTE = "_inapp_monitor_hook"
 
 
 def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
@@ -47,7 +47,7 @@ def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
     level = record.levelname.lower()
     if error is not None:
         tracker.capture(error, channel=f"log record of {record.name}")
-    elif record.levelno >= logging.ERROR and log_errors and not _only_tells_of_an_answer(record):
+    elif record.levelno >= logging.ERROR and log_errors and not _only_reports_an_answer(record):
         name = _ADDRESS.sub("", record.name)
         tracker.capture_message(
             text,
@@ -61,9 +61,9 @@ def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
     add_breadcrumb(text, category=record.name, level=level, time=record.created)
 
 
-def _only_tells_of_an_answer(record: logging.LogRecord) -> bool:
+def _only_reports_an_answer(record: logging.LogRecord) -> bool:
     """Whether the record is about a status that will be an issue without it."""
-    if record.name != _TELLS_OF_ANSWERS or not hasattr(record, "status_code"):
+    if record.name != _ANSWER_LOGGER or not hasattr(record, "status_code"):
         return False
     return getattr(current_request.get(), "environ", None) is not None  # None: it is over
 
@@ -76,8 +76,8 @@ def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
         log_errors: Whether records of level ERROR and above are errors without a traceback.
 
     Returns:
-        A function that takes everything back; hooks that others have put over ours stay and pass
-        on what they get.
+        A function that removes all hooks; those that others have put over them stay and pass on
+        what they get.
     """
     of = weakref.ref(tracker)
     undo = [
@@ -88,19 +88,19 @@ def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:
     ]
 
     def uninstall() -> None:
-        for take_back in undo:
-            take_back()
+        for restore in undo:
+            restore()
 
     return uninstall
 
 
 class _Hook:
-    """What is known of a hook of ours.
+    """What is known of a hook that is installed here.
 
     Attributes:
         function: The hook.
         before: What was there before it, which it calls.
-        tracker: Returns who listens, or None: then the hook only passes on.
+        tracker: Returns what errors are reported to, or None: then the hook only passes on.
     """
 
     __slots__ = ("before", "function", "tracker")
@@ -117,56 +117,56 @@ def _hook(
     tracker: Callable[[], Tracker | None],
     see: Callable[[Tracker, tuple[Any, ...]], None],
 ) -> Callable[[], None]:
-    """Put a hook that looks and passes on over the present one; returns how to take it back."""
-    _take_out_idle(place, name)
-    ours = _Hook(getattr(place, name), tracker)
+    """Put a hook that looks and passes on over the present one; returns what removes it."""
+    _remove_idle(place, name)
+    own = _Hook(getattr(place, name), tracker)
 
     def hook(*arguments: Any) -> Any:
-        listening = ours.tracker()
+        listening = own.tracker()
         if listening is not None:
             try:
                 see(listening, arguments)
             except Exception:  # noqa: BLE001, S110  # odd arguments: what was here goes on
                 pass
-        return ours.before(*arguments)
+        return own.before(*arguments)
 
-    def take_back() -> None:
-        ours.tracker = _nobody
-        _take_out_idle(place, name)
+    def restore() -> None:
+        own.tracker = _no_tracker
+        _remove_idle(place, name)
 
-    ours.function = hook
-    setattr(hook, _OURS, ours)
+    own.function = hook
+    setattr(hook, _HOOK_ATTRIBUTE, own)
     setattr(place, name, hook)
-    return take_back
+    return restore
 
 
-def _nobody() -> None:
-    """Who listens to a hook that was taken back."""
+def _no_tracker() -> None:
+    """What a removed hook reports to."""
 
 
-def _take_out_idle(place: Any, name: str) -> None:
-    """Take out hooks of ours to which nobody listens, but for those below somebody else's: they
-    must not add up where monitors come and go."""
+def _remove_idle(place: Any, name: str) -> None:
+    """Remove hooks without a tracker, except below a hook of others: they must not accumulate
+    where monitors come and go."""
     top = getattr(place, name)
-    hook = _listened_to(top)
+    hook = _first_active(top)
     if hook is not top:
         setattr(place, name, hook)
-    while (ours := _ours(hook)) is not None:
-        hook = ours.before = _listened_to(ours.before)
+    while (own := _own_hook(hook)) is not None:
+        hook = own.before = _first_active(own.before)
 
 
-def _listened_to(hook: Any) -> Any:
-    """The hook, or the first one beneath that is no idle one of ours."""
-    while (ours := _ours(hook)) is not None and ours.tracker() is None:
-        hook = ours.before
+def _first_active(hook: Any) -> Any:
+    """The hook, or the first one beneath that has a tracker or is of others."""
+    while (own := _own_hook(hook)) is not None and own.tracker() is None:
+        hook = own.before
     return hook
 
 
-def _ours(hook: Any) -> _Hook | None:
-    """What we know of a hook; None when it is somebody else's."""
-    ours = getattr(hook, _OURS, None)
-    # A stranger's hook may have every attribute, or a copy of ours.
-    return ours if type(ours) is _Hook and ours.function is hook else None
+def _own_hook(hook: Any) -> _Hook | None:
+    """What is known of a hook; None when it was not installed here."""
+    own = getattr(hook, _HOOK_ATTRIBUTE, None)
+    # A hook of others may have every attribute, or a copy of this one.
+    return own if type(own) is _Hook and own.function is hook else None
 
 
 def _uncaught(tracker: Tracker, arguments: tuple[Any, ...]) -> None:

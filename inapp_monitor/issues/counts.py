@@ -32,7 +32,7 @@ class Delta:
     events: list[StoredEvent] = field(default_factory=list)
 
     def absorb(self, later: Delta) -> None:
-        """Take in a later delta of the same fingerprint."""
+        """Add a later delta of the same fingerprint."""
         self.first_seen = min(self.first_seen, later.first_seen) if self.count else later.first_seen
         self.last_seen = max(self.last_seen, later.last_seen)
         self.count += later.count

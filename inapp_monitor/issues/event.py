@@ -274,7 +274,7 @@ class EventBuilder:
             if at_module_level and _is_definition(value):
                 continue
             if not in_app and not self._remote_address and _is_environ(value):
-                continue  # says nothing that the event's request does not, but who asked
+                continue  # adds nothing to the event's request but the client's address
             if len(found) >= MAX_LOCALS or room <= 0:
                 more = len(names) - len(found)
                 renderer.cuts.add(f"variables cut: {more} more in {frame.f_code.co_name}"[:200])

@@ -1,4 +1,4 @@
-"""What an exception says, with as little of the application's code as possible.
+"""The text of an exception, with as little of the application's code as possible.
 
 Builtin exception classes print themselves by their own C code. A class with a `__str__` of its own
 is asked in a thread that is not waited for longer than `STR_BUDGET_S`.
@@ -25,7 +25,7 @@ _slow_types: set[str] = set()
 
 
 def message_of(exception: BaseException, renderer: Renderer) -> str:
-    """What `str(exception)` says, without its notes; bounded in time for a class with its own."""
+    """The text of `str(exception)`, without its notes; bounded in time for a class with its own."""
     cls = type(exception)
     if _has_own_str(cls):
         text = _ask(exception, renderer)

@@ -1,6 +1,6 @@
 """An event that was made elsewhere, in the shape and within the limits of our own. Pure.
 
-Whoever can send an event can send anything: each part that is missing, of another type or too long
+A sender can send anything: each part that is missing, of another type or too long
 is replaced by its default or cut, so that what is stored, and every page that shows it, can rely on
 the shape that `EventBuilder.build` describes. Variables are hidden by their
 names; everything else is scrubbed in the flush.

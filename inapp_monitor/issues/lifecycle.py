@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from inapp_monitor.issues.model import Status
 
-#: What is told to others about an issue.
+#: What listeners are informed of.
 Transition = Literal["new", "regressed", "unmuted", "spike"]
 
 #: A spike is an hour with at least so many occurrences and so many times the hourly mean of the

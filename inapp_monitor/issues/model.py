@@ -1,4 +1,4 @@
-"""What the tracker tells others about issues: plain data, no behaviour but JSON."""
+"""Issues as the tracker hands them out: plain data, no behaviour but JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class IssueSummary:
         culprit: Function or route where it happened.
         status: One of `STATUSES`.
         count: Exact number of occurrences, those not yet on disk included.
-        users: Distinct users affected, as far as the application told.
+        users: Distinct users affected, as far as the application named them.
         first_seen, last_seen: Seconds since 1970 UTC.
         release: The last release seen.
         fingerprint: The first fingerprint of the issue.

@@ -92,7 +92,7 @@ class NotFoundTable:
 
     Args:
         settings: `max_not_found` and the scrubbing ones.
-        guard: Told of our own failures.
+        guard: Counts our own failures.
         database: Where the table lives.
     """
 

@@ -107,7 +107,7 @@ class OccurrenceCounter:
             at: When it happened, seconds since 1970 UTC.
             method: Of the request, None without one.
             route: Template of the request's route, or the record that will know it.
-            tags, user: What the application told of the request.
+            tags, user: What the application set for the request.
         """
         memory.pending.append((known, at, method, route, tags, user))
         memory.fold_if_many()

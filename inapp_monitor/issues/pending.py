@@ -2,7 +2,8 @@
 
 A failing request appends one small tuple; counting happens later, in the flush and wherever counts
 are read, or, in a storm, in slices by the failing requests themselves. So threads that fail at the
-same time wait for nobody: a lock that each of them takes costs more than everything else here.
+same time do not wait for each other: a lock that each of them acquires costs more than everything
+else here.
 
 State belongs to a process id: a child starts with an empty memory, the parent writes what it
 counted before the fork. Locks are held for microseconds and never around foreign code.
@@ -135,7 +136,7 @@ class Memory:
             self._fold()
 
     def fold_if_many(self) -> None:
-        """Count what is pending when it is much and nobody else is at it."""
+        """Count what is pending when it is much and no other thread does so."""
         if len(self.pending) > MAX_PENDING and self.folding.acquire(blocking=False):
             try:
                 self._fold()
@@ -218,6 +219,6 @@ class Memories:
 
 
 def _user_key(user: Mapping[str, str]) -> str:
-    """A short hash of who was affected: enough to count, not to tell who."""
+    """A short hash of who was affected: enough to count, not to identify."""
     who = user.get("id") or user.get("email") or user.get("username") or next(iter(user.values()))
     return hashlib.blake2b(who.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""The release of the application when no setting says it: the checked-out git revision."""
+"""The release of the application when no setting names it: the checked-out git revision."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def detect_release(directory: Path | None = None) -> str:
 
 
 def _revision(git: Path) -> str:
-    if git.is_file():  # a worktree: the file says where the real one is
+    if git.is_file():  # a worktree: the file names the real one
         git = git.parent / git.read_text("utf-8").partition("gitdir:")[2].strip()
     head = (git / "HEAD").read_text("utf-8").strip()
     if not head.startswith("ref:"):

@@ -130,7 +130,7 @@ class Renderer:
         return "".join(self._pieces)
 
     def named(self, name: str, value: object, limit: int = MAX_VALUE_CHARS) -> str:
-        """The value of a variable, hidden when its name says so.
+        """The value of a variable, hidden when its name asks for it.
 
         The same object in several frames is rendered once; the frames keep it alive meanwhile.
         """

@@ -1,7 +1,7 @@
-"""What the application says about the current request: user, tags, contexts, breadcrumbs.
+"""What the application sets for the current request: user, tags, contexts, breadcrumbs.
 
 Kept in a context variable, so that threads, greenlets and tasks each have their own, and tied to
-the request that `current_request` names: what one request said is never seen by the next one of the
+the request that `current_request` names: what one request set is never seen by the next one of the
 same thread. Values become short plain text at once: no object of the application is kept. No I/O
 and no storage here.
 """
@@ -70,13 +70,13 @@ _current: ContextVar[Scope | None] = ContextVar("inapp_monitor_scope", default=N
 
 
 def current() -> Scope | None:
-    """The scope of this request, None when nothing was said in it yet."""
+    """The scope of this request, None when nothing was set in it yet."""
     scope = _current.get()
     return scope if scope is not None and scope.owner == _owner() else None
 
 
 def _owner() -> tuple[int, object] | None:
-    """What tells requests apart: the record's address, which is used again, and its start."""
+    """What distinguishes requests: the record's address, which is used again, and its start."""
     record = current_request.get()
     return None if record is None else (id(record), getattr(record, "start", None))
 
@@ -110,7 +110,7 @@ def new_scope() -> Iterator[Scope]:
 
 
 def set_user(user: Mapping[str, object] | str | int | None) -> None:
-    """Say who is affected: an id or a mapping with `id`; None forgets."""
+    """Name who is affected: an id or a mapping with `id`; None forgets."""
     if user is None:
         _scope().user = {}
         return
@@ -196,7 +196,7 @@ def _time(value: object) -> float | None:
 def _texts(facts: Any, items: int, limit: int, otherwise: str = "value") -> dict[str, str]:
     """Names and texts of some facts; what is no mapping becomes one of the name `otherwise`.
 
-    Told by the type: asking a lazy object, such as Django's `request.user`, runs its query.
+    Decided by the type: asking a lazy object, such as Django's `request.user`, runs its query.
     """
     kind = type(facts)
     pairs: list[tuple[object, object]] = [(otherwise, facts)]

@@ -89,7 +89,7 @@ _VALUE = re.compile(
     r"""|(?:(?!\\[nrt])[^\s,;&)}\]"'<>%])+""",
     re.DOTALL,
 )
-#: Values that say only whether there is a secret.
+#: Values that show only whether there is a secret.
 _NO_SECRET = frozenset(["none", "null", "true", "false", "0", "1", "", HIDDEN])
 #: Headers in the middle of a text: their values have spaces, semicolons and names of their own.
 _HEADER_LINE = re.compile(
@@ -138,7 +138,7 @@ _ASSIGNED_LITERAL = re.compile(
 _URL_PAIR = re.compile(r"""((?:^|[?&'"]))([^=&?\s"'#]{1,100})=([^&\s"'#]+)""")
 #: Inside of a key whose first line is not in sight.
 _BASE64_LINE = re.compile(r"^[ \t]*[A-Za-z0-9+/=]{60,}[ \t]*$", re.MULTILINE)
-#: Names (as `_NAMES`) of environ keys, headers and attributes that tell where the client is.
+#: Names (as `_NAMES`) of environ keys, headers and attributes that hold the client's address.
 _ADDRESS_NAMES = (
     r"(?:^|_)remote_?(?:addr|addresses|address|host|port|ip)$"
     r"|(?:^|_)forwarded(?:_for)?(?:_ip)?$|(?:^|_)proxied_for$"

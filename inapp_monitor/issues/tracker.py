@@ -425,7 +425,7 @@ def _queue(
     facts: scope.Scope | None,
     environ: Mapping[str, Any] | None,
 ) -> str:
-    """Queue an event with what the application told of its request; returns its id."""
+    """Queue an event with what the application set for its request; returns its id."""
     if facts is not None:
         event["user"] = dict(facts.user)
         event["tags"] = dict(facts.tags)

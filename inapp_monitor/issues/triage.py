@@ -199,7 +199,7 @@ class Triage:
         self._act(lambda connection: actions.resolve(connection, issue_id, now, release, by))
 
     def reopen(self, issue_id: str, *, by: str = "") -> None:
-        """Take back a resolution or a muting."""
+        """Undo a resolution or a muting."""
         now = self._clock.wall()
         self._act(lambda connection: actions.reopen(connection, issue_id, now, by))
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import pytest
 
-from inapp_monitor.issues.counts import StoredEvent
 from inapp_monitor.issues.lifecycle import Standing, after_events, is_older, is_spike
 from inapp_monitor.issues.merge_counts import HOURS_KEPT
 from inapp_monitor.issues.scope import set_user
@@ -287,24 +285,6 @@ def test_an_issue_shows_as_regressed_while_the_disk_refuses(monitor: Monitor) ->
     detail = monitor.tracker.get_issue(issue_id)
     assert detail is not None
     assert detail.summary.status == "regressed"
-
-
-def test_an_event_that_comes_after_its_count(monitor: Monitor) -> None:
-    """A flush between an occurrence and its event changes no times, states or counts."""
-    issue_id = happen(monitor)
-    monitor.tracker.triage.resolve(issue_id)
-    memory = monitor.tracker._memories.here()
-    (known,) = memory.known.values()
-    before = monitor.only_issue()
-    known.delta.add_event(StoredEvent(NOW, zlib.compress(b"{}")))
-    monitor.tick()
-    after = monitor.only_issue()
-    assert len(after.events) == len(before.events) + 1
-    assert after.summary == before.summary
-    monitor.tracker.triage.delete(issue_id)
-    known.delta.add_event(StoredEvent(NOW, zlib.compress(b"{}")))
-    monitor.tick()
-    assert monitor.tracker.list_issues() == []
 
 
 def test_hours_for_sparklines(monitor: Monitor) -> None:

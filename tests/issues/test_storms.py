@@ -13,7 +13,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues.not_found import NotFoundTable
-from inapp_monitor.issues.pending import BURST, MAX_PENDING
+from inapp_monitor.issues.pending import BURST
 from inapp_monitor.issues.tracker import Tracker
 
 from .conftest import MakeMonitor, Monitor, SteppedClock, environ
@@ -64,27 +64,6 @@ def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
     assert peak < 8 * 2**20, peak
     status = monitor.database.status()
     assert status.size_bytes <= status.budget_bytes
-
-
-def test_what_waits_to_be_counted_is_bounded(monitor: Monitor) -> None:
-    """Without any flush the failing requests count what is pending themselves."""
-    storm(monitor.tracker, 3 * MAX_PENDING)
-    memory = monitor.tracker._memories.here()
-    assert len(memory.pending) <= MAX_PENDING
-    assert monitor.tracker.status().unwritten == 3 * MAX_PENDING
-    assert not memory.pending
-
-
-def test_an_occurrence_of_a_forgotten_fingerprint_counts(monitor: Monitor) -> None:
-    """It may be forgotten between its look-up and its count, by another thread."""
-    storm(monitor.tracker, 2)
-    monitor.tick()
-    memory = monitor.tracker._memories.here()
-    storm(monitor.tracker, 1)
-    memory.known.clear()
-    storm(monitor.tracker, 1)
-    monitor.tick()
-    assert monitor.only_issue().summary.count == 4
 
 
 def test_a_storm_while_the_disk_refuses(monitor: Monitor) -> None:

@@ -131,7 +131,7 @@ def group_message(template: str, *, place: str = "") -> Grouping:
 
     Args:
         template: A log record's `msg`, or any text.
-        place: What else tells messages apart, such as the logger's name.
+        place: What else distinguishes messages, such as the logger's name.
     """
     text = parameterize(template)
     return _grouping([f"message: {text}", *([f"from: {place}"] if place else [])], VERSION)

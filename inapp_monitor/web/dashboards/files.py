@@ -1,7 +1,7 @@
 """Dashboards kept as files in the app's own repository: `dashboards_dir`. Read only, bounded.
 
 `NAME.toml`, `NAME.json` and `NAME.graphite.json` are read when they are asked for and again when
-they changed, so that a checkout is all it takes to change them. A file that cannot be understood
+they changed, so that a checkout is enough to change them. A file that cannot be understood
 is shown with what is wrong instead of being left out silently.
 """
 
@@ -27,7 +27,7 @@ class DashboardFile(NamedTuple):
 
     Attributes:
         path: Where it is.
-        document: What it says; None when it cannot be understood.
+        document: What it holds; None when it cannot be understood.
         problem: Why not, else "".
     """
 

@@ -1,7 +1,7 @@
 """Dashboards as text: our TOML and JSON, and Graphite's dashboard JSON, in and out. Pure.
 
 A document is `{"title": ..., "panels": [{"title": ..., "targets": [...], "shape": ...}]}`; the text
-of one may carry its `name` too. What is wrong with a text is told by line and key.
+of one may carry its `name` too. What is wrong with a text is reported by line and key.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _MAX_TEXT = 4_096
 _MAX_DOTS = 4_096
 _KEYS = ("name", "title", "panels")
 _PANEL_KEYS = ("title", "targets", "shape")
-#: What a page's JSON says beside the document; it can be given back as it is.
-_SAID = frozenset(("file", "chart", "problem"))
+#: What a page's JSON holds beside the document; it can be given back as it is.
+_DERIVED = frozenset(("file", "chart", "problem"))
 _TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _TOML_PANEL = re.compile(r"\s*\[\[\s*panels\s*\]\]")
@@ -187,7 +187,7 @@ def _panel(given: Any, *path: str | int) -> Document:
 
 def _check_keys(given: dict[str, Any], known: tuple[str, ...], *path: str | int) -> None:
     for key in given:
-        if key not in known and key not in _SAID:
+        if key not in known and key not in _DERIVED:
             error = FormatError(f"has no {key[:40]!r}, only {', '.join(known)}", *path)
             error.path = (*path, key)
             raise error
@@ -215,7 +215,7 @@ def _text(given: Any, *path: str | int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without halves of characters, which neither TOML nor UTF-8 can say."""
+    """Without halves of characters, which neither TOML nor UTF-8 can encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -1,6 +1,6 @@
 """Named dashboards: those saved in the database, and those that are files. No page and no request.
 
-A file wins over a saved dashboard of its name, and nobody changes it here.
+A file wins over a saved dashboard of its name, and is never changed here.
 """
 
 from __future__ import annotations

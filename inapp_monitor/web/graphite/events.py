@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from inapp_monitor.database.posted_events import Event
+from inapp_monitor.database.posted_events import PostedEvent
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
@@ -38,7 +38,7 @@ def post(backend: Backend, request: Request) -> Response:
     if not isinstance(given, dict):
         raise QueryError("the body must be a JSON object")
     process_state(backend).events.add(
-        Event(
+        PostedEvent(
             _moment(given.get("when"), int(backend.clock.wall())),
             _text(given, "what", _MAX_WHAT),
             _tags(given.get("tags")),
@@ -100,7 +100,7 @@ def get_data(backend: Backend, request: Request) -> Response:
     return json_answer([_shown(event) for event in found], parameters)
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def _shown(event: PostedEvent) -> dict[str, Any]:
     return {
         "when": event.moment,
         "what": event.what,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 
-from inapp_monitor.database.posted_events import Events
+from inapp_monitor.database.posted_events import PostedEvents
 from inapp_monitor.database.tagged_names import TagRegistry
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
@@ -29,7 +29,7 @@ class ProcessState:
     """
 
     def __init__(self, backend: Backend) -> None:
-        self.events = Events(backend.database)
+        self.events = PostedEvents(backend.database)
         self.tags = TagRegistry(backend.database)
         self.dashboard_files = DashboardFiles(backend.loaded.settings.dashboards_dir)
         size = backend.loaded.settings.render_cache_size
