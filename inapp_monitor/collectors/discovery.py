@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 from inapp_monitor.collectors.base import Collector, name_of
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.names import refuse_reserved
 from inapp_monitor.ground.process import late_imports
 
 #: Where installed packages offer collectors: `name = "module:Class"`.
 ENTRY_POINTS = "inapp_monitor.collectors"
-#: First nodes of series that only built-in collectors may use.
-_RESERVED = frozenset(("requests", "routes", "errors", "process", "host", "monitor"))
 
 #: A collector, or a class that makes one when called without arguments.
 Kind = type[Collector] | Collector
@@ -108,9 +107,8 @@ def facts_of(kind: Kind, source: str, default_interval_s: float) -> Facts:
     if not (issubclass(kind, Collector) if isinstance(kind, type) else isinstance(kind, Collector)):
         raise TypeError(f"a collector must be a subclass of Collector, got {kind!r:.100}")
     name = name_of(kind)
-    first = name.partition(".")[0]
-    if first in _RESERVED and source != "built in":
-        raise ValueError(f"{name!r}: names that begin with {first} are ours")
+    if source != "built in":
+        refuse_reserved(name)
     interval_s = kind.interval_s
     if isinstance(interval_s, bool) or not isinstance(interval_s, (int, float)):
         raise TypeError(f"interval_s of {name!r} must be seconds, got {interval_s!r:.100}")

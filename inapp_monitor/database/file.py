@@ -32,7 +32,7 @@ from inapp_monitor.database.connections import (
     primary_code,
 )
 from inapp_monitor.database.migrations import migrate
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, disk_shares
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard, describe
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     import sqlite_utils
 
 FILE_NAME = "monitor.db"
-#: The file's share of `disk_budget`: one part in so many.
-BUDGET_SHARE = 4
 #: Bytes of changes that wait for the disk, at most.
 MAX_QUEUE_BYTES = 8 * 2**20
 #: Changes of one transaction; the lock is given up in between, for the other processes.
@@ -139,11 +137,6 @@ class _State:
     moved_aside: list[str] = field(default_factory=list)
 
 
-def budget(disk_budget: int) -> int:
-    """Bytes that the file may take of the whole budget."""
-    return disk_budget // BUDGET_SHARE
-
-
 class Database:
     """The one SQLite file of a data directory, shared by several processes.
 
@@ -168,7 +161,7 @@ class Database:
     ) -> None:
         self.path = Path(data_dir) / FILE_NAME
         self.read_only = read_only
-        self._budget = budget(settings.disk_budget)
+        self._budget = disk_shares.of_database(settings.disk_budget)
         self._clock = clock
         self._guard = guard
         self._parts: dict[str, _Part] = {}

@@ -1,15 +1,15 @@
 """The errors that this package raises on purpose, and nothing else.
 
     MonitorError
-    ├── ConfigError        a setting is unknown or has a bad value
-    ├── SeriesNameError         a series name that cannot be stored
+    ├── ConfigError         a setting is unknown or has a bad value
+    ├── SeriesNameError     a series name that cannot be stored
     ├── StoreError
-    │   ├── FormatError    a file is not what it says: magic, version or checksum
-    │   └── BudgetError    the disk budget has no room for another series
-    └── QueryError         what a client asked for cannot be answered (HTTP 400)
+    │   ├── FormatError     a file is not what it says: magic, version or checksum
+    │   └── BudgetError     the disk budget has no room for another series
+    └── QueryError          what a client asked for cannot be answered (HTTP 400)
 
-None of them ever reaches the wrapped application: they are for our own callers, the command
-line and the web pages.
+None of them reaches the wrapped application, but for `ConfigError` when a monitor is made and for
+misuse under the setting `strict`: they are for the package itself, the command line and the pages.
 """
 
 from __future__ import annotations

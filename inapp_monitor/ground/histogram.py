@@ -13,8 +13,10 @@ import math
 import struct
 import sys
 from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 #: Buckets of one octave at shift 0, as a power of two.
 MANTISSA_BITS = 7
@@ -141,21 +143,28 @@ class Histogram:
 
         Returns NaN when empty. The extremes are exact.
         """
+        return self.quantiles((q,))[0]
+
+    def quantiles(self, fractions: Sequence[float]) -> list[float]:
+        """As `quantile`, of several fractions in one pass over the buckets."""
         if not self.count:
-            return math.nan
-        if q <= 0.0:
-            return self.minimum
-        if q >= 1.0:
-            return self.maximum
-        rank = q * (self.count - 1)
-        seen = 0
-        for number in sorted(self.buckets):
-            seen += self.buckets[number]
-            if seen > rank:
-                lower, upper = bucket_bounds(number, self.shift)
-                middle = lower if math.isinf(upper) else (lower + upper) / 2
-                return min(max(middle, self.minimum), self.maximum)
-        return self.maximum
+            return [math.nan] * len(fractions)
+        numbers = sorted(self.buckets)
+        seen = list(accumulate(self.buckets[number] for number in numbers))
+        found = []
+        for q in fractions:
+            place = bisect_right(seen, q * (self.count - 1))
+            if q <= 0.0 or q >= 1.0 or place == len(numbers):
+                found.append(self.minimum if q <= 0.0 else self.maximum)
+            else:
+                found.append(self._middle(numbers[place]))
+        return found
+
+    def _middle(self, number: int) -> float:
+        """What a value of a bucket is reported as: the midpoint, within the extremes."""
+        lower, upper = bucket_bounds(number, self.shift)
+        middle = lower if math.isinf(upper) else (lower + upper) / 2
+        return min(max(middle, self.minimum), self.maximum)
 
     @property
     def mean(self) -> float:
@@ -170,10 +179,7 @@ class Histogram:
         mean = self.mean
         squares = 0.0
         for number, n in self.buckets.items():
-            lower, upper = bucket_bounds(number, self.shift)
-            middle = lower if math.isinf(upper) else (lower + upper) / 2
-            middle = min(max(middle, self.minimum), self.maximum)
-            squares += n * (middle - mean) ** 2
+            squares += n * (self._middle(number) - mean) ** 2
         return math.sqrt(squares / self.count)
 
     def fraction_at_most(self, limit: float) -> float:
@@ -206,3 +212,14 @@ class Histogram:
             f"Histogram(count={self.count}, total={self.total!r}, min={self.minimum!r}, "
             f"max={self.maximum!r}, buckets={len(self.buckets)}, shift={self.shift})"
         )
+
+
+def merged(histograms: Iterable[Histogram | None]) -> Histogram | None:
+    """All histograms in one, None where none has a value; a single one is returned as it is."""
+    known = [each for each in histograms if each is not None and each.count]
+    if len(known) < 2:
+        return known[0] if known else None
+    whole = known[0].copy()
+    for other in known[1:]:
+        whole.merge(other)
+    return whole

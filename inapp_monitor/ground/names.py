@@ -11,6 +11,11 @@ import re
 
 from inapp_monitor.ground.exceptions import SeriesNameError
 
+#: First nodes of the series that the kit records itself: of no call, and of no collector but its
+#: own.
+RESERVED_NODES = frozenset(("requests", "routes", "errors", "process", "host", "monitor"))
+#: Those of them whose series are totals: few, and what the overview is made of.
+TOTALS_NODES = ("requests", "monitor")
 #: Longest path, in characters.
 MAX_PATH_LENGTH = 200
 _PATH = re.compile(r"[\w\-:#%+@~=;/]+(?:\.[\w\-:#%+@~=;/]+)*")
@@ -43,6 +48,17 @@ def check_path(path: object) -> str:
             f"series name {path!r} must be nodes of letters, digits and _-:#%+@~=;/ joined by dots"
         )
     return path
+
+
+def refuse_reserved(path: str) -> None:
+    """Let pass a name that a user or a package may give to a series.
+
+    Raises:
+        ValueError: its first node is reserved.
+    """
+    first = path.partition(".")[0]
+    if first in RESERVED_NODES:
+        raise ValueError(f"{path!r}: names that begin with {first} are reserved")
 
 
 def clean_node(text: str) -> str:

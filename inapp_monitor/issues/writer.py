@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 
-from inapp_monitor.database.file import Database, budget
+from inapp_monitor.database.file import Database
+from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import queries
@@ -67,7 +68,8 @@ class IssueWriter:
         self._memories = memories
         self._drops = drops
         self._limits = Limits(
-            event_bytes=budget(settings.disk_budget) // 2, issues=settings.max_issues
+            event_bytes=disk_shares.of_database(settings.disk_budget) // 2,
+            issues=settings.max_issues,
         )
         self._release: str | None = None
         self.before_send: BeforeSend | None = None

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from itertools import accumulate
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.ground.histogram import Histogram, bucket_bounds
+from inapp_monitor.ground.histogram import Histogram, merged
 from inapp_monitor.ground.ranges import DistributionRange
 from inapp_monitor.query.series import Floats
 
@@ -37,18 +35,8 @@ def merge_slots(found: DistributionRange, max_points: int | None) -> Distributio
     skipped = (start - found.start) // found.step
     size = step // found.step
     rest = found.slots[skipped:]
-    merged = [_merged(rest[i : i + size]) for i in range(0, len(rest), size)]
-    return DistributionRange(found.path, start, start + len(merged) * step, step, merged)
-
-
-def _merged(histograms: Sequence[Histogram | None]) -> Histogram | None:
-    known = [h for h in histograms if h is not None and h.count]
-    if len(known) < 2:
-        return known[0] if known else None
-    whole = known[0].copy()
-    for other in known[1:]:
-        whole.merge(other)
-    return whole
+    slots = [merged(rest[i : i + size]) for i in range(0, len(rest), size)]
+    return DistributionRange(found.path, start, start + len(slots) * step, step, slots)
 
 
 class Computed(NamedTuple):
@@ -86,26 +74,10 @@ def compute(found: DistributionRange, leaf: str) -> Computed:
         for name in leaves:
             if name in READERS:
                 values[name][i] = READERS[name](h)
-        for name, value in zip(percentiles, quantiles(h, fractions), strict=True):
+        for name, value in zip(percentiles, h.quantiles(fractions), strict=True):
             values[name][i] = value
     values["rate"] = values["rate"] / found.step
     return Computed(found.start, found.end, found.step, values)
-
-
-def quantiles(h: Histogram, fractions: Sequence[float]) -> list[float]:
-    """`Histogram.quantile` of several fractions in one pass over the buckets."""
-    numbers = sorted(h.buckets)
-    seen = list(accumulate(h.buckets[number] for number in numbers))
-    found = []
-    for q in fractions:
-        place = bisect_right(seen, q * (h.count - 1))
-        if q <= 0.0 or q >= 1.0 or place == len(numbers):
-            found.append(h.minimum if q <= 0.0 else h.maximum)
-            continue
-        lower, upper = bucket_bounds(numbers[place], h.shift)
-        middle = lower if math.isinf(upper) else (lower + upper) / 2
-        found.append(min(max(middle, h.minimum), h.maximum))
-    return found
 
 
 def percentile_fraction(leaf: str) -> float:

@@ -15,7 +15,7 @@ from numbers import Real
 from typing import Any, Final
 
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.ground.names import check_path
+from inapp_monitor.ground.names import check_path, refuse_reserved
 from inapp_monitor.ground.points import Distribution, Method, Scalar
 
 #: Kinds of instrument; a name keeps the kind of its first use.
@@ -25,8 +25,6 @@ GAUGE_DELTA: Final = "gauge delta"
 TIMER: Final = "timer"
 SET: Final = "set"
 
-#: First nodes of the series that the kit records itself.
-RESERVED: Final = frozenset(("requests", "routes", "errors", "process", "host", "monitor"))
 #: Call sites of misuse that are remembered.
 MAX_MISUSES = 50
 #: Characters kept of what was wrong.
@@ -110,8 +108,7 @@ class Instruments:
     def _introduce(self, kind: str, name: object) -> None:
         self._first_use()
         path = str.__str__(check_path(name))
-        if path.partition(".")[0] in RESERVED:
-            raise ValueError(f"{path!r}: names that begin with {path.partition('.')[0]} are ours")
+        refuse_reserved(path)
         if path not in self._kinds and len(self._kinds) >= self._max_series:
             self._refuse("too many series")
             raise ValueError(f"{path!r}: more than max_series={self._max_series} names")

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from inapp_monitor.ground.names import TOTALS_NODES
 from inapp_monitor.store.distribution_format import GRADES, DistributionGeometry
 from inapp_monitor.store.retention import Retention
 
-_OWN: Final = ("requests.", "monitor.")
+_TOTALS: Final = tuple(f"{node}." for node in TOTALS_NODES)
 #: Bytes that only the kit's own series may take: a narrow group and a distribution by default.
 _RESERVE: Final = 5 * 2**20
 #: The parts of what is free that a distribution of grade 0, of grade 1 may take: a small app has
@@ -23,7 +24,7 @@ _PARTS: Final = (72, 108)
 
 def is_own(path: str) -> bool:
     """Whether a series is one of the kit's totals."""
-    return path.startswith(_OWN)
+    return path.startswith(_TOTALS)
 
 
 def reserve(budget: int) -> int:

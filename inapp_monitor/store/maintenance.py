@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, disk_shares
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import column_rewrite, disk_budget
@@ -24,7 +24,7 @@ from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.lock import StoreLock
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.rollup import HEAD, NAN
-from inapp_monitor.store.series import Store, budget_of, schemas_of
+from inapp_monitor.store.series import Store, schemas_of
 from inapp_monitor.store.whisper_export import Exporter, ExportReport
 from inapp_monitor.store.whisper_import import ImportReport, import_files
 
@@ -45,7 +45,12 @@ def exclusive(data_dir: Path, settings: Settings, now: float) -> Iterator[Catalo
     directory = data_dir / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     descriptors = Descriptors()
-    catalog = Catalog(data_dir, descriptors, budget_of(settings), lambda _path, _what: None)
+    catalog = Catalog(
+        data_dir,
+        descriptors,
+        disk_shares.of_series(settings.disk_budget),
+        lambda _path, _what: None,
+    )
     lock = StoreLock(directory / LOCK_NAME)
     lock.acquire(_PATIENCE_S)
     try:
@@ -268,7 +273,7 @@ def plan(store: Store, settings: Settings) -> PlanReport:
     status = store.status()
     retention = Retention.parse(settings.retention)
     distribution_retention = Retention.parse(settings.distribution_retention)
-    budget = budget_of(settings)
+    budget = disk_shares.of_series(settings.disk_budget)
     room = max(budget - disk_budget.reserve(budget) - status.size, 0)
     sizes = {width: Geometry.of(width, retention).size for width in WIDTHS}
     more, left = sum(f.room for f in status.files if f.retention == str(retention)), room

@@ -191,7 +191,7 @@ class Layout:
             return None
         old = row[begin:end]
         new = array("d", list(map(add, old, values)))
-        if sum(new) != sum(new):  # a NaN among them: what is known on one side only stays
+        if math.isnan(sum(new)):  # a NaN among them: what is known on one side only stays
             new = array(
                 "d",
                 [

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
+from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import ConfigError
@@ -274,7 +275,7 @@ class Store:
         self._catalog = Catalog(
             self._data_dir,
             self._descriptors,
-            budget_of(self._settings),
+            disk_shares.of_series(self._settings.disk_budget),
             self._note_damage,
             read_only=self._read_only,
         )
@@ -321,11 +322,6 @@ class Store:
 
     def _note_damage(self, path: Path, what: str) -> None:
         self._writer.note_damage(path, what)
-
-
-def budget_of(settings: Settings) -> int:
-    """The store's share of `disk_budget`; the rest is the database's."""
-    return settings.disk_budget - settings.disk_budget // 4
 
 
 def schemas_of(settings: Settings) -> Schemas:

@@ -297,7 +297,7 @@ def test_the_kits_own_names_are_not_to_be_had(work: Callable[..., Work], first: 
     """Two sources of one series would make nonsense of it."""
     at = work(type("Any", (Counting,), {"name": first}))
     at.start()
-    assert "are ours" in at.guard.faults[f"collector {first}"].last
+    assert "are reserved" in at.guard.faults[f"collector {first}"].last
     assert at.published == []
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inapp_monitor.ground import histogram as module
 from inapp_monitor.ground.histogram import (
     MAX_SHIFT,
     Histogram,
@@ -85,6 +86,30 @@ def test_a_quantile_is_within_the_error_of_the_exact_one(
     exact = sorted(values)[int(q * (len(values) - 1))]
     got = shifted(values, shift).quantile(q)
     assert abs(got - exact) <= relative_error(shift) * exact * (1 + 1e-6) + 1e-37
+
+
+@given(st.lists(VALUES, max_size=60), st.lists(st.floats(-0.1, 1.1), max_size=8), SHIFTS)
+def test_several_quantiles_at_once_are_those_one_by_one(
+    values: list[float], fractions: list[float], shift: int
+) -> None:
+    """In the order in which they were asked for; the ends are the extremes, exactly."""
+    whole = shifted(values, shift)
+    found = whole.quantiles(fractions)
+    assert [repr(value) for value in found] == [repr(whole.quantile(q)) for q in fractions]
+    if values:
+        assert whole.quantiles([0.0, 1.0]) == [min(values), max(values)]
+
+
+@given(st.lists(st.one_of(st.none(), LISTS.map(Histogram.of)), max_size=5))
+def test_many_are_merged_into_one(slots: list[Histogram | None]) -> None:
+    """Missing and empty ones add nothing, and none of them is changed."""
+    before = [None if slot is None else slot.copy() for slot in slots]
+    whole = module.merged(slots)
+    assert slots == before
+    known = [slot for slot in slots if slot is not None and slot.count]
+    assert (whole is None) == (not known)
+    if whole is not None:
+        assert same(whole.copy(), merged(*known))
 
 
 def test_merging_does_not_change_the_other() -> None:

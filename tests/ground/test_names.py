@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from inapp_monitor.ground.exceptions import SeriesNameError
 from inapp_monitor.ground.names import (
     MAX_PATH_LENGTH,
+    RESERVED_NODES,
+    TOTALS_NODES,
     check_path,
     clean_node,
+    refuse_reserved,
     route_slug,
 )
 
@@ -89,3 +92,21 @@ def test_any_route_has_a_legal_slug(route: str) -> None:
     """Whatever a framework calls a route."""
     slug = route_slug(route)
     assert re.fullmatch(r"[a-z0-9_-]{1,80}", slug)
+
+
+@pytest.mark.parametrize("name", [*sorted(RESERVED_NODES), "requests.time", "monitor.x"])
+def test_names_of_the_kit_s_own_series_are_refused(name: str) -> None:
+    """Wherever they come from, and the message says why."""
+    with pytest.raises(ValueError, match=r"names that begin with \w+ are reserved"):
+        refuse_reserved(name)
+
+
+@pytest.mark.parametrize("name", ["request", "requests2.time", "app.requests"])
+def test_only_the_first_node_is_reserved(name: str) -> None:
+    """As a whole."""
+    refuse_reserved(name)
+
+
+def test_totals_are_reserved() -> None:
+    """What the last bytes of the disk are kept for is the kit's own."""
+    assert set(TOTALS_NODES) < RESERVED_NODES

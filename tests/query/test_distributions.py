@@ -10,7 +10,6 @@ import pytest
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange
-from inapp_monitor.query.distribution_leaves import quantiles
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.memory_source import MemorySource
 from inapp_monitor.query.request import RenderRequest
@@ -80,13 +79,6 @@ def test_tagged_files_of_graphites_older_layout() -> None:
     assert held.tagged() == ["disk.used;host=w1"]
     (series,) = evaluate(["seriesByTag('host=w1')"], request(), held)
     assert (series.name, series.tags["host"]) == ("disk.used;host=w1", "w1")
-
-
-def test_percentiles_are_those_of_the_histogram() -> None:
-    """Several percentiles in one pass are what the histogram says one by one."""
-    h = Histogram.of([0.0, 1.0, 2.5, 2.5, 40.0, 1e6])
-    fractions = [0.0, 0.1, 0.5, 0.75, 0.9, 0.999, 1.0]
-    assert quantiles(h, fractions) == [h.quantile(q) for q in fractions]
 
 
 def test_short_steps_are_always_read_anew() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.histogram import merged
 from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame import columns
@@ -102,7 +103,7 @@ def _row(
     errors = failed.total if failed else 0.0
     error_rate = 100 * min(errors / whole.count, 1.0)
     late = math.ceil(len(found.slots) / _PARTS)
-    recent = columns.merge(found.slots[-late:])
+    recent = merged(found.slots[-late:])
     late_errors = 0.0
     if failed:
         late_errors = float(np.nansum(failed.values[-math.ceil(len(failed.values) / _PARTS) :]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from inapp_monitor.ground.histogram import merged
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
@@ -235,7 +236,7 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     found, view = traffic.durations, traffic.view
     factor = max(len(found.slots) // 72, 1) if found else 1
     slots = (
-        [columns.merge(found.slots[i : i + factor]) for i in range(0, len(found.slots), factor)]
+        [merged(found.slots[i : i + factor]) for i in range(0, len(found.slots), factor)]
         if found
         else []
     )

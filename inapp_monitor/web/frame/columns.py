@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.histogram import Histogram, merged
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web.backend import Backend
@@ -177,10 +177,10 @@ def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> 
     tail: Histogram | None = None
     if end < now:
         slots = slots[: max((stop - middle.start) // step, 0)]
-        tail = _merged(backend.store.fetch_distribution(path, max(stop, start) - 1, end, now))
+        tail = _all_of(backend.store.fetch_distribution(path, max(stop, start) - 1, end, now))
     if middle.start != begin or stop <= begin:
         return durations(backend, path, start, end, columns)
-    head = _merged(backend.store.fetch_distribution(path, start, begin - 1, now))
+    head = _all_of(backend.store.fetch_distribution(path, start, begin - 1, now))
     slots = [head, *slots, *([tail] if end < now else [])]
     first = begin - step
     joined = DistributionRange(path, first, first + len(slots) * step, step, slots)
@@ -192,35 +192,22 @@ def widest_step_s(start: int, now: int, columns: int) -> int:
     return (now - start) // columns
 
 
-def _merged(found: DistributionRange | None) -> Histogram | None:
-    return None if found is None else merge(found.slots)
+def _all_of(found: DistributionRange | None) -> Histogram | None:
+    return None if found is None else merged(found.slots)
 
 
 def _in_columns(found: DistributionRange, start: int, columns: int, now: int) -> Durations:
     """Slots merged into columns; what lies before `start` is not covered."""
     parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
     parts.covered[:1] -= max(start - found.start, 0)
-    merged: list[Histogram | None] = []
+    slots: list[Histogram | None] = []
     whole = Histogram()
     for begin in range(-parts.lead, len(found.slots), parts.factor):
-        column = merge(found.slots[max(begin, 0) : begin + parts.factor])
-        merged.append(column)
+        column = merged(found.slots[max(begin, 0) : begin + parts.factor])
+        slots.append(column)
         if column is not None:
             whole.merge(column)
-    return Durations(parts.start, parts.step, merged, whole, parts.covered)
-
-
-def merge(slots: Sequence[Histogram | None]) -> Histogram | None:
-    """All slots in one; None when none has a value."""
-    known = [slot for slot in slots if slot is not None and slot.count]
-    if not known:
-        return None
-    if len(known) == 1:
-        return known[0]
-    joined = known[0].copy()
-    for slot in known[1:]:
-        joined.merge(slot)
-    return joined
+    return Durations(parts.start, parts.step, slots, whole, parts.covered)
 
 
 def _sums(found: ScalarRange, columns: int, now: int) -> Sums:

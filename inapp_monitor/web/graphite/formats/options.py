@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -70,7 +71,7 @@ class Options:
             value = float(given)
         except ValueError:
             raise QueryError(f"{name} must be a number, got {given[:40]!r}") from None
-        if value - value != 0.0:
+        if not math.isfinite(value):
             raise QueryError(f"{name} must be a finite number, got {given[:40]!r}")
         return value
 

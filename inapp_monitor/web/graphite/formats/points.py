@@ -6,6 +6,7 @@ Texts are put together from whole lists at C speed instead of walking through a 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -65,9 +66,9 @@ def _short_decimals(values: NDArray[np.float64]) -> list[str] | None:
 
 
 def _whole(value: float, infinity: str) -> str:
-    if value != value:
+    if math.isnan(value):
         return "null"
-    if value - value != 0:
+    if math.isinf(value):
         return infinity if value > 0 else f"-{infinity}"
     return str(int(value)) if value == int(value) else repr(value)
 

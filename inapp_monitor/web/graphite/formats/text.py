@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from math import isfinite
 
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
@@ -18,7 +19,7 @@ def python_texts(series: Series) -> list[str]:
     values = series.values.tolist()
     if series.whole:
         return [
-            "None" if v != v else str(int(v)) if v - v == 0 and v == int(v) else repr(v)
+            "None" if v != v else str(int(v)) if isfinite(v) and v == int(v) else repr(v)
             for v in values
         ]
     return ["None" if v != v else repr(v) for v in values]
