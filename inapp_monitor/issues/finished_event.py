@@ -1,4 +1,4 @@
-"""An event as it may be stored and shown: scrubbed, cleaned, cut to its size. Pure.
+"""An event as it may be stored and shown: scrubbed, cleaned, cut to its size. No I/O.
 
 For the flush, not for the failing request: this takes milliseconds an event.
 """

@@ -1,4 +1,4 @@
-"""An event that was made elsewhere, in the shape and within the limits of our own. Pure.
+"""An event that was made elsewhere, in the shape and within the limits of our own. No I/O.
 
 A sender can send anything: each part that is missing, of another type or too long
 is replaced by its default or cut, so that what is stored, and every page that shows it, can rely on

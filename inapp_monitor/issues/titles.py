@@ -1,4 +1,4 @@
-"""What an issue is called: its identity, from the fingerprint and from its first event. Pure."""
+"""What an issue is called: its identity, from the fingerprint and from its first event. No I/O."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Most recorders send the same names in the same order once a second. For such a batch the values of a
 group are picked with one call, and wait as one run of columns instead of a dictionary entry each.
 Whatever is unusual about a batch (another order, two steps, a value that is not finite) makes it go
-the long way. Pure: nothing here knows locks or files.
+the long way. Nothing here knows locks or files.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inapp_monitor.ground import config
+from inapp_monitor.ground import config, setting_values
 from inapp_monitor.ground.exceptions import ConfigError
 
 
@@ -96,7 +96,7 @@ def test_a_bad_value_is_refused_with_what_was_expected(
 )
 def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
     """With or without a unit, any case."""
-    assert config.parse_size(text) == size
+    assert setting_values.parse_size(text) == size
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
 )
 def test_durations_are_read_in_seconds(text: str, seconds: float) -> None:
     """With the units that retentions use."""
-    assert config.parse_duration(text) == seconds
+    assert setting_values.parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["not TOML =", "inapp_monitor = 3"])

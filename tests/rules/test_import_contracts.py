@@ -5,6 +5,8 @@ That the package itself keeps them is for `make lint`.
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -115,3 +117,20 @@ def test_the_copy_keeps_what_is_broken_in_it(copy: Path) -> None:
 def test_each_contract_is_tried() -> None:
     """Whoever adds one adds how it is broken."""
     assert {contract for contract, _, _ in BROKEN} == set(CONTRACTS)
+
+
+def claims_to_be_pure(docstring: str) -> bool:
+    """Whether a module's docstring says so."""
+    return re.search(r"\bPure\b", docstring) is not None
+
+
+def test_a_module_that_says_pure_is_held_to_it() -> None:
+    """It is in the list of the contract, itself or with its package."""
+    (contract,) = (c for c in PROJECT["tool"]["importlinter"]["contracts"] if c["id"] == "pure")
+    held = contract["source_modules"]
+    claims = []
+    for path in sorted((ROOT / "inapp_monitor").rglob("*.py")):
+        if claims_to_be_pure(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""):
+            claims.append(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert len(claims) > 10
+    assert [m for m in claims if not any(f"{m}.".startswith(f"{each}.") for each in held)] == []

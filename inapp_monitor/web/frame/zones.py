@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from inapp_monitor.ground.config import LOCAL_ZONE
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.guard import logger
+from inapp_monitor.ground.setting_values import LOCAL_ZONE
 from inapp_monitor.query.timespec import parse_zone
 
 _LOCALTIME = Path("/etc/localtime")
