@@ -23,20 +23,7 @@ from typing import Any, NamedTuple
 
 from demo_app import mishaps
 from demo_app.machine_of_the_past import resources
-from demo_app.routes_of_the_past import (
-    DEPLOYS,
-    FAULT,
-    FAULT_AGE_S,
-    FAULT_DEPLOY,
-    GAPS,
-    INCIDENTS,
-    MISSING,
-    ROUTES,
-    SLIPS,
-    Incident,
-    Missing,
-    Route,
-)
+from demo_app.routes_of_the_past import SHOP, Incident, Missing, Plot, Route
 from inapp_monitor.database.file import Database
 from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.ground import config
@@ -89,13 +76,16 @@ def steps(begin: int, end: int) -> Iterator[Step]:
 
 
 class Story:
-    """What happened when; all of it follows from the end, the seed and whether there is a fault."""
+    """What happened when; all of it follows from the plot, the end, the seed and the fault."""
 
-    def __init__(self, end: int, seed: int, *, fault: bool) -> None:
+    def __init__(self, plot: Plot, end: int, seed: int, *, fault: bool) -> None:
+        self.plot = plot
         self.end = end
         self.chance = random.Random(seed)
-        self.incidents: list[Incident] = [*INCIDENTS, *(FAULT if fault else ())]
-        self.deploys = [*DEPLOYS, *([FAULT_DEPLOY] if fault else ())]
+        self.incidents: list[Incident] = [*plot.incidents, *(plot.fault if fault else ())]
+        self.deploys = list(plot.deploys)
+        if fault and plot.fault_deploy:
+            self.deploys.append(plot.fault_deploy)
         self.fault = fault
 
     def busy(self, when: float) -> float:
@@ -111,7 +101,7 @@ class Story:
     def is_down(self, when: float) -> bool:
         """Whether nothing was recorded."""
         age = self.end - when
-        return any(last < age <= first for first, last in GAPS)
+        return any(last < age <= first for first, last in self.plot.gaps)
 
     def release(self, when: float) -> str:
         """Which release runs."""
@@ -128,7 +118,7 @@ class Story:
 
     def missing_rate(self, row: Missing, when: float) -> float:
         """How often a second a missing path is asked for."""
-        surging = self.fault and self.end - when <= FAULT_AGE_S
+        surging = self.fault and self.end - when <= self.plot.fault_age_s
         return max(row.rate, row.surge) if surging else row.rate
 
     def number(self, expected: float) -> int:
@@ -208,7 +198,7 @@ class Writer:
         )
         self._table = self._recorder.routes
         self._names = RouteNames(data_dir)
-        self._durations = {route: Durations(route, story.chance) for route in ROUTES}
+        self._durations = {route: Durations(route, story.chance) for route in story.plot.routes}
         self._failed = 0
         self._scalars: list[Scalar] = []
         self._distributions: list[Distribution] = []
@@ -221,8 +211,9 @@ class Writer:
 
     def write(self, begin: int) -> None:
         """All of it, from `begin` to the story's end."""
-        self._names.save_new({self._table.slug(route.template): route.template for route in ROUTES})
         story = self._story
+        templates = [route.template for route in story.plot.routes]
+        self._names.save_new({self._table.slug(template): template for template in templates})
         for number, step in enumerate(steps(begin, story.end)):
             self._clock.advance(step.start + step.width_s - self._clock.now)
             if story.release(step.start) != self._release:  # deployed: other processes
@@ -251,7 +242,7 @@ class Writer:
 
     def _step(self, step: Step) -> None:
         busy = self._story.busy(step.start + step.width_s / 2)
-        for route in ROUTES:
+        for route in self._story.plot.routes:
             self._route(route, step, busy)
         self._missing_paths(step, busy)
         self._machine(step)
@@ -272,7 +263,7 @@ class Writer:
         failed = min(story.number(count * failing), count) if failing else 0
         if failed:
             self._fail(route, failed, problem)
-        for method, template, share, name in SLIPS:
+        for method, template, share, name in story.plot.slips:
             if route[:2] == (method, template):
                 slips = story.number(count * share)
                 self._fail(route, slips, name)
@@ -302,7 +293,7 @@ class Writer:
         for _ in range(times):
             self._failed += 1
             environ = self._environ(route)
-            error = mishaps.answer(environ["PATH_INFO"], problem, self._failed)
+            error = mishaps.answer(story.plot.problems[problem], self._failed)
             with new_scope():
                 set_user({"id": story.chance.randrange(100, 400)})
                 self._tracker.capture(error, environ, route=route.template)
@@ -324,7 +315,7 @@ class Writer:
 
     def _missing_paths(self, step: Step, busy: float) -> None:
         story, total = self._story, 0
-        for row in MISSING:
+        for row in story.plot.missing:
             count = story.number(story.missing_rate(row, step.start) * busy * step.width_s)
             total += count
             for _ in range(count):
@@ -381,8 +372,9 @@ def write(
     end: int | None = None,
     fault: bool = False,
     site: str = "127.0.0.1:8000",
+    plot: Plot = SHOP,
 ) -> None:
-    """Write a past that ends at `end` (epoch seconds; default: now).
+    """Write a past of `plot` that ends at `end` (epoch seconds; default: now).
 
     Raises:
         FileExistsError: the directory holds data already.
@@ -391,7 +383,7 @@ def write(
         raise FileExistsError(f"{data_dir} holds data already")
     end = int(time.time()) if end is None else end
     begin = end - int(days * _DAY)
-    story = Story(end, seed, fault=fault)
+    story = Story(plot, end, seed, fault=fault)
     Writer(data_dir, story, begin, site).write(begin)
 
 

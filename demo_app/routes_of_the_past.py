@@ -1,11 +1,16 @@
 """What the demo's made-up past is about: fifty routes of a shop, its incidents, its 404s.
 
-Data only: `history` writes it down, `mishaps` raises what went wrong.
+Data only: `history` writes it down, `mishaps` raises what went wrong. A `Plot` holds all of it, so
+that a past of another app can be written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from demo_app import mishaps
 
 
 class Route(NamedTuple):
@@ -155,4 +160,45 @@ MISSING = (
     Missing("/phpmyadmin/index.php", 0.003),
     Missing("/products/9999", 0.002, ("/wishlist",)),
     Missing("/feeds/rss", 0.002),
+)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """All that one past is about.
+
+    Attributes:
+        routes: What is asked for, day and night.
+        missing: What is asked for in vain.
+        problems: Raises what went wrong, by the names that `incidents` and `slips` give.
+        incidents, deploys: What happened.
+        fault, fault_deploy, fault_age_s: What happens besides in a past with a fault, and since
+            when paths are missed more often.
+        slips: What goes wrong once in a while.
+        gaps: When nothing was recorded.
+    """
+
+    routes: tuple[Route, ...]
+    missing: tuple[Missing, ...] = ()
+    problems: Mapping[str, Callable[[int], None]] = field(default_factory=dict)
+    incidents: tuple[Incident, ...] = ()
+    slips: tuple[tuple[str, str, float, str], ...] = ()
+    deploys: tuple[tuple[float, str], ...] = ()
+    fault: tuple[Incident, ...] = ()
+    fault_deploy: tuple[float, str] | None = None
+    fault_age_s: float = 0.0
+    gaps: tuple[tuple[float, float], ...] = ()
+
+
+SHOP = Plot(
+    routes=ROUTES,
+    missing=MISSING,
+    problems=mishaps.PROBLEMS,
+    incidents=INCIDENTS,
+    slips=SLIPS,
+    deploys=DEPLOYS,
+    fault=FAULT,
+    fault_deploy=FAULT_DEPLOY,
+    fault_age_s=FAULT_AGE_S,
+    gaps=GAPS,
 )
