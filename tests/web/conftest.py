@@ -1,27 +1,48 @@
-"""The sample installation and a client that is let in."""
+"""The recorded past, a dashboard over a copy of it, and a client that is let in."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from werkzeug.test import Client
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from sample_backend import TOKEN, sample_backend
-
+from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
+from tests.web import sample_past
+from tests.web.stored_backend import NOW, TOKEN, close, stored_backend
 
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
+@pytest.fixture(scope="session")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory that all copies are made of."""
+    data_dir = tmp_path_factory.mktemp("past") / "data"
+    sample_past.write(data_dir)
+    return data_dir
+
+
 @pytest.fixture
-def backend(tmp_path: Path) -> Backend:
-    """The sample's data."""
-    return sample_backend(tmp_path / "data")
+def clock() -> FakeClock:
+    """Stands where the recorded past ends."""
+    return FakeClock(NOW)
+
+
+@pytest.fixture
+def backend(past: Path, clock: FakeClock, tmp_path: Path) -> Iterator[Backend]:
+    """Over a copy of the recorded past."""
+    made = stored_backend(sample_past.copy(past, tmp_path / "data"), clock, shared=True)
+    yield made
+    close(made)
+
+
+@pytest.fixture
+def issue(backend: Backend) -> str:
+    """The id of the issue that the fault brought."""
+    return sample_past.issue_of(backend)
 
 
 @pytest.fixture

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_backend import NOW, TOKEN, sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor.ground import config
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.access import auth, login_token
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
+from tests.web.stored_backend import TOKEN, stored_backend
 
 DEV = {
     "SERVER_SOFTWARE": "Werkzeug/3.1.9",
@@ -134,7 +135,7 @@ def test_many_failures_are_throttled_but_the_right_token_is_not(stranger: Client
     assert stranger.get("/status", headers=headers).status_code == 200
 
 
-def test_a_forged_or_expired_cookie_is_refused(backend: Backend, stranger: Client) -> None:
+def test_a_forged_or_expired_cookie_is_refused(clock: FakeClock, stranger: Client) -> None:
     """Each part of it is signed, and the expiry is checked."""
     name, _, value = session(stranger).partition("=")
     expiry, nonce, signature = value.split(".")
@@ -148,14 +149,14 @@ def test_a_forged_or_expired_cookie_is_refused(backend: Backend, stranger: Clien
         "x" * 9_000,
     ):
         assert stranger.get("/", headers={"Cookie": f"{name}={forged}"}).status_code == 401
-    backend.clock.wall = lambda: float(NOW + auth.SESSION_S + 1)
+    clock.advance(auth.SESSION_S + 1)
     assert stranger.get("/", headers={"Cookie": f"{name}={value}"}).status_code == 401
 
 
 @pytest.mark.parametrize("settings", [{}, {"read_only": True}], ids=str)
 def test_who_signed_in_by_cookie_can_log_out(tmp_path: Path, settings: dict[str, Any]) -> None:
     """The button's form clears the cookie, for the mount it was set for; then the door is shut."""
-    app = WebApp(sample_backend(tmp_path, **settings))
+    app = WebApp(stored_backend(tmp_path, **settings))
     client = Client(app)
     where = {"base_url": "https://shop.example/m/"}
     session(client)
@@ -186,7 +187,7 @@ def test_another_site_cannot_log_anybody_out(stranger: Client) -> None:
 
 def test_two_apps_on_one_host_have_cookies_of_their_own(tmp_path: Path) -> None:
     """Browsers do not tell ports apart: the name depends on the token."""
-    one, other = (sample_backend(tmp_path / n, token=f"token-of-app-{n}") for n in "ab")
+    one, other = (stored_backend(tmp_path / n, token=f"token-of-app-{n}") for n in "ab")
     assert WebApp(one).gate.cookie_name != WebApp(other).gate.cookie_name
 
 
@@ -242,7 +243,7 @@ def test_a_sign_of_anything_else_closes_it(change: dict[str, str], stranger: Cli
 
 def test_the_development_convenience_can_be_switched_off(tmp_path: Path) -> None:
     """`dev_access = false` asks for the token there too."""
-    client = Client(WebApp(sample_backend(tmp_path, dev_access=False)))
+    client = Client(WebApp(stored_backend(tmp_path, dev_access=False)))
     assert client.get("/", environ_overrides=DEV).status_code == 401
 
 
@@ -262,7 +263,7 @@ def test_other_host_names_are_refused_when_some_are_set(
     host: str, status: int, tmp_path: Path
 ) -> None:
     """`.internal` stands for every name below it."""
-    backend = sample_backend(tmp_path, allowed_hosts=("shop.example", ".internal"))
+    backend = stored_backend(tmp_path, allowed_hosts=("shop.example", ".internal"))
     headers = {"Authorization": f"Bearer {TOKEN}"}
     answer = Client(WebApp(backend)).get(
         "/status", headers=headers, environ_overrides={"HTTP_HOST": host}

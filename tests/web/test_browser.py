@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_backend import NOW, TOKEN, SampleRoute, sample_backend
 from werkzeug.serving import make_server
 
-from inapp_monitor.request.slowest_file import SlowestFacts
+from inapp_monitor.recorder.slowest import Slow
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
+from tests.web import sample_past
+from tests.web.stored_backend import NOW, TOKEN, close, stored_backend
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -27,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 
-PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
+PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/{issue}", "/not-found"]
 PAGES += [
     "/runtime",
     "/dashboards",
@@ -48,6 +49,7 @@ class Site:
     """A dashboard on a port of this machine."""
 
     def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.server = make_server("127.0.0.1", 0, WebApp(backend), threaded=True)
         self.address = f"http://127.0.0.1:{self.server.port}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
@@ -58,22 +60,24 @@ class Site:
         self.server.shutdown()
         self.thread.join(5)
         self.server.server_close()
+        close(self.backend)
 
 
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Serves sample dashboards, each made once, and gives their addresses."""
-    sites: dict[str, Site] = {}
+def serve(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Site]]:
+    """Serves copies of the recorded past, by settings, each made once."""
+    sites: dict[tuple[str, ...], Site] = {}
 
-    def address(name: str = "plain", **options: Any) -> str:
-        if name not in sites:
-            folder: Path = tmp_path_factory.mktemp(name)
-            sites[name] = Site(sample_backend(folder, **options))
-        return sites[name].address
+    def site(**settings: Any) -> Site:
+        key = (*sorted(map(str, settings.items())),)
+        if key not in sites:
+            data_dir = sample_past.copy(past, tmp_path_factory.mktemp("site") / "data")
+            sites[key] = Site(stored_backend(data_dir, shared=True, **settings))
+        return sites[key]
 
-    yield address
-    for site in sites.values():
-        site.close()
+    yield site
+    for each in sites.values():
+        each.close()
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +120,9 @@ class Tab:
 
 
 @pytest.fixture
-def tab(browser: Any, serve: Callable[..., str]) -> Iterator[Tab]:
+def tab(browser: Any, serve: Callable[..., Site]) -> Iterator[Tab]:
     """A tab of 1440 by 900 on the sample."""
-    made = Tab(browser, serve(), viewport={"width": 1440, "height": 900})
+    made = Tab(browser, serve().address, viewport={"width": 1440, "height": 900})
     yield made
     made.close()
 
@@ -126,27 +130,31 @@ def tab(browser: Any, serve: Callable[..., str]) -> Iterator[Tab]:
 @pytest.mark.parametrize("width", [1440, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_load_cleanly_at_any_size(
-    scheme: str, width: int, browser: Any, serve: Callable[..., str]
+    scheme: str, width: int, browser: Any, serve: Callable[..., Site]
 ) -> None:
     """No console error, no policy violation, no outside request, nothing wider than the screen."""
-    tab = Tab(browser, serve(), viewport={"width": width, "height": 800}, color_scheme=scheme)
+    tab = Tab(
+        browser, serve().address, viewport={"width": width, "height": 800}, color_scheme=scheme
+    )
+    issue = sample_past.issue_of(serve().backend)
     for path in PAGES:
-        page = tab.open(path)
+        page = tab.open(path.format(issue=issue))
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     tab.close()
 
 
-def test_odd_installations_hold_up(browser: Any, serve: Callable[..., str]) -> None:
+def test_odd_installations_hold_up(browser: Any, tmp_path: Path) -> None:
     """Empty, and with many routes of long names, on a phone."""
-    routes = {
-        f"r{n}": SampleRoute("/" + "x" * 190 + f"/{n}", "GET", 0.02, 20 + n) for n in range(60)
-    }
-    for address in (serve("empty", empty=True), serve("many", routes=routes)):
-        tab = Tab(browser, address, viewport={"width": 360, "height": 740})
+    empty, many = (stored_backend(tmp_path / name) for name in ("empty", "many"))
+    sample_past.record_routes(many, ["/" + "x" * 190 + f"/{n}" for n in range(60)])
+    for backend in (empty, many):
+        site = Site(backend)
+        tab = Tab(browser, site.address, viewport={"width": 360, "height": 740})
         for path in ("/", "/routes", "/errors", "/not-found", "/status"):
             page = tab.open(f"{path}?from=-15min")
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         tab.close()
+        site.close()
 
 
 def test_the_fault_is_seen_without_scrolling(tab: Tab) -> None:
@@ -174,10 +182,13 @@ def test_hovering_shows_all_values(tab: Tab) -> None:
     assert page.locator(".cross").count() == 1
 
 
-def test_a_visitor_sees_the_times_of_his_own_zone(browser: Any, serve: Callable[..., str]) -> None:
+def test_a_visitor_sees_the_times_of_his_own_zone(browser: Any, serve: Callable[..., Site]) -> None:
     """Offered where it differs; a click, and all pages and boxes have them."""
     tab = Tab(
-        browser, serve(), timezone_id="Europe/Berlin", viewport={"width": 1440, "height": 900}
+        browser,
+        serve().address,
+        timezone_id="Europe/Berlin",
+        viewport={"width": 1440, "height": 900},
     )
     page = tab.open("/?from=-6h&compare=day")
     page.locator(".custom summary").click()
@@ -300,9 +311,11 @@ def test_what_is_being_filled_in_is_not_refreshed_away(tab: Tab) -> None:
     assert page.locator(".live").get_attribute("aria-pressed") == "false"
 
 
-def test_paper_is_light_and_says_what_it_shows(browser: Any, serve: Callable[..., str]) -> None:
+def test_paper_is_light_and_says_what_it_shows(browser: Any, serve: Callable[..., Site]) -> None:
     """In a dark theme too: legends and period are printed, what one clicks is not."""
-    tab = Tab(browser, serve(), viewport={"width": 800, "height": 1100}, color_scheme="dark")
+    tab = Tab(
+        browser, serve().address, viewport={"width": 800, "height": 1100}, color_scheme="dark"
+    )
     page = tab.open("/?from=-6h")
     page.emulate_media(media="print", color_scheme="dark")
     style = "getComputedStyle(document.querySelector('.card')).backgroundColor"
@@ -331,9 +344,9 @@ def test_the_theme_can_be_chosen(tab: Tab) -> None:
     assert page.evaluate(ground) == light
 
 
-def test_the_page_is_complete_without_script(browser: Any, serve: Callable[..., str]) -> None:
+def test_the_page_is_complete_without_script(browser: Any, serve: Callable[..., Site]) -> None:
     """Everything but refresh, hover and zoom."""
-    tab = Tab(browser, serve(), java_script_enabled=False)
+    tab = Tab(browser, serve().address, java_script_enabled=False)
     page = tab.open("/?from=-15min")
     assert page.locator("svg.chart path.line").count() > 5
     page.select_option(".compare select", "day")
@@ -343,9 +356,9 @@ def test_the_page_is_complete_without_script(browser: Any, serve: Callable[..., 
     tab.close()
 
 
-def test_logging_in_by_hand(browser: Any, serve: Callable[..., str]) -> None:
+def test_logging_in_by_hand(browser: Any, serve: Callable[..., Site]) -> None:
     """A wrong token is told; the right one leads to the page that was asked for."""
-    tab = Tab(browser, serve("closed", dev_access=False))
+    tab = Tab(browser, serve(dev_access=False).address)
     page = tab.open("/errors")
     page.keyboard.type("wrong-token")
     page.keyboard.press("Enter")
@@ -357,20 +370,21 @@ def test_logging_in_by_hand(browser: Any, serve: Callable[..., str]) -> None:
     tab.close()
 
 
-SLOW = [
-    {"slug": "checkout", "method": "POST", "ms": ms, "path": f"/checkout/{ms}", "status": status,
-     "started": NOW - ms, "issue": issue}
-    for ms, status, issue in (
-        (2_900, "500 INTERNAL SERVER ERROR", "a1b2c3"), (900, "200 OK", None), (400, None, None),
-    )
-]  # fmt: skip
-
-
-def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[..., str]) -> None:
+def test_a_slow_request_leads_to_its_evidence(browser: Any, past: Path, tmp_path: Path) -> None:
     """What a mark stands for is told on hover and on focus; a failed one opens its issue."""
-    tab = Tab(
-        browser, serve("slow", facts=[SlowestFacts(SLOW)]), viewport={"width": 900, "height": 900}
+    backend = stored_backend(sample_past.copy(past, tmp_path / "data"), shared=True)
+    issue = sample_past.issue_of(backend)
+    sample_past.record_slow(
+        backend,
+        ("checkout", "POST"),
+        [
+            Slow(2_900, "/checkout/2900", NOW - 2_900, "500 INTERNAL SERVER ERROR", issue),
+            Slow(900, "/checkout/900", NOW - 900, "200 OK"),
+            Slow(400, "/checkout/400", NOW - 400, None),
+        ],
     )
+    site = Site(backend)
+    tab = Tab(browser, site.address, viewport={"width": 900, "height": 900})
     page = tab.open("/routes/checkout")
     assert page.locator("svg .point").count() == 3
     failed = page.locator("svg .point", has=page.locator(".mark.open.s-crit"))
@@ -389,8 +403,9 @@ def test_a_slow_request_leads_to_its_evidence(browser: Any, serve: Callable[...,
     page.wait_for_url("**#slow-2")
     assert "/checkout/900" in page.locator("tr:target").inner_text()
     failed.click()
-    page.wait_for_url("**/errors/a1b2c3*")
+    page.wait_for_url(f"**/errors/{issue}*")
     tab.close()
+    site.close()
 
 
 def test_the_heatmap_counts_and_zooms(tab: Tab) -> None:

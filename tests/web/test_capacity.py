@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sample_backend import sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
@@ -25,6 +24,7 @@ from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.findings import capacity
 from inapp_monitor.web.findings.capacity import Growth, Room
 from inapp_monitor.web.frame.columns import Durations
+from tests.web.stored_backend import stored_backend
 
 MB, GB = 2**20, 2**30
 #: A machine with nothing to do.
@@ -227,8 +227,10 @@ def test_the_overview_says_it_and_links_to_the_evidence(tmp_path: Path) -> None:
 
 
 def test_a_sample_that_should_be_there_is_missed(tmp_path: Path) -> None:
-    """Settings ask for samples and the store has none."""
-    backend = sample_backend(tmp_path)
+    """Settings ask for samples and the store has none, though it has requests."""
+    backend = stored_backend(tmp_path)
+    requests = [Distribution("requests.time", backend.now() - 30, Histogram.of([20.0] * 40))]
+    backend.store.add(Batch([], requests))
     from inapp_monitor.web.frame.view import from_arguments
 
     found = capacity.collect(backend, Facts(), from_arguments({}, backend.now()))

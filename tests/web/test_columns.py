@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from stored_backend import stored_backend
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame import columns
+from tests.web.stored_backend import close, stored_backend
 
 START = 1_700_000_040
 PATH = "requests.time"
@@ -21,15 +21,15 @@ PATH = "requests.time"
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Eleven hours with a request in each minute and more of them now and then."""
     clock = FakeClock(START)
-    backend, store = stored_backend(tmp_path_factory.mktemp("data"), clock)
+    backend = stored_backend(tmp_path_factory.mktemp("data"), clock)
     for minute in range(11 * 60):
         values = [float(1 + minute % 400)] * (1 + 7 * (minute % 11 == 0))
-        store.add(Batch([], [Distribution(PATH, int(clock.wall()), Histogram.of(values))]))
+        backend.store.add(Batch([], [Distribution(PATH, int(clock.wall()), Histogram.of(values))]))
         if minute % 20 == 19:
-            store.flush()
+            backend.store.flush()
         clock.advance(60)
     yield backend
-    store.close()
+    close(backend)
 
 
 @pytest.mark.parametrize("span", [700, 3_600, 7_000, 5 * 3_600, 10 * 3_600 + 123])

@@ -10,14 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sample_backend import TOKEN, sample_backend
 from werkzeug.test import Client
 
-from inapp_monitor.database.file import Database
-from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web import app as web_app
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.kept.process_state import process_state
+from tests.web.stored_backend import TOKEN, stored_backend
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
@@ -43,9 +41,7 @@ def test_a_child_answers_though_its_parent_was_at_its_limit(
 ) -> None:
     """Renders, pages, events and tags: whatever the parent's threads held."""
     monkeypatch.setattr(web_app, "WAIT_S", 0.0)
-    backend = sample_backend(tmp_path / "data")
-    settings = backend.loaded.settings
-    backend.database = Database(settings.data_dir, settings, backend.clock, Guard())
+    backend = stored_backend(tmp_path / "data")
     app = WebApp(backend)
     assert Client(app).get("/render?target=x", headers=HEADERS).status_code == 200
     held = process_state(backend)

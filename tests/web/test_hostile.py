@@ -12,12 +12,14 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.util import setup_testing_defaults
 
 import pytest
-from sample_backend import TOKEN, sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
 from inapp_monitor.web.app import WebApp
+from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
+from tests.web import sample_past
+from tests.web.stored_backend import TOKEN, close, stored_backend
 
 TABLE = Path(__file__).parent.parent / "data" / "hostile" / "requests.jsonl"
 #: Groups that are about the recording side, not about the dashboard.
@@ -68,8 +70,8 @@ def bytes_of(value: Any) -> bytes:
 class Caller:
     """Sends rows as a server would, to one dashboard."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.app = WebApp(sample_backend(data_dir))
+    def __init__(self, backend: Backend) -> None:
+        self.app = WebApp(backend)
         answer = self.send("GET", f"/?token={TOKEN}", {})
         cookie = answer[1]["Set-Cookie"].split(";")[0]
         access = self.app.gate.check({"HTTP_COOKIE": cookie})
@@ -128,9 +130,12 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
+def caller(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
     """One dashboard for all rows: none may spoil it for the next."""
-    yield Caller(tmp_path_factory.mktemp("hostile") / "data")
+    data_dir = sample_past.copy(past, tmp_path_factory.mktemp("hostile") / "data")
+    backend = stored_backend(data_dir, shared=True)
+    yield Caller(backend)
+    close(backend)
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.id}-{row.note[:30]}")
@@ -160,10 +165,10 @@ def test_a_hostile_request_is_harmless(row: Row, caller: Caller) -> None:
     "where", ["/?from={}", "/render?target={}", "/?token={}", "/{}", "/login?next=/{}"]
 )
 def test_bytes_that_are_no_text_are_the_clients_fault(
-    where: str, text: str, tmp_path: Path
+    where: str, text: str, backend: Backend
 ) -> None:
     """PEP 3333 hands them over as they came: no 500, nothing noted as a fault of ours."""
-    app = WebApp(sample_backend(tmp_path))
+    app = WebApp(backend)
     answers: list[int] = []
     path, _, query = where.format(text).partition("?")
     for headers in ({"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}, {"HTTP_ACCEPT": "text/html"}):
@@ -172,7 +177,7 @@ def test_bytes_that_are_no_text_are_the_clients_fault(
         body = app(environ, lambda status, *_: answers.append(int(status[:3])))
         b"".join(body)
     assert all(status < 500 for status in answers), answers
-    assert app._backend.guard.faults == {}
+    assert backend.guard.faults == {}
 
 
 def test_a_raw_byte_is_read_as_its_percent_code(tmp_path: Path) -> None:

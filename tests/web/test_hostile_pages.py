@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from hostile_rows import ROWS, Row
 from werkzeug.serving import make_server
 
 from inapp_monitor import Monitor
 from inapp_monitor.cli.serving import quiet_handler
+from tests.web.hostile_rows import ROWS, Row
 
 TOKEN = "hostile-token-0123456789"
 HEADERS = {
@@ -67,7 +67,7 @@ class Target:
         self.monitor.incr("evil.name")
         answer = self.send("GET", f"/?token={TOKEN}", {}, b"")
         cookie = answer.header("set-cookie").partition(";")[0]
-        web = self.monitor.life.core.web
+        web = self.monitor._web
         assert web is not None
         access = web.gate.check({"HTTP_COOKIE": cookie})
         self.cookie = cookie

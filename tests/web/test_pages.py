@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_backend import NOW, TOKEN, NotFoundRow, SampleRoute, sample_backend
 from werkzeug.test import Client
 
+from demo_app import mishaps
+from inapp_monitor import Monitor
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.facts import Facts
-from inapp_monitor.issues.release import ReleaseFacts
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.routing import Route
+from tests.environ import environ_of
+from tests.web import sample_past
+from tests.web.stored_backend import NOW, TOKEN, close, stored_backend
 
-PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/a1b2c3", "/not-found"]
+PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/{issue}", "/not-found"]
 PAGES += [
     "/status",
     "/search?q=check",
@@ -69,9 +73,9 @@ class Tags(HTMLParser):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_loads_and_obeys_its_own_policy(page: str, client: Client) -> None:
+def test_a_page_loads_and_obeys_its_own_policy(page: str, client: Client, issue: str) -> None:
     """Balanced HTML; no inline script, style or handler; every address is of this host."""
-    answer = client.get(page, headers=HTML)
+    answer = client.get(page.format(issue=issue), headers=HTML)
     assert answer.status_code == 200
     for name, attributes in Tags(answer.text).found:
         assert name != "style"
@@ -86,8 +90,9 @@ def test_a_page_loads_and_obeys_its_own_policy(page: str, client: Client) -> Non
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_has_a_json_twin(page: str, client: Client, authorized: Any) -> None:
+def test_every_page_has_a_json_twin(page: str, client: Client, issue: str, authorized: Any) -> None:
     """Under `.json`, and at the page itself for a client that prefers JSON."""
+    page = page.format(issue=issue)
     answer = client.get(twin(page), headers=authorized)
     assert answer.mimetype == "application/json"
     assert isinstance(answer.json, dict)
@@ -97,9 +102,9 @@ def test_every_page_has_a_json_twin(page: str, client: Client, authorized: Any) 
 
 
 @pytest.mark.parametrize("page", [*PAGES, "/nowhere", "/?from=x", "/static/monitor.css?x"])
-def test_every_answer_carries_the_security_headers(page: str, client: Client) -> None:
+def test_every_answer_carries_the_security_headers(page: str, client: Client, issue: str) -> None:
     """Errors and assets as well; only an asset's cache differs."""
-    answer = client.get(page, headers=HTML)
+    answer = client.get(page.format(issue=issue), headers=HTML)
     for name, value in HEADERS.items():
         if not (page.startswith("/static") and name == "Cache-Control"):
             assert answer.headers[name] == value
@@ -107,10 +112,10 @@ def test_every_answer_carries_the_security_headers(page: str, client: Client) ->
     assert "unsafe" not in answer.headers["Content-Security-Policy"]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if "/checkout" not in p and "a1b2" not in p])
+@pytest.mark.parametrize("page", [p for p in PAGES if "/checkout" not in p and "{issue}" not in p])
 def test_an_empty_installation_invites(page: str, tmp_path: Path) -> None:
     """Nothing is recorded yet: every page loads and says what will appear."""
-    client = Client(WebApp(sample_backend(tmp_path, empty=True)))
+    client = Client(WebApp(stored_backend(tmp_path)))
     answer = client.get(page, headers=HTML)
     assert answer.status_code == 200
     Tags(answer.text)
@@ -121,15 +126,15 @@ def test_an_empty_installation_invites(page: str, tmp_path: Path) -> None:
 
 def test_five_hundred_routes_with_long_names_hold_up(tmp_path: Path) -> None:
     """The overview shows the top ones and stays small; the routes page shows them all."""
-    routes = {
-        f"r{n}": SampleRoute("/" + "x" * 190 + f"/<int:id>/{n}", "GET", 0.02, 20 + n)
-        for n in range(500)
-    }
-    client = Client(WebApp(sample_backend(tmp_path, routes=routes)))
+    backend = stored_backend(tmp_path, distribution_retention="10s:1h")
+    sample_past.record_routes(backend, ["/" + "x" * 180 + f"/<int:id>/{n}" for n in range(500)])
+    client = Client(WebApp(backend))
     answer = client.get("/?from=-15min", headers=HTML)
     assert len(answer.data) < 200_000
-    assert "all 500 routes" in answer.text or re.search(r"all \d{3} routes", answer.text)
+    assert "all 500 routes" in answer.text
     assert client.get("/routes?from=-15min", headers=HTML).status_code == 200
+    assert len(client.get("/routes.json?from=-15min", headers=HTML).json["rows"]) == 500
+    close(backend)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +185,12 @@ def test_a_bad_window_is_400_and_names_what_is_wrong(
     assert named in as_json.json["error"]
 
 
-def test_the_overview_says_what_is_wrong(client: Client, authorized: Any) -> None:
+def test_the_overview_says_what_is_wrong(backend: Backend, client: Client, authorized: Any) -> None:
     """The slow route with its deploy, the failing one, the new issue, the 404s: worst first."""
+    begin = NOW - int(sample_past.FAULT_AGE_S) - 60
+    (failed,) = backend.store.fetch(["routes.checkout.POST.errors"], begin, NOW, NOW)
+    times = int(sum(value for value in failed.values if value == value))
+    assert times > 50
     verdicts = client.get("/overview.json", headers=authorized).json["verdicts"]
     texts = [f"{v['state']} {v['title']} {v['detail']}" for v in verdicts]
     slow = next(text for text in texts if "is slow" in text)
@@ -189,18 +198,17 @@ def test_the_overview_says_what_is_wrong(client: Client, authorized: Any) -> Non
     assert "since deploy 2.4.1" in slow
     failing = next(text for text in texts if "fails" in text)
     assert failing.startswith("crit Errors: /checkout fails")
-    assert any("1 new issue, 214 times" in text for text in texts)
+    assert any(f"1 new issue, {times} times" in text for text in texts)
     assert any(text.startswith("warn 404s") for text in texts)
     order = ["crit", "warn", "unknown", "ok"]
     states = [order.index(v["state"]) for v in verdicts]
     assert states == sorted(states)
 
 
-def test_a_broken_link_of_the_app_itself_is_told(tmp_path: Path) -> None:
+def test_a_broken_link_of_the_app_itself_is_recognised(client: Client) -> None:
     """The referer is this very host."""
-    backend = sample_backend(tmp_path)
-    client = Client(WebApp(backend))
     rows = client.get("/not-found.json", headers=HTML).json["not_found"]
+    assert [row["path"] for row in rows[:2]] == ["/static/app.9f3c.js", "/wp-login.php"]
     assert rows[0]["guess"] == "broken link of your own"
     assert rows[1]["guess"] == "scanner"
 
@@ -231,37 +239,65 @@ def test_a_compared_period_shows_as_a_ghost(client: Client, authorized: Any) -> 
     assert NOW - 3700 <= ghost["start"] <= NOW - 3000
 
 
-def test_an_issue_shows_its_stack_and_cause(client: Client) -> None:
+def test_an_issue_shows_its_stack_and_cause(backend: Backend, client: Client, issue: str) -> None:
     """Latest occurrence: frames, source, locals, request."""
-    text = client.get("/errors/a1b2c3", headers=HTML).text
-    for part in ("caused by", "charge(cart)", "shop/checkout.py:88", "step=2", "(hidden)"):
+    error = mishaps.answer(sample_past.pay, 8)
+    asked = environ_of("/checkout", "POST", QUERY_STRING="step=2")
+    assert sample_past.record_error(backend, error, asked, "/checkout") == issue
+    text = client.get(f"/errors/{issue}", headers=HTML).text
+    raised = error.__traceback__ and error.__traceback__.tb_next
+    assert raised is not None
+    place = f"tests/web/sample_past.py:{raised.tb_lineno}"
+    for part in ("caused by", "charge(cart)", place, "step=2", "[scrubbed]"):
         assert part in text
+    assert "hunter-2" not in text
+
+
+ATTACK = '"><script>alert(1)</script><svg/onload=alert(2)>\x00\ud800'
+
+
+def hostile_app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """A route, an exception's type, message, function and locals, a missing path: all hostile."""
+
+    def fail() -> None:
+        innocent = {ATTACK: "</script>" + ATTACK}  # noqa: F841  # shown as a local
+        raise type(ATTACK.rstrip("\x00\ud800"), (Exception,), {})(ATTACK)
+
+    if environ["PATH_INFO"] == "/":
+        environ[ENVIRON_KEY].route = ATTACK
+        fail.__code__ = fail.__code__.replace(co_name=ATTACK.rstrip("\x00\ud800"))
+        fail()
+    start_response("404 Not Found", [])
+    return []
 
 
 def test_hostile_data_never_becomes_live(tmp_path: Path) -> None:
     """Paths, referers, messages and names are text on every page and in every twin."""
-    attack = '"><script>alert(1)</script><svg/onload=alert(2)>\x00\ud800'
-    backend = sample_backend(
-        tmp_path, routes={"x": SampleRoute(attack, "GET", 1, 10)}, facts=[ReleaseFacts(attack)]
-    )
-    triage: Any = backend.triage
-    issue = triage.issues[0]
-    issue.type = issue.title = issue.culprit = issue.route = attack
-    issue.events[0]["exceptions"][0]["message"] = attack
-    issue.events[0]["exceptions"][0]["frames"][0]["locals"] = {attack: "</script>" + attack}
-    rows: Any = backend.not_found
-    rows.rows = [NotFoundRow(attack, 3, NOW, NOW, ["javascript:alert(1)", attack])]
-    client = Client(WebApp(backend))
-    for page in ("/", "/routes", "/routes/x", "/errors", "/errors/a1b2c3", "/not-found", "/status"):
+    monitor = Monitor(hostile_app, data_dir=tmp_path, token=TOKEN, release=ATTACK)
+    with pytest.raises(Exception, match="alert"):
+        monitor(environ_of("/"), lambda *_: None)
+    for referer in ("javascript:alert(1)", ATTACK):
+        monitor(environ_of(ATTACK, HTTP_REFERER=referer), lambda *_: None)
+    client = Client(monitor)
+    (issue,) = client.get("/_metrics/errors.json", headers=HTML).json["issues"]
+    rows = client.get("/_metrics/routes.json", headers=HTML).json["rows"]
+    (slug,) = [row["slug"] for row in rows if "alert" in row["route"]]
+    (missing,) = client.get("/_metrics/not-found.json", headers=HTML).json["not_found"]
+    assert "alert" in missing["path"]
+    assert len(missing["referers"]) == 2
+    shown = ("/", "/routes", f"/routes/{slug}", "/errors", f"/errors/{issue['id']}", "/not-found")
+    for page in (*shown, "/status"):
         for path in (page, twin(page)):
-            answer = client.get(path, headers=HTML)
+            answer = client.get(f"/_metrics{path}", headers=HTML)
             assert answer.status_code == 200, path
+            assert "alert(1)" in answer.text, path
             if answer.mimetype == "text/html":
                 assert "<script>alert" not in answer.text
                 assert "<svg/onload" not in answer.text
                 assert 'href="javascript' not in answer.text
             else:
                 json.loads(answer.text)
+    monitor.close()
 
 
 def test_our_own_failure_stays_here(backend: Backend) -> None:
@@ -281,7 +317,7 @@ def test_our_own_failure_stays_here(backend: Backend) -> None:
     assert last.status_code == 503
 
 
-def test_even_a_backend_that_cannot_answer_is_survived(backend: Backend) -> None:
+def test_even_a_backend_that_cannot_answer_is_survived(backend: Backend, issue: str) -> None:
     """Everything raises: 500 with headers, never an exception for the server."""
 
     def fail(*_: object, **__: object) -> Any:
@@ -292,7 +328,7 @@ def test_even_a_backend_that_cannot_answer_is_survived(backend: Backend) -> None
     backend.refresh = fail
     client = Client(WebApp(backend))
     for page in PAGES:
-        answer = client.get(page, headers=HTML)
+        answer = client.get(page.format(issue=issue), headers=HTML)
         assert answer.status_code == 500
         assert answer.headers["X-Frame-Options"] == "DENY"
 
@@ -304,7 +340,7 @@ def test_even_a_backend_that_cannot_answer_is_survived(backend: Backend) -> None
         ("OPTIONS", "/", 204),
         ("POST", "/", 405),
         ("PUT", "/routes", 405),
-        ("DELETE", "/errors/a1b2c3", 405),
+        ("DELETE", "/errors/{issue}", 405),
         ("TRACE", "/", 405),
         ("HEAD", "/nowhere", 404),
         ("GET", "", 303),
@@ -316,9 +352,11 @@ def test_even_a_backend_that_cannot_answer_is_survived(backend: Backend) -> None
         ("GET", "/" + "x" * 5_000, 414),
     ],
 )
-def test_methods_and_limits(method: str, path: str, status: int, client: Client) -> None:
+def test_methods_and_limits(
+    method: str, path: str, status: int, client: Client, issue: str
+) -> None:
     """What is not for reading is refused, what is too much is not read."""
-    answer = client.open(path, method=method, headers=HTML)
+    answer = client.open(path.replace("{issue}", issue), method=method, headers=HTML)
     assert answer.status_code == status
     if method == "HEAD":
         assert answer.data == b""
@@ -413,7 +451,7 @@ def test_a_page_keeps_its_state_when_its_period_changes(
 
 def test_logging_in_leads_back_to_the_whole_address(tmp_path: Path) -> None:
     """With its period: the link that somebody sent."""
-    visitor = Client(WebApp(sample_backend(tmp_path / "data", dev_access=False)))
+    visitor = Client(WebApp(stored_backend(tmp_path / "data", dev_access=False)))
     wanted = "/routes?from=-6h&sort=p99"
     answer = visitor.post("/login", query_string={"next": wanted}, data={"token": TOKEN})
     assert answer.headers["Location"] == wanted

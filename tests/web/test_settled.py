@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stored_backend import stored_backend
 from werkzeug.test import Client, TestResponse
 
 from inapp_monitor.ground.histogram import Histogram
@@ -24,8 +23,8 @@ from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.kept import settled
 from inapp_monitor.web.kept.process_state import process_state
+from tests.web.stored_backend import TOKEN, stored_backend
 
-TOKEN = "sample-token-0123456789"
 NOW = 1_700_003_600
 #: Half an hour that ended half an hour ago.
 PERIOD = f"from={NOW - 3_600}&until={NOW - 1_800}"
@@ -37,7 +36,8 @@ class Dashboard:
 
     def __init__(self, folder: Path, clock: FakeClock | None = None) -> None:
         self.clock = clock or FakeClock(NOW)
-        self.backend, self.store = stored_backend(folder, self.clock)
+        self.backend = stored_backend(folder, self.clock)
+        self.store = self.backend.store
         self.backend.refresh = self.store.flush
         self.client = Client(WebApp(self.backend))
 

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sample_backend import sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
 from inapp_monitor.web.app import WebApp
+from tests.web.stored_backend import stored_backend
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "inapp_monitor"]
@@ -113,7 +113,7 @@ def test_no_token_is_made_where_an_authorizer_decides(tmp_path: Path) -> None:
     """Forms are signed all the same, alike in all workers."""
     apps = []
     for _ in range(2):
-        backend = sample_backend(tmp_path / "data", token=None)
+        backend = stored_backend(tmp_path / "data", token=None)
         apps.append(WebApp(backend, authorizer=lambda environ: "ann"))
     assert not (tmp_path / "data" / "token").exists()
     access = apps[0].gate.check({})

@@ -20,13 +20,12 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.access import login_token
 from inapp_monitor.web.app import TOKEN_AGAIN_S, WebApp
-sys.path.insert(0, "tests/web")
-from sample_backend import sample_backend
+from tests.web.stored_backend import stored_backend
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 data_dir = Path(sys.argv[1])
 settings = config.load({"data_dir": data_dir}, environ={}).settings
-backend = sample_backend(data_dir, token=None)
+backend = stored_backend(data_dir, token=None)
 backend.clock = FakeClock()
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 
@@ -103,7 +102,7 @@ def test_a_dashboard_that_is_visited_first_tells_the_token_it_makes(tmp_path: Pa
         """
 (data_dir / "fresh").mkdir()
 disk_is_full(False)
-other = sample_backend(data_dir / "fresh", token=None)
+other = stored_backend(data_dir / "fresh", token=None)
 app = WebApp(other)
 status(app, "x")
 status(app, "x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_backend import NOW, sample_backend
 from werkzeug.test import Client
 
 from inapp_monitor.ground import config
@@ -22,6 +22,8 @@ from inapp_monitor.web.charts.ticks import time_ticks
 from inapp_monitor.web.findings import comparison
 from inapp_monitor.web.frame import zones
 from inapp_monitor.web.frame.view import from_arguments
+from tests.web import sample_past
+from tests.web.stored_backend import NOW, stored_backend
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = 3_600, 86_400
@@ -34,8 +36,15 @@ def epoch(text: str, zone: str = "UTC", fold: int = 0) -> int:
     return int(moment.timestamp())
 
 
-def client(tmp_path: Path, **settings: object) -> Client:
-    return Client(WebApp(sample_backend(tmp_path / "data", **settings), lambda environ: True))
+@pytest.fixture
+def client(past: Path, tmp_path: Path) -> Callable[..., Client]:
+    """Makes a client of the recorded past, by settings."""
+    data_dir = sample_past.copy(past, tmp_path / "data")
+
+    def made(**settings: object) -> Client:
+        return Client(WebApp(stored_backend(data_dir, shared=True, **settings), lambda _: True))
+
+    return made
 
 
 # -- which zone
@@ -146,7 +155,7 @@ def test_yesterday_is_the_same_time_by_the_clock(end: str, earlier: str, tmp_pat
     """Daily habits are compared with themselves, also over the weekend when clocks are set."""
     now = epoch(end, "Europe/Berlin")
     view = from_arguments({"compare": "day", "tz": "Europe/Berlin"}, now)
-    before = comparison.view_before(sample_backend(tmp_path / "data"), view)
+    before = comparison.view_before(stored_backend(tmp_path / "data"), view)
     assert before is not None
     assert before.end == epoch(earlier, "Europe/Berlin")
     assert before.span == view.span
@@ -154,9 +163,11 @@ def test_yesterday_is_the_same_time_by_the_clock(end: str, earlier: str, tmp_pat
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Chatham", "America/New_York"])
 @pytest.mark.parametrize("day", ["0001-01-01", "0001-01-02", "1883-11-18", "1970-01-01"])
-def test_times_at_the_edge_of_the_calendar(day: str, zone: str, tmp_path: Path) -> None:
+def test_times_at_the_edge_of_the_calendar(
+    day: str, zone: str, client: Callable[..., Client]
+) -> None:
     """Any day is a time: it is shown or refused, and nothing fails."""
-    visitor = client(tmp_path)
+    visitor = client()
     query = {"from": day, "until": f"{day}T20:00:00", "tz": zone, "compare": "week"}
     assert visitor.get("/", query_string=query).status_code in (200, 400)
     for form in ("svg", "csv", "html"):
@@ -241,19 +252,19 @@ def test_ticks_are_round_in_order_and_not_too_many(
 # -- pages
 
 
-def test_pages_name_their_zone_and_keep_it(tmp_path: Path) -> None:
+def test_pages_name_their_zone_and_keep_it(client: Callable[..., Client]) -> None:
     """Titles, axes, footer and links; the JSON twin stays in epoch seconds."""
-    page = client(tmp_path).get("/?tz=Asia/Kathmandu&from=-6h").text
+    page = client().get("/?tz=Asia/Kathmandu&from=-6h").text
     assert "times are Asia/Kathmandu" in page
     assert 'data-zone="Asia/Kathmandu"' in page
     assert re.search(r'href="/routes\?[^"]*tz=Asia%2FKathmandu', page)
     local = datetime.fromtimestamp(NOW, ZoneInfo("Asia/Kathmandu"))
     assert f">{local.hour - 1:02}:00</text>" in page
-    data = client(tmp_path).get("/overview.json?tz=Asia/Kathmandu&from=-6h").json
+    data = client().get("/overview.json?tz=Asia/Kathmandu&from=-6h").json
     assert data["window"]["until"] - data["window"]["from"] == 6 * HOUR
 
 
-def test_moments_carry_the_zone_of_their_time(tmp_path: Path) -> None:
+def test_moments_carry_the_zone_of_their_time() -> None:
     """Summer and winter time are told apart on one page."""
     from inapp_monitor.web import human
 
@@ -263,16 +274,16 @@ def test_moments_carry_the_zone_of_their_time(tmp_path: Path) -> None:
         assert not re.search(r"\|\s*moment\s*}}\s*UTC", template.read_text()), template.name
 
 
-def test_a_wrong_zone_is_a_plain_answer(tmp_path: Path) -> None:
+def test_a_wrong_zone_is_a_plain_answer(client: Callable[..., Client]) -> None:
     """400 on pages; the render API takes the configured zone, as Graphite does."""
-    assert client(tmp_path).get("/?tz=Mars/Base").status_code == 400
-    answer = client(tmp_path).get("/render?target=requests.errors&from=-1h&tz=Mars/Base&format=csv")
+    assert client().get("/?tz=Mars/Base").status_code == 400
+    answer = client().get("/render?target=requests.errors&from=-1h&tz=Mars/Base&format=csv")
     assert answer.status_code == 200
 
 
-def test_render_speaks_the_configured_zone(tmp_path: Path) -> None:
+def test_render_speaks_the_configured_zone(client: Callable[..., Client]) -> None:
     """CSV, `midnight` and `tz=`: Graphite's TIME_ZONE."""
-    visitor = client(tmp_path, time_zone="Asia/Kolkata")
+    visitor = client(time_zone="Asia/Kolkata")
     path = "/render?target=requests.errors&format=csv&from=-5min"
     last = visitor.get(path).text.strip().splitlines()[-1].split(",")[1]
     stamp = datetime.fromisoformat(last).replace(tzinfo=ZoneInfo("Asia/Kolkata"))
