@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sys import getrefcount
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from inapp_monitor.ground import current_request, wsgi_text
 from inapp_monitor.ground.clock import Clock, utc_text
@@ -37,6 +37,29 @@ RETRY_INTERVAL_S = 30.0
 MAX_EXCHANGES = 20_000
 #: Seconds between two looks for dead workers.
 DEAD_INTERVAL_S = 2.0
+
+
+class RequestRow(TypedDict):
+    """A request under way, as its worker shares it.
+
+    Attributes:
+        request: Its name among those of its worker.
+        method, path, route: What was asked for; the route when it is known.
+        started: Epoch seconds.
+    """
+
+    request: str
+    method: str
+    path: str
+    route: str | None
+    started: float
+
+
+class LiveRow(RequestRow):
+    """A request under way, as it is shown: with its worker, and seconds since its beginning."""
+
+    pid: int | None
+    age_s: float
 
 
 class AbortedRequest(NamedTuple):
@@ -85,7 +108,7 @@ class LiveRequests:
     def __init__(self, data_dir: Path, clock: Clock, recorder: Recorder) -> None:
         self.forgotten = 0
         self._recorder = recorder
-        self._rows = WorkerRows(data_dir)
+        self._worker_rows = WorkerRows(data_dir)
         self._clock = clock
         self._gauge_was_zero = True
         self._looked_for_dead = float("-inf")
@@ -93,7 +116,7 @@ class LiveRequests:
 
     def forked(self) -> None:
         """In a child process: the requests under way are the parent's."""
-        self._rows.forked()
+        self._worker_rows.forked()
         self._looked_for_dead = float("-inf")
 
     def report(
@@ -118,7 +141,7 @@ class LiveRequests:
         rows = self._rows_of(exchanges)
         facts = {"about": about or {}, "shared": shared or {}}
         row = {"pid": os.getpid(), "count": len(exchanges), **facts}
-        while not self._rows.write({**row, "live": rows}) and rows:
+        while not self._worker_rows.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
 
@@ -162,7 +185,7 @@ class LiveRequests:
         self._looked_for_dead = now
         return [
             _aborted(facts.get("pid"), row)
-            for facts in self._rows.claim_dead()
+            for facts in self._worker_rows.claim_dead()
             for row in facts.get("live", ())
         ]
 
@@ -176,15 +199,15 @@ class LiveRequests:
         self._gauge_was_zero = not count
         return [Scalar("requests.in_flight", now, float(count), Method.MAX)]
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[LiveRow]:
         """The requests under way in all workers, the oldest first."""
-        found = [{"pid": os.getpid(), **row} for row in self._rows_of(self.exchanges())]
-        for facts in self._others():
-            found += [{"pid": facts.get("pid"), **row} for row in facts.get("live", ())]
+        own = self._rows_of(self.exchanges())
+        others = self._others()
         now = self._clock.wall()
-        for row in found:
-            row["age_s"] = round(max(0.0, now - row["started"]), 3)
-        return sorted(found, key=lambda row: -float(row["age_s"]))
+        found = [_live_row(os.getpid(), row, now) for row in own]
+        for facts in others:
+            found += [_live_row(facts.get("pid"), row, now) for row in facts.get("live", ())]
+        return sorted(found, key=lambda row: -row["age_s"])
 
     def workers(self, about: dict[str, Any]) -> list[dict[str, Any]]:
         """All workers, the oldest first, with what they share; this one shares `about`."""
@@ -202,15 +225,15 @@ class LiveRequests:
 
     def leave(self) -> None:
         """This process ends properly."""
-        self._rows.leave()
+        self._worker_rows.leave()
 
     def _others(self) -> list[dict[str, Any]]:
         try:
-            return self._rows.others()
+            return self._worker_rows.others()
         except (OSError, ValueError):  # a file that is gone or foreign: the own rows remain
             return []
 
-    def _rows_of(self, exchanges: list[Exchange]) -> list[dict[str, Any]]:
+    def _rows_of(self, exchanges: list[Exchange]) -> list[RequestRow]:
         epoch = self._clock.wall() - self._clock.perf()
         rows = (_row(exchange, epoch) for exchange in exchanges[:MAX_ROWS])
         return [row for row in rows if row is not None]
@@ -225,7 +248,11 @@ def request_id(exchange: Exchange) -> str:
     return f"{round(exchange.start * 1e6):x}-{id(exchange) >> 4 & 0xFFFF:04x}"
 
 
-def _row(exchange: Exchange, epoch: float) -> dict[str, Any] | None:
+def _live_row(pid: int | None, row: RequestRow, now: float) -> LiveRow:
+    return {"pid": pid, **row, "age_s": round(max(0.0, now - row["started"]), 3)}
+
+
+def _row(exchange: Exchange, epoch: float) -> RequestRow | None:
     """One request as plain data; None when it has ended meanwhile."""
     environ: Environ | None = exchange.environ
     if environ is None:
@@ -274,7 +301,7 @@ def _template(exchange: Exchange, environ: Environ) -> str | None:
     return None if rule is None else exchange.below_prefix(rule)
 
 
-def _moment(row: dict[str, Any]) -> str:
+def _moment(row: Mapping[str, Any]) -> str:
     """When a request began, for people in any zone."""
     try:
         return utc_text(row["started"])
@@ -282,7 +309,7 @@ def _moment(row: dict[str, Any]) -> str:
         return "an unknown time"
 
 
-def _aborted(pid: object, row: dict[str, Any]) -> AbortedRequest:
+def _aborted(pid: object, row: Mapping[str, object]) -> AbortedRequest:
     route = str(row.get("route") or row.get("path"))
     request = f"{row.get('method')} {row.get('path')}"
     message = f"worker {pid} died while it answered {request}, begun at {_moment(row)}"

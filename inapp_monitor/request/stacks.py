@@ -14,19 +14,20 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, GeneratorType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock, sleep
 from inapp_monitor.ground.workers.mailbox import MAX_REPLY_BYTES, Mailbox
 from inapp_monitor.issues import stack
+from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.redaction import Redactor
 from inapp_monitor.request.exchange import Exchange
-from inapp_monitor.request.live import LiveRequests, request_id
+from inapp_monitor.request.live import LiveRequests, LiveRow, request_id
 
 #: Seconds between two looks for a reply.
 _POLL_INTERVAL_S = 0.02
@@ -54,7 +55,24 @@ class StackFound(NamedTuple):
 class LiveFacts:
     """The requests under way in all workers, the oldest first, see `LiveStacks.rows`."""
 
-    live: Sequence[Mapping[str, Any]] = ()
+    live: Sequence[LiveRow] = ()
+
+
+class RequestStack(TypedDict):
+    """What the code of a request is doing.
+
+    Attributes:
+        state: `running`, `sending` (the server is at it, no code of the app), `unknown` (no thread
+            could be found), `silent` (the worker did not reply) or `ended`.
+        frames: Outermost first.
+        where: What runs it, when that is known.
+        waited_s: For a worker that did not reply.
+    """
+
+    state: str
+    frames: list[Event]
+    where: NotRequired[str]
+    waited_s: NotRequired[float]
 
 
 class LiveStacks:
@@ -82,7 +100,7 @@ class LiveStacks:
         self._redactor = redactor
         self._wait_s = min(2 * tick_s + 1.0, _MAX_WAIT_S)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[LiveRow]:
         """The requests under way in all workers, see `LiveRequests.rows`, without secrets."""
         clean = self._redactor.text
         return [{**row, "path": clean(str(row["path"]))} for row in self._requests.rows()]
@@ -96,14 +114,11 @@ class LiveStacks:
         for name, request in self._mailbox.receive():
             self._mailbox.reply(name, _fitting(self.look(request)))
 
-    def stack_of(self, pid: int, request: str) -> dict[str, Any]:
+    def stack_of(self, pid: int, request: str) -> dict[str, object]:
         """The stack of a request in any worker, waiting a little for another one.
 
         Returns:
-            The request's row (`method`, `path`, `route`, `age_s`), and `state`: `running`,
-            `sending` (the server is at it, no code of the app), `unknown` (no thread could be
-            found), `silent` (the worker did not reply) or `ended`; with `frames`, outermost
-            first, and `where`.
+            The request's row (see `LiveRow`), unless it has ended, and its `RequestStack`.
 
         Raises:
             OSError: the message cannot be written.
@@ -116,25 +131,27 @@ class LiveStacks:
         answer = self.look(request) if pid == os.getpid() else self._ask_other(pid, request)
         return {**row, **answer}
 
-    def _ask_other(self, pid: int, request: str) -> dict[str, Any]:
+    def _ask_other(self, pid: int, request: str) -> RequestStack:
         name = self._mailbox.send(pid, request, self._clock.wall())
         for _ in range(int(self._wait_s / _POLL_INTERVAL_S)):
             text = self._mailbox.fetch_reply(name)
             if text is not None:
-                answer = json.loads(text)
-                return answer if isinstance(answer, dict) else {"state": "silent", "frames": []}
+                reply = json.loads(text)
+                if isinstance(reply, dict):
+                    return cast(RequestStack, reply)
+                return {"state": "silent", "frames": []}
             sleep(_POLL_INTERVAL_S)
         self._mailbox.withdraw(name)
         return {"state": "silent", "frames": [], "waited_s": round(self._wait_s, 1)}
 
-    def look(self, request: str) -> dict[str, Any]:
+    def look(self, request: str) -> RequestStack:
         """The stack of a request of this process."""
         for exchange in self._requests.exchanges():
             if request_id(exchange) == request and exchange.environ is not None:
                 return self._describe(find(exchange))
         return {"state": "ended", "frames": []}
 
-    def _describe(self, found: StackFound | None) -> dict[str, Any]:
+    def _describe(self, found: StackFound | None) -> RequestStack:
         if found is None:
             return {"state": "unknown", "frames": [], "where": ""}
         try:
@@ -212,7 +229,7 @@ def _greenlets() -> Iterator[tuple[int, FrameType]]:
             yield number, frame
 
 
-def _fitting(answer: dict[str, Any]) -> str:
+def _fitting(answer: RequestStack) -> str:
     """As JSON; of a stack that is too long the source goes first, then the outermost frames."""
     text = json.dumps(answer)
     if len(text) > MAX_REPLY_BYTES:
