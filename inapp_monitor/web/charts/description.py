@@ -1,4 +1,4 @@
-"""What a chart shows, in words: for who cannot see it. Pure."""
+"""What a chart shows, in words, for those who cannot see it. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from inapp_monitor.web.charts.spec import ChartSeries
 from inapp_monitor.web.human import Unit
 from inapp_monitor.web.xml_text import one_line
 
-#: Series that are told of: nobody listens to more.
+#: Series that are described: nobody listens to more.
 _MOST = 4
 #: A change of the last third against the first one that counts as a trend.
 _TREND = 0.2
@@ -19,9 +19,11 @@ _TREND = 0.2
 
 def describe(series: Sequence[ChartSeries], unit: Unit) -> str:
     """A sentence a series: `p95 from 80 ms to 250 ms, last 240 ms, rising.`"""
-    told = [_sentence(entry, unit) for entry in series[:_MOST] if entry.shape != "ghost"]
+    sentences = [_sentence(entry, unit) for entry in series[:_MOST] if entry.shape != "ghost"]
     more = len(series) - _MOST
-    return " ".join([text for text in told if text] + ([f"And {more} more."] if more > 0 else []))
+    return " ".join(
+        [text for text in sentences if text] + ([f"And {more} more."] if more > 0 else [])
+    )
 
 
 def _sentence(series: ChartSeries, unit: Unit) -> str:

@@ -30,7 +30,7 @@ _HREF = re.compile(r"#[A-Za-z0-9_-]+|/(?![/\\])[^\x00-\x20\"'<>\\]*", re.ASCII)
 
 
 class Point(NamedTuple):
-    """One request: when, how long, how it ended, what is said of it, and where its evidence is."""
+    """One request: when, how long, how it ended, its description, and where its evidence is."""
 
     timestamp: float
     value: float
