@@ -13,7 +13,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.issues import exception_tree, stack
 from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.grouping import v1 as grouping
-from inapp_monitor.issues.pending import MAX_CACHED, Drops, Known, Memory
+from inapp_monitor.issues.pending import MAX_CACHED, Drops, KnownFingerprint, ProcessMemory
 from inapp_monitor.issues.titles import identity_of
 from inapp_monitor.issues.traceback_key import key_of, shapes_of
 
@@ -46,8 +46,8 @@ class OccurrenceCounter:
         self._others = identity_of(grouping.group_message("(other)"), "(other)", "error", str)
 
     def of_exception(
-        self, memory: Memory, exception: BaseException, given: tuple[str, ...]
-    ) -> Known | None:
+        self, memory: ProcessMemory, exception: BaseException, given: tuple[str, ...]
+    ) -> KnownFingerprint | None:
         """The fingerprint of an exception; None when it happened in our own code.
 
         Args:
@@ -75,23 +75,23 @@ class OccurrenceCounter:
 
     def of_grouping(
         self,
-        memory: Memory,
+        memory: ProcessMemory,
         found: grouping.Grouping,
         kind: str,
         level: str,
         release: str | None = None,
-    ) -> Known:
-        """The entry of a fingerprint that is computed already; see `Known.release`."""
+    ) -> KnownFingerprint:
+        """The entry of a fingerprint that is computed already; see `KnownFingerprint.release`."""
         known = memory.known.get((found.fingerprint, release))
         if known is not None:
             return known
         identity = identity_of(found, kind, level, self._scrub)
-        return memory.remember(Known(identity, release), self._others)
+        return memory.remember(KnownFingerprint(identity, release), self._others)
 
     def count(
         self,
-        memory: Memory,
-        known: Known,
+        memory: ProcessMemory,
+        known: KnownFingerprint,
         *,
         at: float,
         method: object,
@@ -119,7 +119,9 @@ class OccurrenceCounter:
         return True
 
 
-def queue_event(memory: Memory, known: Known, event: Event, record: object = None) -> str:
+def queue_event(
+    memory: ProcessMemory, known: KnownFingerprint, event: Event, record: object = None
+) -> str:
     """Queue an event for the flush; returns its id.
 
     Args:

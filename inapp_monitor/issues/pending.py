@@ -31,7 +31,7 @@ MAX_PENDING = 1_000
 
 
 @dataclass(slots=True, eq=False)
-class Known:
+class KnownFingerprint:
     """One fingerprint of this process.
 
     Attributes:
@@ -83,11 +83,11 @@ class Known:
 
 #: One occurrence that waits to be counted: its fingerprint, when, the request's method, its route
 #: or what will know it, tags and user.
-Occurrence = tuple[Known, float, object, object, Mapping[str, str], Mapping[str, str]]
+Occurrence = tuple[KnownFingerprint, float, object, object, Mapping[str, str], Mapping[str, str]]
 
 
 @dataclass(slots=True)
-class Memory:
+class ProcessMemory:
     """What belongs to one process. Lock order: flushing, folding, then lock.
 
     Attributes:
@@ -102,13 +102,15 @@ class Memory:
     lock: threading.Lock = field(default_factory=threading.Lock)
     folding: threading.Lock = field(default_factory=threading.Lock)
     flushing: threading.Lock = field(default_factory=threading.Lock)
-    cache: dict[tuple[object, ...], tuple[Known, tuple[object, ...]]] = field(default_factory=dict)
-    known: dict[tuple[str, str | None], Known] = field(default_factory=dict)
+    cache: dict[tuple[object, ...], tuple[KnownFingerprint, tuple[object, ...]]] = field(
+        default_factory=dict
+    )
+    known: dict[tuple[str, str | None], KnownFingerprint] = field(default_factory=dict)
     pending: deque[Occurrence] = field(default_factory=deque)
-    waiting: dict[str, tuple[Known, Event, object]] = field(default_factory=dict)
+    waiting: dict[str, tuple[KnownFingerprint, Event, object]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def remember(self, new: Known, others: Identity) -> Known:
+    def remember(self, new: KnownFingerprint, others: Identity) -> KnownFingerprint:
         """The entry of a fingerprint; that of `others` when there are too many different ones."""
         if len(self.known) >= MAX_FINGERPRINTS:
             self.fold()
@@ -116,7 +118,7 @@ class Memory:
             if new.key not in self.known and len(self.known) >= MAX_FINGERPRINTS:
                 self._forget_idle()
                 if len(self.known) >= MAX_FINGERPRINTS:
-                    new = Known(others)
+                    new = KnownFingerprint(others)
             return self.known.setdefault(new.key, new)
 
     def _forget_idle(self) -> None:
@@ -144,7 +146,7 @@ class Memory:
                 self.folding.release()
 
     def _fold(self) -> None:
-        deltas: dict[Known, Delta] = {}
+        deltas: dict[KnownFingerprint, Delta] = {}
         for _ in range(len(self.pending)):
             known, now, method, route, tags, user = self.pending.popleft()
             delta = deltas.get(known)
@@ -205,17 +207,17 @@ class Drops:
         return dict(self._by_reason)
 
 
-class Memories:
+class ProcessMemories:
     """The memory of the process that asks."""
 
     def __init__(self) -> None:
-        self._by_pid: dict[int, Memory] = {}
+        self._by_pid: dict[int, ProcessMemory] = {}
 
-    def here(self) -> Memory:
+    def here(self) -> ProcessMemory:
         """This process's memory. *Cost:* 0.1 µs."""
         pid = os.getpid()
         memory = self._by_pid.get(pid)
-        return memory if memory is not None else self._by_pid.setdefault(pid, Memory(pid))
+        return memory if memory is not None else self._by_pid.setdefault(pid, ProcessMemory(pid))
 
 
 def _user_key(user: Mapping[str, str]) -> str:

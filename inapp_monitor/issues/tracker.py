@@ -28,7 +28,7 @@ from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping
 from inapp_monitor.issues.grouping import v1 as grouping
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.occurrences import OccurrenceCounter, queue_event
-from inapp_monitor.issues.pending import Drops, Known, Memories, Memory
+from inapp_monitor.issues.pending import Drops, KnownFingerprint, ProcessMemories, ProcessMemory
 from inapp_monitor.issues.redaction import Redactor
 from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.triage import Triage
@@ -93,7 +93,7 @@ class Tracker:
             remote_address=settings.error_remote_address,
             with_locals=settings.error_locals,
         )
-        self._memories = Memories()
+        self._memories = ProcessMemories()
         self._drops = Drops()
         self._counter = OccurrenceCounter(clock, places, scrubber.text, self._drops)
         self._writer = IssueWriter(settings, guard, database, scrubber, self._memories, self._drops)
@@ -367,8 +367,8 @@ class Tracker:
 
     def _count(
         self,
-        memory: Memory,
-        known: Known,
+        memory: ProcessMemory,
+        known: KnownFingerprint,
         environ: Mapping[str, Any] | None,
         route: object,
         facts: scope.Scope | None,
@@ -390,7 +390,7 @@ class Tracker:
 
     def _complete(
         self,
-        memory: Memory,
+        memory: ProcessMemory,
         event_id: str,
         environ: Mapping[str, Any] | None,
         route: str | None,
@@ -419,8 +419,8 @@ class Tracker:
 
 
 def _queue(
-    memory: Memory,
-    known: Known,
+    memory: ProcessMemory,
+    known: KnownFingerprint,
     event: Event,
     facts: scope.Scope | None,
     environ: Mapping[str, Any] | None,

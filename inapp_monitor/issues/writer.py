@@ -21,7 +21,13 @@ from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.finished_event import encode, finish
 from inapp_monitor.issues.lifecycle import Transition
 from inapp_monitor.issues.merge_counts import Limits, Outcome, merge
-from inapp_monitor.issues.pending import Drops, Known, Memories, Memory, route_of
+from inapp_monitor.issues.pending import (
+    Drops,
+    KnownFingerprint,
+    ProcessMemories,
+    ProcessMemory,
+    route_of,
+)
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.issues.safe_text import HIDDEN, clean_text
 from inapp_monitor.issues.scrub import Scrubber
@@ -58,7 +64,7 @@ class IssueWriter:
         guard: Guard,
         database: Database,
         scrubber: Scrubber,
-        memories: Memories,
+        memories: ProcessMemories,
         drops: Drops,
     ) -> None:
         self._settings = settings
@@ -121,7 +127,7 @@ class IssueWriter:
 
     # -- events
 
-    def _finish_waiting(self, memory: Memory) -> None:
+    def _finish_waiting(self, memory: ProcessMemory) -> None:
         """Turn queued events into scrubbed, compressed ones. The caller holds `flushing`."""
         while memory.waiting:
             with memory.lock:
@@ -137,7 +143,7 @@ class IssueWriter:
                 self._drops.add("failed")
                 self._guard.failed("error event", error)
 
-    def _finish(self, memory: Memory, known: Known, event: Event) -> None:
+    def _finish(self, memory: ProcessMemory, known: KnownFingerprint, event: Event) -> None:
         facts = {
             "release": self._release_of(known),
             "environment": self._settings.environment,
@@ -169,7 +175,7 @@ class IssueWriter:
 
     # -- counts
 
-    def _hand_over(self, memory: Memory, known: Known) -> None:
+    def _hand_over(self, memory: ProcessMemory, known: KnownFingerprint) -> None:
         with memory.lock:
             delta, known.delta = known.delta, Delta()
             known.in_flight = delta
@@ -186,7 +192,9 @@ class IssueWriter:
                 delta.absorb(known.delta)
                 known.delta, known.in_flight = delta, None
 
-    def _written(self, memory: Memory, known: Known, outcome: Outcome, written: bool) -> None:
+    def _written(
+        self, memory: ProcessMemory, known: KnownFingerprint, outcome: Outcome, written: bool
+    ) -> None:
         with memory.lock:
             known.in_flight = None
             if written and outcome.issue:
@@ -201,7 +209,7 @@ class IssueWriter:
                 except Exception as error:  # noqa: BLE001
                     self._guard.failed("error listener", error)
 
-    def _release_of(self, known: Known) -> str:
+    def _release_of(self, known: KnownFingerprint) -> str:
         return self.release if known.release is None else known.release
 
     def _clean(self, delta: Delta) -> None:

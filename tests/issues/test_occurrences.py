@@ -9,7 +9,13 @@ import pytest
 from inapp_monitor.issues.counts import StoredEvent
 from inapp_monitor.issues.grouping.v1 import group_message
 from inapp_monitor.issues.occurrences import OccurrenceCounter
-from inapp_monitor.issues.pending import MAX_PENDING, Drops, Known, Memories, Memory
+from inapp_monitor.issues.pending import (
+    MAX_PENDING,
+    Drops,
+    KnownFingerprint,
+    ProcessMemories,
+    ProcessMemory,
+)
 from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.stack import CodePlaces
 from inapp_monitor.issues.triage import Triage
@@ -21,14 +27,14 @@ from .conftest import NOW, Monitor, SteppedClock
 class Counting:
     """A counter over the memory of one process."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: ProcessMemory) -> None:
         self.memory = memory
         self.counter = OccurrenceCounter(SteppedClock(), CodePlaces(), str, Drops())
 
-    def look_up(self) -> Known:
+    def look_up(self) -> KnownFingerprint:
         return self.counter.of_grouping(self.memory, group_message("m"), "Message", "error")
 
-    def count(self, known: Known, times: int = 1) -> None:
+    def count(self, known: KnownFingerprint, times: int = 1) -> None:
         for _ in range(times):
             self.counter.count(
                 self.memory, known, at=NOW, method="GET", route="/a", tags={}, user={}
@@ -37,7 +43,7 @@ class Counting:
 
 @pytest.fixture
 def counting() -> Counting:
-    return Counting(Memories().here())
+    return Counting(ProcessMemories().here())
 
 
 def test_what_waits_to_be_counted_is_bounded(counting: Counting) -> None:
@@ -62,7 +68,7 @@ def test_an_occurrence_of_a_forgotten_fingerprint_counts(counting: Counting) -> 
 
 def test_an_event_that_comes_after_its_count(monitor: Monitor) -> None:
     """A flush between an occurrence and its event changes no times, states or counts."""
-    memories, database = Memories(), monitor.database
+    memories, database = ProcessMemories(), monitor.database
     writer = IssueWriter(monitor.settings, monitor.guard, database, Scrubber(), memories, Drops())
     triage = Triage(database, monitor.clock, writer.unwritten, writer.flush, writer.relocate)
     counting = Counting(memories.here())
