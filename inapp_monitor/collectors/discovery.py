@@ -1,7 +1,7 @@
 """Which collectors there are: built in, given by the app, named in settings, offered by packages.
 
-Loading one may run code of others, so that it is done in a lane, under the guard, and never by a
-request or a tick.
+Loading one may run code of others, so that it is done in a `JobThread`, under the guard, and never
+by a request or a tick.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One collector and how it fares: loaded, run under the guard, left alone while it fails.
 
-Everything that runs somebody's code here is called in a lane.
+Everything that runs somebody's code here is called in a `JobThread`.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Job:
         facts: What it says of itself, once it is loaded.
         outbox: What it published and nobody has fetched.
         slot: Number of the interval that it was last begun in.
-        queued: It waits in a lane, or runs.
+        queued: It waits for the thread, or runs.
         began: When the run under way began (performance counter).
 
-    *Threads:* `run` is called by one lane at a time; the rest by the ticking thread.
+    *Threads:* `run` is called by one thread at a time; the rest by the ticking thread.
     """
 
     def __init__(self, candidate: Candidate, interval_s: float, clock: Clock, guard: Guard) -> None:

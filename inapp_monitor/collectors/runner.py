@@ -1,7 +1,7 @@
 """When collectors run, and that none of them is waited for.
 
-The tick asks what is due and goes on: collectors run in a `Lane`, and what they published is
-fetched by a later tick. It must not know what a collector measures.
+The tick asks what is due and goes on: collectors run in a `JobThread`, and what they
+published is fetched by a later tick. It must not know what a collector measures.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Scalar
-from inapp_monitor.ground.process.job_thread import Lane
+from inapp_monitor.ground.process.job_thread import JobThread
 
 #: Seconds after the first tick in which nothing runs: a process that soon ends pays nothing.
 START_DELAY_S = 2.0
+THREAD_NAME = "inapp-monitor-collectors"
 #: Collectors of one monitor.
 MAX_COLLECTORS = 100
 #: Seconds until a thread is tried again where none could be started.
@@ -47,6 +48,9 @@ class Runner:
     Args:
         given: What the app registered; may grow later.
 
+    Attributes:
+        thread: Where collectors run; None before the first has to, and where none can start.
+
     *Threads:* for the ticking thread; `rows` for any. *Fork:* the owner calls `forked`.
     """
 
@@ -66,7 +70,7 @@ class Runner:
         self._seen_of_given = 0
         self._has_looked = False
         self._is_leader = False
-        self._lane: Lane | None = None
+        self.thread: JobThread | None = None
         self._began: float | None = None
         self._thread_not_before = float("-inf")
         self._joined_slot = -1
@@ -91,7 +95,7 @@ class Runner:
         if now - self._began < START_DELAY_S:
             return scalars
         self._lead(is_leader)
-        self._look_after_lane(now)
+        self._watch_thread(now)
         self._meet()
         self._start(self._due(now), now)
         if is_leader and self._is_time_to_join():
@@ -111,7 +115,7 @@ class Runner:
         return dict(getattr(job.collector, "seen", {})) if job is not None else {}
 
     def drops(self) -> dict[str, int]:
-        """Values that were not taken, by reason."""
+        """Values that were not recorded, by reason."""
         refused = sum(job.sink.refused for job in self._jobs if job.sink is not None)
         return {"values of collectors past their cap": refused} if refused else {}
 
@@ -121,11 +125,11 @@ class Runner:
 
     def stop(self, timeout_s: float = 0.5) -> None:
         """Begin nothing more, and wait a little for what is under way. A later tick begins anew."""
-        lane = self._lane
-        self._leave_lane()
+        thread = self.thread
+        self._abandon_thread()
         self._began = None
-        if lane is not None:
-            lane.join(timeout_s)
+        if thread is not None:
+            thread.join(timeout_s)
         for name in self._names:
             _at_work.pop(self._key(name), None)
 
@@ -166,7 +170,7 @@ class Runner:
             self._jobs.append(Job(candidate, interval_s, self._clock, self._guard))
 
     def _look_at_packages(self) -> None:
-        """In a lane: some packages may be slow to look at."""
+        """In the thread of the jobs: some packages may be slow to look at."""
         try:
             self._candidates.extend(discovery.from_packages())
         except Exception as error:  # noqa: BLE001  # whatever is installed
@@ -199,32 +203,31 @@ class Runner:
         return at_work is None or at_work is self
 
     def _retire(self, job: Job, holder: Job) -> None:
-        """A name belongs to whoever had it first; a class that is registered twice runs once."""
+        """The first collector of a name keeps it; a class that is registered twice runs once."""
         if holder.is_same(job):
             job.retire("registered twice")
             return
-        reason = f"its name is taken by one of {holder.source}"
+        reason = f"another collector has its name already (source: {holder.source})"
         job.retire(reason)
         self._guard.failed(f"{job.part} of {job.source}", ValueError(reason))
 
     def _key(self, name: str) -> tuple[int, str, str]:
         return os.getpid(), str(self._settings.data_dir), name
 
-    # -- the lane
+    # -- the thread
 
-    def _look_after_lane(self, now: float) -> None:
-        """Leave a lane that a slow collector keeps, so that the others run."""
-        lane = self._lane
-        began = lane.began if lane is not None else None
+    def _watch_thread(self, now: float) -> None:
+        """Abandon a thread that a slow collector keeps, so that the others run."""
+        began = self.thread.job_began if self.thread is not None else None
         if began is not None and now - began > SLOW_S:
-            self._leave_lane()
+            self._abandon_thread()
         for job in self._jobs:
             job.report_hanging(now)
 
-    def _leave_lane(self) -> None:
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            lane.leave()
+    def _abandon_thread(self) -> None:
+        thread, self.thread = self.thread, None
+        if thread is not None:
+            thread.abandon()
             for job in self._jobs:
                 if job.queued and job.began is None:
                     job.queued, job.slot = False, -1
@@ -232,22 +235,22 @@ class Runner:
     def _start(self, due: list[Callable[[], None]], now: float) -> None:
         if not due:
             return
-        if self._lane is None and now >= self._thread_not_before:
-            lane = Lane(self, self._clock.perf)
+        if self.thread is None and now >= self._thread_not_before:
+            thread = JobThread(self, THREAD_NAME, self._clock.perf)
             try:
-                lane.start()
+                thread.start()
             except RuntimeError as error:  # no threads here
                 self._thread_not_before = now + _THREAD_RETRY_S
                 self._guard.failed("thread of the collectors", error)
             else:
-                self._lane = lane
+                self.thread = thread
                 self._guard.recovered("thread of the collectors")
-        if self._lane is None:
+        if self.thread is None:
             for job in self._jobs:
                 job.queued = job.began is not None
             return
         for run in due:
-            self._lane.put(run)
+            self.thread.add(run)
 
 
 def _nobody() -> Runner | None:

@@ -1,4 +1,4 @@
-"""The data directory: made on first need, private to its owner, never checked in by accident."""
+"""The data directory: made on first need, private to its owner, ignored by version control."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inapp_monitor.ground import private_files
 
-_GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong into version control.\n*\n"
+_GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong in version control.\n*\n"
 
 _REMEDY = "set data_dir (INAPP_MONITOR_DATA_DIR) to a directory that the application can write"
 
@@ -20,8 +20,8 @@ def prepare(data_dir: Path) -> None:
     The mode of a directory that is there is left alone, see `exposure`.
 
     Raises:
-        OSError: it cannot be made or written, is no directory, or other users may write into it;
-            the text says what to do.
+        OSError: it cannot be made or written, is not a directory, or other users may write to it;
+            the message says what to do.
     """
     try:
         data_dir.mkdir(mode=0o700, parents=True)
@@ -34,11 +34,11 @@ def prepare(data_dir: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(20, "data_dir is not a directory", str(data_dir))
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise PermissionError(13, "data_dir is writable for everybody", str(data_dir))
+        raise PermissionError(13, "data_dir is writable by everybody", str(data_dir))
     if not os.access(data_dir, os.W_OK | os.X_OK, effective_ids=True):
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         why = (
-            f"user id {os.geteuid()} cannot write to the directory of {found.st_uid} (mode {mode})"
+            f"user id {os.geteuid()} cannot write to it: it belongs to {found.st_uid} (mode {mode})"
         )
         if os.statvfs(data_dir).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, f"read-only file system; {_REMEDY}", str(data_dir))
@@ -47,7 +47,7 @@ def prepare(data_dir: Path) -> None:
         try:
             _ignore(data_dir)
         except OSError:
-            pass  # a full disk: whoever asked will see it; the next call writes it
+            pass  # a full disk: the caller will notice it; the next call writes the file
 
 
 def exposure(data_dir: Path) -> str:
@@ -69,6 +69,6 @@ def _ignore(data_dir: Path) -> None:
         if path.lstat().st_size:
             return
     except FileNotFoundError:
-        if (data_dir / ".git").exists():  # it would hide all of the project
+        if (data_dir / ".git").exists():  # it would hide the whole project from git
             return
     private_files.replace(path, _GITIGNORE)

@@ -1,8 +1,8 @@
-"""The wall between our failures and the application: every call into us from outside ends here.
+"""The wall between the package's failures and the application: each call from outside ends here.
 
 A part that fails is logged once and counted, and the status page lists it until it works again. A
-part that asks `allows` before it runs is switched off for good after too many failures in a row
-that are not the operating system's: those pass. Nothing here raises.
+part that asks `allows` before it runs is switched off for good after too many failures in a row;
+errors of the operating system do not count for that, because they pass. Nothing here raises.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ class Guard:
             fault.last = describe(error)
             if fault.count == 1:
                 fault.first = fault.last
-                logger.warning("inapp-monitor: %s failed, the app goes on: %s", part, fault.last)
+                logger.warning(
+                    "inapp-monitor: %s failed, the application is not affected: %s",
+                    part,
+                    fault.last,
+                )
             passes = isinstance(error, OSError) or part not in self._asking
             if fault.count >= self._failures_allowed and not passes and not fault.disabled:
                 fault.disabled = True

@@ -64,10 +64,10 @@ def run(monitor: Monitor, seconds: int) -> None:
     for _ in range(seconds):
         clock.advance(1)
         monitor.refresh()
-        lane = monitor.life.services.collectors._lane
-        if lane is not None:
+        thread = monitor.life.services.collectors.thread
+        if thread is not None:
             done = threading.Event()
-            lane.put(done.set)
+            thread.add(done.set)
             assert done.wait(PATIENCE_S)
     monitor.refresh()
 

@@ -45,10 +45,10 @@ class Work:
         """Let time pass and tick."""
         self.clock.advance(seconds)
         self.published += self.runner.tick(self.is_leader, lambda: self.others)
-        lane = self.runner._lane
-        if wait and lane is not None:
+        thread = self.runner.thread
+        if wait and thread is not None:
             done = threading.Event()
-            lane.put(done.set)
+            thread.add(done.set)
             assert done.wait(PATIENCE_S)
 
     def pass_by(self, seconds: int) -> None:
@@ -112,7 +112,7 @@ def test_nothing_runs_at_first(work: Callable[..., Work]) -> None:
     at = work(Counting)
     at.tick(0)
     at.tick(START_DELAY_S - 0.1)
-    assert at.runner._lane is None
+    assert at.runner.thread is None
     assert at.runner.rows() == []
 
 
@@ -243,7 +243,7 @@ def test_one_that_hangs_delays_nobody(work: Callable[..., Work]) -> None:
     at.tick(START_DELAY_S)
     at.tick(wait=False)
     assert entered.wait(PATIENCE_S)
-    at.tick(SLOW_S + 0.5)  # the lane is left here
+    at.tick(SLOW_S + 0.5)  # the thread is abandoned here
     at.pass_by(60)
     assert "has not returned" in at.state("hanging")
     assert at.values("counting.runs")[-1] >= 6
@@ -310,9 +310,9 @@ def test_a_class_that_is_registered_twice_runs_once(work: Callable[..., Work]) -
     assert [row["state"] for row in at.runner.rows()] == [
         "ok",
         "registered twice",
-        "its name is taken by one of the app",
+        "another collector has its name already (source: the app)",
     ]
-    assert "its name is taken" in at.guard.faults["collector counting of the app"].last
+    assert "has its name already" in at.guard.faults["collector counting of the app"].last
 
 
 def test_a_class_is_made_where_it_runs(work: Callable[..., Work]) -> None:

@@ -81,7 +81,7 @@ def test_a_directory_that_others_may_enter_is_told(tmp_path: Path, mode: int, to
 def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     """Somebody else could plant files there."""
     tmp_path.chmod(0o777)
-    with pytest.raises(PermissionError, match="writable for everybody"):
+    with pytest.raises(PermissionError, match="writable by everybody"):
         data_directory.prepare(tmp_path)
 
 

@@ -23,7 +23,7 @@ def test_the_first_failure_is_logged_and_later_ones_are_counted(
         for _ in range(FAILURES_ALLOWED - 1):
             guard.failed("flush", ValueError("broken"))
     assert len(caplog.records) == 1
-    assert "flush failed, the app goes on: ValueError: broken" in caplog.text
+    assert "flush failed, the application is not affected: ValueError: broken" in caplog.text
     assert guard.faults["flush"].count == FAILURES_ALLOWED - 1
     assert guard.allows("flush")
 

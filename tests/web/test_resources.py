@@ -137,10 +137,10 @@ def test_own_collectors_are_drawn_by_kind(make: Callable[..., Monitor]) -> None:
     for _ in range(40):
         clock.advance(1)
         monitor.refresh()
-        lane = monitor.life.services.collectors._lane
-        if lane is not None:
+        thread = monitor.life.services.collectors.thread
+        if thread is not None:
             done = threading.Event()
-            lane.put(done.set)
+            thread.add(done.set)
             assert done.wait(30)
     found = charts(monitor)
     assert found["shop.open_carts"]["unit"] == ""

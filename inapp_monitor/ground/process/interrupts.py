@@ -1,8 +1,9 @@
-"""What a signal's handler raises while our code runs, and where it belongs.
+"""An exception of a signal's handler that strikes in a thread of the package, and where it belongs.
 
-Python calls handlers in the main thread, which is none of ours. But where gevent stands for
-`threading`, our threads are greenlets of the main thread: Ctrl-C may strike in one of them, and
-`threading` would print the KeyboardInterrupt and go on, so that no server would ever hear of it.
+Python calls the handlers of signals in the main thread, and the package starts others. But where
+gevent has replaced `threading`, those are greenlets of the main thread: Ctrl-C may strike in one of
+them, and `threading` would print the KeyboardInterrupt and go on, so that no server would ever
+learn of it.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def handed_on() -> Iterator[None]:
-    """A block in a thread of ours: where it is a greenlet, an interrupt of it is raised in the main
-    greenlet instead, as gevent does for its own, and the block is left.
+def raised_in_main_greenlet() -> Iterator[None]:
+    """A block in a thread of the package: where that is a greenlet, an interrupt of it is raised in
+    the main greenlet instead, as gevent does for its own, and the block is left.
 
-    In a thread, such an exception is no signal's, and passes.
+    In a true thread such an exception comes from no signal, and passes.
     """
     try:
         yield

@@ -1,7 +1,7 @@
 """A thread that runs jobs one after another. It knows nothing of what they do.
 
-One lane does for all collectors as long as none of them is slow. One that is keeps its lane, and
-its owner opens another for the rest; a lane that was left ends with the job that it is at.
+One thread is enough for all jobs as long as none of them is slow. A slow one keeps its thread, and
+the owner starts another one for the rest; a thread that was abandoned ends with its present job.
 """
 
 from __future__ import annotations
@@ -13,33 +13,32 @@ from collections.abc import Callable
 
 from inapp_monitor.ground.process import interrupts
 
-#: Seconds after which an idle lane looks whether its owner is still there.
-_LOOK_S = 30.0
+#: Seconds after which an idle thread looks whether its owner still exists.
+_OWNER_CHECK_S = 30.0
 
 
-class Lane:
-    """Runs what it is given, in order, in a daemon thread.
+class JobThread:
+    """Runs jobs in the order in which they are added, in a daemon thread.
 
     Args:
-        owner: The lane ends when it is gone; held weakly.
+        owner: The thread ends when it is gone; held weakly.
+        name: The thread's name.
         clock: Performance counter.
 
     Attributes:
-        began: When the job under way began; None while there is none.
+        job_began: When the present job began; None while there is none.
 
-    *Threads:* any may put; one thread runs.
+    *Threads:* any may add; one thread runs.
     """
 
-    def __init__(self, owner: object, clock: Callable[[], float]) -> None:
-        self.began: float | None = None
+    def __init__(self, owner: object, name: str, clock: Callable[[], float]) -> None:
+        self.job_began: float | None = None
         self._clock = clock
         self._owner = weakref.ref(owner)
         self._jobs: deque[Callable[[], None]] = deque()
         self._wake = threading.Event()
-        self._left = False
-        self._thread = threading.Thread(
-            target=self._run, name="inapp-monitor-collectors", daemon=True
-        )
+        self._abandoned = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread.
@@ -49,37 +48,35 @@ class Lane:
         """
         self._thread.start()
 
-    def put(self, job: Callable[[], None]) -> None:
-        """Run a job when its turn comes; it must not raise."""
+    def add(self, job: Callable[[], None]) -> None:
+        """Run a job after those that were added before; it must not raise."""
         self._jobs.append(job)
         self._wake.set()
 
-    def leave(self) -> list[Callable[[], None]]:
-        """Let the thread end after the job it is at; returns those that it did not begin."""
-        self._left = True
-        rest = list(self._jobs)
+    def abandon(self) -> None:
+        """Begin no further job: the thread ends after the present one."""
+        self._abandoned = True
         self._jobs.clear()
         self._wake.set()
-        return rest
 
     def join(self, timeout_s: float) -> None:
-        """Wait a little for a lane that was left."""
+        """Wait a little for the end of an abandoned thread."""
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(_LOOK_S)
+            self._wake.wait(_OWNER_CHECK_S)
             self._wake.clear()
-            while not self._left:
+            while not self._abandoned:
                 try:
                     job = self._jobs.popleft()
                 except IndexError:
                     break
-                self.began = self._clock()
-                with interrupts.handed_on():
+                self.job_began = self._clock()
+                with interrupts.raised_in_main_greenlet():
                     job()
-                self.began = None
+                self.job_began = None
                 del job
-            if self._left or self._owner() is None:
+            if self._abandoned or self._owner() is None:
                 return

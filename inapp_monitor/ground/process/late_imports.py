@@ -1,8 +1,8 @@
-"""Modules are loaded late, in threads of ours, and the app may fork at any time: a child that
-inherits a module's lock in the middle of an import waits for it for ever.
+"""Imports that happen late, in threads of the package, and the forks that must wait for them.
 
-So whoever loads modules late holds `lock`, and a fork waits for it. Nothing else may be held by it,
-and nothing slow may be done under it.
+The application may fork at any time, and a child that inherits a module's lock in the middle of an
+import waits for it for ever. So late imports hold one lock, and a fork waits for it. Nothing else
+may be protected by it, and nothing slow may be done under it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: A fork goes on after that all the same.
+#: Seconds after which a fork does not wait any longer.
 LONGEST_WAIT_S = 5.0
 
 _lock = threading.RLock()

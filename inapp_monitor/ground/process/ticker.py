@@ -1,4 +1,4 @@
-"""The tick: a daemon thread that calls its owner once in a while. It knows nothing of what for.
+"""The tick: a daemon thread that calls its owner at an interval. It does not know what for.
 
 Nothing may depend on it: where threads are frozen or cannot start, requests and dashboard reads
 tick instead. It holds its owner weakly, so that a dropped monitor can go away.
@@ -49,7 +49,7 @@ class Ticker:
     def _run(self) -> None:
         pause_s = self._first_s
         while not self._stopping.is_set():
-            with interrupts.handed_on():
+            with interrupts.raised_in_main_greenlet():
                 if self._stopping.wait(pause_s):
                     return
                 pause_s = self._interval_s

@@ -1,7 +1,8 @@
 """Which process does what must be done once: host collectors, alerts, listeners.
 
-Whoever holds a lock on a file of its own. It is tried at each tick and freed by the system when its
-holder dies, so that another takes over at its next tick, whatever the death was like.
+The leader is the process that holds the lock on a file made for it. Each process tries at each
+tick, and the system frees the lock when its holder dies, however it dies, so that another process
+takes over at its next tick.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Leadership:
         return self._try()
 
     def resign(self) -> None:
-        """Let somebody else lead; at the end of a process this happens by itself."""
+        """Let another process lead; at the end of a process this happens by itself."""
         self._close()
 
     def _try(self) -> bool:
