@@ -76,6 +76,14 @@ def read_secret(path: Path, max_bytes: int) -> bytes:
         os.close(descriptor)
 
 
+def close(descriptor: int) -> None:
+    """Close it; an error is of no use to anybody, because the descriptor is gone in any case."""
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass
+
+
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
     """Write all of `data`.
 

@@ -62,10 +62,7 @@ class Descriptors:
         """Close everything in a forked child, whatever the parent's threads were just doing."""
         for file in list(self._open):
             if file.descriptor >= 0:
-                try:
-                    os.close(file.descriptor)
-                except OSError:
-                    pass
+                private_files.close(file.descriptor)
         self._open.clear()
 
     def close_all(self) -> None:
@@ -182,10 +179,7 @@ class DiskFile:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             self._descriptors.forget(self)
-            try:
-                os.close(fd)
-            except OSError:
-                pass  # the descriptor is gone in any case
+            private_files.close(fd)
 
     def _open_for_writing(self) -> int:
         """A file on a disk that was read-only was opened for reading; that has to be undone."""

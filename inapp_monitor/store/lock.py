@@ -140,10 +140,7 @@ class StoreLock:
         self._held, self._holds = False, _NO_HOLD
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            try:
-                os.close(fd)
-            except OSError:
-                pass
+            private_files.close(fd)
 
     def _ensure_open(self) -> bool:
         """Open the file; open it again when it is not the one in the directory any more."""

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -241,13 +241,7 @@ class WebApp:
         if not self._is_meant(request):
             return self._failure(request, 403, _NOT_MEANT)
         response = self._redirect(request, "/login")
-        response.delete_cookie(
-            self.gate.cookie_name,
-            path=request.root or "/",
-            secure=request.is_secure_cookie,
-            httponly=True,
-            samesite="Strict",
-        )
+        response.delete_cookie(self.gate.cookie_name, **_cookie_scope(request))
         return response
 
     def _is_meant(self, request: MonitorRequest) -> bool:
@@ -335,15 +329,8 @@ class WebApp:
     def _with_session(
         self, request: MonitorRequest, response: Response, access: auth.Access
     ) -> Response:
-        response.set_cookie(
-            self.gate.cookie_name,
-            access.session,
-            max_age=auth.SESSION_S,
-            path=request.root or "/",
-            secure=request.is_secure_cookie,
-            httponly=True,
-            samesite="Strict",
-        )
+        scope = _cookie_scope(request)
+        response.set_cookie(self.gate.cookie_name, access.session, max_age=auth.SESSION_S, **scope)
         return response
 
     def _finish(self, response: Response) -> Response:
@@ -356,6 +343,24 @@ class WebApp:
         )
         headers.setdefault("Cache-Control", "no-store")
         return response
+
+
+class _CookieScope(TypedDict):
+    """What the session's cookie is set with, and must be deleted with."""
+
+    path: str
+    secure: bool
+    httponly: bool
+    samesite: str
+
+
+def _cookie_scope(request: MonitorRequest) -> _CookieScope:
+    return {
+        "path": request.root or "/",
+        "secure": request.is_secure_cookie,
+        "httponly": True,
+        "samesite": "Strict",
+    }
 
 
 def collect_routes() -> list[Route]:

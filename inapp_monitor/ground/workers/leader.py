@@ -78,7 +78,4 @@ class Leadership:
     def _close(self) -> None:
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
-            try:
-                os.close(fd)
-            except OSError:
-                pass
+            private_files.close(fd)
