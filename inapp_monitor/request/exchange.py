@@ -116,8 +116,8 @@ class Exchange:
     when the body is not a plain list, and the owner of `close`.
 
     Attributes:
-        route: Set by framework hooks inside the application; None until known. A template or any
-            object whose `str` or `rule` names it.
+        route: Set by framework hooks inside the application; None until known. A template, or an
+            object whose `rule` is one (see `ground.route_text`).
         status: Status line such as "200 OK"; None until start_response has been called.
         start: Performance counter, seconds.
         path: PATH_INFO as it was on entry (dispatchers move it); cut off at the end.
