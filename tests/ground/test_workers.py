@@ -76,7 +76,7 @@ def test_rows_are_read_by_the_others(tmp_path: Path, other: Any) -> None:
 
 
 def test_a_killed_process_is_told_once(tmp_path: Path, other: Any) -> None:
-    """What was in the row of a killed process is told to one of the others."""
+    """What was in the row of a killed process is returned to one of the others."""
     first, second = WorkerRows(tmp_path), WorkerRows(tmp_path)
     first.write({"pid": 1})
     second.write({"pid": 2})
@@ -98,7 +98,7 @@ def test_a_proper_end_tells_nothing(tmp_path: Path, other: Any) -> None:
 
 
 def test_the_next_start_tells_of_the_last(tmp_path: Path, other: Any) -> None:
-    """When nobody was left to tell, the next process of the directory does."""
+    """When no process was left to report it, the next one of the directory does."""
     other.send_signal(signal.SIGKILL)
     other.wait()
     workers = WorkerRows(tmp_path)
@@ -239,7 +239,7 @@ def test_the_route_is_known_before_the_answer(tmp_path: Path) -> None:
 
 
 def test_live_requests_of_the_others(tmp_path: Path, other: Any) -> None:
-    """Any worker shows and counts the requests of all; a killed one's are told with the route."""
+    """Any worker shows and counts the requests of all; a killed one's are reported."""
     server = Server(tmp_path)
     server.begin("/mine")
     server.requests.report()
@@ -266,14 +266,14 @@ def test_hostile_paths_fit(tmp_path: Path) -> None:
     assert len(server.requests.rows()) == live.MAX_ROWS
     reader = WorkerRows(tmp_path)
     reader.write({})
-    (told,) = (facts["live"] for facts in reader.others())
+    (shown,) = (facts["live"] for facts in reader.others())
     reader.leave()
-    assert [int(row["path"].split("/")[1]) for row in told] == list(range(len(told)))
-    assert 5 <= len(told) < live.MAX_ROWS
+    assert [int(row["path"].split("/")[1]) for row in shown] == list(range(len(shown)))
+    assert 5 <= len(shown) < live.MAX_ROWS
 
 
 def test_a_disk_that_refuses_is_left_alone_for_a_while(tmp_path: Path) -> None:
-    """A failure is told, then not again at every tick; afterwards all goes on."""
+    """A failure is reported, then not again at every tick; afterwards all goes on."""
     (tmp_path / "data").write_text("in the way")
     server = Server(tmp_path / "data")
     with pytest.raises(OSError, match="data"):
@@ -317,11 +317,11 @@ def test_requests_that_the_server_dropped_are_forgotten_at_once(tmp_path: Path) 
     """A server that drops a body without closing it fills no memory, and such a request is not
     among those being answered; one that is being answered stays, however it is."""
     server = Server(tmp_path)
-    told = []
+    shown = []
 
     def looks(environ: Any, start: Any) -> Any:
         server.requests.report()
-        told.append(sorted(row["path"] for row in server.requests.rows()))
+        shown.append(sorted(row["path"] for row in server.requests.rows()))
         return _has_a_length(environ, start)
 
     bodies = [
@@ -331,7 +331,7 @@ def test_requests_that_the_server_dropped_are_forgotten_at_once(tmp_path: Path) 
     for answer in (_sends_a_file, _has_a_length, _has_a_length):
         server.begin("/dropped", **{"test.answer": answer})
     bodies.append(server.begin("/looks", **{"test.answer": looks}))
-    assert told == [["/looks", "/sent", "/sent", "/sent"]]
+    assert shown == [["/looks", "/sent", "/sent", "/sent"]]
     assert server.requests.drops() == {"requests never closed": 3}
     for body in bodies:
         body.close()

@@ -43,7 +43,7 @@ class Watched:
         self.app = monitored(app, self.witness)
 
     def get(self, path: str, method: str = "GET", app: Any = None, **environ: Any) -> Noted:
-        """Make a request; exactly one must be noted, and nothing of ours may break."""
+        """Make a request; exactly one must be noted, and nothing of the monitor may fail."""
         self.witness.recorded.clear()
         self.witness.errors.clear()
         answer = serve(app or self.app, environ_for(path, method, **environ))

@@ -167,7 +167,7 @@ def test_django_below_another_layer(static: Path) -> None:
 
 
 def test_django_by_its_response(static: Path) -> None:
-    """Without either, the response that reaches the server tells the route."""
+    """Without either, the response that reaches the server shows the route."""
     app = apps.django_app(static)
     noted = Watched(lambda environ, start_response: app(environ, start_response)).get("/users/7")
     assert noted.route == "/users/<int:id>"
@@ -348,7 +348,7 @@ def test_cherrypy_internal_redirects() -> None:
     "framework", ["flask", "django", "pyramid", "bottle", "falcon", "cherrypy"]
 )
 def test_the_name_is_known_while_the_view_runs(framework: str, static: Path) -> None:
-    """A request that hangs, or kills its worker, is told with its route."""
+    """A request that hangs, or kills its worker, is reported with its route."""
     from inapp_monitor.request.live import _row
 
     names: list[object] = []

@@ -32,7 +32,7 @@ NOW = 1_700_000_000.0
     ],
 )
 def test_queue_time(key: str, value: str) -> None:
-    """Seconds, milliseconds and microseconds, told apart by their magnitude."""
+    """Seconds, milliseconds and microseconds, distinguished by their magnitude."""
     assert queue_ms({key: value}, NOW) == pytest.approx(250.0)
 
 

@@ -322,7 +322,7 @@ def test_folding_keeps_up_with_a_thread_that_never_rests() -> None:
 
 
 def test_requests_under_way_can_be_forgotten() -> None:
-    """A request that will never end can be let go."""
+    """A request that will never end can be dropped."""
     clock = FakeClock()
     recorder = new_recorder(clock)
     lost, kept = Noted(clock.perf(), None), Noted(clock.perf(), None)

@@ -162,7 +162,7 @@ def test_a_name_of_a_subclass_is_what_it_says() -> None:
 
 
 def test_a_child_was_refused_nothing() -> None:
-    """What a parent's calls did wrong is not told again by its children."""
+    """What a parent's calls did wrong is not reported again by its children."""
     instruments = new_instruments()
     instruments.record(COUNTER, "", 1)
     instruments.forked()

@@ -1,4 +1,4 @@
-"""Tallies: of ordinary requests two numbers are kept, and nothing in the series tells it."""
+"""Tallies: of ordinary requests two numbers are kept, and nothing in the series shows it."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_close_is_once_however_it_is_called(known: bool) -> None:
 
 
 def test_forgotten_requests_are_not_counted() -> None:
-    """What was let go as never closed stays so, when it is closed after all."""
+    """What was dropped as never closed stays so, when it is closed after all."""
     site = Site()
     site.know()
     exchange = site.app(environ_of(route="/", answer=(1.0, "200 OK", [], None)), lambda *_: None)

@@ -40,7 +40,7 @@ def bench() -> Bench:
 
 
 def test_with_block(bench: Bench) -> None:
-    """A with block is timed; the timer tells the duration."""
+    """A with block is timed; the timer has the duration."""
     with bench.timer("x") as timer:
         bench.work(20)
     assert bench.recorded == [("x", pytest.approx(20))]
@@ -418,6 +418,6 @@ def test_asynchronous_generator_closed_early(bench: Bench) -> None:
 
 @pytest.mark.parametrize("thing", [property(lambda self: 7), type("C", (), {}), 7, None], ids=repr)
 def test_what_is_no_function_stays_as_it_is(bench: Bench, thing: Any) -> None:
-    """A class, a property or anything else is handed back; the misuse is told."""
+    """A class, a property or anything else is returned; the misuse is counted."""
     assert bench.timer()(thing) is thing
     assert bench.recorded == [("t", thing)]

@@ -122,7 +122,7 @@ def test_an_environ_that_answers_only_at_first() -> None:
 
 
 def no_key(*_: Any) -> Any:
-    """The error that tells a new group from a known one."""
+    """The error that distinguishes a new group from a known one."""
     raise KeyError
 
 

@@ -122,7 +122,7 @@ def test_escaped_exception_is_captured(error: BaseException) -> None:
     ids=repr,
 )
 def test_normal_ends_are_no_errors(error: BaseException) -> None:
-    """A socket taken over, a client that left, a server that stops: nobody's bug, and no 500."""
+    """A socket taken over, a client that left, a server that stops: no error, and no 500."""
     witness = Witness()
 
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -224,7 +224,7 @@ def test_a_server_that_fails_while_a_generator_waits() -> None:
 
 
 def test_error_in_c_iterator_is_captured() -> None:
-    """A body that fails without a frame of its own is told from the server by the error's type."""
+    """Of a body that fails without a frame of its own, the type of the error shows whose it is."""
     witness = Witness()
     serve(monitored(app_of("200 OK", map(int, ["x"])), witness))
     assert len(witness.errors) == 1
@@ -398,7 +398,7 @@ def test_types_of_bodies_are_remembered_in_bounded_number(monkeypatch: pytest.Mo
 
 
 def test_body_askers_come_last() -> None:
-    """They are asked only for a route that nobody has told."""
+    """They are asked only for a route that is not known yet."""
     witness = Witness()
     witness.body_askers.append(lambda exchange, body: f"/{len(body)}")
     serve(monitored(app_of("200 OK", [b"a", b"b"]), witness))
@@ -406,7 +406,7 @@ def test_body_askers_come_last() -> None:
 
 
 def test_nested_monitors_both_learn() -> None:
-    """A hook inside tells the inner monitor; the outer one hears of it."""
+    """A hook inside reports to the inner monitor, which passes it on to the outer one."""
     inner, outer = Witness(), Witness()
     error = ValueError("handled")
 
@@ -445,7 +445,7 @@ def test_dashboard_is_not_recorded(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/_metricsx", "/x/_metrics", "/", "", "/_metric"])
 def test_beside_the_dashboard_is_the_application(path: str) -> None:
-    """Only the mount itself and what is below it are ours."""
+    """Only the mount itself and what is below it belong to the monitor."""
     app = monitored(app_of("200 OK", [b"app"]))
     assert serve(app, environ_of(path)).content == b"app"
 

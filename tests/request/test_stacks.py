@@ -203,7 +203,7 @@ def test_a_deep_stack_is_cut_to_its_innermost_frames(tmp_path: Path, gate: threa
     assert answer["frames"][-1]["function"].endswith("wait")
 
 
-#: A worker that sleeps in a view and looks for questions when it is told to.
+#: A worker that sleeps in a view and looks for messages when it is asked to.
 OTHER = """
 import sys, threading, time
 from pathlib import Path
@@ -259,8 +259,10 @@ def test_another_worker_is_asked(tmp_path: Path, other: Callable[[str], int]) ->
     assert list((tmp_path / FOLDER).iterdir()) == []
 
 
-def test_a_worker_that_does_not_answer_is_told(tmp_path: Path, other: Callable[[str], int]) -> None:
-    """After its ticks have had their time, and the question is taken back."""
+def test_a_worker_that_does_not_reply_is_reported(
+    tmp_path: Path, other: Callable[[str], int]
+) -> None:
+    """After its ticks have had their time, and the message is withdrawn."""
     pid = other("is busy")
     worker = Worker(tmp_path, lambda *_: [b""])
     worker.requests.report()
@@ -279,8 +281,8 @@ def test_a_worker_that_is_not_there_is_not_asked(tmp_path: Path) -> None:
     assert not (tmp_path / FOLDER).exists()
 
 
-def test_questions_are_for_one_process_and_taken_once(tmp_path: Path) -> None:
-    """Others leave them alone; an answer is there until it is read."""
+def test_messages_are_for_one_process_and_received_once(tmp_path: Path) -> None:
+    """Others leave them alone; a reply is there until it is fetched."""
     mailbox = Mailbox(tmp_path)
     assert mailbox.receive() == []
     name = mailbox.send(os.getpid(), "what?", SYSTEM.wall())
@@ -293,7 +295,7 @@ def test_questions_are_for_one_process_and_taken_once(tmp_path: Path) -> None:
     assert mailbox.fetch_reply(name) is None
 
 
-def test_what_nobody_took_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_what_nobody_received_is_removed_when_the_next_is_sent(tmp_path: Path) -> None:
     """Dead workers and dead visitors leave no heap of files."""
     mailbox = Mailbox(tmp_path)
     for _ in range(20):
