@@ -131,7 +131,7 @@ class Life:
             core.recorder.adopt_routes(core.stored_routes())
             self._before_attaching()
             self._tell_parts("attached")
-            lifecycle.join(self)
+            lifecycle.add(self)
             core.attached_at = core.clock.wall()
             interval_s = core.settings.flush_interval_s
             self.ticker = Ticker(self.tick, interval_s, min(_FIRST_TICK_S, interval_s))
@@ -230,7 +230,7 @@ class Life:
             finally:
                 self._tick_lock.release()
         self._end(sorted(self._parts(), key=lambda part: part.closes_last), "close")
-        lifecycle.leave(self)
+        lifecycle.remove(self)
         core.pid = 0  # last: who records from now on begins a new life
 
     def _end(self, parts: Sequence[Part], method: str) -> None:

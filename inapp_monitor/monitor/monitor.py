@@ -127,7 +127,7 @@ class Monitor(Calls):
         if any(loaded.sources[name] != "default" for name in _CHECKED_BY_PARTS):
             _ = self.life.services  # a bad value is an error now, not a line of a log later
         if self.settings.enabled:
-            lifecycle.made(self.life)
+            lifecycle.prepare(self.life)
         self._connect_frameworks(app, route)
         if self.settings.enabled:
             tick, mount = self.life.tick_by_request, self.settings.mount

@@ -176,7 +176,7 @@ def test_an_end_that_fails_reaches_nobody(
     for monitor in monitors:
         assert recorded(monitor, "requests.status.2xx") == 2
         assert "leaving the workers" in monitor.guard.faults
-        assert monitor.life not in lifecycle.living_ones
+        assert monitor.life not in lifecycle.observers
 
 
 def test_a_request_at_the_very_end_begins_a_new_life(
@@ -185,16 +185,16 @@ def test_a_request_at_the_very_end_begins_a_new_life(
     """A monitor that is closed while requests go on is told of the end of the process again."""
     monitor = make()
     visit(monitor)
-    leave = lifecycle.leave
+    remove = lifecycle.remove
 
-    def leave_late(living: lifecycle.Living) -> None:
+    def remove_late(observer: lifecycle.Observer) -> None:
         monitor.life.attach_if_needed()  # another thread's request
-        leave(living)
+        remove(observer)
 
-    monkeypatch.setattr(lifecycle, "leave", leave_late)
+    monkeypatch.setattr(lifecycle, "remove", remove_late)
     monitor.close()
     monitor.life.attach_if_needed()
-    assert monitor.life in lifecycle.living_ones
+    assert monitor.life in lifecycle.observers
 
 
 def test_monitors_that_nobody_has_any_more_are_gone(

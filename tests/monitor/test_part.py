@@ -158,7 +158,7 @@ def test_a_part_is_told_of_a_fork(make: Make, visit: Visit, tmp_path: Path) -> N
 def test_a_part_loads_early_what_it_imports(make: Make) -> None:
     """Where a server forks for each request, or none of ours may be imported at its end."""
     monitor = make()
-    living: lifecycle.Living = monitor.life
+    living: lifecycle.Observer = monitor.life
     living.load_early(errors=True)
     assert bell_of(monitor).seen == ["load early, errors: True"]
     assert monitor.guard.faults == {}

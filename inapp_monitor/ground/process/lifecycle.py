@@ -1,7 +1,7 @@
-"""Forks and the end of a process, as each server lets one know of them, told to the monitors.
+"""Forks and the end of a process, as each server makes them known, passed on to the monitors.
 
-Hooks are set once a process: when the first monitor is made those that look who forks, when the
-first begins to live the others. Monitors are held weakly.
+Hooks are set once a process: those that look which server forks when the first monitor is made, the
+others when the first one begins to work. Monitors are held weakly.
 
 What servers do, as seen in `tests/servers`:
 - uWSGI forks in C: no fork hook of Python's is called. Hence a monitor compares process ids, and
@@ -29,8 +29,8 @@ from inapp_monitor.ground.guard import logger
 from inapp_monitor.ground.process import late_imports
 
 
-class Living(Protocol):
-    """What is told."""
+class Observer(Protocol):
+    """What hears of forks and of the end of its process: a monitor."""
 
     def forked(self) -> None:
         """This is a child process."""
@@ -45,28 +45,28 @@ class Living(Protocol):
         """The process ends; may be called twice."""
 
 
-_made: weakref.WeakSet[Living] = weakref.WeakSet()
-#: Those that are told of forks and of the end.
-living_ones: weakref.WeakSet[Living] = weakref.WeakSet()
+_prepared: weakref.WeakSet[Observer] = weakref.WeakSet()
+#: Those that hear of forks and of the end.
+observers: weakref.WeakSet[Observer] = weakref.WeakSet()
 
 
-def made(living: Living) -> None:
-    """It may begin to live, in this process or in one that is forked from it."""
+def prepare(observer: Observer) -> None:
+    """It was made, and may be added in this process or in one that is forked from it."""
     if "uwsgi" in sys.modules:
-        living.load_early(errors=False)
+        observer.load_early(errors=False)
     _watch_forks_for_requests()
-    _made.add(living)
+    _prepared.add(observer)
 
 
-def join(living: Living) -> None:
-    """Be told from now on."""
+def add(observer: Observer) -> None:
+    """It hears of what happens from now on."""
     _watch()
-    living_ones.add(living)
+    observers.add(observer)
 
 
-def leave(living: Living) -> None:
-    """Not any more."""
-    living_ones.discard(living)
+def remove(observer: Observer) -> None:
+    """It hears of nothing any more."""
+    observers.discard(observer)
 
 
 @functools.cache
@@ -84,16 +84,16 @@ def _watch() -> None:
 
 def _after_fork() -> None:
     late_imports.after_fork_in_child()
-    for living in list(living_ones):
-        living.forked()
+    for observer in list(observers):
+        observer.forked()
 
 
 def at_end() -> None:
-    """The process ends: close all that live."""
-    for living in list(living_ones):
+    """The process ends: close all observers."""
+    for observer in list(observers):
         try:
-            living.close()
-        except Exception as error:  # noqa: BLE001  # ours: the others have to be closed, too
+            observer.close()
+        except Exception as error:  # noqa: BLE001  # the others have to be closed, too
             logger.warning("inapp-monitor: closing failed: %r", error)
 
 
@@ -104,8 +104,8 @@ def _watch_forks_for_requests() -> None:
 
 def _before_fork_for_request() -> None:
     if _server_that_forks() is not None:
-        for living in list(_made):
-            living.load_early(errors=True)
+        for observer in list(_prepared):
+            observer.load_early(errors=True)
 
 
 def _after_fork_for_request() -> None:
@@ -114,7 +114,7 @@ def _after_fork_for_request() -> None:
         return
     answer, close_connection = server.finish_request, server.shutdown_request
 
-    def answer_and_be_deaf(*request: object) -> None:
+    def answer_and_ignore_ctrl_c(*request: object) -> None:
         try:
             answer(*request)
         finally:  # a terminal sends Ctrl-C to all processes, and this one ends anyway
@@ -124,12 +124,13 @@ def _after_fork_for_request() -> None:
         try:
             close_connection(request)
         finally:  # after it comes `os._exit`
-            for living in list(living_ones):
-                living.requests_are_over()
+            for observer in list(observers):
+                observer.requests_are_over()
             at_end()
 
     # Of the child's own copy.
-    server.finish_request, server.shutdown_request = answer_and_be_deaf, close_connection_and_write
+    server.finish_request = answer_and_ignore_ctrl_c
+    server.shutdown_request = close_connection_and_write
 
 
 def _server_that_forks() -> Any:
