@@ -144,7 +144,9 @@ class Background:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._clock = pthread_getcpuclockid(monitor.life.ticker._thread.ident)  # type: ignore[union-attr, arg-type]
+        (thread,) = [each for each in threading.enumerate() if each.name == "inapp-monitor"]
+        assert thread.ident is not None
+        self._clock = pthread_getcpuclockid(thread.ident)
         self._folded = self._folding()
         self._begin = perf_counter(), clock_gettime(self._clock)
 

@@ -46,7 +46,7 @@ def _note_route(request: Any) -> Exchange | None:
     """Write the matched template into the request's exchange, and return that."""
     exchange: Exchange | None = getattr(request, "environ", {}).get(ENVIRON_KEY)
     if exchange is not None and exchange.route is None:
-        exchange.route = _template(exchange, getattr(request, "resolver_match", None))
+        exchange.route = template_of_match(exchange, getattr(request, "resolver_match", None))
     return exchange
 
 
@@ -54,7 +54,7 @@ def route_of_body(exchange: Exchange, body: Any) -> object:
     """The template, by way of the request in the response's private list of things to close."""
     for closer in getattr(body, "_resource_closers", ()):
         request = getattr(closer, "__self__", None)
-        template = _template(exchange, getattr(request, "resolver_match", None))
+        template = template_of_match(exchange, getattr(request, "resolver_match", None))
         if template is not None:
             return template
     return None
@@ -86,7 +86,7 @@ def middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return note_route
 
 
-def _template(exchange: Exchange, match: Any) -> str | None:
+def template_of_match(exchange: Exchange, match: Any) -> str | None:
     route = getattr(match, "route", None)
     if not isinstance(route, str):
         return None

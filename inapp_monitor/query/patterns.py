@@ -35,7 +35,8 @@ def _load_engine() -> Any:
         return None
 
 
-_engine: Any = _load_engine()
+#: The engine with a time limit; None where the extra is not installed.
+ENGINE: Any = _load_engine()
 
 
 class Pattern:
@@ -54,7 +55,7 @@ class Pattern:
         self.text = text
         _check(text)
         try:
-            self._compiled = (_engine or re).compile(text)
+            self._compiled = (ENGINE or re).compile(text)
         except Exception as error:  # noqa: BLE001 - regex raises an error class of its own
             raise QueryError(f"invalid pattern {text[:60]!r}: {error}") from None
 
@@ -66,14 +67,14 @@ class Pattern:
         """`text` with every occurrence replaced; `\\1` stands for a group."""
         try:
             return str(self._run("sub", text, replacement))
-        except (re.error, IndexError, getattr(_engine, "error", re.error)) as error:
+        except (re.error, IndexError, getattr(ENGINE, "error", re.error)) as error:
             raise QueryError(f"invalid replacement {replacement[:60]!r}: {error}") from None
 
     def _run(self, method: str, text: str, *before: str) -> Any:
         if len(text) > MAX_TEXT:
             raise QueryError("a name is too long to be matched by a pattern")
         run = getattr(self._compiled, method)
-        if _engine is None:
+        if ENGINE is None:
             if len(text) > _MAX_TEXT_WITHOUT_TIMEOUT:
                 raise QueryError("a name is too long to be matched; install the extra 'regex'")
             return run(*before, text)
@@ -94,7 +95,7 @@ def _check(text: str) -> None:
     size, repeats, nested, reference = _measure(tree, 0)
     if size > 100_000 or sys.maxsize < size:
         raise QueryError(f"pattern {text[:60]!r} repeats too much")
-    if _engine is None and (nested or reference or repeats > _MAX_REPEATS):
+    if ENGINE is None and (nested or reference or repeats > _MAX_REPEATS):
         raise QueryError(
             f"pattern {text[:60]!r} could take very long; install the extra 'regex' to run it"
         )

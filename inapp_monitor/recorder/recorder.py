@@ -34,9 +34,9 @@ SLICE = 500
 #: Requests recorded whole that one request counts when the ticking thread does not keep up.
 HELP_COUNT = 10
 #: Entries of a tally counted at a time: 0.1 ms.
-_ENTRIES = 1_000
+ENTRIES = 1_000
 #: Seconds after which the floor of a kind that is not seen is no longer believed.
-_IDLE_S = 300.0
+IDLE_S = 300.0
 #: Requests that may wait for the ticking thread until requests help: whole, and two numbers each.
 MAX_WHOLE = 10_000
 MAX_TALLIED = 50_000
@@ -87,7 +87,7 @@ class Recorder:
         keeps_whole: Whether somebody wants to see each request: then all are recorded whole.
 
     *Threads:* `live`, `pending`, `tallies` and `instruments` may be added to from anywhere; the
-    rest takes `_lock`, which no request ever waits for.
+    rest takes `lock`, which no request ever waits for.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Recorder:
         self._max_pending = max_pending
         self._max_whole = min(MAX_WHOLE, max_pending // 2)
         self._max_tallied = min(MAX_TALLIED, max_pending // 2)
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
         self.slowest = Slowest()
@@ -130,7 +130,7 @@ class Recorder:
 
     def forked(self) -> None:
         """In a child process: what is pending belongs to the parent."""
-        self._lock = threading.Lock()  # the parent's may be held by a thread that is not here
+        self.lock = threading.Lock()  # the parent's may be held by a thread that is not here
         self.live.clear()
         self.pending.clear()
         self.tallies.clear()
@@ -145,7 +145,7 @@ class Recorder:
 
     def adopt_routes(self, slugs: dict[str, str]) -> None:
         """Use the slugs that other workers or earlier runs gave to routes."""
-        with self._lock:
+        with self.lock:
             self.routes.adopt(slugs)
 
     def note_not_found(self, path: str, referer: str) -> None:
@@ -169,11 +169,11 @@ class Recorder:
 
         Between two slices other threads get the interpreter: no request waits for more than one.
         """
-        with self._lock:
+        with self.lock:
             folded, self._unseen = self._unseen, []
         self._yield_gil.begin()
         for _ in range(slices):
-            with self._lock:
+            with self.lock:
                 requests = self._fold_slice()
             if requests is None:
                 break
@@ -207,7 +207,7 @@ class Recorder:
 
         *Cost:* below 0.3 ms, whatever they are.
         """
-        if not self._lock.acquire(blocking=False):
+        if not self.lock.acquire(blocking=False):
             sleep(0)  # yield to the thread that counts
             return
         try:
@@ -218,20 +218,20 @@ class Recorder:
                         self._unseen += self._folded
                 self._count(cut(self._folded, HELP_COUNT), _no_yield)
             else:
-                step, kind, entries = self.tallies.cut_some(_ENTRIES // 2)
+                step, kind, entries = self.tallies.cut_some(ENTRIES // 2)
                 if entries:
                     self._count_tallied(step, {kind: entries}, _no_yield)
         finally:
-            self._lock.release()
+            self.lock.release()
 
     def new_step_if_free(self, now: float) -> None:
         """Part the tallies when a new step has begun (`now`: performance counter), unless somebody
         folds: what ends before that is recorded whole. *Cost:* 0.1 us for each kind."""
-        if now >= self.tallies.until and self._lock.acquire(blocking=False):
+        if now >= self.tallies.until and self.lock.acquire(blocking=False):
             try:
                 self._part_tallies()
             finally:
-                self._lock.release()
+                self.lock.release()
 
     def _part_tallies(self) -> None:
         step, start = self._current_step()
@@ -277,12 +277,12 @@ class Recorder:
         cells, now = self._cells_of(step), self._clock.wall()
         sizes: list[object] = []
         for kind, entries in tallied.items():
-            for first in range(0, len(entries), _ENTRIES):
+            for first in range(0, len(entries), ENTRIES):
                 yield_gil()
-                piece = entries[first : first + _ENTRIES]
+                piece = entries[first : first + ENTRIES]
                 self.tallies.counted(kind, cells.add(kind, piece[0::2], now))
                 sizes += piece[1::2]
-                if len(sizes) >= _ENTRIES:
+                if len(sizes) >= ENTRIES:
                     cells.add_sizes(sizes)
                     sizes = []
             self.total_requests += len(entries) // 2
@@ -301,7 +301,7 @@ class Recorder:
     def bound_pending(self) -> None:
         """Drop requests when folding has not kept up, the oldest and those recorded whole first;
         count them."""
-        with self._lock:
+        with self.lock:
             excess = self._whole + self.tallies.waiting - self._max_pending
             for waiting in (self._folded, self.pending):
                 if excess > 0:
@@ -316,14 +316,14 @@ class Recorder:
         """The deltas folded since the last call, labelled with their time."""
         now = int(self._clock.wall())
         batch = Batch([], [])
-        with self._lock:
+        with self.lock:
             folded, self._folded = self._folded, []
             self._yield_gil.begin()
             self._count(folded, self._yield_gil)
             self._part_tallies()
             for step, tallied in self.tallies.take().items():
                 self._count_tallied(step, tallied, self._yield_gil)
-            if now - self._floors_expired >= _IDLE_S or now < self._floors_expired:
+            if now - self._floors_expired >= IDLE_S or now < self._floors_expired:
                 self._floors_expired = now
                 self.tallies.expire_floors()
             steps, self._steps = self._steps, {}

@@ -30,7 +30,7 @@ class _Running(NamedTuple):
 #: The latest one of this thread or task. A timer object may be shared by many.
 _running: ContextVar[_Running | None] = ContextVar("inapp_monitor_timers", default=None)
 #: Starts remembered in a thread or task; past it, those that were never stopped are forgotten.
-_MAX_RUNNING = 10_000
+MAX_RUNNING = 10_000
 
 
 class Timer:
@@ -62,7 +62,7 @@ class Timer:
         """Begin to measure in this thread or task."""
         before = _running.get()
         depth = before.depth + 1 if before is not None else 1
-        if depth > _MAX_RUNNING:
+        if depth > MAX_RUNNING:
             before, depth = None, 1
         _running.set(_Running(self, self._clock(), before, depth))
         return self

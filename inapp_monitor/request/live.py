@@ -235,7 +235,7 @@ class LiveRequests:
 
     def _rows_of(self, exchanges: list[Exchange]) -> list[RequestRow]:
         epoch = self._clock.wall() - self._clock.perf()
-        rows = (_row(exchange, epoch) for exchange in exchanges[:MAX_ROWS])
+        rows = (row_of(exchange, epoch) for exchange in exchanges[:MAX_ROWS])
         return [row for row in rows if row is not None]
 
 
@@ -252,7 +252,7 @@ def _live_row(pid: int | None, row: RequestRow, now: float) -> LiveRow:
     return {"pid": pid, **row, "age_s": round(max(0.0, now - row["started"]), 3)}
 
 
-def _row(exchange: Exchange, epoch: float) -> RequestRow | None:
+def row_of(exchange: Exchange, epoch: float) -> RequestRow | None:
     """One request as plain data; None when it has ended meanwhile."""
     environ: Environ | None = exchange.environ
     if environ is None:

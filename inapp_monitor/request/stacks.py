@@ -112,7 +112,7 @@ class LiveStacks:
             OSError: the directory cannot be read or written.
         """
         for name, request in self._mailbox.receive():
-            self._mailbox.reply(name, _fitting(self.look(request)))
+            self._mailbox.reply(name, fitting(self.look(request)))
 
     def stack_of(self, pid: int, request: str) -> dict[str, object]:
         """The stack of a request in any worker, waiting a little for another one.
@@ -229,7 +229,7 @@ def _greenlets() -> Iterator[tuple[int, FrameType]]:
             yield number, frame
 
 
-def _fitting(answer: RequestStack) -> str:
+def fitting(answer: RequestStack) -> str:
     """As JSON; of a stack that is too long the source goes first, then the outermost frames."""
     text = json.dumps(answer)
     if len(text) > MAX_REPLY_BYTES:

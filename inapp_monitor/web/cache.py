@@ -25,6 +25,10 @@ class Cache:
         self._clock = clock
         self._entries: dict[Hashable, tuple[float, Any]] = {}
 
+    def __len__(self) -> int:
+        """How many values are kept, fresh ones and others."""
+        return len(self._entries)
+
     def get(self, key: Hashable, make: Callable[[], T], longest_s: float = 60.0) -> T:
         """The kept value, or a new one from `make`.
 

@@ -14,9 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from inapp_monitor import Collector
+from inapp_monitor import Collector, testing
 from inapp_monitor.collectors import container
-from inapp_monitor.collectors.base import Sink
 from inapp_monitor.collectors.gc_pauses import GcPauses
 from inapp_monitor.collectors.host import Host
 from inapp_monitor.collectors.process import Process
@@ -29,13 +28,9 @@ ALLOWED_S = 0.001 * 10
 
 def collected(collector: Collector, per_worker: bool) -> dict[str, float]:
     """What a second run publishes, when totals have a beginning."""
-    sink = Sink(collector.name, per_worker)
-    collector._sink = sink
-    for _ in range(2):
-        sink.take(NOW, 10)
-        collector.collect()
-    taken = {scalar.path: scalar.value for scalar in sink.take(NOW, 10)}
-    return taken | {path: shared.value for path, shared in sink.shared.items()}
+    assert collector.per_worker == per_worker
+    testing.collected(collector)
+    return testing.collected(collector)
 
 
 def test_the_process_is_seen_as_the_system_sees_it() -> None:
@@ -57,16 +52,14 @@ def test_the_process_is_seen_as_the_system_sees_it() -> None:
 
 def test_cpu_and_collections_are_counted() -> None:
     """What was burnt between two runs is what is published."""
-    process, sink = Process(), Sink("process", per_worker=True)
-    process._sink = sink
-    process.collect()
+    process = Process()
+    testing.collected(process)
     begin = time.process_time()
     while time.process_time() - begin < 0.2:
         sum(range(1_000))
     for _ in range(3):
         gc.collect()
-    process.collect()
-    taken = {scalar.path: scalar.value for scalar in sink.take(NOW, 10)}
+    taken = testing.collected(process)
     cpu_ms = taken["process.cpu.user_ms"] + taken["process.cpu.system_ms"]
     assert 150 <= cpu_ms <= 2_000
     assert taken["process.gc.collections"] >= 3

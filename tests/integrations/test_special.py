@@ -138,18 +138,18 @@ def test_mounted_below_a_prefix(framework: str, name: str, static: Path) -> None
 
 def test_django_include_and_regex() -> None:
     """Anchors of regex routes are not shown; included routes come whole."""
-    from inapp_monitor.integrations.django import _template
+    from inapp_monitor.integrations.django import template_of_match
     from inapp_monitor.request.exchange import Exchange
 
     exchange = type("Bound", (Exchange,), {"__slots__": ()})()
     exchange.environ, exchange.path = {}, ""
 
     def name(route: str) -> str | None:
-        return _template(exchange, type("Match", (), {"route": route}))
+        return template_of_match(exchange, type("Match", (), {"route": route}))
 
     assert name("api/^users/(?P<id>[^/]+)/$") == "/api/users/(?P<id>[^/]+)/"
     assert name("") == "/"
-    assert _template(exchange, None) is None
+    assert template_of_match(exchange, None) is None
 
 
 def test_django_below_another_layer(static: Path) -> None:
@@ -349,14 +349,14 @@ def test_cherrypy_internal_redirects() -> None:
 )
 def test_the_name_is_known_while_the_view_runs(framework: str, static: Path) -> None:
     """A request that hangs, or kills its worker, is reported with its route."""
-    from inapp_monitor.request.live import _row
+    from inapp_monitor.request.live import row_of
 
     names: list[object] = []
     app = getattr(apps, f"{framework}_app")(static)
     watched = Watched(app)
 
     def look(*_: Any) -> None:
-        (row,) = [_row(exchange, 0.0) for exchange in watched.witness.live]
+        (row,) = [row_of(exchange, 0.0) for exchange in watched.witness.live]
         names.append(row and row["route"])
 
     sys.setprofile(lambda frame, event, _: _at_boom(frame, event, look))

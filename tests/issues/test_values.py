@@ -105,23 +105,23 @@ class Hostile:
     def __init__(self) -> None:
         object.__setattr__(self, "inside", 1)
 
-    def _fail(self, *arguments: object) -> Any:
+    def fail(self, *arguments: object) -> Any:
         raise KeyboardInterrupt
 
-    __repr__ = __str__ = __len__ = __iter__ = __bool__ = __hash__ = __eq__ = _fail  # type: ignore[assignment]
-    __getattribute__ = __getattr__ = __format__ = __dir__ = __sizeof__ = _fail  # type: ignore[assignment]
+    __repr__ = __str__ = __len__ = __iter__ = __bool__ = __hash__ = __eq__ = fail  # type: ignore[assignment]
+    __getattribute__ = __getattr__ = __format__ = __dir__ = __sizeof__ = fail  # type: ignore[assignment]
 
 
 class HostileList(list[int]):
-    __iter__ = __len__ = __repr__ = Hostile._fail
+    __iter__ = __len__ = __repr__ = Hostile.fail
 
 
 class HostileDict(dict[str, int]):
-    items = __iter__ = __len__ = __repr__ = __getitem__ = Hostile._fail  # type: ignore[assignment]
+    items = __iter__ = __len__ = __repr__ = __getitem__ = Hostile.fail  # type: ignore[assignment]
 
 
 class HostileText(str):
-    __str__ = __repr__ = __len__ = __getitem__ = Hostile._fail  # type: ignore[assignment]
+    __str__ = __repr__ = __len__ = __getitem__ = Hostile.fail  # type: ignore[assignment]
 
 
 def of_hostile_metaclass() -> type:

@@ -84,12 +84,12 @@ class Api:
         self._client = Client(WebApp(backend))
 
     def get(self, path: str, **parameters: Any) -> TestResponse:
-        return self._open("GET", path, query_string=parameters)
+        return self.open("GET", path, query_string=parameters)
 
     def post(self, path: str, form: Any = None, **more: Any) -> TestResponse:
-        return self._open("POST", path, data=form, **more)
+        return self.open("POST", path, data=form, **more)
 
-    def _open(self, method: str, path: str, **more: Any) -> TestResponse:
+    def open(self, method: str, path: str, **more: Any) -> TestResponse:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         return self._client.open(path, method=method, headers=headers, **more)
 
@@ -304,7 +304,7 @@ def test_names_of_graphites_files_can_be_registered(api: Api, backend: Backend) 
     assert api.post("/tags/delSeries", form).get_json() is True
     assert api.get("/tags/findSeries", expr="z=1").get_json() == []
     assert api.post("/tags/tagSeries", {"path": "cpu;bad"}).status_code == 400
-    assert api._open("GET", "/tags/tagSeries?path=x").status_code == 405
+    assert api.open("GET", "/tags/tagSeries?path=x").status_code == 405
 
 
 def test_caching_is_as_asked(api: Api) -> None:

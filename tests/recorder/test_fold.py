@@ -340,7 +340,7 @@ def test_requests_help_when_too_much_waits() -> None:
     for _ in range(10_001):
         put(recorder, clock)
     assert recorder.lags
-    with recorder._lock:
+    with recorder.lock:
         recorder.help_if_free()
     assert recorder.lags
     recorder.help_if_free()
@@ -377,8 +377,9 @@ def test_steps_are_bounded_while_nobody_takes_them(monkeypatch: pytest.MonkeyPat
         for _ in range(2):
             recorder.help_if_free()
         clock.advance(STEP)
-    assert len(recorder._steps) == 5
-    assert counts(fold(recorder))["requests.time"] == 400
+    batch = fold(recorder)
+    assert len([each for each in batch.distributions if each.path == "requests.time"]) == 5
+    assert counts(batch)["requests.time"] == 400
 
 
 def test_fork_leaves_everything_to_the_parent() -> None:
@@ -390,7 +391,7 @@ def test_fork_leaves_everything_to_the_parent() -> None:
     recorder.help_if_free()  # some of them are counted, and not taken
     recorder.sample(1.0, 1.0)
     recorder.instruments.record("counter", "calls", 1)
-    recorder._lock.acquire()
+    recorder.lock.acquire()
     recorder.forked()
     assert fold(recorder) == Batch([], [])
 

@@ -328,7 +328,7 @@ def test_a_request_begins_the_step_when_the_thread_is_late() -> None:
     site.get(1.0)
     site.recorder.new_step_if_free(site.clock.perf())  # the step is not over: nothing happens
     site.clock.advance(STEP)
-    with site.recorder._lock:  # somebody folds
+    with site.recorder.lock:  # somebody folds
         site.recorder.new_step_if_free(site.clock.perf())
     site.get(1.0)
     assert (site.whole, site.tallied) == (1, 1)
@@ -361,7 +361,7 @@ def test_after_an_hour_a_quiet_route_has_slowest_requests_again() -> None:
     site.know()
     site.clock.advance(MAX_AGE_S + 1)
     fold(site.recorder)
-    site.clock.advance(recorder_module._IDLE_S)
+    site.clock.advance(recorder_module.IDLE_S)
     fold(site.recorder)
     site.get(7.0, path="/now")
     fold(site.recorder)
@@ -395,7 +395,7 @@ def test_kinds_that_are_not_seen_any_more_make_room(monkeypatch: pytest.MonkeyPa
     site.know(route="/late")
     assert ("GET", "/late", "200 OK") not in site.recorder.tallies.known
     for _ in range(4):
-        site.clock.advance(recorder_module._IDLE_S)
+        site.clock.advance(recorder_module.IDLE_S)
         site.get(7.0, route="/made/up/0")
         fold(site.recorder)
     assert set(site.recorder.tallies.known) == {("GET", "/made/up/0", "200 OK")}
@@ -524,7 +524,7 @@ def test_help_counts_tallies_too(monkeypatch: pytest.MonkeyPatch) -> None:
     assert site.recorder.lags
     before = site.recorder.total_requests
     site.recorder.help_if_free()
-    assert site.recorder.total_requests - before == recorder_module._ENTRIES // 2
+    assert site.recorder.total_requests - before == recorder_module.ENTRIES // 2
     assert not site.recorder.lags
     assert counts(fold(site.recorder))["requests.time"] == 1_001
 

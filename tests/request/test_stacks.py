@@ -315,7 +315,7 @@ def test_an_answer_that_is_too_long_loses_source_before_frames(
         {"file": "a.py", "line": n, "source": {"first": 1, "lines": ["x" * 90] * 9}}
         for n in range(40)
     ]
-    text = stacks._fitting({"state": "running", "frames": frames})
+    text = stacks.fitting({"state": "running", "frames": frames})
     assert len(text) <= 900
     assert '"line": 39' in text
     assert "xxx" not in text

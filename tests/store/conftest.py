@@ -12,6 +12,7 @@ import pytest
 
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import (
@@ -21,6 +22,8 @@ from inapp_monitor.ground.points import (
     Scalar,
 )
 from inapp_monitor.ground.ranges import ScalarRange
+from inapp_monitor.store.distributions import DistributionFile
+from inapp_monitor.store.groups import Group
 from inapp_monitor.store.series import Store
 
 #: A multiple of two hours, so that the default archives all begin an interval here.
@@ -38,15 +41,26 @@ class Bench:
         self.guard = Guard()
         self.store = self.open()
 
-    def open(self, **options: Any) -> Store:
-        """Another store on the same directory, as another process would have."""
-        clock = Clock(wall=lambda: self.now, perf=lambda: self.perf)
+    @property
+    def loaded(self) -> Settings:
+        """The settings of a store that is opened now."""
         given = dict(self.settings)
         budget = given.pop("disk_budget", None)  # may be smaller than an app may ask for
         settings = config.load(given, environ={}).settings
-        if budget is not None:
-            settings = replace(settings, disk_budget=budget)
-        return Store(self.data_dir, settings, clock, self.guard, **options)
+        return settings if budget is None else replace(settings, disk_budget=budget)
+
+    def open(self, **options: Any) -> Store:
+        """Another store on the same directory, as another process would have."""
+        clock = Clock(wall=lambda: self.now, perf=lambda: self.perf)
+        return Store(self.data_dir, self.loaded, clock, self.guard, **options)
+
+    def group_of(self, path: str) -> Group:
+        """The file that a series is in, to be damaged."""
+        return self.store._buffer.series[path].group
+
+    def distribution(self, path: str) -> DistributionFile:
+        """The file of a distribution, to be damaged."""
+        return self.store._buffer.distributions[path]
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

@@ -119,7 +119,7 @@ def test_the_plan_says_how_many_fit(make_bench: Maker) -> None:
     """As many series as the plan promises can be made, and not many more."""
     bench = make_bench(disk_budget=4 * 2**20, retention=SHORT)
     record(bench, "first")
-    report = plan(bench.store, bench.store._settings)
+    report = plan(bench.store, bench.loaded)
     assert report.series == 1
     wanted = report.more_series
     record(bench, *(f"n{number}" for number in range(wanted + 300)))
@@ -158,7 +158,7 @@ def test_two_hundred_routes_fit_by_default(bench: Bench) -> None:
     sizes = {file.size for file in status.files if file.name.startswith("dist")}
     assert len(sizes) > 1
     assert min(sizes) < 600_000
-    report = plan(bench.store, bench.store._settings)
+    report = plan(bench.store, bench.loaded)
     assert report.distribution_bytes == (max(sizes), min(sizes))
     again = bench.open(read_only=True)
     for path in ("requests.time", "routes.r0.GET.time", "routes.r199.GET.time"):
@@ -203,7 +203,7 @@ def test_as_many_distributions_fit_as_the_plan_says(make_bench: Maker) -> None:
     bench = make_bench(disk_budget=32 * 2**20)
     bench.observe("first", [1.0])
     bench.store.flush()
-    wanted = plan(bench.store, bench.store._settings).more_distributions
+    wanted = plan(bench.store, bench.loaded).more_distributions
     for number in range(wanted + 5):
         bench.observe(f"t{number}", [1.0])
     bench.store.flush()

@@ -51,17 +51,17 @@ def test_a_sound_store_is_clean(bench: Bench) -> None:
 
 
 def damage_row(bench: Bench) -> None:
-    group = bench.store._buffer.series["a.hits"].group
+    group = bench.group_of("a.hits")
     overwrite(path_of(bench, "group"), group.offset(0, START + 100) + 30, b"\xff\x00\xff")
 
 
 def damage_slot(bench: Bench) -> None:
-    distribution = bench.store._buffer.distributions["a.time"]
+    distribution = bench.distribution("a.time")
     overwrite(path_of(bench, "dist"), distribution.offset(0, START + 100) + 30, b"\xff\x00\xff")
 
 
 def damage_rollup(bench: Bench) -> None:
-    group = bench.store._buffer.series["a.hits"].group
+    group = bench.group_of("a.hits")
     row = group.load(1, START + 120)
     assert row is not None
     row[2] += 5

@@ -16,6 +16,7 @@ import pytest
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.ground.workers.leader import Leadership
+from inapp_monitor.store.lock import StoreLock
 from tests.store.conftest import START, Bench
 
 NAMES = [f"n{number}" for number in range(50)]
@@ -216,8 +217,7 @@ def test_a_stopped_holder_of_the_lock_stops_nobody(
     bench.store.flush()
 
     def run(out: int) -> None:
-        other = bench.open()
-        other._lock.acquire()
+        StoreLock(bench.data_dir / "store" / "lock").acquire()
         os.write(out, b"x")
         signal.pause()
 
@@ -304,8 +304,7 @@ def test_a_row_in_the_middle_of_being_written_is_waited_for(
     pauses: list[float] = []
     for kind, series in (("group", "a"), ("dist", "t")):
         path = next((bench.data_dir / "store").glob(f"{kind}-*"))
-        places = bench.store._buffer
-        rings = places.series["a"].group if series == "a" else places.distributions["t"]
+        rings = bench.group_of("a") if series == "a" else bench.distribution("t")
         offset = rings.offset(0, START)
         whole = path.read_bytes()[offset : offset + 400]
 

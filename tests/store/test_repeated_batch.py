@@ -88,20 +88,25 @@ def test_a_batch_is_its_points(
         shutil.rmtree(directory)
 
 
+def waits_as_run(bench: Bench) -> bool:
+    """Whether what waits is one run of columns."""
+    (group,) = bench.store._catalog.groups.values()
+    return group._run is not None
+
+
 def test_the_short_way_is_taken(bench: Bench) -> None:
     """A batch like the one before waits as one run of columns; another joins it as cells."""
     ones = Batch([Scalar(n, START, 1.0, Method.SUM) for n in NAMES], [])
     bench.store.add(ones)
     bench.store.flush()
     bench.store.add(ones)
-    (group,) = bench.store._catalog.groups.values()
-    assert group._run is not None
+    assert waits_as_run(bench)
     bench.store.flush()
     assert bench.total("n0") == 2
     bench.store.add(ones)
-    assert group._run is not None
+    assert waits_as_run(bench)
     bench.store.add(ones)
-    assert group._run is None
+    assert not waits_as_run(bench)
     assert bench.total("n0") == 4
 
 

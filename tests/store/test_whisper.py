@@ -236,7 +236,7 @@ def test_import_keeps_every_archive(
         bench.wait(wait)
         whisper.update(str(path), value, int(bench.now), int(bench.now))
     now = int(bench.now)
-    settings_ = bench.store._settings
+    settings_ = bench.loaded
     report = import_whisper(bench.data_dir, settings_, source, bench.now, prefix="old")
     assert (report.files, report.failed) == (1, [])
     for step, points in ARCHIVES:
@@ -252,7 +252,7 @@ def test_import_tells_what_it_could_not_take(bench: Bench, tmp_path: Path) -> No
     source.mkdir()
     whisper.create(str(source / "good.wsp"), ARCHIVES)
     (source / "bad.wsp").write_bytes(b"x" * 100)
-    report = import_whisper(bench.data_dir, bench.store._settings, source, bench.now)
+    report = import_whisper(bench.data_dir, bench.loaded, source, bench.now)
     assert report.files == 1
     assert [Path(name).name for name, _ in report.failed] == ["bad.wsp"]
 

@@ -67,4 +67,4 @@ def test_it_does_not_grow_without_bound() -> None:
     cache = Cache(hand.clock())
     for number in range(1_000):
         cache.get(number, lambda: None)
-    assert len(cache._entries) <= 64
+    assert len(cache) <= 64

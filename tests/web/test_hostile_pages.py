@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import socket
 import threading
 import time
@@ -67,14 +68,14 @@ class Target:
         self.monitor.incr("evil.name")
         answer = self.send("GET", f"/?token={TOKEN}", {}, b"")
         cookie = answer.header("set-cookie").partition(";")[0]
-        web = self.monitor._web
-        assert web is not None
-        access = web.gate.check({"HTTP_COOKIE": cookie})
+        page = self.send("GET", "/status", {"Cookie": cookie}, b"")
+        csrf = re.search(rb'name="csrf" value="([^"]+)"', page.body)
+        assert csrf is not None
         self.cookie = cookie
         self.words = {
             "{token}": TOKEN,
             "{issue}": self.monitor.tracker.list_issues()[0].id,
-            "{csrf}": web.gate.csrf_token(access),
+            "{csrf}": csrf[1].decode(),
             "{cookie_name}": cookie.partition("=")[0],
         }
 

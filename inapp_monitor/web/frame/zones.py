@@ -18,8 +18,8 @@ from inapp_monitor.ground.guard import logger
 from inapp_monitor.ground.setting_values import LOCAL_ZONE
 from inapp_monitor.query.timespec import parse_zone
 
-_LOCALTIME = Path("/etc/localtime")
-_TIMEZONE = Path("/etc/timezone")
+LOCALTIME = Path("/etc/localtime")
+TIMEZONE = Path("/etc/timezone")
 #: What precedes a zone's name in the path of its file.
 _DIRECTORY = "zoneinfo/"
 
@@ -71,8 +71,8 @@ def _name_of_machine() -> str:
     if given:
         return given.rpartition(_DIRECTORY)[2]
     try:
-        _, found, name = os.path.realpath(_LOCALTIME).rpartition(_DIRECTORY)
-        name = name if found else _TIMEZONE.read_text("ascii").strip()
+        _, found, name = os.path.realpath(LOCALTIME).rpartition(_DIRECTORY)
+        name = name if found else TIMEZONE.read_text("ascii").strip()
     except (OSError, ValueError):
         return "UTC"
     name = name.removeprefix("posix/").removeprefix("right/")
