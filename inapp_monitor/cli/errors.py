@@ -16,7 +16,8 @@ from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues.as_text import event_text, moment
+from inapp_monitor.ground.utc_text import utc_text
+from inapp_monitor.issues.as_text import event_text
 from inapp_monitor.issues.model import STATUSES, IssueDetail, IssueSummary
 from inapp_monitor.issues.triage import Triage
 
@@ -102,7 +103,7 @@ def _table(issues: list[IssueSummary]) -> str:
     for issue in issues:
         where = f"  ({issue.culprit})" if issue.culprit else ""
         lines.append(
-            f"{issue.id:12}  {issue.status:9}  {issue.count:7}  {moment(issue.last_seen):23}"
+            f"{issue.id:12}  {issue.status:9}  {issue.count:7}  {utc_text(issue.last_seen):23}"
             f"  {issue.title}{where}"
         )
     return "\n".join(lines)
@@ -113,7 +114,7 @@ def _page(issue: IssueDetail) -> str:
     lines = [
         summary.title,
         f"{summary.status}, {summary.count} times, {summary.users} users, "
-        f"first {moment(summary.first_seen)}, last {moment(summary.last_seen)}",
+        f"first {utc_text(summary.first_seen)}, last {utc_text(summary.last_seen)}",
     ]
     if issue.releases:
         lines.append(f"releases: {', '.join(issue.releases)}")
@@ -123,7 +124,7 @@ def _page(issue: IssueDetail) -> str:
     for known in issue.fingerprints:
         lines.append("together because of " + "; ".join(known.reason))
     for entry in issue.history:
-        lines.append(f"{moment(entry.time)}  {entry.kind} {entry.text}".rstrip())
+        lines.append(f"{utc_text(entry.time)}  {entry.kind} {entry.text}".rstrip())
     if issue.events:
         lines += ["", f"The latest of {len(issue.events)} stored events:", ""]
         lines.append(event_text(issue.events[-1]).rstrip())

@@ -36,6 +36,7 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 def create_file(path: Path) -> None:
     """Make the file when there is none, for its owner only."""
+    # SQLite follows a link, so this does as well: `private_files` would refuse it.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 

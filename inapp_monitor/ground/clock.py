@@ -18,15 +18,6 @@ thread_time: Final[Callable[[], float]] = time.thread_time
 sleep: Final[Callable[[float], None]] = time.sleep
 
 
-def utc_text(seconds: float) -> str:
-    """A moment for people in any zone.
-
-    Raises:
-        TypeError, ValueError, OverflowError, OSError: that is no moment.
-    """
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
-
-
 class Clock:
     """Where the package reads the time from.
 

@@ -32,9 +32,9 @@ def prepare(data_dir: Path) -> None:
         raise OSError(error.errno, why, str(data_dir)) from None
     found = data_dir.stat()
     if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(20, "data_dir is not a directory", str(data_dir))
+        raise NotADirectoryError(errno.ENOTDIR, "data_dir is not a directory", str(data_dir))
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise PermissionError(13, "data_dir is writable by everybody", str(data_dir))
+        raise PermissionError(errno.EACCES, "data_dir is writable by everybody", str(data_dir))
     if not os.access(data_dir, os.W_OK | os.X_OK, effective_ids=True):
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         why = (

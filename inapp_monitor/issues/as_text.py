@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
+from inapp_monitor.ground.utc_text import utc_text
 from inapp_monitor.issues.safe_text import HIDDEN
 
 #: What is printed between two exceptions of a chain, as Python does.
@@ -19,11 +19,6 @@ Shown = set[tuple[str, str]]
 LONG_VALUE = 80
 #: Headers that curl makes itself, or that would hold a repeated request back.
 _NOT_REPEATED = frozenset({"Host", "Content-Length", "Connection", "Accept-Encoding"})
-
-
-def moment(seconds: float) -> str:
-    """A time for people, UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def traceback_text(event: Mapping[str, Any], *, with_locals: bool = False) -> str:
@@ -156,7 +151,7 @@ def event_markdown(event: Mapping[str, Any]) -> str:
 def _facts(event: Mapping[str, Any]) -> list[tuple[str, object]]:
     request = event.get("request") or {}
     facts = [
-        ("when", moment(event["time"])),
+        ("when", utc_text(event["time"])),
         ("where", event.get("culprit")),
         ("route", event.get("route")),
         ("request", f"{request.get('method', '')} {request.get('path', '')}".strip()),

@@ -16,9 +16,10 @@ from sys import getrefcount
 from typing import Any, NamedTuple, TypedDict
 
 from inapp_monitor.ground import current_request, wsgi_text
-from inapp_monitor.ground.clock import Clock, utc_text
+from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.ground.route_text import template_of
+from inapp_monitor.ground.utc_text import utc_text
 from inapp_monitor.ground.workers.rows import WorkerRows
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.request_cells import Record

@@ -104,3 +104,27 @@ def test_the_exceptions_are_needed() -> None:
     """Whoever shortens one of the functions that may be long takes it off the list."""
     for name, functions in LONG_FUNCTIONS.items():
         assert set(too_long((ROOT / name).read_text("utf-8"))) == functions
+
+
+#: Where files are made by hand. SQLite's may be a link, which private files are not.
+MAKE_FILES = {
+    "inapp_monitor/ground/private_files.py",
+    "inapp_monitor/database/connections.py",
+}
+
+
+def makes_files_by_hand(source: str) -> bool:
+    """Whether a module opens files for writing other than by `ground.private_files`."""
+    return any(flag in source for flag in ("os.O_" + "NOFOLLOW", "os.O_" + "TRUNC", ", 0o600)"))
+
+
+def test_private_files_are_made_in_one_place() -> None:
+    """Mode, links, pipes and short writes are handled there and nowhere else."""
+    found = {short(path) for path in modules() if makes_files_by_hand(path.read_text("utf-8"))}
+    assert found == MAKE_FILES
+
+
+def test_a_file_that_is_made_by_hand_is_noticed() -> None:
+    """The check can fail."""
+    assert makes_files_by_hand("fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)")
+    assert not makes_files_by_hand("fd = private_files.open_for_update(path)")
