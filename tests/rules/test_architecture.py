@@ -46,7 +46,7 @@ def members_of(node: ast.ClassDef) -> set[str]:
     """Methods, attributes of the class, and what methods assign to self."""
     found = {
         inner.name
-        for inner in node.body
+        for inner in ast.walk(node)  # also those that only type checkers see
         if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     }
     for inner in ast.walk(node):
@@ -111,6 +111,7 @@ def wrong_names(text: str) -> list[str]:
         file = None
         if PATH.fullmatch(word) and ("/" in word or word.endswith(FILE_ENDINGS)):
             found = [path for path in (ROOT / word, PACKAGE / word) if path.exists()]
+            found = found or list(PACKAGE.glob(f"*/{word}"))  # of the room that the line is about
             if found:
                 file = found[0]
             elif not list(ROOT.glob(word)):
