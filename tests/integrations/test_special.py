@@ -15,6 +15,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.integrations import frameworks
+from inapp_monitor.request.exchange import Exchange
 from tests.request.battery import monitored, serve
 
 from . import apps
@@ -136,13 +137,18 @@ def test_mounted_below_a_prefix(framework: str, name: str, static: Path) -> None
     assert inside.get("/sub/users/7", app=outside).route == name
 
 
+def bound_exchange() -> Exchange:
+    """The exchange of a request that nobody answers yet."""
+    exchange: Exchange = type("Bound", (Exchange,), {"__slots__": ()})()
+    exchange.environ, exchange.path, exchange.route = {}, "", None
+    return exchange
+
+
 def test_django_include_and_regex() -> None:
     """Anchors of regex routes are not shown; included routes come whole."""
     from inapp_monitor.integrations.django import template_of_match
-    from inapp_monitor.request.exchange import Exchange
 
-    exchange = type("Bound", (Exchange,), {"__slots__": ()})()
-    exchange.environ, exchange.path = {}, ""
+    exchange = bound_exchange()
 
     def name(route: str) -> str | None:
         return template_of_match(exchange, type("Match", (), {"route": route}))
@@ -377,7 +383,7 @@ def test_django_below_another_layer_while_the_view_runs(static: Path) -> None:
     from inapp_monitor.ground.current_request import ENVIRON_KEY
     from inapp_monitor.integrations.django import middleware
 
-    exchange = SimpleNamespace(route=None, below_prefix=str)
+    exchange = bound_exchange()
     request = SimpleNamespace(
         environ={ENVIRON_KEY: exchange}, resolver_match=SimpleNamespace(route="users/<int:id>")
     )
