@@ -136,7 +136,7 @@ def record_slow(backend: Backend, key: Key, requests: list[Slow]) -> None:
     for slow in requests:
         recorder.slowest.offer(key, slow)
     (settings.data_dir / slowest_file.FILE_NAME).unlink()
-    clean = _tracker_of(backend).without_secrets
+    clean = _tracker_of(backend).redactor.text
     slowest_file.SlowRequests(settings.data_dir, backend.clock, recorder, clean).share()
 
 
