@@ -1,8 +1,9 @@
 """Glob patterns over series names, matched node by node. Pure.
 
 A pattern is nodes joined by dots; a node may hold `*`, `?`, `[a-z]`, `[!x]` and (nested) braces;
-`**` crosses any number of nodes. Nodes are matched with `fnmatch`, which cannot backtrack, and
-brace expansion is capped, so that no pattern is more than a walk of the tree.
+`**` crosses any number of nodes. Nodes are matched with `fnmatch`, which cannot backtrack, and how
+much braces may stand for and how many names may be compared is bounded, so that no pattern is much
+more than a walk of the tree.
 """
 
 from __future__ import annotations
@@ -11,15 +12,21 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from typing import Final
 
 from inapp_monitor.ground.exceptions import QueryError
 
-#: Most texts that the braces of one node may stand for.
-MAX_EXPANSIONS = 1_000
+#: Most texts that the braces of one node may stand for: a variable of all hosts is a few thousand.
+MAX_EXPANSIONS: Final = 10_000
+#: Characters that may be copied meanwhile.
+_MAX_COPIED: Final = 2**24
 #: Most nodes of a pattern.
-MAX_NODES = 64
+MAX_NODES: Final = 64
+#: Characters of a node with wildcards: no longer name is kept.
+_MAX_WILDCARD: Final = 1_024
+#: Names that one pattern may be compared with.
+_MAX_COMPARED: Final = 5_000_000
 _WILDCARD = re.compile(r"[*?\[]")
-_DOT_IN_BRACES = re.compile(r"\{[^}]*\.")
 _INNERMOST = re.compile(r"\{([^{}]*)\}")
 
 
@@ -51,18 +58,32 @@ def expand_braces(node: str) -> list[str]:
     Raises:
         QueryError: more than `MAX_EXPANSIONS` texts.
     """
-    pending, done = [node], dict[str, None]()
+    pending, done, copied = [node], dict[str, None](), 0
     while pending:
         text = pending.pop()
+        copied += len(text)
         match = _INNERMOST.search(text)
         if match is None:
             done[text] = None
         else:
             head, tail = text[: match.start()], text[match.end() :]
             pending += [head + part + tail for part in match[1].split(",")]
-        if len(pending) + len(done) > MAX_EXPANSIONS:
+        if len(pending) + len(done) > MAX_EXPANSIONS or copied > _MAX_COPIED:
             raise QueryError(f"braces expand to more than {MAX_EXPANSIONS} names: {node[:60]!r}")
     return list(done)
+
+
+def _has_dot_in_braces(pattern: str) -> bool:
+    """Whether an alternative has several nodes."""
+    depth = 0
+    for character in pattern if "{" in pattern else "":
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth = max(0, depth - 1)
+        elif character == "." and depth:
+            return True
+    return False
 
 
 def has_wildcard(text: str) -> bool:
@@ -72,8 +93,33 @@ def has_wildcard(text: str) -> bool:
 
 @lru_cache(maxsize=512)
 def node_matcher(text: str) -> Callable[[str], object]:
-    """A function that tells whether a name is matched by one node without braces."""
+    """A function that tells whether a name is matched by one node without braces.
+
+    Raises:
+        QueryError: the node is longer than any name.
+    """
+    if len(text) > _MAX_WILDCARD:
+        raise QueryError(f"a node has {len(text)} characters, at most {_MAX_WILDCARD} are allowed")
     return re.compile(fnmatch.translate(text)).match
+
+
+class _Comparisons:
+    """How many names one pattern may still be compared with."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _MAX_COMPARED
+
+    def spend(self, count: int) -> None:
+        """Count some.
+
+        Raises:
+            QueryError: there were too many.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise QueryError(f"the pattern is compared with more than {_MAX_COMPARED} names")
 
 
 class Tree:
@@ -112,33 +158,43 @@ class Tree:
         return node
 
     def find(self, pattern: str) -> list[tuple[str, Tree]]:
-        """All (path, node) that the pattern matches, each once, sorted by path."""
+        """All (path, node) that the pattern matches, each once, sorted by path.
+
+        Raises:
+            QueryError: it stands for too much.
+        """
         found: dict[str, Tree] = {}
+        comparisons = _Comparisons()
         # Alternatives of several nodes have to be written out before nodes can be walked.
-        patterns = expand_braces(pattern) if _DOT_IN_BRACES.search(pattern) else [pattern]
+        patterns = expand_braces(pattern) if _has_dot_in_braces(pattern) else [pattern]
         for each in patterns:
-            found.update(self._walk(split_nodes(each), 0, ""))
+            nodes = [expand_braces(node) for node in split_nodes(each)]
+            found.update(self._walk(nodes, 0, "", comparisons))
         return sorted(found.items(), key=lambda item: item[0])
 
-    def _walk(self, nodes: list[str], index: int, prefix: str) -> Iterator[tuple[str, Tree]]:
+    def _walk(
+        self, nodes: list[list[str]], index: int, prefix: str, comparisons: _Comparisons
+    ) -> Iterator[tuple[str, Tree]]:
         last = index == len(nodes) - 1
-        for text in expand_braces(nodes[index]):
+        comparisons.spend(len(nodes[index]))
+        for text in nodes[index]:
             if text == "**":
-                rest = ["*"] if last else nodes[index + 1 :]
+                rest = [["*"]] if last else nodes[index + 1 :]
                 for path, branch in self._branches(prefix):
-                    yield from branch._walk(rest, 0, path)
+                    yield from branch._walk(rest, 0, path, comparisons)
                 continue
-            for name, child in self._matching(text):
+            for name, child in self._matching(text, comparisons):
                 path = f"{prefix}.{name}" if prefix else name
                 if last:
                     yield path, child
                 else:
-                    yield from child._walk(nodes, index + 1, path)
+                    yield from child._walk(nodes, index + 1, path, comparisons)
 
-    def _matching(self, text: str) -> list[tuple[str, Tree]]:
+    def _matching(self, text: str, comparisons: _Comparisons) -> list[tuple[str, Tree]]:
         if not has_wildcard(text):
             child = self.children.get(text)
             return [] if child is None else [(text, child)]
+        comparisons.spend(len(self.children))
         matches = node_matcher(text)
         return [(name, child) for name, child in self.children.items() if matches(name)]
 

@@ -1,135 +1,129 @@
 """Regular expressions that a client sends: the only place where they are compiled and run.
 
 The standard library's `re` holds the interpreter lock while it backtracks, so that one hostile
-pattern freezes every thread of the app for minutes. With the `regex` module installed (extra
-`regex`) each search has a time limit and lets other threads run. Without it only patterns that
-cannot backtrack badly are accepted: repetitions of one character (or class) only, at most two of
-them, no back-reference, and short texts. Either way a pattern is at most 256 characters long.
+pattern freezes every thread of the app for minutes. They are run by `regex` instead, which stops at
+a time limit and lets other threads run meanwhile. It is loaded with the first pattern.
+
+What a pattern means is the standard library's: its parser decides what is valid, and what `regex`
+would read otherwise is escaped. How often a pattern repeats is bounded before it is compiled:
+compiling knows no time limit.
 """
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 import warnings
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import Any, Final
 
+from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.process import late_imports
 
-MAX_PATTERN = 256
-MAX_TEXT = 4096
-TIMEOUT_S = 0.2
-#: Repetitions that the standard library may run: it tries at most this many nested positions.
-_MAX_REPEATS = 2
-_MAX_TEXT_WITHOUT_TIMEOUT = 512
+#: Characters of a pattern.
+MAX_PATTERN: Final = 4_096
+#: Seconds that a pattern may run on one text, and on all texts of its use together.
+TIMEOUT_S: Final = 0.2
+TOTAL_TIMEOUT_S: Final = 1.0
+#: Characters that a pattern may unroll to.
+MAX_UNROLLED: Final = 100_000
+#: Characters that a replacement may make of a name, and what it may add to a longer one.
+MAX_REPLACED: Final = 65_536
+MAX_ADDED: Final = 4_096
+#: Characters that a replacement could make of a name if the pattern matched everywhere.
+_MAX_MADE: Final = 2**24
 _REPEATS = {codes.MAX_REPEAT, codes.MIN_REPEAT, getattr(codes, "POSSESSIVE_REPEAT", None)}
+#: A brace that is no repetition is itself, where `regex` would begin a fuzzy match.
+_PLAIN_BRACE = re.compile(r"(\\N\{[^}]*\}|\\.)|\{(?!\d*,?\d*\})", re.DOTALL)
 
 
-def _load_engine() -> Any:
-    try:
-        return importlib.import_module("regex")
-    except ImportError:
-        return None
+def load_engine() -> Any:
+    """The module `regex`."""
+    with late_imports.loading():
+        import regex
 
-
-#: The engine with a time limit; None where the extra is not installed.
-ENGINE: Any = _load_engine()
+    return regex
 
 
 class Pattern:
     """A compiled pattern of a client.
 
     Raises:
-        QueryError: it is too long, malformed, or (without the `regex` module) too risky to run;
-            when used: it took longer than `TIMEOUT_S`.
+        QueryError: it is too long, malformed or repeats too much; when used: it took longer than
+            `TIMEOUT_S` for a text or `TOTAL_TIMEOUT_S` for all of them.
     """
 
-    __slots__ = ("_compiled", "text")
+    __slots__ = ("_compiled", "_error", "_left_s", "text")
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_PATTERN:
             raise QueryError(f"pattern has {len(text)} characters, at most {MAX_PATTERN} allowed")
         self.text = text
+        self._left_s = TOTAL_TIMEOUT_S
         _check(text)
+        engine = load_engine()
+        self._error: type[Exception] = engine.error
         try:
-            self._compiled = (ENGINE or re).compile(text)
-        except Exception as error:  # noqa: BLE001 - regex raises an error class of its own
+            escaped = _PLAIN_BRACE.sub(lambda found: found[1] or r"\{", text)
+            self._compiled = engine.compile(escaped, cache_pattern=False)
+        except Exception as error:  # noqa: BLE001 - RecursionError, MemoryError and its own
             raise QueryError(f"invalid pattern {text[:60]!r}: {error}") from None
 
     def search(self, text: str) -> bool:
         """Whether the pattern occurs in `text`."""
-        return self._run("search", text) is not None
+        return self._run(self._compiled.search, text) is not None
 
     def sub(self, replacement: str, text: str) -> str:
         """`text` with every occurrence replaced; `\\1` stands for a group."""
+        groups = replacement.count("\\")
+        if (len(text) + 1) * len(replacement) + groups * len(text) > _MAX_MADE:
+            raise QueryError(f"replacement {replacement[:60]!r} makes a name too long")
         try:
-            return str(self._run("sub", text, replacement))
-        except (re.error, IndexError, getattr(ENGINE, "error", re.error)) as error:
+            made = str(self._run(self._compiled.sub, replacement, text))
+        except (re.error, IndexError, self._error) as error:
             raise QueryError(f"invalid replacement {replacement[:60]!r}: {error}") from None
+        if len(made) > max(MAX_REPLACED, len(text) + MAX_ADDED):
+            raise QueryError(f"replacement {replacement[:60]!r} makes a name too long")
+        return made
 
-    def _run(self, method: str, text: str, *before: str) -> Any:
-        if len(text) > MAX_TEXT:
-            raise QueryError("a name is too long to be matched by a pattern")
-        run = getattr(self._compiled, method)
-        if ENGINE is None:
-            if len(text) > _MAX_TEXT_WITHOUT_TIMEOUT:
-                raise QueryError("a name is too long to be matched; install the extra 'regex'")
-            return run(*before, text)
+    def _run(self, run: Any, *arguments: str) -> Any:
+        begin = SYSTEM.perf()
+        limit_s = min(TIMEOUT_S, self._left_s)
         try:
-            return run(*before, text, timeout=TIMEOUT_S, concurrent=True)
+            if limit_s <= 0:
+                raise TimeoutError
+            return run(*arguments, timeout=limit_s, concurrent=True)
         except TimeoutError:
-            raise QueryError(f"pattern {self.text[:60]!r} took longer than {TIMEOUT_S} s") from None
+            spent = TIMEOUT_S if limit_s == TIMEOUT_S else TOTAL_TIMEOUT_S
+            raise QueryError(f"pattern {self.text[:60]!r} took longer than {spent:g} s") from None
+        finally:
+            self._left_s -= SYSTEM.perf() - begin
 
 
 def _check(text: str) -> None:
-    """Refuse what does not parse, compile bombs, and without a time limit what may backtrack."""
+    """Refuse what does not parse, and what would take long to compile."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             tree = parser.parse(text)
         except (re.error, RecursionError, OverflowError) as error:
             raise QueryError(f"invalid pattern {text[:60]!r}: {error}") from None
-    size, repeats, nested, reference = _measure(tree, 0)
-    if size > 100_000 or sys.maxsize < size:
+    if _unrolled(tree) > MAX_UNROLLED:
         raise QueryError(f"pattern {text[:60]!r} repeats too much")
-    if ENGINE is None and (nested or reference or repeats > _MAX_REPEATS):
-        raise QueryError(
-            f"pattern {text[:60]!r} could take very long; install the extra 'regex' to run it"
-        )
 
 
-def _measure(tree: Any, depth: int) -> tuple[int, int, bool, bool]:
-    """Size unrolled, variable repetitions, whether one is of more than a character, references."""
-    size, repeats, nested, reference = 1, 0, False, False
+def _unrolled(tree: Any) -> int:
+    """How many elements a pattern has when its repetitions are written out."""
+    size = 1
     for code, argument in tree:
         if code in _REPEATS:
             low, high, inner = argument
-            s, r, n, ref = _measure(inner, depth + 1)
             bounded = high is not codes.MAXREPEAT
-            size += s * min(max(low, high if bounded else low, 1), 10_000_000)
-            variable = high != low
-            nested |= n or (variable and not _is_one_character(inner))
-            repeats += r + variable
-            reference |= ref
-            continue
-        reference |= code in (codes.GROUPREF, codes.GROUPREF_EXISTS)
-        for inner in _children(argument):
-            s, r, n, ref = _measure(inner, depth + 1)
-            size, repeats = size + s, repeats + r
-            nested, reference = nested or n, reference or ref
-    return size, repeats, nested, reference
-
-
-def _is_one_character(tree: Any) -> bool:
-    """Whether a pattern matches exactly one character: only such repetitions are harmless."""
-    single = (codes.LITERAL, codes.NOT_LITERAL, codes.ANY, codes.IN)
-    if len(tree) != 1:
-        return False
-    code, argument = tree[0]
-    return code in single or (code is codes.SUBPATTERN and _is_one_character(argument[-1]))
+            size += _unrolled(inner) * min(max(low, high if bounded else low, 1), 10_000_000)
+        else:
+            size += sum(_unrolled(inner) for inner in _children(argument))
+    return size
 
 
 def _children(argument: Any) -> list[Any]:

@@ -23,7 +23,8 @@ for number in range(100):
     assert monitor(environ, lambda *given: None) == [b"hello"]
     monitor.incr("visits")
 monitor.tick()
-heavy = {"werkzeug", "pygal", "numpy", "jinja2", "sqlite_utils", "psutil", "click", "blinker"}
+heavy = {"werkzeug", "pygal", "numpy", "jinja2", "sqlite_utils", "psutil", "click", "blinker",
+         "regex"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 faults = monitor.guard.faults
 assert not faults, faults

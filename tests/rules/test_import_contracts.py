@@ -45,6 +45,7 @@ BROKEN: list[tuple[str, dict[str, str], str]] = [
     ("blinker", {"issues/sent": "import blinker"}, "issues.sent -> blinker"),
     ("psutil", {"monitor/measured": "import psutil"}, "monitor.measured -> psutil"),
     ("click", {"web/asked": "import click"}, "web.asked -> click"),
+    ("regex", {"web/asked": "import regex"}, "web.asked -> regex"),
     ("pure", {"query/functions/waiting": "import threading"}, "waiting -> threading"),
     (
         "pure",

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _LEAF = {"allowChildren": 0, "expandable": 0, "leaf": 1}
 _BRANCH = {"allowChildren": 1, "expandable": 1, "leaf": 0}
-#: Length of a query.
-_MAX_QUERY = 1_024
+#: Characters of a query: a variable may depend on another one of thousands of hosts.
+_MAX_QUERY = 65_536
 
 
 class _Found(NamedTuple):
