@@ -9,7 +9,8 @@ processes) changes nothing. Where the finer rows are gone, a late point merges i
 A clock that was set back meets rows of the time that it has been through already. Where the slot
 of an interval holds such a newer row, a delta goes into the next coarser archive, and coarser
 intervals that would need that slot take their deltas directly. The mark of the finest archive
-remembers until when there may be such rows.
+remembers until when there may be such rows. What has such a slot was recorded later and stays in
+it, also when time has passed it: an interval that lacks it is never rolled up again over its row.
 
 The same plan serves the writer, which stores the rows, and readers, which lay them over what is
 stored: what is still buffered looks as if it had been written.
@@ -44,6 +45,9 @@ class StoredRows(Protocol[Row, Delta_contra]):
 
     def newer(self, archive: int, timestamp: int, now: int) -> bool:
         """Whether the slot of an interval holds a row of the future: the clock was set back."""
+
+    def holds_later(self, archive: int, timestamp: int, now: int) -> bool:
+        """Whether the slot of an interval holds a row of a later one, passed by now or not."""
 
     def merged(self, row: Row | None, delta: Delta_contra) -> Row:
         """A new row."""
@@ -156,22 +160,45 @@ class Plan(Generic[Row, Delta]):
     def _is_newer(self, number: int, start: int) -> bool:
         return self._behind and self._stored.newer(number, start, self._now)
 
+    def hides(self, number: int, start: int, end: int) -> bool:
+        """Whether rows of later intervals have slots that a window is to be read from."""
+        archive = self._stored.retention.archives[number]
+        first = max(start, archive.oldest(self._now))
+        return self._may_be_taken(number, first) and self._has_taken(number, first, end)
+
     def _is_blocked(self, number: int, start: int) -> bool:
-        """Whether newer rows have the slots that an interval would be rolled up from."""
-        if not self._behind or not number:
+        """Whether later rows have slots that an interval would be rolled up from."""
+        if not number:
             return False
         known = self._blocked.get((number, start))
         if known is None:
-            fine = self._stored.retention.archives[number - 1]
             end = start + self._stored.retention.archives[number].step
-            if end - start <= _FEW_ROWS * fine.step:
-                starts = range(max(start, fine.oldest(self._now)), end, fine.step)
-                known = any(self._is_newer(number - 1, at) for at in starts)
-            else:
-                held = (at - fine.retention for at in self._stored.times(number - 1))
-                known = any(start <= at < end and self._is_newer(number - 1, at) for at in held)
+            known = self._may_be_taken(number - 1, start) and self._has_taken(
+                number - 1, start, end
+            )
             self._blocked[number, start] = known
         return known
+
+    def _may_be_taken(self, number: int, start: int) -> bool:
+        """Whether the slots from `start` on are worth looking at, which ordinary ones are not."""
+        archive = self._stored.retention.archives[number]
+        if start < archive.oldest(self._now):
+            return True  # time went round the ring
+        if len(self.marks) == 1 or not self.marks[1]:
+            return True  # nothing would tell: one archive alone, or marks that were lost
+        return start + archive.retention < self.marks[0]
+
+    def _has_taken(self, number: int, start: int, end: int) -> bool:
+        """Whether a later row has one of the slots of a time."""
+        archive = self._stored.retention.archives[number]
+        starts: Sequence[int]
+        if end - start <= _FEW_ROWS * archive.step:
+            starts = range(start, end, archive.step)
+        else:  # where the rows that are there would be in the time
+            held = self._stored.times(number)
+            places = {start + (at - start) % archive.retention for at in held}
+            starts = sorted(at for at in places if at < end)
+        return any(self._stored.holds_later(number, at, self._now) for at in starts)
 
     def _merge(self, number: int, deltas: Mapping[int, Delta], rolled: set[int]) -> None:
         """Add deltas to the rows of one archive, where no rollup brings them in.
@@ -208,7 +235,7 @@ class Plan(Generic[Row, Delta]):
                 due.add(start)
         rolled = set()
         for start in sorted(due):
-            if self._is_blocked(number, start) or self._is_newer(number, start):
+            if self._is_newer(number, start) or self._is_complete(number, start):
                 continue
             row = self._stored.rolled_up(
                 [self.row(number - 1, at) for at in range(start, start + coarse.step, fine.step)]
@@ -220,6 +247,15 @@ class Plan(Generic[Row, Delta]):
         self._changed[number] |= rolled
         self.marks[number] = closed
         return rolled
+
+    def _is_complete(self, number: int, start: int) -> bool:
+        """Whether an interval has been rolled up, and its finer rows are not all there any more.
+
+        Without a row of its own what is left of them is better than nothing.
+        """
+        if not self._is_blocked(number, start):
+            return False
+        return self._behind or self.row(number, start) is not None
 
     def _gap(self, number: int, mark: int, closed: int) -> set[int]:
         """Closed intervals that have not been rolled up."""

@@ -10,8 +10,11 @@ from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.flush_plan import Delta, Plan, Row
 from inapp_monitor.store.groups import Group, StoredSeries
-from inapp_monitor.store.retention import ArchiveWindow
+from inapp_monitor.store.retention import ArchiveWindow, Retention
 from inapp_monitor.store.rollup import HEAD, read_values
+
+#: What a read asks for: its start, its end, and what time it is.
+_Asked = tuple[int, int, int]
 
 
 class Reader:
@@ -39,11 +42,12 @@ class Reader:
             window = group.retention.window(start, end, now)
             if window is None:
                 continue
+            asked = start, end, now
             try:
-                result.update(self._fetch_group(group, members, window, now))
+                result.update(self._fetch_group(group, members, window, asked))
             except OSError as error:
                 problem = error
-                result.update(self._fetch_group(group.detached(), members, window, now))
+                result.update(self._fetch_group(group.detached(), members, window, asked))
         return result, problem
 
     def fetch_distribution(
@@ -53,20 +57,23 @@ class Reader:
         window = distribution.retention.window(start, end, now, max_step_s)
         if window is None:
             return None, None
+        asked = start, end, now
         try:
-            return self._fetch_slots(distribution, window, now), None
+            return self._fetch_slots(distribution, window, asked), None
         except OSError as error:
-            return self._fetch_slots(distribution.detached(), window, now), error
+            return self._fetch_slots(distribution.detached(), window, asked), error
 
     def _fetch_group(
-        self, group: Group, members: list[StoredSeries], window: ArchiveWindow, now: int
+        self, group: Group, members: list[StoredSeries], window: ArchiveWindow, asked: _Asked
     ) -> dict[str, ScalarRange]:
         columns: list[int] = []
         for series in members:
             columns += [series.column, series.column + 1] if series.paired else [series.column]
         with self._buffer.lock:
             deltas = {at: dict(cells) for at, cells in group.unwritten().items()}
+        now = asked[2]
         plan = group.plan(deltas, now)
+        window = unhidden(plan, group.retention, window, asked)
         values = group.columns_between(window.archive, window.start, window.end, columns)
         for timestamp, row in overlay(plan, window, now).items():
             at = (timestamp - window.start) // window.step
@@ -84,17 +91,37 @@ class Reader:
         return result
 
     def _fetch_slots(
-        self, distribution: DistributionFile, window: ArchiveWindow, now: int
+        self, distribution: DistributionFile, window: ArchiveWindow, asked: _Asked
     ) -> DistributionRange:
         with self._buffer.lock:
             deltas = {at: h.copy() for at, h in distribution.unwritten().items()}
+        now = asked[2]
         plan = distribution.plan(deltas, now)
+        window = unhidden(plan, distribution.retention, window, asked)
         slots: list[Histogram | None] = distribution.slots_between(
             window.archive, window.start, window.end
         )
         for timestamp, histogram in overlay(plan, window, now).items():
             slots[(timestamp - window.start) // window.step] = histogram
         return DistributionRange(distribution.path, window.start, window.end, window.step, slots)
+
+
+def unhidden(
+    plan: Plan[Row, Delta], retention: Retention, window: ArchiveWindow, asked: _Asked
+) -> ArchiveWindow:
+    """The window, or that of a coarser archive where rows of a future time have slots of it.
+
+    The clock was set back: what has been recorded since then is only in the coarser archive.
+    """
+    archives = retention.archives
+    while window.archive + 1 < len(archives) and plan.hides(
+        window.archive, window.start, window.end
+    ):
+        coarser = retention.window(*asked, archives[window.archive + 1].step)
+        if coarser is None or coarser.archive <= window.archive:
+            break
+        window = coarser
+    return window
 
 
 def overlay(plan: Plan[Row, Delta], window: ArchiveWindow, now: int) -> dict[int, Row]:

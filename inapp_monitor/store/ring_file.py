@@ -95,6 +95,10 @@ class RingFile(ABC, Generic[Row, Delta]):
         time = self.stored_time(archive, timestamp)
         return max(timestamp, now) < time <= now + self.retention.longest
 
+    def holds_later(self, archive: int, timestamp: int, now: int) -> bool:
+        """Whether the slot of an interval holds a row of a later one, but for an absurd one."""
+        return timestamp < self.stored_time(archive, timestamp) <= now + self.retention.longest
+
     @abstractmethod
     def times(self, archive: int) -> Sequence[int]:
         """The times that all stored rows of an archive claim, in any order."""

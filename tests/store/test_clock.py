@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from inapp_monitor.store import group_format
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.series import Store
-from tests.store.conftest import START, Bench
+from tests.store.conftest import START, Bench, known
 
 
 def count(bench: Bench, rounds: int) -> None:
@@ -38,7 +39,10 @@ def test_an_hour_backwards(bench: Bench) -> None:
 
 
 def test_a_day_forwards_and_back(bench: Bench) -> None:
-    """A clock that leaps ahead and is set right again costs no point of the past."""
+    """A clock that leaps ahead and is set right again costs no point of the past.
+
+    Where rows of the future have the places of some of a period, minutes answer for all of it.
+    """
     count(bench, 360)
     hour = bench.get("hits", back=3_600)
     minutes = bench.get("hits", back=86_400)
@@ -46,10 +50,10 @@ def test_a_day_forwards_and_back(bench: Bench) -> None:
     count(bench, 30)
     bench.now -= 86_400
     count(bench, 30)
-    after = bench.get("hits", back=7_200)
-    assert {t: after[t] for t in hour if t < START + 3_500} == {
-        t: v for t, v in hour.items() if t < START + 3_500
-    }
+    now = int(bench.now)
+    (alone,) = bench.store.fetch(["hits"], START, START + 3_500, now)
+    assert known(alone) == {t: v for t, v in hour.items() if t < START + 3_510}
+    assert bench.total("hits", back=7_200) == 390
     again = bench.get("hits", back=86_400)
     assert all(again[t] == v for t, v in minutes.items())
     assert bench.guard.faults == {}
@@ -130,3 +134,66 @@ def test_a_single_archive_keeps_what_is_newer(make_bench: Callable[..., Bench]) 
     assert bench.store.status().drops == {"too_old": 2}
     bench.now = START
     assert bench.get("hits") == {START: 1}
+
+
+def some_seconds(bench: Bench, rounds: int = 9, each: int = 20) -> int:
+    """Requests of a few seconds, flushed as a tick does it; returns how many."""
+    for _ in range(rounds):
+        for _ in range(each):
+            bench.put("hits", 1)
+            bench.observe("time", [5.0])
+        bench.store.flush()
+        bench.wait(1)
+    return rounds * each
+
+
+@pytest.mark.parametrize("ahead", [3_600, 7_200, 6 * 3_600, 86_400, 7_260, 90_000_000])
+@pytest.mark.parametrize("idle", [4_000, 100_000])
+def test_ahead_by_whole_rings_for_a_moment(
+    make_bench: Callable[..., Bench], ahead: int, idle: int
+) -> None:
+    """What was recorded before, meanwhile and after stays counted, also once time has passed the
+    rows of the future: an interval whose finer slots they hold is not rolled up from the rest."""
+    bench = make_bench(
+        retention="10s:1h,1m:3d,10m:30d,2h:20y",
+        distribution_retention="10s:1h,1m:3d,10m:30d,2h:20y",
+    )
+    bench.wait(30)
+    around = some_seconds(bench)
+    bench.now += ahead
+    meanwhile = some_seconds(bench)
+    bench.now -= ahead
+    around += some_seconds(bench)
+    for store in (bench.store, bench.open(read_only=True)):
+        for back in (1_800, 3_000, 7_200, 50_000):
+            assert bench.total("hits", back=back, store=store) == around, back
+            assert counted(bench, back, store) == around, back
+    bench.wait(idle)
+    bench.put("hits", 1)
+    bench.observe("time", [5.0])
+    bench.store.flush()
+    right = around + 1 + (meanwhile if ahead < idle else 0)
+    for store in (bench.store, bench.open(read_only=True)):
+        assert bench.total("hits", back=250_000, store=store) == right
+        assert counted(bench, 250_000, store) == right
+    assert bench.store.status().drops == {}
+    assert check_directory(bench.data_dir, bench.now).clean
+
+
+def test_marks_that_are_lost_cost_no_rolled_up_point(bench: Bench) -> None:
+    """Everything is rolled up again then, but for intervals whose finer rows are partly gone."""
+    count(bench, 3)
+    bench.wait(3_600 * 7 - 20)
+    count(bench, 2)
+    bench.store.close()
+    for file in (p for p in bench.data_dir.rglob("*") if p.is_file()):
+        with file.open("r+b") as stream:
+            stream.seek(group_format.STATE_OFFSET)
+            stream.write(b"\xff" * group_format.STATE_SIZE)
+    store = bench.open()
+    bench.put("hits", 1, store=store)
+    bench.observe("time", [5.0], store=store)
+    store.flush()
+    for back in (50_000, 260_000):
+        assert bench.total("hits", back=back, store=store) == 6
+        assert counted(bench, back, store) == 6
