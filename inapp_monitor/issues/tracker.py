@@ -32,7 +32,7 @@ from inapp_monitor.issues.pending import Drops, KnownFingerprint, ProcessMemorie
 from inapp_monitor.issues.redaction import Redactor
 from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.triage import Triage
-from inapp_monitor.issues.writer import BeforeSend, IssueWriter, Listener
+from inapp_monitor.issues.writer import EVENTS_A_TICK, BeforeSend, IssueWriter, Listener
 
 #: Attribute of an exception that was captured: (issue, event id or "", request identity).
 MARK = "__inapp_monitor__"
@@ -227,6 +227,10 @@ class Tracker:
         *Cost:* milliseconds a queued event: for background threads.
         """
         self._writer.flush()
+
+    def tick(self) -> None:
+        """As `flush`, and of many events only some: the others wait for the next tick."""
+        self._writer.flush(EVENTS_A_TICK)
 
     def take_counts(self) -> dict[str, int]:
         """Occurrences by issue id since the last call: for series named `errors.<issue>`."""

@@ -85,7 +85,8 @@ class Triage:
             text: Words that title, message, files or functions contain.
             sort: `last_seen`, `first_seen`, `count` or `users`.
         """
-        pending = self._by_issue()
+        pending = {issue: _counted(entries) for issue, entries in self._by_issue().items()}
+        pending = {issue: entries for issue, entries in pending.items() if entries}
         wanted = queries.Filter(status, release, route, text)
         sort = sort if sort in queries.SORTS else "last_seen"
         read = self._database.read
@@ -107,13 +108,14 @@ class Triage:
         """One issue with its events, None when there is none of this id."""
         pending = self._by_issue().get(issue_id, [])
         detail = queries.detail(self._database.read, issue_id)
-        for entry in pending:
-            if detail is None:
-                detail = _new_detail(_new_summary(entry, issue_id))
-            _add_to_detail(detail, entry)
+        counted = _counted(pending)
+        if detail is None and counted:
+            detail = _new_detail(_new_summary(counted[0], issue_id))
         if detail is not None and pending:
-            self._add_unwritten(detail.summary, pending)
-            _add_hours(detail.summary, pending)
+            for entry in pending:
+                _add_to_detail(detail, entry)
+            self._add_unwritten(detail.summary, counted)
+            _add_hours(detail.summary, counted)
         return detail
 
     def releases(self) -> list[str]:
@@ -172,7 +174,7 @@ class Triage:
             if issue.status in ("resolved", "muted"):
                 issue.status = self._status_after(issue, entry)
             _add(issue, entry)
-        users = set().union(*(entry.delta.users for entry in entries))
+        users: set[str] = set().union(*(entry.delta.users for entry in entries))
         issue.users += len(users - queries.users_of(read, issue.id, sorted(users)))
 
     def _status_after(self, issue: IssueSummary, entry: Unwritten) -> Status:
@@ -248,6 +250,11 @@ class Triage:
         self._database.submit(change, 1_000)
         self._database.write_pending()
         self._moved()
+
+
+def _counted(entries: Sequence[Unwritten]) -> list[Unwritten]:
+    """Those that have more than events: these may be finished after their counts were written."""
+    return [entry for entry in entries if entry.delta.count]
 
 
 def _new_summary(entry: Unwritten, issue_id: str) -> IssueSummary:

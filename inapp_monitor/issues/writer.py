@@ -15,6 +15,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.issues import queries
 from inapp_monitor.issues.counts import Delta, StoredEvent
 from inapp_monitor.issues.event import Event
@@ -38,6 +39,9 @@ from inapp_monitor.issues.triage import Unwritten
 BeforeSend = Callable[[Event], Event | None]
 #: Called with (what happened, issue id) after the database knows it.
 Listener = Callable[[Transition, str], None]
+
+#: Events that one tick finishes: a flood of new errors must not hold up what else a tick does.
+EVENTS_A_TICK = 100
 
 _EMPTY_EVENT: Event = {"user": {}, "tags": {}, "contexts": {}, "breadcrumbs": []}
 
@@ -78,6 +82,7 @@ class IssueWriter:
             issues=settings.max_issues,
         )
         self._release: str | None = None
+        self._yield = GilYield()
         self.before_send: BeforeSend | None = None
         self.listeners: list[Listener] = []
 
@@ -88,11 +93,15 @@ class IssueWriter:
             self._release = clean_text(self._settings.release or detect_release())[:200]
         return self._release
 
-    def flush(self) -> None:
-        """Scrub and compress the queued events, hand what is new to the database."""
+    def flush(self, at_most: int | None = None) -> None:
+        """Scrub and compress the queued events, hand what is new to the database.
+
+        Args:
+            at_most: Events to finish; the others wait for the next call, their counts do not.
+        """
         memory = self._memories.here()
         with memory.flushing:
-            self._finish_waiting(memory)
+            self._finish_waiting(memory, at_most)
             memory.fold()
             for known in list(memory.known.values()):
                 if (known.delta.count or known.delta.events) and known.in_flight is None:
@@ -109,7 +118,7 @@ class IssueWriter:
         found = [
             Unwritten(known.identity, total, self._release_of(known))
             for known, total in totals
-            if total.count
+            if total.count or total.events
         ]
         for entry in found:
             self._clean(entry.delta)
@@ -127,9 +136,16 @@ class IssueWriter:
 
     # -- events
 
-    def _finish_waiting(self, memory: ProcessMemory) -> None:
-        """Turn queued events into scrubbed, compressed ones. The caller holds `flushing`."""
-        while memory.waiting:
+    def _finish_waiting(self, memory: ProcessMemory, at_most: int | None = None) -> None:
+        """Turn queued events into scrubbed, compressed ones. The caller holds `flushing`.
+
+        Those that wait when it begins: what comes meanwhile is for the next time, or a flood would
+        keep it going. Between two of them the application's threads come first.
+        """
+        count = len(memory.waiting)
+        self._yield.begin()
+        for _ in range(count if at_most is None else min(count, at_most)):
+            self._yield()
             with memory.lock:
                 event_id = next(iter(memory.waiting))
                 known, event, record = memory.waiting.pop(event_id)

@@ -43,7 +43,9 @@ class Life:
 
     Attributes:
         ticker: The thread that ticks, where there is one.
-        last_tick: When the last tick began (performance counter).
+        last_tick: When the last tick began or, once it is over, ended (performance counter): the
+            thread pauses after the end, and a request that counted from the beginning would do
+            the next tick itself after every one that took long.
 
     *Threads:* everything may be called from any thread; one tick at a time.
     """
@@ -205,7 +207,8 @@ class Life:
             if has(part, "tick") and (part.ticks_at_end or not at_end):
                 self._run(part.name, part.tick, now)
         core.recorder.bound_pending()
-        core.ticks.add(core.clock.perf() - begin, thread_time() - cpu)
+        self.last_tick = end = core.clock.perf()
+        core.ticks.add(end - begin, thread_time() - cpu)
 
     # -- the end
 

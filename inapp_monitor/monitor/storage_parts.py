@@ -100,7 +100,10 @@ class Issues(Part):
         self.holds = (services.tracker,)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self._tracker.flush()
+        self._tracker.tick()
+
+    def close(self) -> None:
+        self._tracker.flush()  # what no tick came to; the database is closed, and written, last
 
     def drops(self) -> Mapping[str, int]:
         dropped = self._tracker.status().dropped_events
@@ -148,4 +151,5 @@ class DatabaseWriting(Part):
         self._database.write_pending()
 
     def close(self) -> None:
+        self._database.write_pending()  # what others submitted when they were closed
         self._database.close()

@@ -21,7 +21,7 @@ from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock, sleep, thread_time
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
-from inapp_monitor.recorder.gil_yield import GilYield
+from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.request_cells import Record, RequestCells

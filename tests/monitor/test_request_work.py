@@ -1,0 +1,141 @@
+"""A request of the application pays for itself alone: the work of a tick is not its business."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from inapp_monitor import Monitor
+from inapp_monitor.issues.writer import EVENTS_A_TICK
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.testing import FakeClock
+
+from .conftest import visit
+
+Make = Callable[..., Monitor]
+
+
+class SlowPart(Part):
+    """A part whose tick takes some seconds of the clock."""
+
+    name = "slow part"
+
+    def __init__(self, clock: FakeClock, takes_s: float) -> None:
+        self._clock = clock
+        self._takes_s = takes_s
+        self.threads: list[int] = []
+
+    def tick(self, now: float) -> None:
+        self.threads.append(threading.get_ident())
+        self._clock.advance(self._takes_s)
+
+
+def without_thread(make: Make, **settings: Any) -> Monitor:
+    """A monitor that ticks when it is told to."""
+    monitor = make(**settings)
+    monitor.life.attach_if_needed()
+    assert monitor.life.ticker is not None
+    monitor.life.ticker.stop(timeout_s=10)
+    return monitor
+
+
+def watched(make: Make, takes_s: float) -> tuple[Monitor, FakeClock, SlowPart]:
+    """A monitor without its thread, and a part that takes long."""
+    clock = FakeClock()
+    monitor = without_thread(make, clock=clock, flush_interval_s=1)
+    slow = SlowPart(clock, takes_s)
+    monitor.life.services.parts.append(slow)
+    return monitor, clock, slow
+
+
+def test_a_long_tick_is_not_followed_by_one_of_a_request(make: Make) -> None:
+    """The thread pauses after the end of a tick, however long that took: nobody else is due."""
+    monitor, clock, slow = watched(make, takes_s=5)
+    monitor.tick()
+    ticks = len(slow.threads)
+    for _ in range(20):
+        clock.advance(0.14)
+        visit(monitor)
+    assert len(slow.threads) == ticks
+
+
+def test_a_request_ticks_where_no_thread_does(make: Make) -> None:
+    """After three intervals without a tick, and again after three more."""
+    monitor, clock, slow = watched(make, takes_s=0)
+    monitor.tick()
+    ticks = len(slow.threads)
+    for expected in (1, 2):
+        clock.advance(3.2)
+        visit(monitor)
+        visit(monitor)
+        assert len(slow.threads) == ticks + expected
+    assert set(slow.threads) == {threading.get_ident()}
+
+
+def fail_differently(monitor: Monitor, number: int) -> None:
+    kind = type(f"Error{number}", (Exception,), {})
+    try:
+        raise kind("new")
+    except Exception as error:
+        monitor.capture_exception(error)
+
+
+def written_events(monitor: Monitor) -> int:
+    """Events that are scrubbed, compressed and on disk."""
+    return int(monitor.database.read("select count(*) as n from issue_events")[0]["n"])
+
+
+def test_a_tick_finishes_some_of_a_flood_of_new_errors(make: Make) -> None:
+    """The rest waits for the next tick; counts are written at once, and reading shows it all."""
+    monitor = without_thread(make)
+    flood = EVENTS_A_TICK * 2 + 50
+    for number in range(flood):
+        fail_differently(monitor, number)
+    monitor.tick()
+    assert written_events(monitor) == EVENTS_A_TICK
+    rows = monitor.database.read("select count(*) as n from issue_fingerprints")
+    assert rows[0]["n"] == flood
+    for expected in (EVENTS_A_TICK * 2, flood):
+        monitor.tick()
+        assert written_events(monitor) == expected
+
+
+def test_a_page_shows_the_events_that_no_tick_came_to(make: Make) -> None:
+    """Every error that a page lists has its event, whether it is written yet or not."""
+    monitor = without_thread(make)
+    for number in range(EVENTS_A_TICK + 20):
+        fail_differently(monitor, number)
+    monitor.tick()
+    issues = monitor.tracker.list_issues(limit=EVENTS_A_TICK + 20)
+    details = [monitor.tracker.get_issue(issue.id) for issue in issues]
+    assert len(details) == EVENTS_A_TICK + 20
+    assert all(detail is not None and detail.events for detail in details)
+
+
+def test_the_end_of_a_process_writes_every_event_that_waits(make: Make) -> None:
+    """The last tick leaves none for a next one."""
+    monitor = without_thread(make)
+    for number in range(EVENTS_A_TICK * 2):
+        fail_differently(monitor, number)
+    monitor.close()
+    assert written_events(monitor) == EVENTS_A_TICK * 2
+
+
+def test_digesting_events_ends_although_new_ones_come(make: Make) -> None:
+    """What is queued while events are scrubbed waits for the next time."""
+    monitor = without_thread(make)
+    seen: list[str] = []
+
+    def another(event: dict[str, Any]) -> dict[str, Any]:
+        seen.append(event["type"])
+        if len(seen) < 1_000:
+            failing = threading.Thread(target=fail_differently, args=(monitor, len(seen)))
+            failing.start()
+            failing.join()
+        return event
+
+    monitor.tracker.before_send = another
+    fail_differently(monitor, 0)
+    monitor.tracker.flush()
+    assert len(seen) == 1
