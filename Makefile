@@ -8,6 +8,7 @@ PORT ?= 8000
 SECONDS ?=
 ARGS ?=
 PYTHON ?=
+JOBS ?= 2
 BENCH ?= request_path errors store query charts pages
 
 SHELL := /bin/sh
@@ -27,9 +28,9 @@ demo: ## the demo shop under traffic: make demo [PORT=8765] [SECONDS=20]
 	$(need) demo
 	@exec $(run) demo_app --port '$(PORT)' $(if $(SECONDS),--seconds '$(SECONDS)') $(ARGS)
 
-test: ## the whole suite: make test [ARGS="-k store -x"]
+test: ## the whole suite: make test [ARGS="-k store -x"] [JOBS=0]
 	$(need) test
-	@$(run) pytest $(ARGS)
+	@$(run) pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: ## ruff, mypy, the contract of imports
 	$(need) lint

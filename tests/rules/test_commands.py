@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,8 +16,21 @@ ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 
 
+#: What a `make` that runs this very suite hands on to one that a test starts.
+HANDED_ON = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "JOBS", "ARGS", "PYTHON"}
+
+
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+    environment = {name: value for name, value in os.environ.items() if name not in HANDED_ON}
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_each_target_explains_itself() -> None:
@@ -33,6 +47,14 @@ def test_documented_make_targets_exist(page: str) -> None:
     named = set(re.findall(r"(?:`|\$ )make (\w+)", (ROOT / page).read_text("utf-8")))
     assert named
     assert named <= set(re.findall(r"^(\w+): ##", MAKEFILE, re.M))
+
+
+def test_arguments_go_to_pytest() -> None:
+    """After our own, so that they win: `JOBS=0`, as pytest's own `-n0`, is for debuggers."""
+    shown = run("make", "--dry-run", "test", "ARGS=-k store -x").stdout
+    assert shown.splitlines()[-1] == ".venv/bin/python -m pytest -n 2 --dist loadgroup -k store -x"
+    shown = run("make", "--dry-run", "test", "JOBS=0", "ARGS=--pdb").stdout
+    assert shown.splitlines()[-1].endswith("pytest -n 0 --dist loadgroup --pdb")
 
 
 @pytest.mark.parametrize("script", [".ci/run", ".ci/venv.sh"])
