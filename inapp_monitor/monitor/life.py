@@ -30,6 +30,8 @@ _REQUEST_TICK_S = 0.1
 _HELP_AGAIN_S = 0.0001
 #: Seconds after the first request in which the parts are loaded, off the request.
 _FIRST_TICK_S = 0.1
+#: Seconds that an end waits for a tick under way: the first may load the parts for long.
+_LAST_TICK_S = 5.0
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
 
@@ -227,7 +229,7 @@ class Life:
             ticker.stop(timeout_s=1.0)
         if self._services is not None:
             self._end(self._services.parts, "stop")
-        if self._tick_lock.acquire(timeout=1.0):  # a tick under way may be loading the parts still
+        if self._tick_lock.acquire(timeout=_LAST_TICK_S):
             try:
                 self._work(at_end=True)
             finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from inapp_monitor import Monitor
+from tests.environ import environ_of
 
 
 def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -23,8 +23,7 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def visit(monitor: Any, path: str = "/", **extra: Any) -> bytes:
-    environ = {"PATH_INFO": path, "REMOTE_ADDR": "192.0.2.1", **extra}
-    setup_testing_defaults(environ)
+    environ = environ_of(path, **{"REMOTE_ADDR": "192.0.2.1", "HTTP_HOST": "127.0.0.1"} | extra)
     body = monitor(environ, lambda status, headers, exc_info=None: lambda data: None)
     try:
         return b"".join(body)
