@@ -1,7 +1,50 @@
-"""What all tests share: times are shown in UTC unless a test says otherwise."""
+"""What all tests share: times are shown in UTC unless a test says otherwise; any order will do."""
+
+from __future__ import annotations
 
 import os
+import random
 import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.chromium import started
+from tests.ports import number_of, reserve_port
 
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for a server that the test starts."""
+    with reserve_port() as reserved:
+        yield number_of(reserved)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of a module; not longer, since other tests look at threads, and
+    the event loop of its driver is in their way.
+    """
+    with started() as found:
+        yield found
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--shuffle SEED` finds tests that lean on the ones before them."""
+    parser.addoption("--shuffle", metavar="SEED", help="modules, and tests within, in random order")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle if asked to. One Chromium at a time: its tests stay with one process of xdist's."""
+    seed = config.getoption("shuffle")
+    if seed is not None:
+        order = random.Random(seed)
+        drawn = {path: order.random() for path in dict.fromkeys(item.path for item in items)}
+        items.sort(key=lambda item: (drawn[item.path], order.random()))
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))

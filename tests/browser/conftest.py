@@ -1,12 +1,8 @@
-"""A shop with half a day of past that has just gone wrong, live on a port, and one Chromium.
-
-Everything of a browser is imported on first need: where it is missing, the tests say why they skip.
-"""
+"""A shop with half a day of past that has just gone wrong, live on a port, and tabs on it."""
 
 from __future__ import annotations
 
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,26 +16,12 @@ from demo_app import history
 from inapp_monitor import Monitor
 from inapp_monitor.cli.serving import quiet_handler
 from inapp_monitor.ground.clock import Clock
+from tests.browser.chromium import Tab
+from tests.ports import number_of, reserve_port
 
 #: A Monday, 15:20 UTC: enough visitors for every verdict.
 NOW = 1_795_447_200
 TOKEN = "browser-token-0123456789"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-#: The network is cut to this machine, beside the tests' watching it.
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder need Chromium."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.browser)
-            if CHROMIUM is None:
-                item.add_marker(pytest.mark.skip(reason="Chromium is not installed"))
 
 
 def shop(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -93,17 +75,16 @@ class Past(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     """Written once."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    data_dir = tmp_path_factory.mktemp("past") / "data"
-    history.write(data_dir, days=0.4, end=NOW + 120, fault=True, site=f"127.0.0.1:{port}")
-    return Past(data_dir, port)
+    with reserve_port() as reserved:
+        port = number_of(reserved)
+        data_dir = tmp_path_factory.mktemp("past") / "data"
+        history.write(data_dir, days=0.4, end=NOW + 120, fault=True, site=f"127.0.0.1:{port}")
+        yield Past(data_dir, port)
 
 
-# Sites and the browser end with each module: their threads, and the event loop of the browser's
-# driver, are in the way of tests elsewhere.
+# Sites end with each module: their threads are in the way of tests elsewhere.
 
 
 @pytest.fixture(scope="module")
@@ -124,56 +105,13 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of a module."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as engine:
-        found = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield found
-        found.close()
-
-
-class Tab:
-    """A page that notes what must not happen: see `close`."""
-
-    def __init__(self, browser: Any, site: Site, width: int = 1440, **options: Any) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
-        self.home = site.home
-        self.troubles: list[str] = []
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", self._asked)
-
-    def _said(self, message: Any) -> None:
-        expected = "Failed to load resource" in message.text  # answers of 4xx that are asked for
-        if message.type in ("error", "warning") and not expected:
-            self.troubles.append(message.text)
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith(self.home):
-            self.troubles.append(f"request to {request.url}")
-
-    def open(self, path: str) -> Any:
-        """Go to a path below the mount."""
-        self.page.goto(self.home + path)
-        return self.page
-
-    def close(self) -> None:
-        """There was no console message, no violation of the policy, no request elsewhere."""
-        self.context.close()
-        assert not self.troubles
-
-
 @pytest.fixture
 def open_tab(browser: Any, site: Site) -> Iterator[Callable[..., Tab]]:
     """Opens tabs and closes them, with what they have seen."""
     tabs: list[Tab] = []
 
-    def make(where: Site = site, **options: Any) -> Tab:
-        tabs.append(Tab(browser, where, **options))
+    def make(where: Site = site, width: int = 1440, **options: Any) -> Tab:
+        tabs.append(Tab(browser, where.home, viewport={"width": width, "height": 900}, **options))
         return tabs[-1]
 
     yield make

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import NEEDS_CHROMIUM
+
+pytestmark = NEEDS_CHROMIUM
 TOKEN = "browser-token-0123456789"
 MOST_TABS = 150
 

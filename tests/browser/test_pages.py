@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import NEEDS_CHROMIUM
+
+pytestmark = NEEDS_CHROMIUM
 PAGES = [
     "/",
     "/?from=-6h&compare=deploy",

@@ -35,11 +35,12 @@ def collected(collector: Collector, per_worker: bool) -> dict[str, float]:
 
 def test_the_process_is_seen_as_the_system_sees_it() -> None:
     """Memory, threads and descriptors agree with /proc."""
-    seen = collected(Process(), per_worker=True)
     me = psutil.Process()
+    before = me.num_threads()
+    seen = collected(Process(), per_worker=True)
     assert seen["process.memory.rss_bytes"] == pytest.approx(me.memory_info().rss, rel=0.2)
     assert seen["process.memory.largest_bytes"] == seen["process.memory.rss_bytes"]
-    assert seen["process.threads"] == me.num_threads()
+    assert seen["process.threads"] in (before, me.num_threads())  # one of others may have ended
     assert seen["process.descriptors.open"] == pytest.approx(
         len(list(Path("/proc/self/fd").iterdir())), abs=3
     )
@@ -53,6 +54,7 @@ def test_the_process_is_seen_as_the_system_sees_it() -> None:
 def test_cpu_and_collections_are_counted() -> None:
     """What was burnt between two runs is what is published."""
     process = Process()
+    wall = time.perf_counter()
     testing.collected(process)
     begin = time.process_time()
     while time.process_time() - begin < 0.2:
@@ -60,11 +62,13 @@ def test_cpu_and_collections_are_counted() -> None:
     for _ in range(3):
         gc.collect()
     taken = testing.collected(process)
+    wall = time.perf_counter() - wall
     cpu_ms = taken["process.cpu.user_ms"] + taken["process.cpu.system_ms"]
     assert 150 <= cpu_ms <= 2_000
     assert taken["process.gc.collections"] >= 3
     assert taken["process.gc.pause_ms"] >= taken["process.gc.longest_ms"] > 0
-    assert taken["process.cpu.busiest_percent"] > 10
+    share = 0.1 * cpu_ms / wall  # per cent; little of it, when the machine is busy
+    assert taken["process.cpu.busiest_percent"] == pytest.approx(share, rel=0.5)
     seen = process.seen
     assert seen["started"] == psutil.Process().create_time()
     assert seen["gc_ms"] > 0
@@ -123,6 +127,7 @@ def test_pauses_are_watched_as_long_as_somebody_cares() -> None:
     class Owner:
         pass
 
+    gc.collect()  # so that none is due of itself
     owner, pauses, before = Owner(), GcPauses(), len(gc.callbacks)
     pauses.watch_for(owner)
     gc.collect()

@@ -17,28 +17,19 @@ from inapp_monitor.database.file import MAX_QUEUE_BYTES, Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.testing import FakeClock
 
 SCHEMA = ("create table things (name text primary key, count int not null)",)
 MakeDatabase = Callable[..., Database]
 
 
-class SteppedClock(Clock):
-    """Stands still until a test moves it."""
-
-    __slots__ = ("now",)
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-        super().__init__(lambda: self.now, lambda: self.now)
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
-
-
-@pytest.fixture
-def make(tmp_path: Path, clock: SteppedClock) -> MakeDatabase:
+def make(tmp_path: Path, clock: FakeClock) -> MakeDatabase:
     def make(budget: int = 64 * 2**20, read_only: bool = False) -> Database:
         settings = replace(load(environ={}).settings, disk_budget=budget)
         database = Database(tmp_path / "data", settings, clock, Guard(), read_only=read_only)
@@ -133,7 +124,7 @@ def test_the_queue_is_bounded_by_bytes(make: MakeDatabase) -> None:
 
 
 def test_a_locked_file_keeps_the_queue_and_is_retried(
-    make: MakeDatabase, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+    make: MakeDatabase, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another process holds the lock changes wait, with a pause; then all are written."""
     monkeypatch.setattr("inapp_monitor.database.connections.BUSY_TIMEOUT_S", 0.01)
@@ -149,7 +140,7 @@ def test_a_locked_file_keeps_the_queue_and_is_retried(
     other.rollback()
     database.write_pending()
     assert count(database) == 1, "the pause is kept"
-    clock.now += 2
+    clock.advance(2)
     database.write_pending()
     assert count(database) == 2
     assert database.status().fault == ""
@@ -157,7 +148,7 @@ def test_a_locked_file_keeps_the_queue_and_is_retried(
 
 
 def test_a_data_directory_that_cannot_be_made_keeps_the_queue(
-    make: MakeDatabase, clock: SteppedClock, tmp_path: Path
+    make: MakeDatabase, clock: FakeClock, tmp_path: Path
 ) -> None:
     """Changes are written once the directory can be made."""
     (tmp_path / "data").write_text("a file in the way")
@@ -166,7 +157,7 @@ def test_a_data_directory_that_cannot_be_made_keeps_the_queue(
     database.write_pending()
     assert database.status().fault
     (tmp_path / "data").unlink()
-    clock.now += 2
+    clock.advance(2)
     database.write_pending()
     assert count(database) == 1
 
@@ -181,8 +172,8 @@ def test_a_damaged_file_is_moved_aside(make: MakeDatabase, tmp_path: Path) -> No
     database.write_pending()
     database.write_pending()
     assert count(database) == 1
-    assert database.status().moved_aside == ["monitor.db.bad-1800000000"]
-    assert (directory / "monitor.db.bad-1800000000").exists()
+    assert database.status().moved_aside == ["monitor.db.bad-1700000000"]
+    assert (directory / "monitor.db.bad-1700000000").exists()
 
 
 def test_damage_while_open_is_survived(make: MakeDatabase, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def numbers(data_dir: Path) -> tuple[object, object]:
     return counts, issues
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_past(tmp_path: Path) -> None:
     """To the last count; another seed gives another one."""
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):

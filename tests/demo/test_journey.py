@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from demo_app.shop.database import connect, ensure
-from tests.demo.conftest import Process, fetch, free_port, total, until
+from tests.demo.conftest import Process, fetch, total, until
 
 LINE = r"traffic: (\d+) answers \(2xx (\d+), 3xx (\d+), 4xx (\d+), 5xx (\d+)\)\n"
 
@@ -144,9 +144,10 @@ def test_it_stops_when_told_to_and_says_what_was_answered(
 
 
 @pytest.mark.compat
-def test_two_workers_tell_one_truth(start: Callable[..., Process], tmp_path: Path) -> None:
+def test_two_workers_tell_one_truth(
+    start: Callable[..., Process], port: int, tmp_path: Path
+) -> None:
     """Whichever worker of gunicorn is asked answers for both."""
-    port = free_port()
     start(
         "gunicorn", "-w", "2", "-b", f"127.0.0.1:{port}", "demo_app.wsgi:application",
         DEMO_DATA_DIR=str(tmp_path),

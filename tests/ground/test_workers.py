@@ -30,8 +30,9 @@ from inapp_monitor.request.live import (
     LiveRequests,
 )
 from inapp_monitor.testing import FakeClock
+from tests.environ import environ_of
 from tests.recorder.test_fold import new_recorder
-from tests.request.battery import Witness, environ_of
+from tests.request.battery import Witness
 
 #: Another process: writes a row, says so, and waits for a line before it ends properly.
 PROCESS = """

@@ -43,7 +43,7 @@ def django_app(static: Path) -> WSGIApp:
     from django.conf import settings
     from django.core.handlers.wsgi import WSGIHandler
     from django.http import FileResponse, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
-    from django.urls import path, re_path
+    from django.urls import clear_url_caches, path, re_path
     from django.views.decorators.http import require_GET
 
     def file(request: Any, path: str) -> Any:
@@ -59,6 +59,7 @@ def django_app(static: Path) -> WSGIApp:
         path("static/<path:path>", file),
     ]
     sys.modules[urls.__name__] = urls
+    clear_url_caches()  # Django keeps the URLs of the app that a test before has made
     if not settings.configured:
         settings.configure(
             ROOT_URLCONF=urls.__name__,

@@ -13,7 +13,8 @@ import pytest
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.integrations import frameworks
 from inapp_monitor.recorder.routes import route_name
-from tests.request.battery import Answer, Witness, environ_of, monitored, serve
+from tests.environ import environ_of
+from tests.request.battery import Answer, Witness, monitored, serve
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,27 +12,15 @@ import pytest
 
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import current_request
-from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings, load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues.model import IssueDetail
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
+from inapp_monitor.testing import FakeClock
+from tests.environ import environ_of
 
 NOW = 1_800_000_000.0
-
-
-class SteppedClock(Clock):
-    """Stands still until a test moves it."""
-
-    __slots__ = ("now",)
-
-    def __init__(self) -> None:
-        self.now = NOW
-        super().__init__(lambda: self.now, lambda: self.now)
-
-    def step(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @dataclass
@@ -39,7 +28,7 @@ class Monitor:
     """The parts that errors need, joined as a worker process joins them."""
 
     settings: Settings
-    clock: SteppedClock
+    clock: FakeClock
     guard: Guard
     database: Database
     tracker: Tracker
@@ -79,13 +68,13 @@ def make_monitor(tmp_path: Path) -> Iterator[MakeMonitor]:
     """Make a monitor over the test's directory; several share it as worker processes would."""
     databases: list[Database] = []
 
-    def make(clock: SteppedClock | None = None, **keywords: Any) -> Monitor:
+    def make(clock: FakeClock | None = None, **keywords: Any) -> Monitor:
         given = {"data_dir": tmp_path / "data", "release": "r1", **keywords}
         budget = given.pop("disk_budget", None)  # may be smaller than an app may ask for
         settings = load(given, environ={}).settings
         if budget is not None:
             settings = replace(settings, disk_budget=budget)
-        clock = clock or SteppedClock()
+        clock = clock or FakeClock(NOW)
         guard = Guard()
         database = Database(settings.data_dir, settings, clock, guard)
         databases.append(database)
@@ -109,6 +98,14 @@ def monitor(make_monitor: MakeMonitor) -> Monitor:
 
 
 @pytest.fixture(autouse=True)
+def recursion_limit() -> Iterator[None]:
+    """Tests of deep stacks set it; the next test finds it as it was."""
+    before = sys.getrecursionlimit()
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.fixture(autouse=True)
 def fresh_scope() -> None:
     """Each test is a request of its own that said nothing."""
     current_request.enter(Record(None))
@@ -116,18 +113,16 @@ def fresh_scope() -> None:
 
 def environ(**more: Any) -> dict[str, Any]:
     """A WSGI environ of a plain GET request."""
-    return {
-        "REQUEST_METHOD": "GET",
-        "SCRIPT_NAME": "",
-        "PATH_INFO": "/users/7",
+    usual = {
         "QUERY_STRING": "page=2",
         "SERVER_NAME": "example.org",
+        "SERVER_PORT": "443",
         "wsgi.url_scheme": "https",
         "HTTP_HOST": "example.org",
         "HTTP_USER_AGENT": "test",
         "REMOTE_ADDR": "192.0.2.1",
-        **more,
     }
+    return environ_of("/users/7", **usual | more)
 
 
 def caught(function: Callable[..., object], *arguments: object) -> BaseException:

@@ -13,8 +13,9 @@ import pytest
 from inapp_monitor import Monitor
 from inapp_monitor.issues.safe_text import HIDDEN
 from inapp_monitor.issues.scrub import Scrubber
+from tests.environ import environ_of
 from tests.integrations import apps
-from tests.request.battery import environ_of, serve
+from tests.request.battery import serve
 
 from .test_frameworks import FRAMEWORKS
 

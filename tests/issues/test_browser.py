@@ -1,11 +1,7 @@
-"""Hostile texts on the error pages in a real browser: nothing runs, nothing leaves.
-
-Needs Chromium and the `playwright` package (only its client: no download); skipped without them.
-"""
+"""Hostile texts on the error pages in a real browser: nothing runs, nothing leaves."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,13 +11,9 @@ from werkzeug.serving import make_server
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor, add_breadcrumb, set_context, set_tag, set_user
+from tests.browser.chromium import NEEDS_CHROMIUM, Tab
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 ATTACK = "\"'></textarea></title><script>hacked=1</script><img src=x onerror=hacked=1>{{7*7}}"
 
 
@@ -36,7 +28,7 @@ def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     raise error from SyntaxError("bad", ("<script>hacked=1</script>", 1, 2, ATTACK))
 
 
-def test_a_script_in_every_captured_text_is_inert(tmp_path: Path) -> None:
+def test_a_script_in_every_captured_text_is_inert(browser: Any, tmp_path: Path) -> None:
     """List, detail and downloads, for type, message, locals, request, user, tags and the rest."""
     token = "letmein-letmein-letmein"
     monitor = Monitor(app, data_dir=tmp_path / "data", token=token, release=ATTACK)
@@ -51,23 +43,16 @@ def test_a_script_in_every_captured_text_is_inert(tmp_path: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     home = f"http://127.0.0.1:{server.port}/_metrics"
     try:
-        with playwright.sync_playwright() as engine:
-            browser = engine.chromium.launch(
-                executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-            )
-            page = browser.new_page()
-            asked: list[str] = []
-            page.on("request", lambda request: asked.append(request.url))
-            page.goto(f"{home}/?token={token}")
-            for path in ("/errors", f"/errors/{issue}", f"/errors/{issue}/event.txt"):
-                page.goto(home + path)
-                assert page.evaluate("window.hacked === undefined"), path
-                assert page.locator("img").count() == 0
-            page.goto(f"{home}/errors/{issue}")
-            assert page.locator("a[href^='javascript']").count() == 0
-            assert "{{7*7}}" in page.inner_text("main")
-            assert all(url.startswith(home) for url in asked if "favicon" not in url), asked
-            browser.close()
+        tab = Tab(browser, home)
+        page = tab.open(f"/?token={token}")
+        for path in ("/errors", f"/errors/{issue}", f"/errors/{issue}/event.txt"):
+            tab.open(path)
+            assert page.evaluate("window.hacked === undefined"), path
+            assert page.locator("img").count() == 0
+        tab.open(f"/errors/{issue}")
+        assert page.locator("a[href^='javascript']").count() == 0
+        assert "{{7*7}}" in page.inner_text("main")
+        tab.close()
     finally:
         server.shutdown()
         monitor.close()

@@ -116,7 +116,7 @@ def test_what_is_not_written_is_shown(monitor: Monitor) -> None:
     assert issue.summary.count == 4
     assert len(issue.events) == 4
     monitor.settings.data_dir.unlink()
-    monitor.clock.step(100)
+    monitor.clock.advance(100)
     monitor.tick()
     monitor.tick()
     assert monitor.tracker.status().unwritten == 0
@@ -330,7 +330,7 @@ def test_storm_counts_exactly_and_keeps_first_and_last_events(monitor: Monitor) 
 def test_first_and_last_twenty_events_are_kept(monitor: Monitor) -> None:
     """Of a hundred events, spread over flushes, the first and the last 20 remain."""
     for number in range(100):
-        monitor.clock.step(2)
+        monitor.clock.advance(2)
         monitor.tracker.capture(caught(divide, number, 0))
         if number % 7 == 0:
             monitor.tick()

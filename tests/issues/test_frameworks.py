@@ -10,8 +10,9 @@ import pytest
 
 from inapp_monitor import Monitor
 from inapp_monitor.integrations.werkzeug import rules
+from tests.environ import environ_of
 from tests.integrations import apps
-from tests.request.battery import environ_of, serve
+from tests.request.battery import serve
 
 FRAMEWORKS = ("flask", "django", "pyramid", "bottle", "falcon", "cherrypy", "werkzeug", "plain")
 

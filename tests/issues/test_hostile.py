@@ -200,9 +200,9 @@ def odd_notes() -> None:
 
 CASES: dict[str, Callable[[], None]] = {
     "repr raises KeyboardInterrupt": with_local(ReprFails()),
-    "20 MB text": with_local("x" * 20_000_000),
-    "20 MB message": raising(ValueError("x" * 20_000_000)),
-    "list of 5 million": with_local(list(range(5_000_000))),
+    "20 MB text": lambda: with_local("x" * 20_000_000)(),
+    "20 MB message": lambda: raising(ValueError("x" * 20_000_000))(),
+    "list of 5 million": lambda: with_local(list(range(5_000_000)))(),
     "int of a million digits": with_local(1 << 3_000_000),
     "str raises SystemExit": raising(StrFailsError()),
     "str is no text": raising(StrIsNoTextError()),

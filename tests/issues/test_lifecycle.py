@@ -44,7 +44,7 @@ def test_a_new_event_after_resolving_is_a_regression(monitor: Monitor) -> None:
     issue_id = happen(monitor)
     monitor.tracker.triage.resolve(issue_id, by="ada")
     assert status(monitor, issue_id) == "resolved"
-    monitor.clock.step(60)
+    monitor.clock.advance(60)
     happen(monitor)
     assert status(monitor, issue_id) == "regressed"
     assert told == [("new", issue_id), ("regressed", issue_id)]
@@ -60,7 +60,7 @@ def test_a_new_event_after_resolving_is_a_regression(monitor: Monitor) -> None:
 def test_an_older_release_is_no_regression(make_monitor: MakeMonitor) -> None:
     """Resolved in r2: workers that still run r1 do not regress it, r2 does."""
     old, new = make_monitor(release="r1"), make_monitor(release="r2")
-    new.clock.step(10)
+    new.clock.advance(10)
     issue_id = happen(old)
     happen(new, fail_b)
     new.tracker.triage.resolve(issue_id, release="r2")
@@ -99,7 +99,7 @@ def test_muted_for_a_time(monitor: Monitor) -> None:
     monitor.tracker.triage.mute(issue_id, for_s=3600)
     happen(monitor)
     assert status(monitor, issue_id) == "muted"
-    monitor.clock.step(3601)
+    monitor.clock.advance(3601)
     happen(monitor)
     assert status(monitor, issue_id) == "open"
 
@@ -117,11 +117,11 @@ def test_muted_until_so_many_more(monitor: Monitor) -> None:
 def test_muted_until_a_rate(monitor: Monitor) -> None:
     """So many within so many seconds open it; the same number spread out does not."""
     issue_id = happen(monitor)
-    monitor.clock.step(7200)
+    monitor.clock.advance(7200)
     monitor.tracker.triage.mute(issue_id, rate=(4, 3600))
     for _ in range(3):
         happen(monitor, times=2)
-        monitor.clock.step(7200)
+        monitor.clock.advance(7200)
     assert status(monitor, issue_id) == "muted"
     happen(monitor, times=4)
     assert status(monitor, issue_id) == "open"
@@ -190,7 +190,7 @@ def test_a_spike_is_told_once_an_hour(monitor: Monitor) -> None:
     monitor.tracker.listeners.append(lambda what, _issue: told.append(what))
     for _ in range(3):
         happen(monitor, times=2)
-        monitor.clock.step(3600)
+        monitor.clock.advance(3600)
     happen(monitor, times=19)
     assert "spike" not in told
     happen(monitor, times=3)
@@ -210,10 +210,10 @@ def test_the_list_is_filtered_and_sorted(make_monitor: MakeMonitor) -> None:
     """By status, release, route and words; what is only in memory too."""
     monitor = make_monitor()
     first = happen(monitor, fail_a, 3, route="/a")
-    monitor.clock.step(1)
+    monitor.clock.advance(1)
     second = happen(monitor, fail_b, 5, route="/b")
     monitor.tracker.triage.resolve(first)
-    monitor.clock.step(1)
+    monitor.clock.advance(1)
     third = monitor.tracker.capture_message("no coffee left", route="/c")
 
     def ids(**wanted: Any) -> list[str]:
@@ -248,14 +248,14 @@ def test_the_pages_of_a_list_are_exact_before_the_flush(
             set_user(f"u{user}")
             monitor.tracker.capture_message("x", place=str(number), route=f"/{number % 2}")
         monitor.tracker.capture_message("x", place=str(number), route=f"/{number % 2}")
-        monitor.clock.step(0.5)
+        monitor.clock.advance(0.5)
     monitor.tick()
-    monitor.clock.step(10)
+    monitor.clock.advance(10)
     for number in range(0, 40, 3):  # some known, some new ones
         set_user(f"u{number % 7}")
         for _ in range(number % 4):
             monitor.tracker.capture_message("x", place=str(number), route="/1")
-            monitor.clock.step(0.5)
+            monitor.clock.advance(0.5)
 
     def pages(**wanted: Any) -> list[list[dict[str, Any]]]:
         return [
@@ -277,7 +277,7 @@ def test_an_issue_shows_as_regressed_while_the_disk_refuses(monitor: Monitor) ->
     """What fails again is not hidden among the resolved."""
     issue_id = happen(monitor)
     monitor.tracker.triage.resolve(issue_id)
-    monitor.clock.step(1)
+    monitor.clock.advance(1)
     monitor.tracker.capture(caught(fail_a))
     assert [issue.status for issue in monitor.tracker.list_issues()] == ["regressed"]
     assert monitor.tracker.list_issues(status="unresolved")
@@ -290,7 +290,7 @@ def test_an_issue_shows_as_regressed_while_the_disk_refuses(monitor: Monitor) ->
 def test_hours_for_sparklines(monitor: Monitor) -> None:
     """Occurrences of the last day by the hour, older ones only in the detail."""
     issue_id = happen(monitor, times=2)
-    monitor.clock.step(2 * 86_400)
+    monitor.clock.advance(2 * 86_400)
     happen(monitor, times=3)
     now = int(monitor.clock.now) // 3600 * 3600
     summary = monitor.tracker.list_issues()[0]
@@ -303,7 +303,7 @@ def test_hours_for_sparklines(monitor: Monitor) -> None:
 def test_hours_are_kept_for_ninety_days(monitor: Monitor) -> None:
     """Older ones go; the total stays."""
     happen(monitor, times=2)
-    monitor.clock.step(HOURS_KEPT * 3600 + 7200)
+    monitor.clock.advance(HOURS_KEPT * 3600 + 7200)
     happen(monitor)
     issue = monitor.only_issue()
     assert len(issue.summary.hours) == 1
@@ -315,7 +315,7 @@ def test_old_issues_give_way(make_monitor: MakeMonitor) -> None:
     monitor = make_monitor(max_issues=10)
     ids = []
     for number in range(12):
-        monitor.clock.step(10)
+        monitor.clock.advance(10)
         ids.append(monitor.tracker.capture_message("x", place=str(number)))
         monitor.tick()
         if number == 5:
@@ -330,7 +330,7 @@ def test_events_stay_within_their_share_of_the_budget(make_monitor: MakeMonitor)
     room = 2**20 // 4 // 2
     for round_number in range(30):
         for number in range(10):
-            monitor.clock.step(2)
+            monitor.clock.advance(2)
             monitor.tracker.capture_message(
                 f"{round_number} {number} " + "".join(map(str, range(number, 900))),
                 template=str(number),

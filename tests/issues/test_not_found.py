@@ -66,7 +66,7 @@ def test_the_table_survives_a_bad_disk(monitor: Monitor) -> None:
         monitor.tick()
     assert monitor.not_found.top()[0].count == 3
     monitor.settings.data_dir.unlink()
-    monitor.clock.step(100)
+    monitor.clock.advance(100)
     for _ in range(3):
         monitor.tick()
     assert monitor.not_found.top()[0].count == 3

@@ -20,8 +20,9 @@ from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.stack import CodePlaces
 from inapp_monitor.issues.triage import Triage
 from inapp_monitor.issues.writer import IssueWriter
+from inapp_monitor.testing import FakeClock
 
-from .conftest import NOW, Monitor, SteppedClock
+from .conftest import NOW, Monitor
 
 
 class Counting:
@@ -29,7 +30,7 @@ class Counting:
 
     def __init__(self, memory: ProcessMemory) -> None:
         self.memory = memory
-        self.counter = OccurrenceCounter(SteppedClock(), CodePlaces(), str, Drops())
+        self.counter = OccurrenceCounter(FakeClock(NOW), CodePlaces(), str, Drops())
 
     def look_up(self) -> KnownFingerprint:
         return self.counter.of_grouping(self.memory, group_message("m"), "Message", "error")

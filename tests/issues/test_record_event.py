@@ -132,7 +132,7 @@ def test_the_release_of_the_sender_decides_about_a_regression(monitor: Monitor) 
     """An event of a release older than the fix is none; one of a later release is."""
     issue_id = record(monitor, time=NOW)
     monitor.tick()
-    monitor.clock.step(60)
+    monitor.clock.advance(60)
     monitor.tracker.record_event({"release": "frontend@4"}, group_message("other"))
     monitor.tick()
     monitor.tracker.triage.resolve(issue_id, release="frontend@4")
@@ -141,7 +141,7 @@ def test_the_release_of_the_sender_decides_about_a_regression(monitor: Monitor) 
     detail = monitor.tracker.get_issue(issue_id)
     assert detail is not None
     assert detail.summary.status == "resolved"
-    monitor.clock.step(60)
+    monitor.clock.advance(60)
     record(monitor, id="2" * 32, release="frontend@5", time=monitor.clock.now)
     monitor.tick()
     detail = monitor.tracker.get_issue(issue_id)
@@ -277,7 +277,7 @@ def test_releases_are_bounded(monitor: Monitor, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("inapp_monitor.issues.merge_counts.MAX_RELEASES", 3)
     for number in range(6):
         record(monitor, id=f"{number:032x}", release=f"v{number}", time=NOW + number)
-        monitor.clock.step(1)
+        monitor.clock.advance(1)
         monitor.tick()
     assert monitor.tracker.triage.releases() == ["v5", "v4", "v3"]
     issue = monitor.only_issue()

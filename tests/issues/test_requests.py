@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from inapp_monitor import Monitor, add_breadcrumb, set_tag, set_user
-from tests.request.battery import environ_of, serve
+from tests.environ import environ_of
+from tests.request.battery import serve
 
 
 def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:

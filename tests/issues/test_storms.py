@@ -8,6 +8,8 @@ import threading
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import load
@@ -16,7 +18,7 @@ from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.pending import BURST
 from inapp_monitor.issues.tracker import Tracker
 
-from .conftest import MakeMonitor, Monitor, SteppedClock, environ
+from .conftest import MakeMonitor, Monitor, environ
 
 THREADS = 8
 #: For processes that must end, on a machine that has other things to do.
@@ -37,6 +39,7 @@ def storm(tracker: Tracker, times: int) -> None:
             tracker.capture(error, request, route="/a")
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
     """From 8 threads, flushed meanwhile: every one counted, memory flat, the file small."""
     monitor = make_monitor(disk_budget=4 * 2**20)
@@ -50,7 +53,7 @@ def test_a_hundred_thousand_equal_exceptions(make_monitor: MakeMonitor) -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         threads[0].join(0.2)
-        monitor.clock.step(1)
+        monitor.clock.advance(1)
         monitor.tick()
     for thread in threads:
         thread.join()
@@ -71,14 +74,14 @@ def test_a_storm_while_the_disk_refuses(monitor: Monitor) -> None:
     monitor.settings.data_dir.write_text("a file in the way")
     for _ in range(20):
         storm(monitor.tracker, 500)
-        monitor.clock.step(1)
+        monitor.clock.advance(1)
         monitor.tick()
     assert monitor.only_issue().summary.count == 10_000
     assert len(monitor.only_issue().events) == 21
     assert monitor.database.status().pending_bytes < 2**20
     monitor.settings.data_dir.unlink()
     for _ in range(3):
-        monitor.clock.step(100)
+        monitor.clock.advance(100)
         monitor.tick()
     assert monitor.tracker.status().unwritten == 0
     assert monitor.only_issue().summary.count == 10_000
@@ -118,7 +121,7 @@ def _work(directory: Path, worker: int) -> None:
 
 def test_four_processes_of_four_threads(make_monitor: MakeMonitor) -> None:
     """No count is lost and every issue has its first event."""
-    monitor = make_monitor(SteppedClock())
+    monitor = make_monitor()
     context = multiprocessing.get_context("fork")
     directory = Path(monitor.settings.data_dir)
     workers = [context.Process(target=_work, args=(directory, number)) for number in range(4)]

@@ -174,21 +174,21 @@ def test_orm_objects_are_type_and_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "cut"),
+    ("make", "cut"),
     [
-        ("x" * 20_000_000, "values longer"),
-        (list(range(5_000_000)), "collections are cut"),
-        ({number: number for number in range(1_000)}, "collections are cut"),
-        ([[[[[[1]]]]]], "values deeper"),
-        (b"x" * 5_000_000, "values longer"),
-        (["x" * 900] * 10, "values longer"),
+        (lambda: "x" * 20_000_000, "values longer"),
+        (lambda: list(range(5_000_000)), "collections are cut"),
+        (lambda: {number: number for number in range(1_000)}, "collections are cut"),
+        (lambda: [[[[[[1]]]]]], "values deeper"),
+        (lambda: b"x" * 5_000_000, "values longer"),
+        (lambda: ["x" * 900] * 10, "values longer"),
     ],
     ids=["text", "list", "dict", "depth", "bytes", "many"],
 )
-def test_large_values_are_cut_and_say_so(value: object, cut: str) -> None:
+def test_large_values_are_cut_and_say_so(make: Callable[[], object], cut: str) -> None:
     """Whatever the size, at most about a thousand characters, and the cut is named."""
     renderer = Renderer()
-    assert len(renderer.render(value)) <= MAX_VALUE_CHARS + 50
+    assert len(renderer.render(make())) <= MAX_VALUE_CHARS + 50
     assert any(noted.startswith(cut) for noted in renderer.cuts)
 
 

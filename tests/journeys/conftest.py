@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 
 from inapp_monitor import Monitor
+from tests.environ import environ_of
 
 TOKEN = "journey-token-123456"
 
@@ -34,15 +33,8 @@ class Answer(NamedTuple):
 def request(app: Any, target: str, method: str = "GET", **extra: Any) -> Answer:
     """One request, its body read to the end and closed."""
     path, _, query = target.partition("?")
-    environ = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "REMOTE_ADDR": "192.0.2.7",
-        "wsgi.errors": io.StringIO(),
-        **extra,
-    }
-    setup_testing_defaults(environ)
+    usual = {"QUERY_STRING": query, "REMOTE_ADDR": "192.0.2.7", "HTTP_HOST": "127.0.0.1"}
+    environ = environ_of(path, method, **usual | extra)
     started: list[Any] = []
 
     def start_response(status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], None]:

@@ -18,7 +18,8 @@ from inapp_monitor.recorder import tallies as tallies_module
 from inapp_monitor.recorder.routes import OTHER
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S
 from inapp_monitor.testing import FakeClock
-from tests.request.battery import Body, Witness, environ_of, monitored, monitored_for_long, serve
+from tests.environ import environ_of
+from tests.request.battery import Body, Witness, monitored, monitored_for_long, serve
 
 from .test_fold import STEP, counts, fold, hurried, new_recorder, run_threads, scalars
 

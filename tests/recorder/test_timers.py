@@ -416,7 +416,11 @@ def test_asynchronous_generator_closed_early(bench: Bench) -> None:
     assert (ended, len(bench.times)) == ([True], 1)
 
 
-@pytest.mark.parametrize("thing", [property(lambda self: 7), type("C", (), {}), 7, None], ids=repr)
+@pytest.mark.parametrize(
+    "thing",
+    [property(lambda self: 7), type("C", (), {}), 7, None],
+    ids=["property", "class", "number", "None"],
+)
 def test_what_is_no_function_stays_as_it_is(bench: Bench, thing: Any) -> None:
     """A class, a property or anything else is returned; the misuse is counted."""
     assert bench.timer()(thing) is thing

@@ -5,7 +5,6 @@ The server does what PEP 3333 asks of servers and nothing more, and writes down 
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,10 +16,10 @@ from inapp_monitor.recorder.tallies import Tallies, Tally
 from inapp_monitor.request import middleware
 from inapp_monitor.request.exchange import Exchange, SilentHooks
 from inapp_monitor.testing import FakeClock
+from tests.environ import Environ, environ_of
 
 from . import peers
 
-Environ = dict[str, Any]
 App = Callable[..., Iterable[bytes]]
 
 
@@ -154,27 +153,6 @@ class Answer:
 
 class ClientLeftError(OSError):
     """What the server's own socket raises."""
-
-
-def environ_of(path: str = "/", method: str = "GET", **more: Any) -> Environ:
-    """A complete environ that `wsgiref.validate` accepts."""
-    return {
-        "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": path,
-        "QUERY_STRING": "",
-        "SERVER_NAME": "localhost",
-        "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(b"sent"),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        **more,
-    }
 
 
 def serve(

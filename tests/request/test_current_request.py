@@ -13,8 +13,9 @@ import pytest
 
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.current_request import ENVIRON_KEY
+from tests.environ import environ_of
 
-from .battery import Body, environ_of, monitored, serve
+from .battery import Body, monitored, serve
 
 
 def in_thread(function: Any) -> Any:

@@ -8,9 +8,10 @@ import pytest
 
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.testing import FakeClock
+from tests.environ import environ_of
 from tests.recorder.test_fold import counts, fold, new_recorder
 
-from .battery import Body, SelfIterator, Witness, environ_of, monitored, serve
+from .battery import Body, SelfIterator, Witness, monitored, serve
 
 
 def fails(*_: Any) -> Any:

@@ -16,8 +16,9 @@ from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.request import bodies, middleware
 from inapp_monitor.request.exchange import MAX_PATH_LENGTH, Exchange
 from inapp_monitor.testing import FakeClock
+from tests.environ import environ_of
 
-from .battery import Body, SizedBody, Witness, environ_of, monitored, serve
+from .battery import Body, SizedBody, Witness, monitored, serve
 
 METHOD, ROUTE, STATUS, START, END, FAILED, PATH, SIZE = range(8)
 

@@ -22,8 +22,9 @@ from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request import middleware
 from inapp_monitor.request.live import LiveRequests, request_id
 from inapp_monitor.request.stacks import LiveStacks
+from tests.environ import environ_of
 from tests.recorder.test_fold import new_recorder
-from tests.request.battery import Witness, environ_of
+from tests.request.battery import Witness
 
 SECRET = "sk_live_0123456789abcdefghijklmn"
 
@@ -63,7 +64,7 @@ def gate() -> Iterator[threading.Event]:
 def in_thread(work: Callable[[], object], reached: threading.Event) -> threading.Thread:
     thread = threading.Thread(target=work, name="request thread")
     thread.start()
-    assert reached.wait(5)
+    assert reached.wait(60)
     return thread
 
 
@@ -78,7 +79,7 @@ def test_the_view_of_another_thread_is_found(tmp_path: Path, gate: threading.Eve
     def query() -> None:
         api_key = "sk_live_0123456789abcdefghijklmn"  # a secret in the source
         reached.set()
-        gate.wait(10)
+        gate.wait(60)
         assert api_key
 
     def view(environ: Any, start_response: Any) -> Any:
@@ -95,7 +96,7 @@ def test_the_view_of_another_thread_is_found(tmp_path: Path, gate: threading.Eve
     assert functions(answer)[:2] == ["view", "query"]
     assert answer["frames"][1]["in_app"]
     text = str(answer)
-    assert "gate.wait(10)" in text
+    assert "gate.wait(60)" in text
     assert SECRET not in text
     assert not any(frame["locals"] for frame in answer["frames"])
     assert (answer["method"], answer["path"]) == ("GET", "/report")
@@ -104,7 +105,7 @@ def test_the_view_of_another_thread_is_found(tmp_path: Path, gate: threading.Eve
 def streamed(reached: threading.Event, gate: threading.Event) -> Iterator[bytes]:
     yield b"first"
     reached.set()
-    gate.wait(10)
+    gate.wait(60)
     yield b"second"
 
 
@@ -165,7 +166,7 @@ def test_nothing_of_the_request_stays_alive(tmp_path: Path, gate: threading.Even
         big = Big()
         held.append(weakref.ref(big))
         reached.set()
-        gate.wait(10)
+        gate.wait(60)
         return [b""]
 
     worker = Worker(tmp_path, view)
@@ -188,7 +189,7 @@ def test_a_deep_stack_is_cut_to_its_innermost_frames(tmp_path: Path, gate: threa
             down(n - 1)
         else:
             reached.set()
-            gate.wait(10)
+            gate.wait(60)
 
     def view(environ: Any, start_response: Any) -> Any:
         down(600)
@@ -211,11 +212,11 @@ from tests.request.test_stacks import Worker
 reached, gate = threading.Event(), threading.Event()
 def view(environ, start_response):
     reached.set()
-    gate.wait(30)
+    gate.wait(60)
     return [b""]
 worker = Worker(Path(sys.argv[1]), view)
 threading.Thread(target=worker.begin, daemon=True).start()
-reached.wait(5)
+reached.wait(60)
 worker.requests.report()
 print("ready", flush=True)
 while sys.argv[2] == "answers":

@@ -16,6 +16,8 @@ from wsgiref.util import FileWrapper
 import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from tests.environ import environ_of
+
 from .battery import (
     LENIENT,
     WRAPPINGS,
@@ -24,7 +26,6 @@ from .battery import (
     SelfIterator,
     SizedBody,
     Witness,
-    environ_of,
     monitored,
     serve,
 )

@@ -27,12 +27,22 @@ from inapp_monitor.ground.workers.rows import WorkerRows
 from inapp_monitor.issues.model import IssueSummary
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.store.series import Store
+from tests.ports import number_of, reserve_port
 
 from . import apache
 
+#: Long enough for any machine, however busy; what is waited for is there much sooner.
+PATIENCE_S = 60.0
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 GUNICORN = [sys.executable, "-m", "gunicorn", "--chdir", str(HERE), "--no-control-socket"]
+
+
+def _own_uwsgi() -> str:
+    """The uWSGI beside this Python, as pyuwsgi brings it; else the one on PATH."""
+    own = Path(sys.executable).with_name("uwsgi")
+    return str(own) if own.exists() else "uwsgi"
+
 
 #: Name to the command line, with PORT standing for the port.
 COMMANDS: dict[str, list[str]] = {
@@ -52,7 +62,7 @@ for name, options in {
     bind = ["-b", "127.0.0.1:PORT", "--log-level", "warning"]
     COMMANDS[name] = [*GUNICORN, *bind, *options.split(), "served_site:application"]
 #: With options where a plugin is needed, as in `UWSGI="uwsgi --plugin python3"`.
-UWSGI = shlex.split(os.environ.get("UWSGI", "uwsgi"))
+UWSGI = shlex.split(os.environ.get("UWSGI", "")) or [_own_uwsgi()]
 for name, options in {
     "uwsgi prefork": "--processes 2 --enable-threads",
     "uwsgi threads": "--processes 2 --threads 4",
@@ -114,10 +124,10 @@ class Served:
         self.directory = directory
         self.answered = 0
         self.errors: list[str] = []
+        self._lock = threading.Lock()
         (directory / "big.bin").write_bytes(b"z" * 1_000_000)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self._reserved = reserve_port()
+        self.port = number_of(self._reserved)
         paths = [str(ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
         standing_for = {"PORT": str(self.port), "CONFIG": str(directory / "apache.conf")}
         if name in apache.KINDS:
@@ -142,7 +152,7 @@ class Served:
 
     def wait_until_open(self) -> None:
         """Wait until somebody listens on the port."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -154,6 +164,7 @@ class Served:
     def __exit__(self, *_: object) -> None:
         self.kill_group()
         self._log.close()
+        self._reserved.close()
 
     def kill_group(self) -> None:
         """End whatever is left."""
@@ -179,11 +190,19 @@ class Served:
                     return pid
         return None
 
-    def wait_for(self, what: Callable[[], object], timeout_s: float = 15.0) -> None:
+    def wait_for(self, what: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
         """Wait until something is so; else the test fails with the server's log."""
         deadline = time.monotonic() + timeout_s
         while not what():
             assert time.monotonic() < deadline, self.log()
+            time.sleep(0.05)
+
+    def wait_until_counted(self) -> None:
+        """Wait until every answered request is in the store."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (counted := self.counted()) != self.answered:
+            said = f"{counted} counted, {self.answered} answered, {self.errors}"
+            assert time.monotonic() < deadline, f"{said}: {self.log()}"
             time.sleep(0.05)
 
     def get(
@@ -195,12 +214,13 @@ class Served:
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes]:
         """One request on a connection of its own; counted when it was answered."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             body = response.read() if read else response.read(100)
-            self.answered += 1
+            with self._lock:
+                self.answered += 1
             return response.status, body
         finally:
             connection.close()
@@ -217,14 +237,13 @@ class Served:
         paths = ["/", "/stream", "/file", "/missing"]
         if "uwsgi" not in self.name:  # it answers a failure by closing the connection
             paths.append("/boom")
-        lock = threading.Lock()
 
         def visit(number: int) -> None:
             for n in range(requests // threads):
                 try:
                     Served.get(self, paths[(n + number) % len(paths)])
                 except (OSError, http.client.HTTPException) as error:
-                    with lock:
+                    with self._lock:
                         self.errors.append(repr(error))
                     if self.process.poll() is not None:
                         return
@@ -247,9 +266,10 @@ class Served:
         begin = time.monotonic()
         self.process.send_signal(with_signal)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
-            raise RuntimeError(f"{self.name} goes on after signal {with_signal}") from None
+            said = f"{self.name} goes on after signal {with_signal}: {self.log()}"
+            raise RuntimeError(said) from None
         return time.monotonic() - begin
 
     def left_over(self) -> list[int]:

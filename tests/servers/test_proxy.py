@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -38,11 +37,8 @@ http {{
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 @pytest.mark.skipif(missing("gunicorn sync") != "", reason=missing("gunicorn sync"))
-def test_queue_time_behind_nginx(tmp_path: Path) -> None:
+def test_queue_time_behind_nginx(port: int, tmp_path: Path) -> None:
     """The wait of requests for a free worker is told, in milliseconds, from nginx's header."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     with Served("gunicorn sync", tmp_path, options="-w 1") as served:
         text = CONFIG.format(directory=tmp_path, port=port, behind=served.port)
         (tmp_path / "nginx.conf").write_text(text)
@@ -60,4 +56,4 @@ def test_queue_time_behind_nginx(tmp_path: Path) -> None:
     (queued,) = served.slots("requests.queue_time")
     assert queued.count == 4
     assert queued.minimum < 300
-    assert 850 < queued.maximum < 3_000
+    assert 850 < queued.maximum < 20_000

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from inapp_monitor.ground import config
-from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
@@ -25,6 +24,7 @@ from inapp_monitor.ground.ranges import ScalarRange
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group
 from inapp_monitor.store.series import Store
+from inapp_monitor.testing import FakeClock
 
 #: A multiple of two hours, so that the default archives all begin an interval here.
 START = 1_699_999_200
@@ -35,8 +35,7 @@ class Bench:
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
         self.data_dir = data_dir
-        self.now = float(START)
-        self.perf = 0.0
+        self.clock = FakeClock(float(START))
         self.settings = {"sync_interval_s": 3600, **settings}
         self.guard = Guard()
         self.store = self.open()
@@ -51,8 +50,7 @@ class Bench:
 
     def open(self, **options: Any) -> Store:
         """Another store on the same directory, as another process would have."""
-        clock = Clock(wall=lambda: self.now, perf=lambda: self.perf)
-        return Store(self.data_dir, self.loaded, clock, self.guard, **options)
+        return Store(self.data_dir, self.loaded, self.clock, self.guard, **options)
 
     def group_of(self, path: str) -> Group:
         """The file that a series is in, to be damaged."""
@@ -62,10 +60,18 @@ class Bench:
         """The file of a distribution, to be damaged."""
         return self.store._buffer.distributions[path]
 
+    @property
+    def now(self) -> float:
+        """The wall clock, which a test may also set."""
+        return self.clock.now
+
+    @now.setter
+    def now(self, seconds: float) -> None:
+        self.clock.now = seconds
+
     def wait(self, seconds: float) -> None:
         """Let time pass."""
-        self.now += seconds
-        self.perf += seconds
+        self.clock.advance(seconds)
 
     def put(
         self,

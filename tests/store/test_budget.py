@@ -148,6 +148,7 @@ def record_routes(bench: Bench, routes: int, scalars: int) -> None:
     bench.store.flush()
 
 
+@pytest.mark.slow
 def test_two_hundred_routes_fit_by_default(bench: Bench) -> None:
     """The first distributions are fine, later ones smaller, so that all find room."""
     record_routes(bench, 200, 2)

@@ -387,7 +387,7 @@ def test_retries_pause_longer_each_time(bench: Bench, monkeypatch: pytest.Monkey
     tries = []
 
     def fail(*_: object) -> int:
-        tries.append(bench.perf)
+        tries.append(bench.clock.ticks)
         raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr("inapp_monitor.store.lock.os.open", fail)

@@ -1,12 +1,8 @@
-"""The dashboard in a real browser: nothing breaks, nothing leaves, keys do what the mouse does.
-
-Needs Chromium and the `playwright` package (only its client: no download); skipped without them.
-"""
+"""The dashboard in a real browser: nothing breaks, nothing leaves, keys do what the mouse does."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,15 +14,11 @@ from werkzeug.serving import make_server
 from inapp_monitor.recorder.slowest import Slow
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
+from tests.browser.chromium import NEEDS_CHROMIUM, Tab
 from tests.web import sample_past
 from tests.web.stored_backend import NOW, TOKEN, close, stored_backend
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-]
+pytestmark = NEEDS_CHROMIUM
 
 PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/{issue}", "/not-found"]
 PAGES += [
@@ -40,9 +32,6 @@ PAGES += [
     "/nowhere",
     "/?from=wrong",
 ]
-#: The network is cut to the loopback interface as well as the tests watch it.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 class Site:
@@ -78,45 +67,6 @@ def serve(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
     yield site
     for each in sites.values():
         each.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests."""
-    with playwright.sync_playwright() as engine:
-        found = engine.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield found
-        found.close()
-
-
-class Tab:
-    """A page that notes what must not happen."""
-
-    def __init__(self, browser: Any, address: str, **options: Any) -> None:
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.address = address
-        self.troubles: list[str] = []
-        self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.troubles.append(str(error)))
-        self.page.on("request", self._asked)
-
-    def _said(self, message: Any) -> None:
-        expected = "Failed to load resource" in message.text  # the 400 and 404 that are asked for
-        if message.type in ("error", "warning") and not expected:
-            self.troubles.append(message.text)
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith(self.address):
-            self.troubles.append(f"request to {request.url}")
-
-    def open(self, path: str) -> Any:
-        self.page.goto(self.address + path)
-        return self.page
-
-    def close(self) -> None:
-        self.context.close()
-        assert not self.troubles
 
 
 @pytest.fixture

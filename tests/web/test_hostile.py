@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
-from wsgiref.util import setup_testing_defaults
 
 import pytest
 from werkzeug.test import Client
@@ -18,6 +17,7 @@ from inapp_monitor import Monitor
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
+from tests.environ import environ_of
 from tests.web import sample_past
 from tests.web.stored_backend import TOKEN, close, stored_backend
 
@@ -102,22 +102,14 @@ class Caller:
     ) -> tuple[int, dict[str, str], bytes]:
         """One WSGI call."""
         path, _, query = target.partition("?")
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        sent = {
             "QUERY_STRING": query,
-            "SERVER_NAME": "localhost",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "203.0.113.9",
             "HTTP_HOST": "shop.example",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
             "CONTENT_LENGTH": str(len(body)),
         }
+        environ = environ_of(unquote_to_bytes(path).decode("latin-1"), method, **sent)
         for name, value in headers.items():
             key = name.upper().replace("-", "_")
             plain = name.isupper() or key in ("CONTENT_TYPE", "CONTENT_LENGTH")
@@ -172,8 +164,7 @@ def test_bytes_that_are_no_text_are_the_clients_fault(
     answers: list[int] = []
     path, _, query = where.format(text).partition("?")
     for headers in ({"HTTP_AUTHORIZATION": f"Bearer {TOKEN}"}, {"HTTP_ACCEPT": "text/html"}):
-        environ: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query, **headers}
-        setup_testing_defaults(environ)
+        environ = environ_of(path, QUERY_STRING=query, **headers)
         body = app(environ, lambda status, *_: answers.append(int(status[:3])))
         b"".join(body)
     assert all(status < 500 for status in answers), answers

@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 
 from inapp_monitor import Monitor
 from inapp_monitor.cli.serving import quiet_handler
+from tests.environ import environ_of
 from tests.web.hostile_rows import ROWS, Row
 
 TOKEN = "hostile-token-0123456789"
@@ -115,22 +116,15 @@ class Target:
     ) -> Answer:
         """One call as a server makes it."""
         path, _, query = target.partition("?")
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": mount + unquote_to_bytes(path).decode("latin-1"),
+        sent = {
             "QUERY_STRING": query,
             "SERVER_NAME": "shop.example",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "203.0.113.9",
             "HTTP_HOST": "shop.example",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
             "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
             "CONTENT_LENGTH": str(len(body)),
         }
+        environ = environ_of(mount + unquote_to_bytes(path).decode("latin-1"), method, **sent)
         for name, value in headers.items():
             key = name.upper().replace("-", "_")
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value

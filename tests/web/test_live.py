@@ -299,7 +299,7 @@ def test_a_request_under_way_shows_its_stack(tmp_path: Path) -> None:
 
     def waits(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         reached.set()
-        gate.wait(10)
+        gate.wait(60)
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [b"done"]
 
@@ -307,7 +307,7 @@ def test_a_request_under_way_shows_its_stack(tmp_path: Path) -> None:
         client = Client(made)
         thread = threading.Thread(target=lambda: Client(made).get("/report"))
         thread.start()
-        assert reached.wait(5)
+        assert reached.wait(60)
         page = client.get("/_metrics/runtime", headers=HTML).text
         found = re.search(r'href="/_metrics(/runtime/requests/[^"]+)"', page)
         assert found is not None
@@ -315,7 +315,7 @@ def test_a_request_under_way_shows_its_stack(tmp_path: Path) -> None:
         data = client.get(f"/_metrics{found[1]}.json", headers=HTML).json
         gate.set()
         thread.join()
-        assert "gate.wait(10)" in stack.text
+        assert "gate.wait(60)" in stack.text
         assert (data["state"], data["path"], data["pid"]) == ("running", "/report", os.getpid())
         assert client.get(f"/_metrics{found[1]}").status_code == 401
         over = client.get(f"/_metrics{found[1]}", headers=HTML)
