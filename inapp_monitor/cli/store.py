@@ -67,13 +67,17 @@ def check(data_dir: Path, repair: bool) -> None:
 @_DATA_DIR
 @_CONFIG
 def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str | None) -> None:
-    """Take in a Whisper file, or all below a directory, with their whole past."""
+    """Take in a Whisper file, or all below a directory, with their whole past.
+
+    A file that cannot be read is named and left out: exit 1, the others are taken in.
+    """
     from inapp_monitor.store.maintenance import import_whisper
 
     settings = _settings(data_dir, config_file)
     report = import_whisper(settings.data_dir, settings, source, SYSTEM.wall(), prefix=prefix)
     _failures(report.failed)
-    click.echo(f"{report.files} files, {report.points} points taken in")
+    left = f", {len(report.failed)} files left out" if report.failed else ""
+    click.echo(f"{report.files} files, {report.points} points taken in{left}")
     if report.failed:
         raise SystemExit(1)
 

@@ -120,7 +120,12 @@ class Catalog:
     # -- assigning
 
     def assign(
-        self, newcomers: list[StoredSeries], now: int, *, again: bool = False
+        self,
+        newcomers: list[StoredSeries],
+        now: int,
+        *,
+        again: bool = False,
+        keep_idle: bool = False,
     ) -> list[StoredSeries]:
         """Give columns to series of one retention. Needs the lock, and a fresh catalog.
 
@@ -128,6 +133,8 @@ class Catalog:
             newcomers: What is wanted: path, method, xFilesFactor.
             now: Wall time.
             again: Also for series that have a column already: a conversion takes that away later.
+            keep_idle: No column is taken from a series that is idle: an operator's command never
+                costs another series its past.
 
         Returns:
             The same series as they are on disk; fewer when the budget has no room for the rest.
@@ -141,7 +148,7 @@ class Catalog:
         for own in (True, False):  # the kit's totals first, whatever the order
             some = [s for s in waiting if disk_budget.is_own(s.path) is own]
             while some and retention is not None:
-                place = self._place(retention, some, now)
+                place = self._place(retention, some, now, keep_idle=keep_idle)
                 if place is None:
                     break
                 group, added = place
@@ -184,7 +191,7 @@ class Catalog:
         return self.budget - self.ceiling - kept
 
     def _place(
-        self, retention: Retention, waiting: list[StoredSeries], now: int
+        self, retention: Retention, waiting: list[StoredSeries], now: int, *, keep_idle: bool
     ) -> tuple[Group, list[Entry]] | None:
         """A group with room, and entries for as many series as fit, in order."""
         for group in self.groups.values():
@@ -193,7 +200,7 @@ class Catalog:
                 if entries:
                     return group, entries
         made = self._create_group(retention, waiting, now)
-        if made is None:
+        if made is None and not keep_idle:
             made = self._free_idle(retention, waiting, now)
         entries = [] if made is None else _fit(made, waiting, now)
         return (made, entries) if made is not None and entries else None

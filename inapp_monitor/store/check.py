@@ -229,6 +229,8 @@ class _Checker:
         times = range(start, start + coarse.step, fine.step)
         rolled = rings.rolled_up([rings.load(number - 1, at) for at in times])
         stored = rings.load(number, start)
+        if isinstance(rings, Group) and isinstance(rolled, array):
+            _forget_imported(rings, rolled, start)
         if rolled is None or _agree(rolled, stored):
             return
         row = rings.filled(rolled, stored)
@@ -274,6 +276,14 @@ def _head(rings: Group | DistributionFile, data: memoryview) -> tuple[bool, int]
 def _overwrite(rings: Group | DistributionFile, offset: int, data: bytes) -> None:
     assert rings.file is not None
     rings.file.write(data, offset)
+
+
+def _forget_imported(group: Group, rolled: array[float], start: int) -> None:
+    """Take imported series out of a rollup: Whisper averages averages, and loses late points."""
+    for entry in group.entries.values():
+        if entry.flags & group_format.FOREIGN and start < entry.created:
+            for column in range(entry.column, entry.column + entry.columns):
+                rolled[column + HEAD] = math.nan
 
 
 def _agree(rolled: object, stored: object) -> bool:

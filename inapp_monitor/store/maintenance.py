@@ -6,8 +6,7 @@ changes files holds the store's lock meanwhile.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +21,8 @@ from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.group_format import WIDTHS, Geometry
 from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.lock import StoreLock
+from inapp_monitor.store.resampling import Resampler
 from inapp_monitor.store.retention import Retention
-from inapp_monitor.store.rollup import HEAD, NAN
 from inapp_monitor.store.series import Store, schemas_of
 from inapp_monitor.store.whisper_export import Exporter, ExportReport
 from inapp_monitor.store.whisper_import import ImportReport, import_files
@@ -146,8 +145,9 @@ def convert(
 ) -> ConvertReport:
     """Move series whose retention is not what the settings say now, with their past.
 
-    A new archive is computed from the finest old ones that reach back far enough; what only coarser
-    ones remember is left out. Points that processes add meanwhile wait in their buffers.
+    Each stored value goes to the new interval in which its own begins, see `resampling`; nothing is
+    left out but what is older than the new archives. Points that processes add meanwhile wait in
+    their buffers.
 
     Raises:
         ConfigError: a retention or a schema file is not valid.
@@ -181,7 +181,7 @@ def _move(
     report: ConvertReport,
 ) -> None:
     wanted = Group(target, None, None)
-    catalog.assign([StoredSeries(s.entry, wanted) for s in some], now, again=True)
+    catalog.assign([StoredSeries(s.entry, wanted) for s in some], now, again=True, keep_idle=True)
     places = {
         entry.path: (group, entry)
         for group in catalog.groups.values()
@@ -197,44 +197,11 @@ def _move(
     for members in by_group.values():
         group = places[members[0].path][0]
         columns: list[int] = []
-        origin: list[int] = []
         for series in members:
             first = places[series.path][1].column
             columns += range(first, first + series.entry.columns)
-            origin += range(series.column, series.column + series.entry.columns)
-        column_rewrite.fill(group, columns, now, _Past(old, origin, target, now))
+        column_rewrite.fill(group, columns, now, Resampler(old, members, target, now))
         catalog.free(old, [series.entry for series in members])
-
-
-class _Past:
-    """The values of some columns of a group, at the steps of another retention."""
-
-    def __init__(self, group: Group, columns: list[int], target: Retention, now: int) -> None:
-        self._group = group
-        self._columns = columns
-        self._target = target
-        self._now = now
-        self._plan = group.plan({}, now)
-
-    def __call__(self, archive: int, start: int, count: int) -> Sequence[array[float]]:
-        step = self._target.archives[archive].step
-        result = [array("d", [NAN]) * count for _ in self._columns]
-        for at in range(count):
-            row = self._row(start + at * step, step)
-            if row is not None:
-                for values, column in zip(result, self._columns, strict=True):
-                    values[at] = row[column + HEAD]
-        return result
-
-    def _row(self, start: int, step: int) -> array[float] | None:
-        """One interval, from the finest old archive that still holds it."""
-        for number, ring in enumerate(self._group.retention.archives):
-            if ring.step <= step and step % ring.step == 0 and start >= ring.oldest(self._now):
-                times = range(start, start + step, ring.step)
-                rows = [self._plan.current(number, at) for at in times if at <= self._now]
-                rows += [None] * (len(times) - len(rows))
-                return rows[0] if len(rows) == 1 else self._group.rolled_up(rows)
-        return None
 
 
 @dataclass(frozen=True, slots=True)

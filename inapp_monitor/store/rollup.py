@@ -264,6 +264,38 @@ def _sum_known(values: Sequence[float], total: int, x_files_factor: float) -> fl
     return sum(known)
 
 
+class WeightedCell(NamedTuple):
+    """What a row holds of one series, and how long an interval it stands for.
+
+    Attributes:
+        seconds: Of the interval.
+        first: The value, or the sum of the values.
+        second: How many values, where that is counted.
+    """
+
+    seconds: int
+    first: float
+    second: float
+
+
+def aggregate_weighted(column: Column, cells: Sequence[WeightedCell]) -> tuple[float, float]:
+    """As a rollup, of intervals of different lengths: each counts for as long as it is.
+
+    Returns:
+        The first and the second column; NaN when too little is known, and where there is no second.
+    """
+    known = [cell for cell in cells if cell.first == cell.first]
+    total = sum(cell.seconds for cell in cells)
+    if not known or sum(cell.seconds for cell in known) / total < column.x_files_factor:
+        return NAN, NAN
+    if column.method is Method.AVERAGE:
+        return sum(cell.first for cell in known), sum(cell.second for cell in known)
+    if column.method is Method.AVG_ZERO:
+        weighted = (cell.first / cell.second * cell.seconds for cell in known if cell.second)
+        return sum(weighted) / total, 1.0
+    return _AGGREGATE[column.method]([cell.first for cell in known]), NAN
+
+
 def read_values(method: Method, first: array[float], second: array[float] | None) -> array[float]:
     """The values of a series from its stored column, or its sum and count columns."""
     if method not in PAIRED or second is None:

@@ -1,13 +1,15 @@
 """Taking Whisper files in: every archive of every file becomes a series with its whole past.
 
 A file keeps its own archive list, method and xFilesFactor. A series that exists already keeps its
-values and gains those it lacks, when its archives are the same.
+values and gains those it lacks, when its archives are the same. A file that cannot be read costs
+only itself: it is named, the others are taken in, and it leaves no series behind.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,20 +63,45 @@ def import_files(catalog: Catalog, root: Path, prefix: str, now: int) -> ImportR
     """
     report = ImportReport()
     sources: dict[Retention, list[_Source]] = {}
+    names: dict[str, Path] = {}
     for file in sorted(whisper_tree.walk(root)) if root.is_dir() else [root]:
-        name = whisper_tree.name_of(file, root if root.is_dir() else root.parent)
         try:
-            header = whisper_tree.read_header(file)
-            rings = tuple(Archive(a.step, a.points) for a in header.archives)
-            path = check_path(f"{prefix}.{name}" if prefix else name)
-            source = _Source(file, path, header, Retention(rings))
+            source = _source(file, root if root.is_dir() else root.parent, prefix)
         except (FormatError, SeriesNameError, ConfigError, OSError) as error:
-            report.failed.append((str(file), str(error)))
+            report.failed.append((str(file), _reason(error)))
+            continue
+        first = names.setdefault(source.path, file)
+        if first is not file:
+            report.failed.append((str(file), f"{source.path} is the name of {first} too"))
         else:
             sources.setdefault(source.retention, []).append(source)
     for retention, some in sources.items():
         _import_some(catalog, retention, some, now, report)
     return report
+
+
+def _source(file: Path, root: Path, prefix: str) -> _Source:
+    """What a file says of itself.
+
+    Raises:
+        OSError, FormatError, SeriesNameError, ConfigError: it cannot be taken in.
+    """
+    name = whisper_tree.name_of(file, root)
+    header = whisper_tree.read_header(file)
+    if not 0.0 <= header.x_files_factor <= 1.0:
+        raise FormatError(f"Whisper file: xFilesFactor {header.x_files_factor}")
+    size = file.stat().st_size
+    end = max(archive.offset + archive.size for archive in header.archives)
+    if size < end:
+        raise FormatError(f"Whisper file: cut, {size} bytes instead of {end}")
+    path = check_path(f"{prefix}.{name}" if prefix else name)
+    retention = Retention(tuple(Archive(a.step, a.points) for a in header.archives))
+    return _Source(file, path, header, retention)
+
+
+def _reason(error: Exception) -> str:
+    """An error without the file's name, which stands in front of it."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _import_some(
@@ -86,8 +113,9 @@ def _import_some(
         for s in sources
         if s.path not in catalog.series
     ]
+    new = {series.path for series in wanted}
     if wanted:
-        catalog.assign(wanted, now)
+        catalog.assign(wanted, now, keep_idle=True)
     by_group: dict[int, list[tuple[_Source, StoredSeries]]] = {}
     for source in sources:
         series = catalog.series.get(source.path)
@@ -98,27 +126,67 @@ def _import_some(
         else:
             by_group.setdefault(id(series.group), []).append((source, series))
     for members in by_group.values():
-        _fill(members, now, report)
+        filling = _Filling(members)
+        try:
+            column_rewrite.fill(filling.group, filling.columns, now, filling)
+        except OSError:
+            with suppress(OSError):  # the disk refuses: what is empty should not stay
+                filling.free(catalog, new)
+            raise
+        filling.free(catalog, new & filling.failed.keys())
+        report.failed += [
+            (str(source.file), filling.failed[source.path])
+            for source, _ in members
+            if source.path in filling.failed
+        ]
+        report.files += len(members) - len(filling.failed)
+        report.points += filling.points
 
 
-def _fill(members: list[tuple[_Source, StoredSeries]], now: int, report: ImportReport) -> None:
-    group = members[0][1].group
-    columns: list[int] = []
-    for _, series in members:
-        columns += range(series.column, series.column + series.entry.columns)
+class _Filling:
+    """The values of some files, for the columns of one group.
 
-    def read(archive: int, start: int, count: int) -> Sequence[array[float]]:
+    Attributes:
+        failed: Why a file could not be read to its end, by path.
+    """
+
+    def __init__(self, members: Sequence[tuple[_Source, StoredSeries]]) -> None:
+        self.group = members[0][1].group
+        self.columns = [
+            column
+            for _, series in members
+            for column in range(series.column, series.column + series.entry.columns)
+        ]
+        self.failed: dict[str, str] = {}
+        self._members = members
+        self._points = dict.fromkeys((source.path for source, _ in members), 0)
+
+    def __call__(self, archive: int, start: int, count: int) -> Sequence[array[float]]:
+        """Some intervals of one archive of every file; nothing of one that could not be read."""
         result = []
-        for source, series in members:
-            values = read_archive(source.file, source.header, archive, start, count)
-            report.points += sum(value == value for value in values)
+        for source, series in self._members:
+            values = array("d", [NAN]) * count
+            if source.path not in self.failed:
+                try:
+                    values = read_archive(source.file, source.header, archive, start, count)
+                except (OSError, FormatError) as error:
+                    self.failed[source.path] = _reason(error)
+            self._points[source.path] += sum(value == value for value in values)
             result.append(values)
             if series.method in PAIRED:
                 result.append(array("d", [1.0 if value == value else NAN for value in values]))
         return result
 
-    column_rewrite.fill(group, columns, now, read)
-    report.files += len(members)
+    @property
+    def points(self) -> int:
+        """Points of the files that could be read."""
+        return sum(n for path, n in self._points.items() if path not in self.failed)
+
+    def free(self, catalog: Catalog, paths: Collection[str]) -> None:
+        """Take the columns of some series away again."""
+        entries = [series.entry for _, series in self._members if series.path in paths]
+        if entries:
+            catalog.free(self.group, entries)
 
 
 def read_archive(

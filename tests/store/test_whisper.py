@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import math
+import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,7 @@ from hypothesis import strategies as st
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.store import whisper_format, whisper_tree
+from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import export_whisper, import_whisper
 from inapp_monitor.store.retention import Archive, Retention
 from inapp_monitor.store.rollup import aggregate
@@ -255,6 +261,126 @@ def test_import_tells_what_it_could_not_take(bench: Bench, tmp_path: Path) -> No
     report = import_whisper(bench.data_dir, bench.loaded, source, bench.now)
     assert report.files == 1
     assert [Path(name).name for name, _ in report.failed] == ["bad.wsp"]
+
+
+def _cut(path: Path, size: int) -> None:
+    os.truncate(path, size)
+
+
+def _long_promise(path: Path) -> None:
+    """A header that tells of more archives than there is room for."""
+    data = bytearray(path.read_bytes())
+    data[16 + 8 : 16 + 12] = (2**31).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def _strange_factor(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[8:12] = struct.pack(">f", math.nan)
+    path.write_bytes(data)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (partial(_cut, size=0), "0 bytes"),
+        (partial(_cut, size=30), "header is cut"),
+        (partial(_cut, size=60), "cut, 60 bytes"),
+        (partial(_cut, size=600), "cut, 600 bytes"),
+        (_long_promise, "cut, "),
+        (_strange_factor, "xFilesFactor"),
+        (_pipe, "not a regular file"),
+        (lambda path: (path.unlink(), path.symlink_to("nowhere")), "No such file"),
+    ],
+)
+def test_a_bad_file_costs_an_import_only_itself(
+    bench: Bench, tmp_path: Path, damage: Callable[[Path], object], reason: str
+) -> None:
+    """It is named with the reason and leaves no series; files of the same archives are taken in."""
+    source = tmp_path / "source"
+    source.mkdir()
+    now = int(bench.now)
+    for name in ("a", "bad", "z"):
+        whisper.create(str(source / f"{name}.wsp"), ARCHIVES)
+        points = [(now - 10 * back, float(back)) for back in range(30)]
+        whisper.update_many(str(source / f"{name}.wsp"), points, now=now)
+    damage(source / "bad.wsp")
+    report = import_whisper(bench.data_dir, bench.loaded, source, now)
+    assert report.files == 2
+    assert [name for name, _ in report.failed] == [str(source / "bad.wsp")]
+    assert reason in report.failed[0][1]
+    store = bench.open(read_only=True)
+    assert [leaf.path for leaf in store.leaves()] == ["a", "z"]
+    for name in ("a", "z"):
+        assert len(bench.get(name, back=100, store=store)) == 10
+    assert check_directory(bench.data_dir, now).clean
+
+
+def test_a_file_that_breaks_off_while_it_is_read(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that cannot read the end of a file costs that file; the columns are free again."""
+    source = tmp_path / "source"
+    source.mkdir()
+    now = int(bench.now)
+    for name in ("a", "bad", "z"):
+        whisper.create(str(source / f"{name}.wsp"), ARCHIVES)
+        whisper.update(str(source / f"{name}.wsp"), 1.0, now, now)
+
+    opened = 0
+
+    def failing(path: object, *options: object) -> int:
+        nonlocal opened
+        opened += str(path).endswith("bad.wsp")
+        if str(path).endswith("bad.wsp") and opened == 3:
+            raise OSError(errno.EIO, "Input/output error")
+        return system_open(path, *options)  # type: ignore[arg-type]
+
+    system_open = os.open
+    monkeypatch.setattr(os, "open", failing)
+    report = import_whisper(bench.data_dir, bench.loaded, source, now)
+    assert report.files == 2
+    assert report.failed == [(str(source / "bad.wsp"), "Input/output error")]
+    assert [leaf.path for leaf in bench.open(read_only=True).leaves()] == ["a", "z"]
+    monkeypatch.undo()
+    report = import_whisper(bench.data_dir, bench.loaded, source / "bad.wsp", now)
+    assert (report.files, report.failed) == (1, [])
+    assert bench.total("bad", back=60, store=bench.open()) == 1
+
+
+def test_two_files_of_one_name(bench: Bench, tmp_path: Path) -> None:
+    """The second one is named and left out."""
+    source = tmp_path / "source"
+    (source / "a").mkdir(parents=True)
+    for name in ("a.b.wsp", "a/b.wsp"):
+        whisper.create(str(source / name), ARCHIVES)
+    report = import_whisper(bench.data_dir, bench.loaded, source, bench.now)
+    assert report.files == 1
+    assert "a.b is the name of" in report.failed[0][1]
+    assert check_directory(bench.data_dir, bench.now).clean
+
+
+def test_an_import_takes_no_place_from_another_series(tmp_path: Path) -> None:
+    """Where the budget is used up, series that are idle keep their past; the file is named."""
+    bench = Bench(tmp_path / "data", retention="10s:1h,1m:1d", disk_budget=400_000)
+    number = 0
+    while not bench.store.status().drops:
+        bench.put(f"old.s{number}", 1)
+        bench.store.flush()
+        number += 1
+        assert number < 1_000
+    kept = {leaf.path for leaf in bench.open(read_only=True).leaves()}
+    bench.wait(86_400)
+    source = tmp_path / "new.wsp"
+    whisper.create(str(source), [(10, 360), (60, 1440)])
+    report = import_whisper(bench.data_dir, bench.loaded, source, bench.now)
+    assert report.failed == [(str(source), "no room in the disk budget")]
+    assert {leaf.path for leaf in bench.open(read_only=True).leaves()} == kept
 
 
 def test_names_become_files_below_the_directory() -> None:
