@@ -150,7 +150,9 @@ class Settings:
         "production", parse_text, "Name of this installation, shown with every error."
     )
     release: str = _setting(
-        "", parse_text, "Version of the app; default: the checked-out git revision."
+        "",
+        parse_text,
+        "Version of the app; default: the git revision checked out when the app starts.",
     )
     max_issues: int = _setting(
         1_000, parse_int, "Error issues kept; then the ones not seen longest go.", at_least=10

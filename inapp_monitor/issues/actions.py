@@ -11,6 +11,9 @@ from typing import Any
 from inapp_monitor.database.file import Connection
 from inapp_monitor.issues import tables
 
+#: Seconds for which other workers may still hold occurrences of a deleted issue.
+DELETED_KEPT_S = 86_400.0
+
 
 def resolve(connection: Connection, issue: str, now: float, release: str, by: str) -> None:
     """Resolve now (`release` empty) or in a release."""
@@ -35,9 +38,7 @@ def mute(
     by: str,
 ) -> None:
     """Mute for ever, until a time, until `more` occurrences, or until a rate is reached."""
-    (total,) = connection.execute(
-        "select coalesce(sum(count), 0) from issue_fingerprints where issue = ?", (issue,)
-    ).fetchone()
+    total = tables.total_of(connection, issue)
     _set(
         connection,
         issue,
@@ -46,6 +47,8 @@ def mute(
         muted_count=None if more is None else total + more,
         muted_rate_count=None if rate is None else rate[0],
         muted_rate_s=None if rate is None else rate[1],
+        muted_at=now,
+        muted_total=total,
     )
     text = "for ever"
     if until is not None:
@@ -67,6 +70,7 @@ def combine(connection: Connection, issues: Sequence[str], into: str, now: float
         ).fetchone()
         if row is None or issue == into:
             continue
+        tables.shift_muted_counts(connection, into, tables.total_of(connection, issue))
         connection.execute("update issue_fingerprints set issue = ? where issue = ?", (into, issue))
         connection.execute("update issue_turns set issue = ? where issue = ?", (into, issue))
         connection.execute("delete from issues where id = ?", (issue,))
@@ -82,7 +86,7 @@ def combine(connection: Connection, issues: Sequence[str], into: str, now: float
 def split(connection: Connection, fingerprint: str, now: float, by: str) -> None:
     """Give one fingerprint of an issue an issue of its own."""
     row = connection.execute(
-        "select issue from issue_fingerprints where fingerprint = ?", (fingerprint,)
+        "select issue, count from issue_fingerprints where fingerprint = ?", (fingerprint,)
     ).fetchone()
     if row is None:
         return
@@ -103,9 +107,21 @@ def split(connection: Connection, fingerprint: str, now: float, by: str) -> None
     connection.execute(
         "update issue_fingerprints set issue = ? where fingerprint = ?", (new, fingerprint)
     )
+    tables.shift_muted_counts(connection, row[0], -row[1])
     for issue in (row[0], new):
         tables.count_users(connection, issue)
         tables.add_history(connection, issue, now, "split", fingerprint, by)
+
+
+def delete(connection: Connection, issue: str, now: float) -> None:
+    """Forget an issue with all it has, and what happened before now but is written later."""
+    connection.execute("delete from deleted_fingerprints where time < ?", (now - DELETED_KEPT_S,))
+    connection.execute(
+        "insert or replace into deleted_fingerprints"
+        " select fingerprint, ? from issue_fingerprints where issue = ?",
+        (now, issue),
+    )
+    tables.delete(connection, issue)
 
 
 def _set(connection: Connection, issue: str, **values: Any) -> None:
@@ -116,6 +132,8 @@ def _set(connection: Connection, issue: str, **values: Any) -> None:
         "muted_count": None,
         "muted_rate_count": None,
         "muted_rate_s": None,
+        "muted_at": 0.0,
+        "muted_total": 0,
     }
     columns = {**cleared, **values}
     assignments = ", ".join(f"{name} = ?" for name in columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ from typing import NamedTuple
 EVENTS_KEPT = 20
 #: Different tags and users of one fingerprint that wait for the disk.
 MAX_DELTA_TAGS, MAX_DELTA_USERS = 200, 1_000
+#: Occurrences whose times are known one by one: as many as usually come between two writes.
+MAX_DELTA_TIMES = 100
 
 
 class StoredEvent(NamedTuple):
@@ -20,7 +23,11 @@ class StoredEvent(NamedTuple):
 
 @dataclass(slots=True)
 class Delta:
-    """Occurrences of one fingerprint that are not on disk yet."""
+    """Occurrences of one fingerprint that are not on disk yet.
+
+    Attributes:
+        times: When the latest of them happened.
+    """
 
     count: int = 0
     first_seen: float = 0.0
@@ -30,12 +37,27 @@ class Delta:
     tags: dict[tuple[str, str], int] = field(default_factory=dict)
     users: set[str] = field(default_factory=set)
     events: list[StoredEvent] = field(default_factory=list)
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_DELTA_TIMES))
+
+    def since(self, moment: float) -> int:
+        """How many of them happened at a moment or later.
+
+        Somebody may have decided about the issue between an occurrence and its write. Exact while
+        the times of all that are in question are known; else those unknown count as later.
+        """
+        if self.first_seen >= moment:
+            return self.count
+        if self.last_seen < moment:
+            return 0
+        later = sum(at >= moment for at in self.times)
+        return self.count if later == len(self.times) else later
 
     def absorb(self, later: Delta) -> None:
         """Add a later delta of the same fingerprint."""
         self.first_seen = min(self.first_seen, later.first_seen) if self.count else later.first_seen
         self.last_seen = max(self.last_seen, later.last_seen)
         self.count += later.count
+        self.times.extend(later.times)
         self.route = later.route or self.route
         for hour, count in later.hours.items():
             self.hours[hour] = self.hours.get(hour, 0) + count

@@ -4,7 +4,8 @@
       └────mute────► muted ──condition met──► open
 
 An event of a release that is older than the one an issue was resolved in is no regression: old
-workers go on failing until they are replaced.
+workers go on failing until they are replaced. And what happened before somebody decided changes
+nothing, though another worker may write it afterwards.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from inapp_monitor.issues.counts import Delta
 from inapp_monitor.issues.model import Status
 
 #: What listeners are informed of.
@@ -35,6 +37,8 @@ class Standing:
         muted_until: Until when; None for no limit by time.
         muted_count: Total at which it speaks up; None for no limit by count.
         muted_rate: (occurrences, seconds) at which it speaks up.
+        muted_at: Since when it is muted.
+        muted_total: Total when it was muted, with those written later that happened before.
     """
 
     status: Status
@@ -44,13 +48,30 @@ class Standing:
     muted_until: float | None = None
     muted_count: int | None = None
     muted_rate: tuple[int, int] | None = None
+    muted_at: float = 0.0
+    muted_total: int = 0
+
+    @property
+    def decided_at(self) -> float:
+        """When somebody resolved or muted it; 0 when nobody did."""
+        return {"resolved": self.resolved_at, "muted": self.muted_at}.get(self.status, 0.0)
 
 
 def standing_from(row: Sequence[Any], count: int) -> Standing:
-    """A standing from a row of the columns status to muted_rate_s, in the order of the table."""
-    status, resolved_at, resolved_release, until, more, rate, rate_s = row
+    """A standing from a row of the columns status to muted_total, in the order of the table."""
+    status, resolved_at, resolved_release, until, more, rate, rate_s, muted_at, total = row
     period = None if rate is None else (rate, rate_s)
-    return Standing(status, count, resolved_at, resolved_release, until, more, period)
+    return Standing(
+        status, count, resolved_at, resolved_release, until, more, period, muted_at, total
+    )
+
+
+def since_decision(standing: Standing, delta: Delta, now: float) -> int:
+    """How many of new occurrences happened after somebody resolved or muted the issue.
+
+    All of them when the clock has been set back since: then times cannot be compared.
+    """
+    return delta.count if now < standing.decided_at else delta.since(standing.decided_at)
 
 
 def after_events(
@@ -64,13 +85,15 @@ def after_events(
     """The state after `new` occurrences of `release`.
 
     Args:
-        standing: Before them.
-        new: How many.
+        standing: Before them; its count includes what happened before somebody decided.
+        new: How many since somebody decided, see `since_decision`.
         now: When the last of them happened.
         release: Of the process that they happened in, "" when unknown.
-        releases: First time each release was seen.
+        releases: First time each release was seen running.
         recent: Occurrences in the muted rate's period, the new ones included.
     """
+    if not new:
+        return standing.status, None
     if standing.status == "resolved":
         if is_older(release, standing, releases):
             return "resolved", None
@@ -78,6 +101,14 @@ def after_events(
     if standing.status == "muted" and _speaks_up(standing, new, now, recent):
         return "open", "unmuted"
     return standing.status, None
+
+
+def earliest(some: Mapping[str, float], others: Mapping[str, float]) -> dict[str, float]:
+    """Releases by when they were first seen, of two such tables."""
+    found = dict(some)
+    for release, moment in others.items():
+        found[release] = min(moment, found.get(release, moment))
+    return found
 
 
 def is_older(release: str, standing: Standing, releases: Mapping[str, float]) -> bool:
@@ -94,7 +125,8 @@ def _speaks_up(standing: Standing, new: int, now: float, recent: int) -> bool:
         return True
     if standing.muted_count is not None and standing.count + new >= standing.muted_count:
         return True
-    return standing.muted_rate is not None and recent >= standing.muted_rate[0]
+    since_muted = standing.count + new - standing.muted_total
+    return standing.muted_rate is not None and min(recent, since_muted) >= standing.muted_rate[0]
 
 
 def is_spike(hours: Mapping[int, int], hour: int, added: int) -> bool:

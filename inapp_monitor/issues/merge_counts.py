@@ -18,7 +18,9 @@ from inapp_monitor.issues.lifecycle import (
     Standing,
     Transition,
     after_events,
+    earliest,
     is_spike,
+    since_decision,
     standing_from,
 )
 
@@ -52,17 +54,32 @@ def merge(
     release: str,
     limits: Limits,
     outcome: Outcome,
+    now: float,
+    running: Mapping[str, float],
 ) -> None:
-    """Add a delta to the tables; what happened to the issue goes into `outcome`."""
+    """Add a delta to the tables; what happened to the issue goes into `outcome`.
+
+    Args:
+        connection: Inside a transaction.
+        identity, delta: What is added, and of which fingerprint.
+        release: Of the process that it happened in, "" when unknown.
+        limits: How much may be kept.
+        outcome: Filled in.
+        now: Seconds since 1970 UTC.
+        running: When each release was first seen running.
+    """
     transitions = outcome.transitions
     transitions.clear()  # of an attempt that was rolled back
     if not delta.count and not _is_known(connection, identity.fingerprint):
         return  # an event that was finished after its count was written and its issue deleted
+    if delta.count and _is_deleted(connection, identity.fingerprint, delta, now):
+        return
     issue = outcome.issue = _issue_of(connection, identity, delta, release, limits, transitions)
     fingerprint = identity.fingerprint
     if delta.count:
-        _merge_counts(connection, fingerprint, delta, release)
-        _update_issue(connection, issue, delta, release, transitions)
+        _merge_counts(connection, fingerprint, delta)
+        _merge_release(connection, fingerprint, release, delta, running)
+        _update_issue(connection, issue, delta, release, transitions, now, running)
     if delta.events:
         _add_events(connection, issue, fingerprint, delta.events)
         tables.keep_within(connection, limits.event_bytes)
@@ -75,12 +92,24 @@ def _is_known(connection: Connection, fingerprint: str) -> bool:
     return found.fetchone() is not None
 
 
-def _merge_counts(connection: Connection, fingerprint: str, delta: Delta, release: str) -> None:
+def _is_deleted(connection: Connection, fingerprint: str, delta: Delta, now: float) -> bool:
+    """Whether all of it happened before somebody deleted the issue."""
+    deleted = connection.execute(
+        "select time from deleted_fingerprints where fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    if deleted is None:
+        return False
+    if now >= deleted[0] and not delta.since(deleted[0]):
+        return True
+    connection.execute("delete from deleted_fingerprints where fingerprint = ?", (fingerprint,))
+    return False
+
+
+def _merge_counts(connection: Connection, fingerprint: str, delta: Delta) -> None:
     connection.execute(
         "update issue_fingerprints set count = count + ? where fingerprint = ?",
         (delta.count, fingerprint),
     )
-    _merge_release(connection, fingerprint, release, delta)
     for hour, count in delta.hours.items():
         connection.execute(
             "insert into issue_hours values (?, ?, ?) on conflict (fingerprint, hour) "
@@ -139,13 +168,19 @@ def _issue_of(
     return identity.issue
 
 
-def _merge_release(connection: Connection, fingerprint: str, release: str, delta: Delta) -> None:
+def _merge_release(
+    connection: Connection,
+    fingerprint: str,
+    release: str,
+    delta: Delta,
+    running: Mapping[str, float],
+) -> None:
     if not release:
         return
     connection.execute(
         "insert into releases values (?, ?) on conflict (name) "
         "do update set first_seen = min(first_seen, excluded.first_seen)",
-        (release, delta.first_seen),
+        (release, min(delta.first_seen, running.get(release, delta.first_seen))),
     )
     connection.execute(
         "insert into issue_releases values (?, ?, ?) on conflict (fingerprint, release) "
@@ -202,6 +237,8 @@ def _update_issue(
     delta: Delta,
     release: str,
     transitions: list[tuple[Transition, str]],
+    now: float,
+    running: Mapping[str, float],
 ) -> None:
     """Bring the issue's row and its status up to date."""
     (total,) = connection.execute(
@@ -210,13 +247,19 @@ def _update_issue(
     standing = standing_of(connection, issue, total - delta.count)
     if standing is None:
         return
+    new = since_decision(standing, delta, now)
+    late = delta.count - new
+    if late:  # as if it had been written before somebody decided
+        tables.shift_muted_counts(connection, issue, late)
+        standing = standing_of(connection, issue, total - new) or standing
     hour = int(delta.last_seen) // 3600 * 3600
     hours = _hours(connection, issue, hour - 86_400)
     recent = 0
     if standing.muted_rate is not None:
         recent = sum(count for at, count in hours.items() if at > hour - standing.muted_rate[1])
-    seen = dict(connection.execute("select name, first_seen from releases").fetchall())
-    status, transition = after_events(standing, delta.count, delta.last_seen, release, seen, recent)
+    stored = connection.execute("select name, first_seen from releases").fetchall()
+    seen = earliest(dict(stored), running)
+    status, transition = after_events(standing, new, delta.last_seen, release, seen, recent)
     connection.execute(
         "update issues set status = ?, first_seen = min(first_seen, ?),"
         " last_seen = max(last_seen, ?), release = case when ? = '' then release else ? end,"
@@ -249,7 +292,7 @@ def standing_of(connection: Connection, issue: str, count: int) -> Standing | No
     """The state of an issue, None when there is no such issue."""
     row = connection.execute(
         "select status, resolved_at, resolved_release, muted_until, muted_count,"
-        " muted_rate_count, muted_rate_s from issues where id = ?",
+        " muted_rate_count, muted_rate_s, muted_at, muted_total from issues where id = ?",
         (issue,),
     ).fetchone()
     return None if row is None else standing_from(row, count)

@@ -179,6 +179,7 @@ def _count(
     delta.count += 1
     delta.first_seen = min(delta.first_seen, now)
     delta.last_seen = max(delta.last_seen, now)
+    delta.times.append(now)
     hour = int(now) // 3600 * 3600
     delta.hours[hour] = delta.hours.get(hour, 0) + 1
     for name, value in tags.items():

@@ -109,7 +109,7 @@ def standing(read: Read, issue: str, count: int) -> Standing | None:
     """The stored state of an issue that has occurred `count` times; None when it is not stored."""
     rows = read(
         "select status, resolved_at, resolved_release, muted_until, muted_count,"
-        " muted_rate_count, muted_rate_s from issues where id = ?",
+        " muted_rate_count, muted_rate_s, muted_at, muted_total from issues where id = ?",
         (issue,),
     )
     return standing_from(tuple(rows[0].values()), count) if rows else None
@@ -126,7 +126,7 @@ def hours_since(read: Read, issue: str, since: int) -> dict[int, int]:
 
 
 def releases_first_seen(read: Read) -> dict[str, float]:
-    """When each release was first seen."""
+    """When each release was first seen, of those with errors."""
     return {row["name"]: row["first_seen"] for row in read("select * from releases")}
 
 

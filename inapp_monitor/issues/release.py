@@ -1,4 +1,7 @@
-"""The release of the application when no setting names it: the checked-out git revision."""
+"""The release of the application when no setting names it: the checked-out git revision.
+
+To be asked when the code is loaded: later another revision may lie beside a running app.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ def detect_release(directory: Path | None = None) -> str:
 
     Reads `.git` itself: no process is started.
     """
-    start = directory if directory is not None else Path.cwd()
     try:
+        start = directory if directory is not None else Path.cwd()
         for place in (start, *start.parents):
             git = place / ".git"
             if git.exists():

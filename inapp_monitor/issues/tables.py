@@ -56,6 +56,12 @@ SCHEMA = (
     );
     create index issue_turns_by_issue on issue_turns (issue, number)
     """,
+    """
+    alter table issues add column muted_at real not null default 0;
+    alter table issues add column muted_total int not null default 0;
+    create table deleted_fingerprints (fingerprint text primary key, time real not null)
+        without rowid
+    """,
 )
 _BY_FINGERPRINT = (
     "issue_events",
@@ -90,6 +96,23 @@ def count_users(connection: Connection, issue: str) -> None:
         " where issue = issues.id)) where id = ?",
         (issue,),
     )
+
+
+def shift_muted_counts(connection: Connection, issue: str, more: int) -> None:
+    """Raise the totals that a muting counts from, by occurrences that are none since then."""
+    connection.execute(
+        "update issues set muted_count = muted_count + ?, muted_total = muted_total + ?"
+        " where id = ? and status = 'muted'",
+        (more, more, issue),
+    )
+
+
+def total_of(connection: Connection, issue: str) -> int:
+    """Occurrences of an issue."""
+    (total,) = connection.execute(
+        "select coalesce(sum(count), 0) from issue_fingerprints where issue = ?", (issue,)
+    ).fetchone()
+    return int(total)
 
 
 def delete(connection: Connection, issue: str) -> None:

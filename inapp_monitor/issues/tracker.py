@@ -96,13 +96,13 @@ class Tracker:
         self._memories = ProcessMemories()
         self._drops = Drops()
         self._counter = OccurrenceCounter(clock, places, scrubber.text, self._drops)
-        self._writer = IssueWriter(settings, guard, database, scrubber, self._memories, self._drops)
+        counted = (self._memories, self._drops)
+        self._writer = IssueWriter(settings, guard, database, scrubber, *counted, clock)
         self._busy = threading.local()
         self.listeners: list[Listener] = self._writer.listeners
         self.redactor = Redactor(scrubber, self._builder)
-        self.triage = Triage(
-            database, clock, self._writer.unwritten, self.flush, self._writer.relocate
-        )
+        hooks = (self._writer.unwritten, self.flush, self._writer.relocate)
+        self.triage = Triage(database, clock, *hooks)
 
     # -- capture
 
@@ -261,7 +261,7 @@ class Tracker:
 
     @property
     def release(self) -> str:
-        """The setting, else the git revision, else an empty string. May read files, once."""
+        """Of the code that runs, "" when unknown."""
         return self._writer.release
 
     def status(self) -> TrackerStatus:

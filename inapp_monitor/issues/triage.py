@@ -13,7 +13,7 @@ from inapp_monitor.database.file import Change, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.issues import actions, queries, tables
 from inapp_monitor.issues.counts import EVENTS_KEPT, Delta, Identity
-from inapp_monitor.issues.lifecycle import after_events
+from inapp_monitor.issues.lifecycle import after_events, earliest, since_decision
 from inapp_monitor.issues.model import (
     STATUSES,
     Fingerprint,
@@ -22,6 +22,7 @@ from inapp_monitor.issues.model import (
     IssueSummary,
     Status,
 )
+from inapp_monitor.issues.running_releases import RunningReleases
 from inapp_monitor.issues.safe_text import clean_text
 
 #: What a filter by status lets through, where that is not one status.
@@ -60,6 +61,7 @@ class Triage:
         self._unwritten = unwritten
         self._flush = flush
         self._moved = moved
+        self._running = RunningReleases(database.path.parent)
         database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
     # -- reading
@@ -119,13 +121,14 @@ class Triage:
         return detail
 
     def releases(self) -> list[str]:
-        """All releases seen, the newest first."""
-        found = self.releases_first_seen()
+        """All releases that have had errors, the newest first."""
+        found = queries.releases_first_seen(self._database.read)
         return sorted(found, key=lambda name: -found[name])
 
     def releases_first_seen(self) -> dict[str, float]:
-        """When each release had its first error, seconds since 1970 UTC."""
-        return queries.releases_first_seen(self._database.read)
+        """When each release was first seen running or failing, seconds since 1970 UTC."""
+        stored = queries.releases_first_seen(self._database.read)
+        return earliest(stored, self._running.first_seen())
 
     def _by_issue(self) -> dict[str, list[Unwritten]]:
         pending = self._unwritten()
@@ -187,10 +190,9 @@ class Triage:
             since = int(delta.last_seen) // 3600 * 3600 - standing.muted_rate[1]
             recent = sum(queries.hours_since(read, issue.id, since).values())
             recent += sum(count for hour, count in delta.hours.items() if hour > since)
-        releases = queries.releases_first_seen(read)
-        status, _ = after_events(
-            standing, delta.count, delta.last_seen, entry.release, releases, recent
-        )
+        new = since_decision(standing, delta, self._clock.wall())
+        releases = self.releases_first_seen()
+        status, _ = after_events(standing, new, delta.last_seen, entry.release, releases, recent)
         return status
 
     # -- what people do: one change of the database each, written at once when the disk allows
@@ -243,7 +245,8 @@ class Triage:
 
     def delete(self, issue_id: str) -> None:
         """Forget an issue with all it has."""
-        self._act(lambda connection: tables.delete(connection, issue_id))
+        now = self._clock.wall()
+        self._act(lambda connection: actions.delete(connection, issue_id, now))
 
     def _act(self, change: Change) -> None:
         self._flush()  # so that the change is about what people saw

@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 
-from inapp_monitor.database.file import Database
+from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground import disk_shares
+from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process.gil_yield import GilYield
@@ -29,7 +30,7 @@ from inapp_monitor.issues.pending import (
     ProcessMemory,
     route_of,
 )
-from inapp_monitor.issues.release import detect_release
+from inapp_monitor.issues.running_releases import RunningReleases
 from inapp_monitor.issues.safe_text import HIDDEN, clean_text
 from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.titles import complete, skeleton
@@ -56,8 +57,10 @@ class IssueWriter:
         scrubber: Hides secrets.
         memories: What is counted and queued.
         drops: Where events that are not kept are counted.
+        clock: Time.
 
     Attributes:
+        release: Of the code that runs, "" when unknown.
         before_send: See `BeforeSend`.
         listeners: See `Listener`.
     """
@@ -70,7 +73,9 @@ class IssueWriter:
         scrubber: Scrubber,
         memories: ProcessMemories,
         drops: Drops,
+        clock: Clock = SYSTEM,
     ) -> None:
+        self._clock = clock
         self._settings = settings
         self._guard = guard
         self._database = database
@@ -81,17 +86,11 @@ class IssueWriter:
             event_bytes=disk_shares.of_database(settings.disk_budget) // 2,
             issues=settings.max_issues,
         )
-        self._release: str | None = None
+        self.release = clean_text(settings.release)[:200]
+        self._running = RunningReleases(database.path.parent)
         self._yield = GilYield()
         self.before_send: BeforeSend | None = None
         self.listeners: list[Listener] = []
-
-    @property
-    def release(self) -> str:
-        """The setting, else the git revision, else an empty string. May read files, once."""
-        if self._release is None:
-            self._release = clean_text(self._settings.release or detect_release())[:200]
-        return self._release
 
     def flush(self, at_most: int | None = None) -> None:
         """Scrub and compress the queued events, hand what is new to the database.
@@ -106,6 +105,11 @@ class IssueWriter:
             for known in list(memory.known.values()):
                 if (known.delta.count or known.delta.events) and known.in_flight is None:
                     self._hand_over(memory, known)
+        try:
+            self._running.record(self.release, self._clock.wall())
+            self._guard.recovered("noting the release")
+        except OSError as error:
+            self._guard.failed("noting the release", error)
 
     def unwritten(self) -> list[Unwritten]:
         """What is not written yet, events scrubbed."""
@@ -198,8 +202,13 @@ class IssueWriter:
         self._clean(delta)
         outcome = Outcome()
         identity, release, limits = known.identity, self._release_of(known), self._limits
+
+        def change(connection: Connection) -> None:
+            now, running = self._clock.wall(), self._running.first_seen()
+            merge(connection, identity, delta, release, limits, outcome, now, running)
+
         accepted = self._database.submit(
-            lambda connection: merge(connection, identity, delta, release, limits, outcome),
+            change,
             delta.size(),
             partial(self._written, memory, known, outcome),
         )

@@ -53,6 +53,8 @@ class Core:
         collectors: What the app registered; may grow.
         before_send, authorizer: The app's own functions.
         pid: The process that it lives in; 0 in none.
+        release: Of the code that runs: the setting, else the revision that was checked out when the
+            monitor was made.
         attached_at: Since when, by the wall clock.
         server: What the server calls itself, as the first request says.
         web: The dashboard, once somebody has visited it.
@@ -69,6 +71,7 @@ class Core:
     collectors: list[Candidate]
     before_send: BeforeSend | None = None
     authorizer: Callable[[Environ], object] | None = None
+    release: str = ""
     pid: int = 0
     attached_at: float = 0.0
     server: dict[str, Any] | None = None

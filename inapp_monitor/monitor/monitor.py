@@ -23,6 +23,7 @@ from inapp_monitor.ground.process import lifecycle
 from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.integrations import frameworks
+from inapp_monitor.issues.release import detect_release
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
@@ -120,6 +121,7 @@ class Monitor(Calls):
             collectors=[],
             before_send=before_send,
             authorizer=authorizer,
+            release=self.settings.release or detect_release(),
         )
         self.life = Life(self._core, self._refresh_frameworks)
         for collector in collectors:

@@ -8,6 +8,7 @@ what.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
@@ -42,7 +43,8 @@ class Services:
         common = (settings.data_dir, settings, clock, core.guard)
         self.store = Store(*common)
         self.database = Database(*common)
-        self.tracker = Tracker(settings, clock, core.guard, self.database)
+        running = replace(settings, release=core.release)
+        self.tracker = Tracker(running, clock, core.guard, self.database)
         self.tracker.before_send = core.before_send
         self.tracker.listeners.append(self._issue_changed)
         self.not_found_table = NotFoundTable(settings, core.guard, self.database)
