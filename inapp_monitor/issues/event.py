@@ -20,6 +20,7 @@ from typing import Any
 from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.current_request import ENVIRON_KEY
+from inapp_monitor.ground.frame_variables import OPTIMIZED, local_variables
 from inapp_monitor.issues import exception_tree, stack
 from inapp_monitor.issues.exception_message import MAX_MESSAGE_CHARS, message_of, syntax_place
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
@@ -265,8 +266,8 @@ class EventBuilder:
     def _locals(
         self, frame: FrameType, renderer: Renderer, room: int, *, in_app: bool
     ) -> dict[str, str]:
-        names = stack.local_variables(frame)
-        at_module_level = not frame.f_code.co_flags & stack.OPTIMIZED
+        names = local_variables(frame)
+        at_module_level = not frame.f_code.co_flags & OPTIMIZED
         found: dict[str, str] = {}
         for name, value in names.items():
             if type(name) is not str or (len(name) > 4 and name[:2] == name[-2:] == "__"):

@@ -17,16 +17,14 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import NamedTuple
 
+from inapp_monitor.ground.frame_variables import local_variables
+
 #: Frames of one traceback that are shown: the outermost and the innermost half of them.
 MAX_FRAMES = 100
 #: Source files above this are not read.
 MAX_SOURCE_BYTES = 2 * 2**20
 #: Characters of a source line that are kept.
 MAX_SOURCE_LINE = 300
-#: Flag of the code of functions, whose variables are not in a dictionary.
-OPTIMIZED = 0x1
-#: The frame's, ours and the argument's of `getrefcount`.
-_OWN_REFERENCES = 3
 #: Not imported by name, which would load what it shows: it is loaded before any module in it.
 _PACKAGE = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
 #: Code names its file as it was imported, which may be through a symbolic link.
@@ -122,23 +120,6 @@ def is_hidden(frame: FrameType) -> bool:
         return False
     names = local_variables(frame)
     return names.get("__tracebackhide__") is True or names.get("__traceback_hide__") is True
-
-
-def local_variables(frame: FrameType) -> dict[str, object]:
-    """A copy of a frame's variables that leaves nothing behind.
-
-    Until Python 3.12 `f_locals` of a function is a dictionary that the frame keeps. In a frame
-    that goes on running, such as a worker's loop, it would keep the exception it has just handled,
-    and with it everything that failed, alive for as long as the loop is idle. So it is emptied,
-    unless the application holds it too (it called `locals()`).
-    """
-    names = frame.f_locals
-    if not frame.f_code.co_flags & OPTIMIZED:  # a module or class body: the real names
-        return dict(names) if type(names) is dict else {}
-    copy = dict(names)
-    if type(names) is dict and sys.getrefcount(names) <= _OWN_REFERENCES:
-        names.clear()
-    return copy
 
 
 def steps(traceback: TracebackType | None) -> tuple[list[Step], int]:

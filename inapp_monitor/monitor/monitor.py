@@ -213,9 +213,10 @@ class Monitor(Calls):
         signals().send_exception(self, error, issue_id, self.guard)
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
-        """Capture a 5xx that came without an exception: an event of its own."""
+        """Capture a 5xx about which no error has been recorded: an event of its own."""
         self.life.attach_if_needed()
-        if exchange.environ is not None:
+        recorded_by = () if exchange.notes is None else exchange.notes.recorded_by
+        if exchange.environ is not None and self.tracker not in recorded_by:
             issue_id = self.tracker.capture_status(
                 exchange.status or "", exchange.environ, route=template_of(exchange.route)
             )

@@ -15,7 +15,7 @@ from inapp_monitor.monitor import memory_use
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.tallies import Kind, Tallies, Tally
 from inapp_monitor.request import middleware
-from inapp_monitor.request.exchange import SilentHooks
+from inapp_monitor.request.silent_hooks import SilentHooks
 from inapp_monitor.request.wsgi_types import Environ, WSGIApp
 
 #: Requests of one measurement; the best of some counts.

@@ -56,22 +56,26 @@ def has_close(body: object) -> bool:
 
 
 class HookedBody:
-    """Stands for a body that the server got as it is: gives it its own close back, and calls it."""
+    """Stands for a body that the server got as it is: gives it its own close back, and calls it.
 
-    __slots__ = ("_body", "_own_close")
+    Attributes:
+        body: The body itself.
+    """
+
+    __slots__ = ("_own_close", "body")
 
     def __init__(self, body: Any, own_close: Callable[[], None] | None) -> None:
-        self._body = body
+        self.body = body
         self._own_close = own_close
 
     def is_unreferenced(self) -> bool:
         """Whether nobody else refers to the body: it will not be closed."""
-        held_here = 2 if getattr(self._own_close, "__self__", None) is self._body else 1
-        return getrefcount(self._body) == held_here + 1  # the argument
+        held_here = 2 if getattr(self._own_close, "__self__", None) is self.body else 1
+        return getrefcount(self.body) == held_here + 1  # the argument
 
     def close(self) -> None:
         """Close the body as the server would have closed it without the monitor."""
-        body, own = self._body, self._own_close
+        body, own = self.body, self._own_close
         try:
             del body.close
             if own is not None and getattr(body, "close", None) != own:

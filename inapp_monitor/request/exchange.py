@@ -15,9 +15,11 @@ from sys import exception
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from inapp_monitor.ground import client_connection
 from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.current_request import ENVIRON_KEY
-from inapp_monitor.ground.endings import CLIENT_LEFT, is_normal_end, is_of_server
+from inapp_monitor.ground.endings import is_normal_end
+from inapp_monitor.ground.wsgi_text import decode
 from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.bodies import AS_IS, SIZED, HookedBody, has_close
@@ -61,7 +63,7 @@ class Hooks(Protocol):
         """Note a 404."""
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
-        """Note a 5xx for which no exception has been seen."""
+        """Note a 5xx for which no exception has been seen; at the end of the request."""
 
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
@@ -73,41 +75,36 @@ class Hooks(Protocol):
         """Note the facts of a request that are too expensive for each; None: not known."""
 
 
-class SilentHooks:
-    """Hooks that remember nothing: to measure the request path alone, and to build others on.
-
-    Args:
-        tallies: Where ordinary requests are noted.
-    """
-
-    def __init__(self, tallies: Tallies) -> None:
-        self.live: set[Record] = set()
-        self.tallies = tallies
-        self.shortcut: Shortcut | None = None
-        self.own_asker: RouteAsker | None = None
-        self.route_askers: list[RouteAsker] = []
-        self.body_askers: list[BodyAsker] = []
-
-    def ignore(self, *_: object) -> None:
-        """Whatever happens."""
-
-    record = not_found = answered_5xx = failed = broke = sampled = ignore
-
-
 class Notes:
     """What is unusual about a request that is being answered.
 
     Attributes:
+        announced: An exception that is an error if the answer is 5xx.
+        answered_5xx: Whether the answer is 5xx, for whatever reason.
+        client_left: Whether an exception of the client's connection has been seen.
         error: The application's exception, once seen.
         outer: The exchange of a monitor further out, which learns what this one learns.
+        recorded_by: What has recorded errors of this request that were logged or captured.
         sample: Of requests that are looked at closer: thread and its CPU seconds on entry.
     """
 
-    __slots__ = ("error", "outer", "sample")
+    __slots__ = (
+        "announced",
+        "answered_5xx",
+        "client_left",
+        "error",
+        "outer",
+        "recorded_by",
+        "sample",
+    )
 
     def __init__(self) -> None:
+        self.announced: BaseException | None = None
+        self.answered_5xx = False
+        self.client_left = False
         self.error: BaseException | None = None
         self.outer: Exchange | None = None
+        self.recorded_by: tuple[object, ...] = ()
         self.sample: tuple[int, float] | None = None
 
 
@@ -192,11 +189,15 @@ class Exchange:
         return self.notes is not None and self.notes.error is not None
 
     def note_error_status(self, status: str, exc_info: object) -> None:
-        """The application answers 4xx or 5xx: report it, and shorten the path that is kept."""
+        """The application answers 4xx or 5xx: report it, and shorten the path that is kept. A 5xx
+        is reported at the end: what is logged about it may come before it or after it."""
         if status.startswith("404"):
             self.hooks.not_found(self)
-        elif status.startswith("5") and exc_info is None and not self.failed():
-            self.hooks.answered_5xx(self)
+        elif status.startswith("5") and exc_info is None:
+            notes = self.ensure_notes()
+            notes.answered_5xx = True
+            if notes.announced is not None:
+                self.capture(notes.announced)
         self.path = self.path[:MAX_PATH_LENGTH]
 
     def start_error_response(self, status: str, headers: Any, exc_info: Any) -> Any:
@@ -212,10 +213,16 @@ class Exchange:
         finally:  # a server that re-raises puts this frame into the traceback: break the cycle
             exc_info = error = None
 
+    def announce(self, error: BaseException) -> None:
+        """Note an exception that somebody announces before it is answered: it is an error when the
+        answer is 5xx, or when it is raised."""
+        if self.environ is not None:
+            self.ensure_notes().announced = error
+
     def capture(self, error: BaseException) -> None:
         """Report an exception that the application raised or its framework handled, once."""
         try:
-            if self.environ is None or is_normal_end(error):
+            if self.environ is None or is_normal_end(error) or self.is_of_client(error):
                 return
         except Exception as failure:  # noqa: BLE001  # a hostile one: it is an error all the same
             self.hooks.broke(failure)
@@ -232,13 +239,48 @@ class Exchange:
         if notes.outer is not None:
             notes.outer.capture(error)
 
+    def is_of_client(self, error: BaseException) -> bool:
+        """Whether an exception is about the connection to the client, which is no error."""
+        if self.environ is None or not client_connection.is_of_client(
+            error, self.environ, self._start_responses()
+        ):
+            return False
+        for exchange in self._with_outer():
+            exchange.ensure_notes().client_left = True
+        return True
+
+    def _with_outer(self) -> list[Exchange]:
+        """This one and those of the monitors further out, as far as they have not ended."""
+        exchanges = [self]
+        while (notes := exchanges[-1].notes) is not None and notes.outer is not None:
+            exchanges.append(notes.outer)
+        return [exchange for exchange in exchanges if exchange.environ is not None]
+
+    def _start_responses(self) -> list[object]:
+        """The server's, and those of layers between it and this monitor, as far as is known."""
+        return [exchange._start_response for exchange in self._with_outer()]
+
+    def note_recorded(self, by: object) -> None:
+        """Somebody has recorded an error of this request, so that a 5xx is not one more."""
+        for exchange in self._with_outer():
+            exchange.ensure_notes().recorded_by += (by,)
+
+    def is_watched_by(self, hooks: object) -> bool:
+        """Whether this is a request of the monitor that has these hooks."""
+        return any(exchange.hooks is hooks for exchange in self._with_outer())
+
     def application_raised(self, error: BaseException) -> None:
         """The application raised instead of returning a body."""
         if self.route is None:
             self.ask_for_route(self.hooks.route_askers)
-        # A handler that took over the socket ends by StopIteration, without a status.
-        took_over = self.status is None and issubclass(type(error), StopIteration)
-        if not took_over and type(error) not in CLIENT_LEFT:
+        try:
+            handed_over = self.status is None and client_connection.handed_over_socket(
+                error, self.environ
+            )
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
+            handed_over = False
+            self.hooks.broke(failure)
+        if not handed_over:
             self.capture(error)
         if self.failed():
             self.status = "500"
@@ -247,7 +289,10 @@ class Exchange:
     def failed_while_sent(self, error: BaseException, body: Any) -> None:
         """The server closes because of an exception: capture it when it is the body's."""
         try:
-            if error is not self._outer_error and not is_of_server(error, body):
+            produced = self, body, body.body if type(body) is HookedBody else body
+            if error is not self._outer_error and not client_connection.is_of_server(
+                error, produced, self.environ, self._start_responses()
+            ):
                 self.capture(error)
         except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(failure)
@@ -286,8 +331,16 @@ class Exchange:
         if outer is not None and outer.environ is not None and outer.route is None:
             outer.route = self.route
         if notes.error is None:
+            if notes.answered_5xx and not notes.client_left:
+                self._report_5xx()
             self.notes = None
         return notes.error is None
+
+    def _report_5xx(self) -> None:
+        try:
+            self.hooks.answered_5xx(self)
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
+            self.hooks.broke(failure)
 
     def _finish_sample(self, sample: tuple[int, float]) -> None:
         thread, cpu = sample
@@ -315,14 +368,17 @@ class Exchange:
         if self.route is None:
             self.route = by_framework
 
-    def moved_prefix(self) -> str:
-        """The part of the path that dispatchers have moved into SCRIPT_NAME since the entry."""
-        now = self.environ.get("PATH_INFO", "") if self.environ is not None else self.path
+    def moved_prefix(self, environ: Environ | None = None) -> str:
+        """The part of the path that dispatchers have moved into SCRIPT_NAME since the entry, in the
+        request's environ or in a copy of it."""
+        environ = environ or self.environ
+        now = environ.get("PATH_INFO", "") if environ is not None else self.path
         return self.path[: len(self.path) - len(now)] if self.path.endswith(now) else ""
 
-    def below_prefix(self, template: str) -> str:
+    def below_prefix(self, template: str, environ: Environ | None = None) -> str:
         """`template` with the part of the path that dispatchers moved into SCRIPT_NAME."""
-        return f"{self.moved_prefix().rstrip('/')}{template}"
+        prefix = self.moved_prefix(environ)
+        return f"{decode(prefix).rstrip('/')}{template}" if prefix else template
 
     def whole_path(self) -> str:
         """The path that the client asked for: what lay in SCRIPT_NAME on entry, and `path`."""

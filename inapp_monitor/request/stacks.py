@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock, sleep
+from inapp_monitor.ground.frame_variables import first_argument, local_variables
 from inapp_monitor.ground.workers.mailbox import MAX_REPLY_BYTES, Mailbox
-from inapp_monitor.issues import stack
 from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.redaction import Redactor
 from inapp_monitor.request.exchange import Exchange
@@ -202,7 +202,7 @@ def _inside(top: FrameType, exchange: Exchange, body: object) -> list[FrameType]
 def _answers(frame: FrameType, exchange: Exchange) -> bool:
     """Whether this is the frame of the request path that answers this request."""
     variable = current_request.variable_of(frame)
-    return variable is not None and stack.local_variables(frame).get(variable) is exchange
+    return variable is not None and local_variables(frame).get(variable) is exchange
 
 
 def _iterates(frame: FrameType, body: object) -> bool:
@@ -212,7 +212,7 @@ def _iterates(frame: FrameType, body: object) -> bool:
     code = frame.f_code
     if code.co_name != "__next__" or not code.co_argcount:
         return False
-    return stack.local_variables(frame).get(code.co_varnames[0]) is body
+    return first_argument(frame) is body
 
 
 def _greenlets() -> Iterator[tuple[int, FrameType]]:

@@ -14,7 +14,8 @@ from wsgiref.validate import validator
 from inapp_monitor.recorder.request_cells import facts_of
 from inapp_monitor.recorder.tallies import Tallies, Tally
 from inapp_monitor.request import middleware
-from inapp_monitor.request.exchange import Exchange, SilentHooks
+from inapp_monitor.request.exchange import Exchange
+from inapp_monitor.request.silent_hooks import SilentHooks
 from inapp_monitor.testing import FakeClock
 from tests.environ import Environ, environ_of
 
