@@ -1,9 +1,9 @@
 """What the application sets for the current request: user, tags, contexts, breadcrumbs.
 
 Kept in a context variable, so that threads, greenlets and tasks each have their own, and tied to
-the request that `current_request` names: what one request set is never seen by the next one of the
-same thread. Values become short plain text at once: no object of the application is kept. No I/O
-and no storage here.
+the request that `current_request` names, or outside of any to the job that the stack shows: what
+one of them set is never seen by the next one of the same thread. Values become short plain text at
+once: no object of the application is kept. No I/O and no storage here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from inapp_monitor.ground import current_request
+from inapp_monitor.ground.current_job import Job
+from inapp_monitor.issues.exception_tree import traceback_of
 from inapp_monitor.issues.render_values import Renderer
 
 MAX_BREADCRUMBS = 50
@@ -32,6 +34,10 @@ class Signal(Protocol):
     def connect(self, receiver: Callable[..., None], *, weak: bool = ...) -> object: ...
 
 
+Request = tuple[int, object]
+Owner = Request | Job
+
+
 class Scope:
     """The facts of one request or block.
 
@@ -42,12 +48,12 @@ class Scope:
         breadcrumbs: What happened before, oldest first: dicts of `time`, `category`, `level`,
             `message`, `data`.
         fingerprint: What the user groups by; `{{ default }}` stands for the computed one.
-        owner: Which request it belongs to, see `_owner`; nothing of the request is kept.
+        owner: Which request or job it belongs to; nothing of the request is kept.
     """
 
     __slots__ = ("breadcrumbs", "contexts", "fingerprint", "owner", "tags", "user")
 
-    def __init__(self, owner: tuple[int, object] | None = None) -> None:
+    def __init__(self, owner: Owner) -> None:
         self.user: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         self.contexts: dict[str, dict[str, str]] = {}
@@ -69,16 +75,30 @@ class Scope:
 _current: ContextVar[Scope | None] = ContextVar("inapp_monitor_scope", default=None)
 
 
-def current() -> Scope | None:
-    """The scope of this request, None when nothing was set in it yet."""
+def current(error: BaseException | None = None) -> Scope | None:
+    """The scope of this request or job, None when nothing was set in it yet.
+
+    Args:
+        error: Which may have ended the job: a script's is over when its exception is reported.
+    """
     scope = _current.get()
-    return scope if scope is not None and scope.owner == _owner() else None
+    if scope is None:
+        return None
+    owner, request = scope.owner, _request()
+    if request is not None or type(owner) is not Job:
+        return scope if owner == request else None
+    if owner.is_current():
+        return scope
+    return scope if error is not None and owner.ended_by(traceback_of(error)) else None
 
 
-def _owner() -> tuple[int, object] | None:
-    """What distinguishes requests: the record's address, which is used again, and its start."""
+def _request() -> Request | None:
+    """What distinguishes requests: the record's address, which is used again, and its start. None
+    outside of any: a thread may still know one that is over, or belong to none."""
     record = current_request.get()
-    return None if record is None else (id(record), getattr(record, "start", None))
+    if getattr(record, "environ", None) is None:
+        return None
+    return id(record), getattr(record, "start", None)
 
 
 def current_environ() -> Mapping[str, Any] | None:
@@ -89,7 +109,7 @@ def current_environ() -> Mapping[str, Any] | None:
 def _scope() -> Scope:
     scope = current()
     if scope is None:
-        scope = Scope(_owner())
+        scope = Scope(_request() or Job())
         _current.set(scope)
     return scope
 
@@ -98,7 +118,7 @@ def _scope() -> Scope:
 def new_scope() -> Iterator[Scope]:
     """A block whose tags, user and breadcrumbs are forgotten at its end."""
     before = current()
-    scope = before.copy() if before is not None else Scope(_owner())
+    scope = before.copy() if before is not None else Scope(_request() or Job())
     token = _current.set(scope)
     try:
         yield scope

@@ -298,7 +298,7 @@ class Tracker:
     ) -> str | None:
         if is_normal_end(exception):
             return None
-        facts = scope.current()
+        facts = scope.current(exception)
         if environ is None:
             environ = scope.current_environ()
         if environ is not None and self._below_mount(environ):
