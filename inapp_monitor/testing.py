@@ -1,4 +1,4 @@
-"""For tests, ours and yours: a clock that is stepped by hand, and what a collector publishes."""
+"""For tests: a clock that is stepped by hand, and what a collector publishes."""
 
 from __future__ import annotations
 

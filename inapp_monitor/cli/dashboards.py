@@ -61,7 +61,7 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
     fault = database.status().fault
     if fault:
         raise MonitorError(f"not done: {fault}")
-    click.echo(f"{name}: {len(found.document['panels'])} charts taken in")
+    click.echo(f"{name}: {len(found.document['panels'])} charts imported")
 
 
 #: What the main command registers.

@@ -69,7 +69,7 @@ def check(data_dir: Path, repair: bool) -> None:
 def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str | None) -> None:
     """Take in a Whisper file, or all below a directory, with their whole past.
 
-    A file that cannot be read is named and left out: exit 1, the others are taken in.
+    A file that cannot be read is named and left out: exit 1, the others are imported.
     """
     from inapp_monitor.store.maintenance import import_whisper
 
@@ -77,7 +77,7 @@ def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str |
     report = import_whisper(settings.data_dir, settings, source, SYSTEM.wall(), prefix=prefix)
     _failures(report.failed)
     left = f", {len(report.failed)} files left out" if report.failed else ""
-    click.echo(f"{report.files} files, {report.points} points taken in{left}")
+    click.echo(f"{report.files} files, {report.points} points imported{left}")
     if report.failed:
         raise SystemExit(1)
 

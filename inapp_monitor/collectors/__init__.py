@@ -1,4 +1,4 @@
-"""Collectors: what samples numbers on an interval, ours and yours. Loaded by those who use them."""
+"""Collectors: what samples numbers on an interval, built in or your own. Loaded on first use."""
 
 from inapp_monitor.collectors.base import Collector
 

@@ -1,7 +1,7 @@
 """`process.*`: what each worker process takes: CPU, memory, threads, descriptors, GC, I/O.
 
 Totals (`cpu`, `gc`, `io`, `context_switches`) are those of all workers together; so are `workers`,
-`threads`, `descriptors.open` and `memory.rss_bytes`. What is near a limit is told by the worst one:
+`threads`, `descriptors.open` and `memory.rss_bytes`. What is near a limit is of the worst one:
 `cpu.busiest_percent`, `memory.largest_bytes`, `descriptors.fullest_percent`, `gc.longest_ms`.
 """
 

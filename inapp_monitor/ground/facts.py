@@ -20,7 +20,7 @@ class Facts:
         self._by_kind = {type(one): one for one in each}
 
     def of(self, kind: type[F]) -> F:
-        """The facts of a class; with nothing known when no part has told them."""
+        """The facts of a class; with nothing known when no part reported them."""
         found = self._by_kind.get(kind)
         return found if isinstance(found, kind) else kind()
 

@@ -277,7 +277,7 @@ class Tracker:
     # -- inside
 
     def _safely(self, record: Callable[[], str | None]) -> str | None:
-        """Record something unless this thread is at it already; failures are ours alone."""
+        """Record something unless this thread is at it already; failures stay here."""
         if getattr(self._busy, "on", False):
             return None
         self._busy.on = True

@@ -38,7 +38,7 @@ class Dashboard:
             inner["SCRIPT_NAME"] = environ.get("SCRIPT_NAME", "") + mount
             inner["PATH_INFO"] = environ["PATH_INFO"][len(mount) :]
             return web(inner, start_response)
-        except Exception as error:  # noqa: BLE001  # ours
+        except Exception as error:  # noqa: BLE001  # the monitor's own
             core.guard.failed("dashboard", error)
             body = b"inapp-monitor: the dashboard failed, the application goes on; see its log\n"
             start_response(

@@ -83,7 +83,7 @@ class Life:
     def _parts(self) -> Sequence[Part]:
         try:
             return self.services.parts
-        except Exception as error:  # noqa: BLE001  # ours: the recorder must be bounded all the same
+        except Exception as error:  # noqa: BLE001  # the monitor's own: the recorder must be bounded all the same
             self.core.guard.failed("loading the parts", error)
             return ()
 
@@ -92,7 +92,7 @@ class Life:
         if guard.allows(name):
             try:
                 step(*arguments)
-            except Exception as error:  # noqa: BLE001  # ours
+            except Exception as error:  # noqa: BLE001  # the monitor's own
                 guard.failed(name, error)
             else:
                 if name in guard.faults:
@@ -103,7 +103,7 @@ class Life:
         try:
             for part in self.services.parts:
                 part.load_early(errors=errors)
-        except Exception as error:  # noqa: BLE001  # ours
+        except Exception as error:  # noqa: BLE001  # the monitor's own
             self.core.guard.failed("loading early", error)
 
     def facts(self) -> Facts:
@@ -119,7 +119,7 @@ class Life:
         if self.core.pid != os.getpid():
             try:
                 self._attach()
-            except Exception as error:  # noqa: BLE001  # ours
+            except Exception as error:  # noqa: BLE001  # the monitor's own
                 self.core.guard.failed("attach", error)
 
     def _attach(self) -> None:
@@ -162,7 +162,7 @@ class Life:
             if has(part, method):
                 try:
                     getattr(part, method)()
-                except Exception as error:  # noqa: BLE001  # ours
+                except Exception as error:  # noqa: BLE001  # the monitor's own
                     self.core.guard.failed(part.name, error)
 
     # -- ticks
@@ -179,7 +179,7 @@ class Life:
             if core.recorder.lags:
                 core.recorder.help_if_free()
                 return now + _HELP_AGAIN_S
-        except Exception as error:  # noqa: BLE001  # ours
+        except Exception as error:  # noqa: BLE001  # the monitor's own
             core.guard.failed("tick by request", error)
         return now + _REQUEST_TICK_S
 

@@ -5,7 +5,7 @@
     /_metrics ──► web app over all of them (loaded on the first visit)
 
 Nothing starts when a monitor is constructed: no thread, file or socket; `life` says what happens
-when. Every entry from outside is guarded: no exception of ours reaches the application.
+when. Every entry from outside is guarded: none of its exceptions reaches the application.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ class Monitor(Calls):
         try:
             self.life.attach_if_needed()
             return self.tracker.capture(error)
-        except Exception as failure:  # noqa: BLE001  # ours
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.guard.failed("capture_exception", failure)
             return None
 
@@ -261,7 +261,7 @@ class Monitor(Calls):
         try:
             self.life.attach_if_needed()
             return self.tracker.capture_message(message, level=level)
-        except Exception as failure:  # noqa: BLE001  # ours
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.guard.failed("capture_message", failure)
             return None
 

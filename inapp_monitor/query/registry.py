@@ -19,7 +19,7 @@ from inapp_monitor.query.aggregation import AGGREGATIONS
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.timespec import parse_offset
 
-#: Graphite's parameter types and what a client is told when a value is none of them.
+#: Graphite's parameter types and the error that a client gets when a value is none of them.
 EXPECTATIONS = {
     "aggFunc": f"an aggregation function ({', '.join(AGGREGATIONS)})",
     "aggOrSeriesFunc": "the name of an aggregation or of a function",

@@ -39,7 +39,7 @@ _CONSOLIDATIONS = {
     Method.ABSMIN: "min",
 }
 
-#: More virtual leaves than this in one chart of ours are read from coarser archives.
+#: More virtual leaves than this in one chart of a page are read from coarser archives.
 _MANY = 12
 
 

@@ -99,12 +99,14 @@ class RouteTable:
     def adopt(self, slugs: dict[str, str]) -> None:
         """Take over slugs that other workers or earlier runs gave; theirs win."""
         for slug, route in slugs.items():
-            ours = self.slugs.get(slug, route)
-            if ours in FIXED and ours != route:
+            own = self.slugs.get(slug, route)
+            if own in FIXED and own != route:
                 continue
-            if ours != route:  # named in two workers at once: ours gets another slug when next seen
-                self._slug_of.pop(ours, None)
-                self._adopted.pop(ours, None)
+            if (
+                own != route
+            ):  # named in two workers at once: this one's gets another slug when next seen
+                self._slug_of.pop(own, None)
+                self._adopted.pop(own, None)
             self.slugs[slug] = route
             self._adopted[route] = slug
             if route in self._slug_of:

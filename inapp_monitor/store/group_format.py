@@ -193,9 +193,9 @@ def unpack_rings(
 
 
 def is_of_a_later_version(data: bytes) -> bool:
-    """Whether a file is one of ours that a later release wrote: to be left alone."""
-    ours = data[:3] == MAGIC[:3] and data[7:8] == MAGIC[7:8]
-    return ours and len(data) >= 12 and _U32.unpack_from(data, 8)[0] > VERSION
+    """Whether a file is one that a later release wrote: to be left alone."""
+    own = data[:3] == MAGIC[:3] and data[7:8] == MAGIC[7:8]
+    return own and len(data) >= 12 and _U32.unpack_from(data, 8)[0] > VERSION
 
 
 def pack_state(state: State) -> bytes:

@@ -84,7 +84,7 @@ class StoreLock:
             wait = min(wait * 1.5, _LONGEST_WAIT_S)
 
     def _count_hold(self) -> None:
-        """Count this hold before anything else is written; see whether the last one was ours."""
+        """Count this hold before anything else is written; see whether the last one was its own."""
         try:
             data = os.pread(self._fd, _HEAD.size, 0)
             self._generation, _, holds = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))

@@ -297,7 +297,7 @@ class Store:
         self._leaves_of = -1
 
     def _check_process(self) -> None:
-        """After a fork: the parent's points are the parent's to write, its locks are not ours."""
+        """After a fork: points and locks of the parent stay the parent's."""
         if self._pid != os.getpid():
             self._descriptors.abandon()
             self._lock.close()

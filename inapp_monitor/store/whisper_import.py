@@ -2,7 +2,7 @@
 
 A file keeps its own archive list, method and xFilesFactor. A series that exists already keeps its
 values and gains those it lacks, when its archives are the same. A file that cannot be read costs
-only itself: it is named, the others are taken in, and it leaves no series behind.
+only itself: it is named, the others are imported, and it leaves no series behind.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class ImportReport:
     """What an import did.
 
     Attributes:
-        files: Files taken in.
-        points: Points taken in.
+        files: Files imported.
+        points: Points imported.
         failed: File and reason of those that were not.
     """
 
@@ -41,7 +41,7 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One file that can be taken in."""
+    """One file that can be imported."""
 
     file: Path
     path: str
@@ -84,7 +84,7 @@ def _source(file: Path, root: Path, prefix: str) -> _Source:
     """What a file says of itself.
 
     Raises:
-        OSError, FormatError, SeriesNameError, ConfigError: it cannot be taken in.
+        OSError, FormatError, SeriesNameError, ConfigError: it cannot be imported.
     """
     name = whisper_tree.name_of(file, root)
     header = whisper_tree.read_header(file)

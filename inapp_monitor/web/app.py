@@ -1,6 +1,6 @@
 """The WSGI app below the mount: access, the URL map, errors, headers. It knows no page's contents.
 
-Every answer leaves through `_finish`, which adds the security headers; every failure of ours ends
+Every answer leaves through `_finish`, which adds the security headers; each of its failures ends
 here, as a page that helps, and is noted with the guard.
 """
 
@@ -86,7 +86,7 @@ class WebApp:
     Args:
         backend: Where all data comes from.
         authorizer: Called with the environ; when given, it alone decides who may see anything.
-        further: Routes beside ours; the first one for a URL wins, so they can replace pages.
+        further: Further routes; the first one for a URL wins, so they can replace pages.
 
     *Threads:* one instance serves all threads of a process.
     """
@@ -129,7 +129,7 @@ class WebApp:
             except HTTPException as error:  # a body that ends too soon, or cannot be read
                 response = self._failure(request, error.code or 400, error.description or "")
             return self._finish(response)(environ, start_response)
-        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app's server
+        except Exception as error:  # noqa: BLE001  # nothing of the monitor may reach the app's server
             self._backend.guard.failed("web", error)
             body = b"the dashboard failed; its status page and the app's log say why\n"
             headers = [

@@ -331,7 +331,7 @@ def test_the_command_takes_dashboards_out_and_in(tmp_path: Path) -> None:
     data, file = tmp_path / "data", tmp_path / "shop.toml"
     data.mkdir()
     file.write_text(TOML)
-    assert run("dashboards", data, "import", file).output == "shop: 2 charts taken in\n"
+    assert run("dashboards", data, "import", file).output == "shop: 2 charts imported\n"
     assert run("dashboards", data, "import", file, "--name", "b").exit_code == 0
     listed = run("dashboards", data).output.splitlines()
     assert listed == ["b  2 charts  Checkout", "shop  2 charts  Checkout"]

@@ -1,6 +1,6 @@
 """Which slug stands for which route, shared by all workers and kept for good.
 
-Two routes can have the same slug; whoever wrote it first keeps it, in every worker and after every
+Two routes can have the same slug; the one written first keeps it, in every worker and after every
 restart, so that one series never mixes two routes. The file `DATA_DIR/routes` has a line a route,
 `slug<TAB>route`; lines are only ever appended, each by one write, and of two lines with the same
 slug the first one counts. It must not know what a slug is used for.

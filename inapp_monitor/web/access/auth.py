@@ -155,7 +155,7 @@ class Gate:
         return f"{body}.{self._sign('session ' + body)}"
 
     def _session(self, environ: Mapping[str, Any]) -> str:
-        """The session cookie's value when it is ours and has not expired, else ""."""
+        """The session cookie's value when it was issued here and has not expired, else ""."""
         header = str(environ.get("HTTP_COOKIE", ""))
         if self.cookie_name not in header or len(header) > 8192:
             return ""

@@ -156,7 +156,7 @@ def root_url(environ: Mapping[str, Any], mount: str) -> str:
 
 
 def _read(path: Path) -> str | None:
-    """The secret in a file that is ours alone, or None when there is no file."""
+    """The secret in a file that is private to its owner, or None when there is no file."""
     try:
         text = private_files.read_secret(path, 1024).decode("ascii", "replace").strip()
     except FileNotFoundError:

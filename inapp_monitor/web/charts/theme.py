@@ -1,4 +1,4 @@
-"""Colours of charts, for light and dark, told apart by colour-blind people too.
+"""Colours of charts, for light and dark, distinguishable by colour-blind people too.
 
 A page has them in its stylesheet, as variables and rules; a picture that stands alone takes
 those that suit its ground. Hues are spread in lightness as well as in colour (after Okabe and Ito).

@@ -44,7 +44,7 @@ def summary(backend: Backend, facts: Facts) -> dict[str, Any]:
 
 
 def _may_average(facts: RecorderFacts) -> bool:
-    """Whether there were enough requests: what a fold costs at all would be told of the first."""
+    """Whether there were enough requests: what a fold costs at all would be shown for the first."""
     return facts.requests_seen is None or facts.requests_seen >= _ENOUGH
 
 

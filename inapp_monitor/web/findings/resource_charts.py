@@ -38,7 +38,7 @@ class Picture(NamedTuple):
     Attributes:
         title: Above it.
         unit: What it measures.
-        lines: The first one is compared with an earlier time, and told in words.
+        lines: The first one is compared with an earlier time, and described in words.
     """
 
     title: str

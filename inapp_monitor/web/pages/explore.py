@@ -23,7 +23,7 @@ from inapp_monitor.web.kept.process_state import process_state
 
 _TARGETS = 10
 _NODES = 300
-#: Series drawn: more are not told apart, and the page stays small.
+#: Series drawn: more cannot be distinguished, and the page stays small.
 _SERIES = 40
 #: What to begin with for a parameter of a type, where the function suggests nothing.
 _LIKELY: dict[str, Any] = {
