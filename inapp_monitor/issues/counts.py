@@ -94,7 +94,11 @@ class Delta:
 
 @dataclass(slots=True)
 class Identity:
-    """What names the issue of a fingerprint; from its first event, scrubbed."""
+    """What names the issue of a fingerprint; from its first event, scrubbed.
+
+    `earlier` is the fingerprint under the rule of grouping before; when the database knows it, its
+    issue goes on.
+    """
 
     fingerprint: str
     issue: str
@@ -105,3 +109,4 @@ class Identity:
     reason: tuple[str, ...]
     version: int
     search: str = ""
+    earlier: str = ""

@@ -21,7 +21,8 @@ from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.frame_variables import OPTIMIZED, local_variables
-from inapp_monitor.issues import exception_tree, stack
+from inapp_monitor.issues import exception_tree, source_files, stack
+from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.exception_message import MAX_MESSAGE_CHARS, message_of, syntax_place
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
 
@@ -49,7 +50,7 @@ class EventBuilder:
     def __init__(
         self,
         clock: Clock,
-        places: stack.CodePlaces,
+        places: CodePlaces,
         hides: Callable[[str, object], bool],
         *,
         remote_address: bool = False,
@@ -217,13 +218,14 @@ class EventBuilder:
     def _frame(self, step: stack.Step) -> Event:
         code = step.frame.f_code
         module = stack.module_of(step.frame)
-        in_app = self._places.in_app(code.co_filename, module)
+        function = stack.function_of(code)
+        in_app = self._places.in_app(code.co_filename, module, function)
         where = stack.position(code, step.instruction, step.line)
-        lines = stack.source_lines(code.co_filename, step.frame.f_globals)
+        lines = source_files.lines_of(code, step.line, step.frame.f_globals)
         around = LINES_AROUND if in_app else LIBRARY_LINES_AROUND
         first = max(step.line - 1 - around, 0)
         return {
-            "function": code.co_qualname,
+            "function": function,
             "module": module,
             "file": code.co_filename,
             "line": step.line,

@@ -58,6 +58,13 @@ def class_module(cls: type) -> str:
     return module if type(module) is str else ""
 
 
+def class_name(cls: type) -> str:
+    """The qualified name of a class after its module, without `builtins`."""
+    module = class_module(cls)
+    name = class_qualname(cls)
+    return f"{module}.{name}" if module not in ("", "builtins") else name
+
+
 def class_short_name(cls: type) -> str:
     """The qualified name without the functions that a class was made in."""
     return class_qualname(cls).rsplit("<locals>.", 1)[-1]

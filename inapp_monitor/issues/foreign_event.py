@@ -26,7 +26,7 @@ from inapp_monitor.issues.event import (
 )
 from inapp_monitor.issues.exception_message import MAX_MESSAGE_CHARS
 from inapp_monitor.issues.exception_tree import MAX_EXCEPTIONS
-from inapp_monitor.issues.grouping.v1 import Grouping
+from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS
 from inapp_monitor.issues.safe_text import HIDDEN
 from inapp_monitor.issues.scope import (

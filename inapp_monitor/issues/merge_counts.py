@@ -139,11 +139,14 @@ def _issue_of(
                 (identity.title, identity.culprit, identity.search, found[0]),
             )
         return str(found[0])
+    issue = _issue_of_earlier(connection, identity) or identity.issue
     connection.execute(
         "insert or ignore into issue_fingerprints (fingerprint, issue, version, reason) "
         "values (?, ?, ?, ?)",
-        (identity.fingerprint, identity.issue, identity.version, json.dumps(identity.reason)),
+        (identity.fingerprint, issue, identity.version, json.dumps(identity.reason)),
     )
+    if issue != identity.issue:
+        return issue
     added = connection.execute(
         "insert or ignore into issues (id, fingerprint, type, title, culprit, level, route, search,"
         " status, first_seen, last_seen, release) values (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
@@ -166,6 +169,16 @@ def _issue_of(
         transitions.append(("new", identity.issue))
         tables.limit_issues(connection, limits.issues, identity.issue)
     return identity.issue
+
+
+def _issue_of_earlier(connection: Connection, identity: Identity) -> str | None:
+    """The issue that the rule of grouping before made of the same failure."""
+    if not identity.earlier:
+        return None
+    found = connection.execute(
+        "select issue from issue_fingerprints where fingerprint = ?", (identity.earlier,)
+    ).fetchone()
+    return None if found is None else str(found[0])
 
 
 def _merge_release(

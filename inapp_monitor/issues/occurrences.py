@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.issues import exception_tree, stack
+from inapp_monitor.issues import exception_tree, shapes_v1, shapes_v2, stack
+from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event
-from inapp_monitor.issues.grouping import v1 as grouping
+from inapp_monitor.issues.grouping import messages, v1, v2
+from inapp_monitor.issues.grouping.fingerprint import Grouping, group_by
 from inapp_monitor.issues.pending import MAX_CACHED, Drops, KnownFingerprint, ProcessMemory
 from inapp_monitor.issues.titles import identity_of
-from inapp_monitor.issues.traceback_key import key_of, shapes_of
+from inapp_monitor.issues.traceback_key import key_of
 
 #: Events that wait for the flush, which takes milliseconds of each: of fingerprints without any
 #: yet, and of all others.
@@ -35,7 +37,7 @@ class OccurrenceCounter:
     def __init__(
         self,
         clock: Clock,
-        places: stack.CodePlaces,
+        places: CodePlaces,
         scrub: Callable[[str], str],
         drops: Drops,
     ) -> None:
@@ -43,7 +45,7 @@ class OccurrenceCounter:
         self._places = places
         self._scrub = scrub
         self._drops = drops
-        self._others = identity_of(grouping.group_message("(other)"), "(other)", "error", str)
+        self._others = identity_of(messages.group_message("(other)"), "(other)", "error", str)
 
     def of_exception(
         self, memory: ProcessMemory, exception: BaseException, given: tuple[str, ...]
@@ -63,29 +65,69 @@ class OccurrenceCounter:
             return cached[0]
         if raising is not None and stack.is_own(raising.co_filename):
             return None
-        found = grouping.group(shapes_of(exception, self._places))
-        if given:
-            found = grouping.group_by(given, found)
+        places = self._places
+
+        def rule() -> Grouping:
+            found = v2.group(shapes_v2.shapes_of(exception, places))
+            return group_by(given, found) if given else found
+
+        def rule_before() -> Grouping:
+            found = v1.group(shapes_v1.shapes_of(exception, places))
+            return group_by(given, found) if given else found
+
         kind = exception_tree.class_short_name(type(exception))
-        known = self.of_grouping(memory, found, kind, "error")
+        known = self.of_grouping(memory, rule(), kind, "error", earlier=rule_before)
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
         memory.cache[key] = (known, kept)
         return known
 
+    def of_message(
+        self,
+        memory: ProcessMemory,
+        template: str,
+        place: str,
+        given: tuple[str, ...],
+        kind: str,
+        level: str,
+    ) -> KnownFingerprint:
+        """The fingerprint of a message; see `of_exception` and `group_message`."""
+
+        def rule() -> Grouping:
+            found = messages.group_message(template, place=place)
+            return group_by(given, found) if given else found
+
+        def rule_before() -> Grouping:
+            found = v1.group_message(template, place=place)
+            return group_by(given, found) if given else found
+
+        return self.of_grouping(memory, rule(), kind, level, earlier=rule_before)
+
     def of_grouping(
         self,
         memory: ProcessMemory,
-        found: grouping.Grouping,
+        found: Grouping,
         kind: str,
         level: str,
         release: str | None = None,
+        earlier: Callable[[], Grouping] | None = None,
     ) -> KnownFingerprint:
-        """The entry of a fingerprint that is computed already; see `KnownFingerprint.release`."""
+        """The entry of a fingerprint that is computed already.
+
+        Args:
+            memory: Of this process.
+            found: The fingerprint.
+            kind: The class of an exception, or what stands there.
+            level: Of the first occurrence.
+            release: See `KnownFingerprint.release`.
+            earlier: Groups the same by the rule before, see `Identity.earlier`; called when this
+                process does not know the fingerprint.
+        """
         known = memory.known.get((found.fingerprint, release))
         if known is not None:
             return known
-        identity = identity_of(found, kind, level, self._scrub)
+        before = earlier().fingerprint if earlier is not None else ""
+        identity = identity_of(found, kind, level, self._scrub, before)
         return memory.remember(KnownFingerprint(identity, release), self._others)
 
     def count(

@@ -6,14 +6,16 @@ from collections.abc import Callable
 
 from inapp_monitor.issues.counts import Identity
 from inapp_monitor.issues.event import Event
-from inapp_monitor.issues.grouping.v1 import Grouping
+from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.safe_text import clean_text
 
 #: Of the text that a search looks at.
 MAX_SEARCH_CHARS = 4_000
 
 
-def identity_of(found: Grouping, kind: str, level: str, scrub: Callable[[str], str]) -> Identity:
+def identity_of(
+    found: Grouping, kind: str, level: str, scrub: Callable[[str], str], earlier: str = ""
+) -> Identity:
     """The identity of a fingerprint before its first event is there."""
     return Identity(
         fingerprint=found.fingerprint,
@@ -24,6 +26,7 @@ def identity_of(found: Grouping, kind: str, level: str, scrub: Callable[[str], s
         level=level,
         reason=tuple(clean_text(scrub(line)) for line in found.reason),
         version=found.version,
+        earlier=earlier,
     )
 
 

@@ -1,12 +1,12 @@
-"""From an exception to what grouping compares, and to a key that finds it again fast."""
+"""From an exception to a key that finds its fingerprint again fast."""
 
 from __future__ import annotations
 
 from types import CodeType
 from typing import NamedTuple
 
-from inapp_monitor.issues import exception_tree, stack
-from inapp_monitor.issues.grouping.v1 import Function, Shape
+from inapp_monitor.issues import exception_tree
+from inapp_monitor.issues.shapes_v2 import plain_message
 
 #: Frames of one traceback that the key looks at: the outermost few and the innermost.
 MAX_KEY_FRAMES, KEY_OUTERMOST = 120, 20
@@ -52,36 +52,6 @@ def key_of(exception: BaseException) -> Key:
             key.append(id(code))
             key.append(entry.tb_lasti)
         raising = raising or code
+        if code is None:  # never raised: its message says what it is
+            key.append(plain_message(link.exception))
     return Key(tuple(key), tuple(kept), raising)
-
-
-def shapes_of(exception: BaseException, places: stack.CodePlaces) -> list[Shape]:
-    """What grouping compares: one shape an exception of the tree, the raised one first."""
-    links, _ = exception_tree.walk(exception)
-    return [_shape(link, places) for link in links]
-
-
-def _shape(link: exception_tree.Link, places: stack.CodePlaces) -> Shape:
-    cls = type(link.exception)
-    module = exception_tree.class_module(cls)
-    name = exception_tree.class_qualname(cls)
-    steps, _ = stack.steps(exception_tree.traceback_of(link.exception))
-    functions: list[Function] = []
-    literals: tuple[str, ...] = ()
-    for step in steps:
-        code = step.frame.f_code
-        where = stack.module_of(step.frame)
-        in_app = places.in_app(code.co_filename, where)
-        functions.append(Function(where, code.co_qualname, in_app))
-    if steps and functions[-1].in_app:
-        step = steps[-1]
-        lines = stack.source_lines(step.frame.f_code.co_filename, step.frame.f_globals)
-        place = stack.position(step.frame.f_code, step.instruction, step.line)
-        literals = stack.raise_literals(lines, place)
-    return Shape(
-        type=f"{module}.{name}" if module not in ("", "builtins") else name,
-        relation=link.relation,
-        functions=functions,
-        literals=literals,
-        group=exception_tree.is_group(link.exception),
-    )

@@ -11,7 +11,7 @@ What must not be here: SQL (`tables`, `queries`), how events look (`event`), wha
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -22,10 +22,11 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import exception_tree, scope, stack
+from inapp_monitor.issues import exception_tree, scope
+from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event, EventBuilder
 from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping
-from inapp_monitor.issues.grouping import v1 as grouping
+from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.occurrences import OccurrenceCounter, queue_event
 from inapp_monitor.issues.pending import Drops, KnownFingerprint, ProcessMemories, ProcessMemory
@@ -67,6 +68,7 @@ class Tracker:
         clock: Time.
         guard: Counts our own failures.
         database: Where issues live.
+        packages: Those of the application, see `CodePlaces`.
 
     Attributes:
         triage: The list of issues, and what people do to them.
@@ -74,7 +76,14 @@ class Tracker:
         listeners: See `Listener`.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, guard: Guard, database: Database) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        guard: Guard,
+        database: Database,
+        packages: Sequence[str] = (),
+    ) -> None:
         self._mount = settings.mount
         self._clock = clock
         self._guard = guard
@@ -85,7 +94,7 @@ class Tracker:
             hide_addresses=not settings.error_remote_address,
         )
         self._hides = scrubber.hides
-        places = stack.CodePlaces(settings.in_app_include, settings.in_app_exclude)
+        places = CodePlaces(settings.in_app_include, settings.in_app_exclude, packages)
         self._builder = EventBuilder(
             clock,
             places,
@@ -164,7 +173,7 @@ class Tracker:
         def record() -> str | None:
             text = scope.text_of(message, MAX_TEXT_CHARS)
             rank = level if type(level) is str else "error"
-            found = grouping.group_message(text if template is None else template, place=place)
+            compared = text if template is None else template
 
             def build(environ: Mapping[str, Any] | None) -> Event:
                 return self._builder.build_message(
@@ -177,7 +186,7 @@ class Tracker:
                     frame=frame,
                 )
 
-            return self._capture_message(found, kind, rank, environ, route, build)
+            return self._capture_message((compared, place), kind, rank, environ, route, build)
 
         return self._safely(record)
 
@@ -203,7 +212,7 @@ class Tracker:
             channel="status",
         )
 
-    def record_event(self, event: Mapping[str, Any], found: grouping.Grouping) -> str | None:
+    def record_event(self, event: Mapping[str, Any], found: Grouping) -> str | None:
         """Record an event that was made elsewhere, such as by an SDK in a browser. Never raises.
 
         It is counted, bounded, scrubbed, shown to `before_send` and stored as our own events are.
@@ -325,7 +334,7 @@ class Tracker:
 
     def _capture_message(
         self,
-        found: grouping.Grouping,
+        compared: tuple[str, str],
         kind: str,
         level: str,
         environ: Mapping[str, Any] | None,
@@ -338,14 +347,13 @@ class Tracker:
         if environ is not None and self._below_mount(environ):
             return None
         memory = self._memories.here()
-        if facts is not None and facts.fingerprint:
-            found = grouping.group_by(facts.fingerprint, found)
-        known = self._counter.of_grouping(memory, found, kind, level)
+        given = facts.fingerprint if facts is not None else ()
+        known = self._counter.of_message(memory, *compared, given, kind, level)
         if self._count(memory, known, environ, route, facts):
             _queue(memory, known, build(environ), facts, environ)
         return known.identity.issue
 
-    def _record_event(self, given: Mapping[str, Any], found: grouping.Grouping) -> str:
+    def _record_event(self, given: Mapping[str, Any], found: Grouping) -> str:
         event = bounded_event(
             given, self._clock.wall(), self._hides, remote_address=self._remote_address
         )
@@ -383,13 +391,7 @@ class Tracker:
             route = environ.get(ENVIRON_KEY)  # it may know it by the time this is counted
         tags, user = (_NOTHING, _NOTHING) if facts is None else (dict(facts.tags), facts.user)
         return self._counter.count(
-            memory,
-            known,
-            at=self._clock.wall(),
-            method=method,
-            route=route,
-            tags=tags,
-            user=user,
+            memory, known, at=self._clock.wall(), method=method, route=route, tags=tags, user=user
         )
 
     def _complete(

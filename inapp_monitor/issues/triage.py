@@ -134,12 +134,16 @@ class Triage:
         pending = self._unwritten()
         if not pending:
             return {}
+        identities = [entry.identity for entry in pending]
         located = queries.issues_of(
-            self._database.read, [entry.identity.fingerprint for entry in pending]
+            self._database.read,
+            [name for it in identities for name in (it.fingerprint, it.earlier) if name],
         )
         found: dict[str, list[Unwritten]] = {}
         for entry in pending:
-            issue = located.get(entry.identity.fingerprint, entry.identity.issue)
+            identity = entry.identity
+            issue = located.get(identity.earlier, identity.issue)
+            issue = located.get(identity.fingerprint, issue)
             found.setdefault(issue, []).append(entry)
         return found
 

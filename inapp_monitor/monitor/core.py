@@ -52,6 +52,7 @@ class Core:
         monitor: The sender of its signals.
         collectors: What the app registered; may grow.
         before_send, authorizer: The app's own functions.
+        app_packages: Finds the packages of the application.
         pid: The process that it lives in; 0 in none.
         release: Of the code that runs: the setting, else the revision that was checked out when the
             monitor was made.
@@ -72,6 +73,7 @@ class Core:
     before_send: BeforeSend | None = None
     authorizer: Callable[[Environ], object] | None = None
     release: str = ""
+    app_packages: Callable[[], tuple[str, ...]] = tuple
     pid: int = 0
     attached_at: float = 0.0
     server: dict[str, Any] | None = None

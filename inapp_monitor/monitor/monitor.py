@@ -24,6 +24,7 @@ from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.integrations import frameworks
 from inapp_monitor.issues.release import detect_release
+from inapp_monitor.monitor import app_packages
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
@@ -109,6 +110,7 @@ class Monitor(Calls):
         self.guard = Guard()
         self.clock = clock
         self._app = app
+        made_in = app_packages.maker()
         self._make_recorder()
         self._core = Core(
             monitor=self,
@@ -122,6 +124,7 @@ class Monitor(Calls):
             before_send=before_send,
             authorizer=authorizer,
             release=self.settings.release or detect_release(),
+            app_packages=lambda: app_packages.packages_of(self._app, made_in),
         )
         self.life = Life(self._core, self._refresh_frameworks)
         for collector in collectors:

@@ -44,7 +44,7 @@ class Services:
         self.store = Store(*common)
         self.database = Database(*common)
         running = replace(settings, release=core.release)
-        self.tracker = Tracker(running, clock, core.guard, self.database)
+        self.tracker = Tracker(running, clock, core.guard, self.database, core.app_packages())
         self.tracker.before_send = core.before_send
         self.tracker.listeners.append(self._issue_changed)
         self.not_found_table = NotFoundTable(settings, core.guard, self.database)

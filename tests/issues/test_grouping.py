@@ -12,19 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inapp_monitor.issues.grouping.v1 import (
-    DEFAULT,
-    Function,
-    Grouping,
-    Shape,
-    group,
-    group_by,
-    group_message,
-    parameterize,
-    plain_name,
-)
-from inapp_monitor.issues.stack import CodePlaces
-from inapp_monitor.issues.traceback_key import shapes_of
+from inapp_monitor.issues.code_places import CodePlaces
+from inapp_monitor.issues.grouping.fingerprint import DEFAULT, Grouping, group_by
+from inapp_monitor.issues.grouping.messages import group_message, parameterize
+from inapp_monitor.issues.grouping.names import plain_function
+from inapp_monitor.issues.grouping.v2 import Function, Shape, group
+from inapp_monitor.issues.shapes_v2 import shapes_of
 
 PLACES = CodePlaces()
 
@@ -336,12 +329,12 @@ def test_given_fingerprints_extend_or_replace() -> None:
         ("Order.save", "Order.save"),
         ("view.<locals>.inner", "view.inner"),
         ("names.<locals>.<listcomp>", "names"),
-        ("<lambda>", "<anonymous>"),
+        ("<lambda>", ""),
     ],
 )
 def test_plain_names(qualname: str, plain: str) -> None:
     """Anonymous parts, which differ between Python versions, go."""
-    assert plain_name(qualname) == plain
+    assert plain_function(qualname) == plain
 
 
 @pytest.mark.parametrize(
@@ -378,6 +371,7 @@ shapes = st.lists(
         st.sampled_from(["raised", "cause", "member"]),
         functions,
         st.lists(st.text(max_size=5), max_size=3),
+        endless=st.just(False),
     ),
     min_size=1,
     max_size=4,

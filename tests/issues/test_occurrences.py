@@ -6,8 +6,9 @@ import zlib
 
 import pytest
 
+from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.counts import StoredEvent
-from inapp_monitor.issues.grouping.v1 import group_message
+from inapp_monitor.issues.grouping.messages import group_message
 from inapp_monitor.issues.occurrences import OccurrenceCounter
 from inapp_monitor.issues.pending import (
     MAX_PENDING,
@@ -17,7 +18,6 @@ from inapp_monitor.issues.pending import (
     ProcessMemory,
 )
 from inapp_monitor.issues.scrub import Scrubber
-from inapp_monitor.issues.stack import CodePlaces
 from inapp_monitor.issues.triage import Triage
 from inapp_monitor.issues.writer import IssueWriter
 from inapp_monitor.testing import FakeClock

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from inapp_monitor.issues.as_text import event_markdown, event_text
 from inapp_monitor.issues.finished_event import MAX_EVENT_BYTES, encode, finish
 from inapp_monitor.issues.foreign_event import LEVELS, MAX_AGE_S, bounded_event
-from inapp_monitor.issues.grouping.v1 import Function, Grouping, Shape, group, group_message
+from inapp_monitor.issues.grouping.fingerprint import Grouping
+from inapp_monitor.issues.grouping.messages import group_message
+from inapp_monitor.issues.grouping.v2 import Function, Shape, group
 from inapp_monitor.issues.safe_text import HIDDEN
 from inapp_monitor.issues.scrub import Scrubber
 

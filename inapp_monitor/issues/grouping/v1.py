@@ -7,19 +7,19 @@ no message values, no variable names: moved lines, changed values and renamed va
 an issue. It was right for 19 of 22 labelled pairs of real exceptions, where rules that look at
 lines or at messages were right for 9 to 18.
 
-A rule is never changed: a better one gets a new `VERSION`, and issues of the old one are kept.
+A rule is never changed: a better one gets a new `VERSION`. This one is computed for fingerprints of
+`v2` that a process sees for the first time, so that they count in the issues that it made.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from inapp_monitor.issues.grouping.fingerprint import Grouping, grouping_of
+
 VERSION = 1
-#: Stands for the computed fingerprint in a list given by the user.
-DEFAULT = "{{ default }}"
 FUNCTIONS_COMPARED = 2
 
 _ANONYMOUS = re.compile(r"\.?<(?:locals|listcomp|setcomp|dictcomp|genexpr|lambda)>")
@@ -62,20 +62,6 @@ class Shape(NamedTuple):
     functions: Sequence[Function]
     literals: Sequence[str]
     group: bool = False
-
-
-class Grouping(NamedTuple):
-    """A fingerprint and why it is what it is.
-
-    Attributes:
-        fingerprint: 32 hexadecimal digits.
-        reason: The lines that were compared, for people.
-        version: Of the rule; 0 for a fingerprint given by the user.
-    """
-
-    fingerprint: str
-    reason: tuple[str, ...]
-    version: int
 
 
 def plain_name(qualname: str) -> str:
@@ -123,7 +109,7 @@ def group(shapes: Sequence[Shape]) -> Grouping:
     first, rest = described[0], described[1:]
     members = sorted({line for line in rest if line.startswith("member: ")})
     others = [line for line in rest if not line.startswith("member: ")]
-    return _grouping([first, *others, *members], VERSION)
+    return grouping_of([first, *others, *members], VERSION)
 
 
 def group_message(template: str, *, place: str = "") -> Grouping:
@@ -134,27 +120,10 @@ def group_message(template: str, *, place: str = "") -> Grouping:
         place: What else distinguishes messages, such as the logger's name.
     """
     text = parameterize(template)
-    return _grouping([f"message: {text}", *([f"from: {place}"] if place else [])], VERSION)
-
-
-def group_by(parts: Sequence[str], default: Grouping) -> Grouping:
-    """The fingerprint that the user gave; `{{ default }}` in it stands for ours."""
-    lines: list[str] = []
-    for part in parts:
-        if part.strip() == DEFAULT:
-            lines.extend(default.reason)
-        else:
-            lines.append(f"given: {part}")
-    return _grouping(lines, 0)
+    return grouping_of([f"message: {text}", *([f"from: {place}"] if place else [])], VERSION)
 
 
 def parameterize(text: str) -> str:
     """The first two lines of a text with values replaced by their kind, such as `<number>`."""
     short = "\n".join(text.split("\n", 2)[:2])[:500]
     return _VALUES.sub(lambda match: f"<{match.lastgroup}>", short).strip()
-
-
-def _grouping(lines: list[str], version: int) -> Grouping:
-    text = f"{version}\n" + "\n".join(lines)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return Grouping(digest, tuple(lines), version)

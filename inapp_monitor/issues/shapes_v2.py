@@ -1,0 +1,85 @@
+"""From an exception to what the present rule of grouping compares."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+
+from inapp_monitor.issues import code_text, exception_tree, stack
+from inapp_monitor.issues.code_places import CodePlaces
+from inapp_monitor.issues.grouping import messages, names
+from inapp_monitor.issues.grouping.v2 import Function, Shape
+
+#: Of the message of an exception without a traceback.
+MAX_MESSAGE_CHARS = 500
+_PLAIN_TYPES = (str, int, float, bool)
+
+
+def shapes_of(exception: BaseException, places: CodePlaces) -> list[Shape]:
+    """One shape an exception of the tree, the raised one first."""
+    links, _ = exception_tree.walk(exception)
+    roots = _roots()
+    return [_shape(link, places, roots) for link in links]
+
+
+def plain_message(exception: BaseException) -> str:
+    """What an exception says, parameterized and without any code of the application: its
+    arguments that are plain values."""
+    arguments = exception_tree.arguments_of(exception)
+    plain = [item for item in arguments[:10] if any(type(item) is kind for kind in _PLAIN_TYPES)]
+    text = ", ".join(str(item)[:MAX_MESSAGE_CHARS] for item in plain)
+    return messages.parameterize(text)[:MAX_MESSAGE_CHARS]
+
+
+def _shape(link: exception_tree.Link, places: CodePlaces, roots: tuple[str, ...]) -> Shape:
+    cls = type(link.exception)
+    steps, _ = stack.steps(exception_tree.traceback_of(link.exception))
+    functions = [_function(step, places, roots) for step in steps]
+    literals: tuple[str, ...] = ()
+    if steps and functions[-1].in_app:
+        literals = code_text.raise_literals(steps[-1].frame.f_code, steps[-1].instruction)
+    return Shape(
+        type=names.without_numbers(exception_tree.class_name(cls)),
+        relation=link.relation,
+        functions=functions,
+        literals=literals,
+        group=exception_tree.is_group(link.exception),
+        message="" if steps else plain_message(link.exception),
+        endless=issubclass(cls, RecursionError),
+    )
+
+
+def _function(step: stack.Step, places: CodePlaces, roots: tuple[str, ...]) -> Function:
+    code = step.frame.f_code
+    module, name = stack.module_of(step.frame), stack.function_of(code)
+    file = code.co_filename
+    return Function(
+        module=names.plain_module(module, file, _main_name(step.frame), roots),
+        name=names.plain_function(name, generated=file.startswith("<")),
+        in_app=places.in_app(file, module, name),
+        body=_body(code),
+        times=step.repeated + 1,
+    )
+
+
+def _body(code: CodeType) -> str:
+    return code_text.lambda_body(code) if code.co_name == "<lambda>" else ""
+
+
+def _main_name(frame: FrameType) -> str:
+    """What the module that runs as `__main__` is called when it is imported (`python -m`)."""
+    spec = frame.f_globals.get("__spec__")
+    name = getattr(spec, "name", "") if frame.f_globals.get("__name__") == "__main__" else ""
+    return name if type(name) is str else ""
+
+
+def _roots() -> tuple[str, ...]:
+    """Folders that modules are imported from, and the working directory."""
+    found = [path for path in sys.path if type(path) is str]
+    try:
+        found.append(str(Path.cwd()))
+    except OSError:  # it was removed
+        pass
+    folders = {path.replace("\\", "/").rstrip("/") + "/" for path in found}
+    return tuple(folder for folder in folders if folder != "/")

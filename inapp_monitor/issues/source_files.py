@@ -1,0 +1,154 @@
+"""Source files, and whether what stands in one now is what runs.
+
+A new release is often put in the place of the running one: then the lines of the file belong to
+other code, and showing one of them would be a lie. So each line is compared with the names and
+strings that the byte code has at that place.
+"""
+
+from __future__ import annotations
+
+import linecache
+import opcode
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import CodeType
+
+#: Source files above this are not read.
+MAX_SOURCE_BYTES = 2 * 2**20
+#: Places whose lines were found right.
+MAX_CHECKED = 2_000
+
+_CONSTANT = opcode.opmap["LOAD_CONST"]
+#: Instructions whose place in the source is, or ends with, a name.
+_NAMED = frozenset(
+    number
+    for name, number in opcode.opmap.items()
+    if name
+    in (
+        "LOAD_NAME",
+        "LOAD_GLOBAL",
+        "LOAD_FAST",
+        "LOAD_FAST_CHECK",
+        "LOAD_FAST_BORROW",
+        "LOAD_DEREF",
+        "LOAD_ATTR",
+        "LOAD_METHOD",
+    )
+)
+_NAME = re.compile(r"[^\W\d]\w*$")
+_checked: dict[tuple[str, str, int, int], Sequence[str]] = {}
+
+
+def source_lines(filename: str, module_globals: dict[str, object] | None = None) -> list[str]:
+    """All lines of a source file with their line ends, an empty list when there is none."""
+    cached = linecache.cache.get(filename)
+    if cached is not None and len(cached) == 4:
+        return cached[2]
+    try:
+        if not filename.startswith("<") and Path(filename).stat().st_size > MAX_SOURCE_BYTES:
+            return []
+    except OSError:
+        pass  # in a zip archive, perhaps: linecache asks the loader
+    try:
+        return linecache.getlines(filename, module_globals)
+    except Exception:  # noqa: BLE001  # a loader of the application's
+        return []
+
+
+def lines_of(
+    code: CodeType, line: int, module_globals: dict[str, object] | None = None
+) -> list[str]:
+    """The lines of a function's source file, an empty list when they are of other code by now.
+
+    Args:
+        code: Of the function.
+        line: The one that is to be shown.
+        module_globals: Of the function, for its loader.
+    """
+    filename = code.co_filename
+    lines = source_lines(filename, module_globals)
+    key = (filename, code.co_name, code.co_firstlineno, line)
+    if not lines or _checked.get(key) is lines:
+        return lines
+    if not _is_python(code) or _is_source(code, line, lines):
+        return _remember(key, lines)
+    try:  # it may have been read before the code was loaded anew
+        linecache.checkcache(filename)
+    except Exception:  # noqa: BLE001  # as in source_lines
+        return []
+    fresh = source_lines(filename, module_globals)
+    if fresh is lines or not _is_source(code, line, fresh):
+        return []
+    return _remember(key, fresh)
+
+
+def _remember(key: tuple[str, str, int, int], lines: list[str]) -> list[str]:
+    if len(_checked) >= MAX_CHECKED:
+        _checked.clear()
+    _checked[key] = lines
+    return lines
+
+
+def _is_python(code: CodeType) -> bool:
+    """Whether the code was made from the text of the file itself: not from a template, and not
+    from a syntax tree that was rewritten, as pytest does."""
+    if not code.co_filename.endswith((".py", ".pyw")):
+        return False
+    names = (*code.co_varnames, *code.co_names)
+    return not any(name.startswith("@") or name == "__jinja_exception__" for name in names)
+
+
+def _is_source(code: CodeType, line: int, lines: Sequence[str]) -> bool:
+    """Whether the lines are what the code was made from, as far as the one line shows it; where it
+    names nothing, the whole function."""
+    if not code.co_code:  # of an extension module that makes its own frames
+        return True
+    found = _compare(code, lines, line)
+    if found is None:
+        found = _compare(code, lines, None)
+    return found is not False
+
+
+def _compare(code: CodeType, lines: Sequence[str], only: int | None) -> bool | None:
+    """Whether most names, and all strings, stand where the code has them; None without any."""
+    names = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+    encoded: dict[int, bytes] = {}
+    right = wrong = extended = 0
+    raw = code.co_code
+    for operation, argument, place in zip(raw[::2], raw[1::2], code.co_positions(), strict=False):
+        argument |= extended
+        extended = argument << 8 if operation == opcode.EXTENDED_ARG else 0
+        if operation not in _NAMED and operation != _CONSTANT:
+            continue
+        line, end_line, column, end_column = place
+        if line is None or line != end_line or (only is not None and line != only):
+            continue
+        if column is None or end_column is None:
+            continue
+        if line not in encoded:
+            encoded[line] = lines[line - 1].encode() if 0 < line <= len(lines) else b""
+        text = encoded[line][column:end_column].decode("utf-8", "replace")
+        if operation == _CONSTANT:
+            if _differs(text, code.co_consts[argument]):
+                return False
+            continue
+        name = _NAME.search(text)
+        if name is not None and (name[0] in names or _is_mangled(name[0], names)):
+            right += 1
+        else:
+            wrong += 1
+    return None if not right + wrong else right > wrong
+
+
+def _is_mangled(name: str, names: set[str]) -> bool:
+    """Whether a private name of a class, `__name`, is among the names as `_Class__name`."""
+    return name.startswith("__") and any(known.endswith(name) for known in names)
+
+
+def _differs(text: str, value: object) -> bool:
+    """Whether a text is a plain string literal of another value."""
+    if type(value) is not str or len(text) < 2 or text[0] not in "\"'" or text[0] != text[-1]:
+        return False
+    inside = text[1:-1]
+    return text[0] not in inside and "\\" not in inside and inside != value
