@@ -349,6 +349,39 @@ def test_plain_names(qualname: str, plain: str) -> None:
         ("commit 9f8e7d6c5b4a", "commit <hex>"),
         ("no such key 'abc'", "no such key <quoted>"),
         ("plain words", "plain words"),
+        ("user='ada' is gone", "user=<value> is gone"),
+        ("event='payment declined' user_id=7", "event=payment declined user_id=<value>"),
+        ('level=error msg="mailbox full" user=ada', "level=<value> msg=mailbox full user=<value>"),
+        ("'payment declined' for 7", "'payment declined' for <number>"),
+        ("'Ada Lovelace' is unknown", "<quoted> is unknown"),
+        ("can't open, won't retry", "can't open, won't retry"),
+        ("no setting '%s' in 'shop'", "no setting '%s' in 'shop'"),
+        ('{"event": "payment declined", "user": "ada"}', "{event: payment declined}"),
+        ('{"user": "bob", "ip": "::1", "event": "payment declined"}', "{event: payment declined}"),
+        ("{'message': 'mailbox full', 'code': 7}", "{message: mailbox full}"),
+        (
+            '{"error": {"message": "quota of 5 exceeded"}}',
+            "{error.message: quota of <number> exceeded}",
+        ),
+        ('{"user": "ada", "age": 7}', "{age, user}"),
+        (
+            'failed: {"event": "mailbox full", "user": "ada"}',
+            'failed: {"event": mailbox full, "user": <value>}',
+        ),
+        (
+            "{'event': 'full', 'when': datetime.date(2026, 1, 1)}",
+            "{'event': full, 'when': <value>(<number>, <number>, <number>)}",
+        ),
+        ("\x1b[31mpayment declined\x1b[0m", "payment declined"),
+        ("took 30s", "took <number>s"),
+        ("{" * 9_000, "{" * 500),
+        (
+            "job died\nTraceback (most recent call last):\n"
+            '  File "/srv/17/shop.py", line 3, in run\n    pay()\n'
+            '  File "/srv/17/cards.py", line 9, in pay\n    raise CardError(7)\n'
+            "cards.CardError: 7",
+            "job died cards.CardError in shop.py:run > cards.py:pay",
+        ),
     ],
 )
 def test_values_go_out_of_messages(text: str, template: str) -> None:
