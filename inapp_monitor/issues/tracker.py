@@ -87,20 +87,14 @@ class Tracker:
         self._mount = settings.mount
         self._clock = clock
         self._guard = guard
-        self._remote_address = settings.error_remote_address
+        self._remote_address = remote = settings.error_remote_address
         scrubber = Scrubber(
-            settings.scrub_names,
-            settings.scrub_patterns,
-            hide_addresses=not settings.error_remote_address,
+            settings.scrub_names, settings.scrub_patterns, hide_addresses=not remote
         )
         self._hides = scrubber.hides
         places = CodePlaces(settings.in_app_include, settings.in_app_exclude, packages)
         self._builder = EventBuilder(
-            clock,
-            places,
-            scrubber.hides,
-            remote_address=settings.error_remote_address,
-            with_locals=settings.error_locals,
+            clock, places, scrubber.hides, remote_address=remote, with_locals=settings.error_locals
         )
         self._memories = ProcessMemories()
         self._drops = Drops()
