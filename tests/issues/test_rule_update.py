@@ -27,7 +27,7 @@ def test_an_exception_counts_in_the_issue_that_rule_1_made(make_monitor: MakeMon
     old = store_by_rule_1(monitor, v1.group(shapes_of(caught(fail, 1), CodePlaces())))
     monitor.tracker.triage.resolve(old)
     monitor = make_monitor()  # the update
-    monitor.clock.step(60)
+    monitor.clock.advance(60)
     monitor.tracker.capture(caught(fail, 2), environ())
     for _ in ("not written yet", "written"):
         detail = monitor.only_issue()
