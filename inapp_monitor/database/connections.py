@@ -10,6 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inapp_monitor.database.open_files import SIDE_FILES
+from inapp_monitor.ground import private_files
 from inapp_monitor.ground.process import late_imports
 
 if TYPE_CHECKING:
@@ -35,9 +37,25 @@ def file_identity(path: Path) -> tuple[int, int] | None:
 
 
 def create_file(path: Path) -> None:
-    """Make the file when there is none, for its owner only."""
-    # SQLite follows a link, so this does as well: `private_files` would refuse it.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    """Make the file when there is none, for its owner only.
+
+    Raises:
+        OSError: it cannot be made, or is not to be used, see `require_usable`.
+    """
+    if file_identity(path) is None:  # else not: closing it would free SQLite's own locks
+        os.close(private_files.open_for_update(path))
+    require_usable(path, os.R_OK | os.W_OK)
+
+
+def require_usable(path: Path, access: int) -> None:
+    """SQLite opens its files by name: it would follow a link, or wait at a pipe.
+
+    Raises:
+        IsADirectoryError: one of them is no regular file.
+        PermissionError: one of them is another user's; the text says what to do.
+    """
+    for suffix in ("", *SIDE_FILES):
+        private_files.require_usable(path.with_name(path.name + suffix), access)
 
 
 def open_writer(path: Path, budget_bytes: int) -> sqlite_utils.Database:
@@ -59,6 +77,7 @@ def open_writer(path: Path, budget_bytes: int) -> sqlite_utils.Database:
 
 def open_reader(path: Path) -> sqlite_utils.Database:
     """A connection that only reads, also where the directory cannot be written."""
+    require_usable(path, os.R_OK)
     uri = path.absolute().as_uri()
     raw = sqlite3.connect(
         f"{uri}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False

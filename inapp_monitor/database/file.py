@@ -32,6 +32,7 @@ from inapp_monitor.database.connections import (
     primary_code,
 )
 from inapp_monitor.database.migrations import migrate
+from inapp_monitor.database.open_files import OpenFiles, abandon
 from inapp_monitor.ground import data_directory, disk_shares
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard, describe
@@ -118,6 +119,7 @@ class _State:
     """Everything that belongs to one process. Lock order: writing, reading, then queueing."""
 
     pid: int
+    files: OpenFiles
     queueing: threading.Lock = field(default_factory=threading.Lock)
     writing: threading.Lock = field(default_factory=threading.Lock)
     reading: threading.Lock = field(default_factory=threading.Lock)
@@ -125,8 +127,10 @@ class _State:
     queue_bytes: int = 0
     writer: sqlite_utils.Database | None = None
     writer_file: tuple[int, int] | None = None
+    writer_losses: int = 0
     reader: sqlite_utils.Database | None = None
     reader_file: tuple[int, int] | None = None
+    reader_losses: int = 0
     migrated: dict[str, int] = field(default_factory=dict)
     fault: str = ""
     read_fault: str = ""
@@ -272,14 +276,25 @@ class Database:
             self._drop_writer(state)
             self._drop_reader(state)
 
+    def forked(self) -> None:
+        """In a child process: the connections are the parent's, and closing them is not safe."""
+        for pid, state in list(self._states.items()):
+            if pid != os.getpid():
+                for connection in (state.writer, state.reader):
+                    if connection is not None:
+                        abandon(connection.conn)
+                self._states.pop(pid, None)
+
     # -- inside
 
     def _state(self) -> _State:
         """This process's state; a fresh one after a fork, whose queue the parent still has."""
         pid = os.getpid()
         state = self._states.get(pid)
-        # The parent's state stays referenced: closing its connections here would not be safe.
-        return state if state is not None else self._states.setdefault(pid, _State(pid))
+        if state is None:
+            self.forked()
+            state = self._states.setdefault(pid, _State(pid, OpenFiles.of(self.path)))
+        return state
 
     def _write(self, state: _State) -> None:
         while state.queue:
@@ -394,32 +409,42 @@ class Database:
 
     def _writer(self, state: _State) -> sqlite_utils.Database:
         """The open connection; reopened when the file at the path is another one by now."""
-        if state.writer is not None and state.writer_file == file_identity(self.path):
+        if (
+            state.writer is not None
+            and state.writer_file == file_identity(self.path)
+            and state.files.are_usable(state.writer_losses)
+        ):
             return state.writer
         self._drop_writer(state)
         data_directory.prepare(self.path.parent)
         create_file(self.path)
         state.writer_file = file_identity(self.path)
         state.writer = open_writer(self.path, self._budget)
+        state.writer_losses = state.files.changed()
         return state.writer
 
     def _reader(self, state: _State) -> sqlite_utils.Database | None:
         present = file_identity(self.path)
         if present is None:
             return None
-        if state.reader is not None and state.reader_file == present:
+        if (
+            state.reader is not None
+            and state.reader_file == present
+            and state.files.are_usable(state.reader_losses)
+        ):
             return state.reader
         self._drop_reader(state)
         state.reader, state.reader_file = open_reader(self.path), present
+        state.reader_losses = state.files.changed()
         return state.reader
 
     def _drop_writer(self, state: _State) -> None:
         writer, state.writer, state.writer_file = state.writer, None, None
         state.migrated = {}
         if writer is not None:
-            writer.conn.close()
+            state.files.close(writer.conn, state.writer_losses)
 
     def _drop_reader(self, state: _State) -> None:
         reader, state.reader, state.reader_file = state.reader, None, None
         if reader is not None:
-            reader.conn.close()
+            state.files.close(reader.conn, state.reader_losses)

@@ -285,12 +285,20 @@ def load(
             sources[name] = source
     settings = Settings(**values)
     # Relative to where the app started: it may change its directory later.
-    absolute = {
-        name: path.absolute()
+    absolute: dict[str, Any] = {
+        name: _absolute(name, path)
         for name in ("data_dir", "dashboards_dir")
         if (path := getattr(settings, name)) is not None
     }
     return Loaded(replace(settings, **absolute), sources)
+
+
+def _absolute(name: str, path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError as error:
+        why = f"the working directory is gone ({error}): give an absolute path"
+        raise ConfigError(f"{name} = {str(path)!r}: {why}") from None
 
 
 def rows(loaded: Loaded) -> list[Row]:

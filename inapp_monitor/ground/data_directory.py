@@ -13,6 +13,10 @@ _GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong in vers
 
 _REMEDY = "set data_dir (INAPP_MONITOR_DATA_DIR) to a directory that the application can write"
 
+#: Directories that were there: a test's that is removed with all around it must not come back.
+_seen: set[Path] = set()
+_MAX_SEEN = 1_000
+
 
 def prepare(data_dir: Path) -> None:
     """Make the directory (0700) unless it is there, and a `.gitignore` inside where it is missing.
@@ -23,14 +27,21 @@ def prepare(data_dir: Path) -> None:
         OSError: it cannot be made or written, is not a directory, or other users may write to it;
             the message says what to do.
     """
+    if data_dir in _seen and not data_dir.parent.exists():
+        why = "data_dir was removed, and the directory above it: it is not made again"
+        raise FileNotFoundError(errno.ENOENT, why, str(data_dir))
     try:
         data_dir.mkdir(mode=0o700, parents=True)
+        data_dir.chmod(0o700)  # whatever the umask
     except FileExistsError:
         pass
     except OSError as error:
         why = f"{error.strerror}: user id {os.geteuid()} cannot make it; {_REMEDY}"
         raise OSError(error.errno, why, str(data_dir)) from None
-    found = data_dir.stat()
+    try:
+        found = data_dir.stat()
+    except FileNotFoundError:
+        raise NotADirectoryError(20, "data_dir is a link to nothing", str(data_dir)) from None
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "data_dir is not a directory", str(data_dir))
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
@@ -42,7 +53,11 @@ def prepare(data_dir: Path) -> None:
         )
         if os.statvfs(data_dir).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, f"read-only file system; {_REMEDY}", str(data_dir))
-        raise PermissionError(errno.EACCES, f"{why}; {_REMEDY}", str(data_dir))
+        remedy = f"chown -R {os.geteuid()} {data_dir}, or {_REMEDY}"
+        raise PermissionError(errno.EACCES, f"{why}; {remedy}", str(data_dir))
+    if len(_seen) >= _MAX_SEEN:
+        _seen.clear()
+    _seen.add(data_dir)
     if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH:
         try:
             _ignore(data_dir)

@@ -1,9 +1,11 @@
 """Files of the data directory: how they are opened, written, appended to and replaced.
 
-All of them belong to one user (mode 0600), are not inherited by programs that the app starts, and
-are regular files: a link is not followed, a pipe is not waited for. A full disk accepts a part of
-what it is given; here that is an OSError that names the file, never a shorter file. Nothing here
-knows what the bytes mean, and nothing locks: that is for the modules that own the files.
+All of them belong to one user (mode 0600, whatever the umask), are not inherited by programs that
+the app starts, and are regular files: a link is not followed, a pipe is not waited for. What root
+makes in the directory of another user belongs to that user, or his workers could not open it. A
+full disk accepts a part of what it is given; here that is an OSError that names the file, never a
+shorter file. Nothing here knows what the bytes mean, and nothing locks: that is for the modules
+that own the files.
 """
 
 from __future__ import annotations
@@ -16,6 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MODE = 0o600
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a pipe (FIFO)"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 _SAFE = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -28,13 +38,119 @@ def open_file(path: Path, flags: int) -> int:
 
     Raises:
         OSError: it cannot be opened.
-        IsADirectoryError: it is a directory, a pipe, a device or a socket.
+        PermissionError: it belongs to somebody else; the text says what to do.
+        IsADirectoryError: it is a directory, a link, a pipe, a device or a socket.
     """
-    descriptor = os.open(path, flags | _SAFE, MODE)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        descriptor = _open_or_make(path, flags)
+    except OSError as error:
+        raise _explained(error, path) from None
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(kind):
+            raise _not_regular(kind, path)
+    except BaseException:
         os.close(descriptor)
-        raise IsADirectoryError(errno.EISDIR, "not a regular file", str(path))
+        raise
     return descriptor
+
+
+def _open_or_make(path: Path, flags: int) -> int:
+    """A file is made by exactly one call, which then gives it its owner and mode."""
+    if flags & os.O_EXCL:
+        return _make(path, flags)
+    while True:
+        try:
+            return os.open(path, flags & ~os.O_CREAT | _SAFE)
+        except FileNotFoundError:
+            if not flags & os.O_CREAT:
+                raise
+        try:
+            return _make(path, flags | os.O_EXCL)
+        except FileExistsError:
+            continue  # somebody else has made it meanwhile
+
+
+def _make(path: Path, flags: int) -> int:
+    descriptor = os.open(path, flags | _SAFE, MODE)
+    made = os.fstat(descriptor)
+    if stat.S_IMODE(made.st_mode) != MODE:
+        os.fchmod(descriptor, MODE)
+    if made.st_uid == 0 and not os.geteuid():
+        _give_to_owner_of_directory(path, descriptor)
+    return descriptor
+
+
+def _give_to_owner_of_directory(path: Path, descriptor: int) -> None:
+    try:
+        directory = path.parent.stat()
+        if directory.st_uid:
+            os.fchown(descriptor, directory.st_uid, directory.st_gid)
+    except OSError:
+        pass  # a user namespace or file system without it: the reader will be told
+
+
+def _explained(error: OSError, path: Path) -> OSError:
+    """The error with what is in the way, and what to do about it."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return error
+    if not stat.S_ISREG(found.st_mode):
+        return _not_regular(found.st_mode, path)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        user, mode = os.geteuid(), stat.S_IMODE(found.st_mode)
+        why = f"user id {user} may not open the file of user id {found.st_uid} (mode {mode:04o})"
+        remedy = f"chmod 600 {path}" if found.st_uid == user else f"chown {user} {path}"
+        return PermissionError(error.errno, f"{why}: {remedy}", str(path))
+    return error
+
+
+def _not_regular(mode: int, path: Path) -> IsADirectoryError:
+    kind = next((name for has_kind, name in _KINDS if has_kind(mode)), "something else")
+    why = f"not a regular file but {kind}: move it away"
+    number = errno.ELOOP if stat.S_ISLNK(mode) else errno.EISDIR
+    return IsADirectoryError(number, why, str(path))
+
+
+def require_usable(path: Path, access: int) -> None:
+    """For files that a library opens by their names: none is fine.
+
+    Args:
+        path: Where it is.
+        access: As for `os.access`.
+
+    Raises:
+        IsADirectoryError: it is a directory, a link, a pipe, a device or a socket.
+        PermissionError: it belongs to somebody else; the text says what to do.
+    """
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise _not_regular(mode, path)
+    if not os.access(path, access, effective_ids=True):
+        raise _explained(PermissionError(errno.EACCES, os.strerror(errno.EACCES)), path)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory below the data directory (0700) unless it is there.
+
+    Raises:
+        OSError: it cannot be made, or something else is there.
+    """
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        if not path.is_dir():  # a link to one is fine: the disk may be another
+            why = "not a directory: move it away"
+            raise NotADirectoryError(errno.ENOTDIR, why, str(path)) from None
+        return
+    path.chmod(0o700)
+    owner = path.parent.stat()
+    if owner.st_uid and not os.geteuid():
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def open_for_update(path: Path) -> int:
@@ -74,14 +190,6 @@ def read_secret(path: Path, max_bytes: int) -> bytes:
         return _read(descriptor, max_bytes)
     finally:
         os.close(descriptor)
-
-
-def close(descriptor: int) -> None:
-    """Close it; an error is of no use to anybody, because the descriptor is gone in any case."""
-    try:
-        os.close(descriptor)
-    except OSError:
-        pass
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -138,7 +246,8 @@ def replacement(path: Path) -> Iterator[int]:
     """
     draft = path.with_name(f"{path.name}.new")
     try:
-        descriptor = open_file(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        draft.unlink(missing_ok=True)  # of a process that was killed
+        descriptor = open_file(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         try:
             yield descriptor
         finally:

@@ -72,7 +72,10 @@ def parse_path(value: object) -> Path:
     """A file system path; `~` is the home directory."""
     if not isinstance(value, (str, os.PathLike)) or not str(value) or "\0" in str(value):
         raise ValueError("a path")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:  # no HOME, and a user without an entry in passwd
+        raise ValueError(f"a path without ~: {error}") from None
 
 
 def parse_texts(value: object) -> tuple[str, ...]:

@@ -94,7 +94,9 @@ class Core:
     def stored_routes(self) -> dict[str, str]:
         """Routes by slug, as all workers have named them; none when they cannot be read."""
         try:
-            return self.route_names.load()
+            routes = self.route_names.load()
         except OSError as error:
-            self.guard.failed("route names", error)
+            self.guard.failed("file of routes", error)
             return {}
+        self.guard.recovered("file of routes")
+        return routes

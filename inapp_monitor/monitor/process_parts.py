@@ -159,14 +159,31 @@ class Workers(Part):
         self._tracker = services.tracker
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self._live_requests.report(self._about(), self._runner.shared())
-        self._core.guard.recovered(self.name)
-        if not self._leadership.tick():
+        self._report()
+        if not self._is_leader():
             return  # another process reports them
         for aborted in self._live_requests.claim_aborted():
             self._tracker.capture_message(
                 aborted.message, template=aborted.template, kind="WorkerDied", route=aborted.route
             )
+
+    def _report(self) -> None:
+        guard = self._core.guard
+        try:
+            if self._live_requests.report(self._about(), self._runner.shared()):
+                guard.recovered("rows of workers")
+        except OSError as error:  # shown until it works again, not until the next tick
+            guard.failed("rows of workers", error)
+
+    def _is_leader(self) -> bool:
+        guard = self._core.guard
+        try:
+            elected = self._leadership.tick()
+        except OSError as error:
+            guard.failed("leader lock", error)  # what must be done once is done by nobody
+            return False
+        guard.recovered("leader lock")
+        return elected
 
     def close(self) -> None:
         try:

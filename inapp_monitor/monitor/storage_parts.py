@@ -77,11 +77,16 @@ class SlowestSharing(Part):
     name = "slow requests"
 
     def __init__(self, services: Services) -> None:
+        self._guard = services.core.guard
         self._requests = services.slow_requests
         self.holds = (services.slow_requests,)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self._requests.share()
+        try:
+            if self._requests.share():
+                self._guard.recovered("file of slow requests")
+        except OSError as error:  # shown until it works again, not until the next tick
+            self._guard.failed("file of slow requests", error)
 
     def close(self) -> None:
         self._requests.share(at_once=True)
@@ -149,6 +154,9 @@ class DatabaseWriting(Part):
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         self._database.write_pending()
+
+    def forked(self) -> None:
+        self._database.forked()
 
     def close(self) -> None:
         self._database.write_pending()  # what others submitted when they were closed

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple, TypedDict
 from inapp_monitor.ground import current_request, wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.points import Method, Scalar
+from inapp_monitor.ground.process import identity
 from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.utc_text import utc_text
-from inapp_monitor.ground.workers.rows import WorkerRows
+from inapp_monitor.ground.workers.rows import WorkerRows, token_of
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.routes import method_name
@@ -124,12 +125,15 @@ class LiveRequests:
         self,
         about: Mapping[str, Any] | None = None,
         shared: Mapping[str, Sequence[Any]] | None = None,
-    ) -> None:
+    ) -> bool:
         """Share what this process is doing. After a failure nothing is tried for a while.
 
         Args:
             about: Facts about this worker, for `workers`.
             shared: Gauges that the leader joins with the others', for `shared`.
+
+        Returns:
+            Whether the files were tried.
 
         Raises:
             OSError: the files cannot be written.
@@ -137,7 +141,7 @@ class LiveRequests:
         now = self._clock.perf()
         exchanges = self._forget_unclosed(now)
         if now < self._retry_at:
-            return
+            return False
         self._retry_at = now + RETRY_INTERVAL_S
         rows = self._rows_of(exchanges)
         facts = {"about": about or {}, "shared": shared or {}}
@@ -145,6 +149,7 @@ class LiveRequests:
         while not self._worker_rows.write({**row, "live": rows}) and rows:
             rows = rows[: len(rows) // 2]  # paths of nothing but escapes: the oldest remain
         self._retry_at = now
+        return True
 
     def drops(self) -> dict[str, int]:
         """How many requests were dropped, by reason."""
@@ -210,15 +215,25 @@ class LiveRequests:
             found += [_live_row(facts.get("pid"), row, now) for row in facts.get("live", ())]
         return sorted(found, key=lambda row: -row["age_s"])
 
+    def token_of_worker(self, request: str) -> str:
+        """The process that is answering a request: its id may be another container's as well."""
+        for facts in self._others():
+            if any(row.get("request") == request for row in facts.get("live", ())):
+                return str(token_of(facts))
+        return identity.current().token
+
     def workers(self, about: dict[str, Any]) -> list[dict[str, Any]]:
         """All workers, the oldest first, with what they share; this one shares `about`."""
-        own = {"pid": os.getpid(), "live": len(self._recorder.unfinished()), **about}
-        others = (
-            {"pid": facts.get("pid"), "live": facts.get("count"), **_mapping(facts.get("about"))}
-            for facts in self._others()
+        live = len(self._recorder.unfinished())
+        own = {"pid": os.getpid(), "is_this": True, "live": live, **about}
+        by_token: dict[object, dict[str, Any]] = {}
+        for facts in self._others():
+            row = {"pid": facts.get("pid"), "live": facts.get("count")}
+            by_token[token_of(facts)] = {**row, **_mapping(facts.get("about"))}
+        by_token[identity.current().token] = own
+        return sorted(
+            by_token.values(), key=lambda row: (row.get("started") or 0.0, row["pid"] or 0)
         )
-        by_pid = {row["pid"]: row for row in (*others, own)}
-        return sorted(by_pid.values(), key=lambda row: (row.get("started") or 0.0, row["pid"] or 0))
 
     def shared(self) -> list[Mapping[str, Sequence[Any]]]:
         """The gauges that the other workers want to be joined."""

@@ -10,9 +10,7 @@ without errors does not load one.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any
 
 from inapp_monitor.ground import data_directory, private_files, wsgi_text
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.file_lock import LockFile
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
 
@@ -58,8 +57,11 @@ class SlowRequests:
         self._waiting: set[Key] = set()
         self._shared_at = float("-inf")
 
-    def share(self, *, at_once: bool = False) -> None:
+    def share(self, *, at_once: bool = False) -> bool:
         """Merge this worker's news into the file, unless that was done lately.
+
+        Returns:
+            Whether the file was tried.
 
         Raises:
             OSError: it cannot be written; the news are kept for the next time.
@@ -67,18 +69,17 @@ class SlowRequests:
         self._waiting |= self._recorder.slowest.take_changed()
         now = self._clock.perf()
         if not self._waiting or (now - self._shared_at < INTERVAL_S and not at_once):
-            return
+            return False
         self._shared_at = now
         data_directory.prepare(self._path.parent)
-        lock = private_files.open_for_update(self._path.with_suffix(".lock"))
+        lock = LockFile(self._path.with_suffix(".lock"))
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._merge()
-            self._waiting = set()
-        except BlockingIOError:
-            pass  # another worker is at it: next time
+            if lock.acquire():  # else another worker is at it: next time
+                self._merge()
+                self._waiting = set()
         finally:
-            os.close(lock)
+            lock.close()
+        return True
 
     def rows(self) -> list[dict[str, object]]:
         """All of the last hour as plain data (`slug`, `method`, `ms`, `path`, `started`, `status`,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock, sleep
 from inapp_monitor.ground.frame_variables import first_argument, local_variables
+from inapp_monitor.ground.process import identity
 from inapp_monitor.ground.workers.mailbox import MAX_REPLY_BYTES, Mailbox
 from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.redaction import Redactor
@@ -128,11 +128,13 @@ class LiveStacks:
         )
         if row is None:
             return {"state": "ended", "pid": pid, "frames": []}
-        answer = self.look(request) if pid == os.getpid() else self._ask_other(pid, request)
+        token = self._requests.token_of_worker(request)
+        is_own = token == identity.current().token
+        answer = self.look(request) if is_own else self._ask_other(token, request)
         return {**row, **answer}
 
-    def _ask_other(self, pid: int, request: str) -> RequestStack:
-        name = self._mailbox.send(pid, request, self._clock.wall())
+    def _ask_other(self, token: str, request: str) -> RequestStack:
+        name = self._mailbox.send(token, request, self._clock.wall())
         for _ in range(int(self._wait_s / _POLL_INTERVAL_S)):
             text = self._mailbox.fetch_reply(name)
             if text is not None:

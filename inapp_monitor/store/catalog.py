@@ -18,6 +18,7 @@ from inapp_monitor.store import (
     distribution_format,
     files,
     group_format,
+    placement,
 )
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile
@@ -29,12 +30,8 @@ from inapp_monitor.store.retention import Retention
 DIRECTORY = "store"
 LOCK_NAME = "lock"
 _NAME = re.compile(r"(group|dist)-(\d{6,})", re.ASCII)
-#: Width of the first, second... group of a retention, unless more columns are wanted at once.
-_GROWTH = (62, 126, 254)
-#: Groups are not narrower than this unless the budget asks for it.
-_SMALL = 30
-#: Columns that nobody has asked for yet take at most this part of what is free.
-_PART = 8
+#: What is being made, see `private_files.replacement`.
+_DRAFT = re.compile(r"(group|dist)-\d{6,}\.new", re.ASCII)
 #: Seconds between two searches for idle columns.
 _LOOK_AGAIN_S = 60
 #: Called with (path of the file, what is wrong) when a file has been moved aside.
@@ -52,6 +49,8 @@ class Catalog:
         generation: As read when the directory was scanned last; -1 before.
         budget: Bytes that all files together may ever take.
         has_new_files: Whether files were made since their directory was synced.
+        has_unrepaired: Whether damage was seen that the next writer has to set aside.
+        forbidden: Files that this process may not open, by name, and what to do.
         reused: Series that lost their place to others because they were idle.
     """
 
@@ -72,6 +71,7 @@ class Catalog:
         self.budget = budget
         self.reused = 0
         self.has_new_files = False
+        self.forbidden: dict[str, str] = {}
         self._names: dict[str, str] = {}  # distribution file name -> path
         self._ceilings: dict[str, int] = {}  # file name -> full size
         self._descriptors = descriptors
@@ -80,7 +80,8 @@ class Catalog:
         self._highest = 0
         self._looked_for_idle = 0
         self._found_no_idle = 0
-        self._unrepaired = False  # a reader saw damage: the next writer sets it aside
+        self._scanned_at = 0.0
+        self.has_unrepaired = False
 
     @property
     def ceiling(self) -> int:
@@ -96,12 +97,17 @@ class Catalog:
             repair: Whether damaged files may be moved aside (needs the lock).
         """
         generation = lock.generation()
-        if generation == self.generation and not (repair and self._unrepaired):
+        due = repair and (self.has_unrepaired or self._look_again(now))
+        if generation == self.generation and not due:
             return False
-        self._unrepaired = False
+        self.has_unrepaired = False
         self._scan(now, repair)
         self.generation = generation
         return True
+
+    def _look_again(self, now: float) -> bool:
+        """Whether files that may not be opened are to be tried: their owner may have been told."""
+        return bool(self.forbidden) and not 0 <= now - self._scanned_at < _LOOK_AGAIN_S
 
     def forget(self) -> None:
         """Know nothing, so that the next refresh scans everything."""
@@ -196,13 +202,13 @@ class Catalog:
         """A group with room, and entries for as many series as fit, in order."""
         for group in self.groups.values():
             if group.retention == retention and group.free_count():
-                entries = _fit(group, waiting, now)
+                entries = placement.fitting(group, waiting, now)
                 if entries:
                     return group, entries
         made = self._create_group(retention, waiting, now)
         if made is None and not keep_idle:
             made = self._free_idle(retention, waiting, now)
-        entries = [] if made is None else _fit(made, waiting, now)
+        entries = [] if made is None else placement.fitting(made, waiting, now)
         return (made, entries) if made is not None and entries else None
 
     def _free_idle(
@@ -268,18 +274,11 @@ class Catalog:
         """A new group file, narrower when the budget asks for it; None when there is no room."""
         wanted = sum(series.entry.columns for series in waiting)
         siblings = sum(group.retention == retention for group in self.groups.values())
-        usual = _GROWTH[min(siblings, len(_GROWTH) - 1)]
         room = self._room(own=False)
-        most = _width_for(wanted)
-        widths = [
-            width
-            for width in group_format.WIDTHS
-            if width <= most
-            or (width <= usual and Geometry.of(width, retention).size <= room // _PART)
-        ]
+        widths = placement.widths_for(wanted, siblings, retention, room)
         if disk_budget.is_own(waiting[0].path) and Geometry.of(widths[0], retention).size > room:
             room = self._room(own=True)
-            widths = [w for w in widths if w <= _ceil_width(wanted)]
+            widths = [w for w in widths if w <= placement.width_at_least(wanted)]
         for width in reversed(widths):
             geometry = Geometry.of(width, retention)
             if geometry.size <= room:
@@ -308,27 +307,51 @@ class Catalog:
             names = sorted(entry.name for entry in self.directory.iterdir())
         except FileNotFoundError:
             names = []
+        self._scanned_at = now
         present = set()
         for name in names:
             match = _NAME.fullmatch(name)
             if match is None:
+                if repair and _DRAFT.fullmatch(name):
+                    self._remove_draft(name)
                 continue
             self._highest = max(self._highest, int(match[2]))
             try:
                 self._open(name, match[1])
             except FormatError as error:
-                self._unrepaired = not repair
+                self.has_unrepaired = not repair
                 if repair:
                     self._set_aside(name, now, error)
             except IsADirectoryError as error:
-                self._unrepaired = not repair
+                self.has_unrepaired = not repair
                 if repair:
                     self._rename(name, now, error)
+            except PermissionError as error:
+                self._note_forbidden(name, error)
             else:
                 present.add(name)
+                self.forbidden.pop(name, None)
+        for name in self.forbidden.keys() - set(names):
+            del self.forbidden[name]
         for name in [n for n in self._ceilings if n not in present]:
             self.drop(name)
         self.index()
+
+    def lose_access(self, name: str, error: PermissionError) -> None:
+        """A file may not be opened any more: its series go on in another one."""
+        self.drop(name)
+        self._note_forbidden(name, error)
+
+    def _note_forbidden(self, name: str, error: PermissionError) -> None:
+        """It costs what is in this file, and nothing else."""
+        self.forbidden[name] = f"{name}: {error.strerror}"
+
+    def _remove_draft(self, name: str) -> None:
+        """Of a process that was killed while it made a file: whoever makes one has the lock."""
+        try:
+            (self.directory / name).unlink()
+        except OSError:
+            pass  # a directory, or another user's in a sticky one: the next file has another name
 
     def _open(self, name: str, kind: str) -> None:
         if name in self.groups:
@@ -420,29 +443,3 @@ class Catalog:
         result: list[tuple[str, Group | DistributionFile]] = list(self.groups.items())
         result += [(by_path[path], d) for path, d in self.distributions.items()]
         return result
-
-
-def _width_for(wanted: int) -> int:
-    """The widest group of which some series would use three quarters, but not a tiny one."""
-    used = [w for w in group_format.WIDTHS if 3 * w <= 4 * wanted]
-    return max(_SMALL, *used) if used else _SMALL
-
-
-def _ceil_width(wanted: int) -> int:
-    return next((w for w in group_format.WIDTHS if w >= wanted), group_format.MAX_WIDTH)
-
-
-def _fit(group: Group, waiting: list[StoredSeries], now: int) -> list[Entry]:
-    """Entries for the first of some series, as many as the group has columns for."""
-    taken = group.taken()
-    entries: list[Entry] = []
-    at = 0
-    for series in waiting:
-        count = series.entry.columns
-        while at + count <= len(taken) and any(taken[at : at + count]):
-            at += 1
-        if at + count > len(taken):
-            break
-        entries.append(series.entry._replace(column=at, created=now))
-        at += count
-    return entries

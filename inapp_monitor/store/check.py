@@ -91,7 +91,9 @@ def check_directory(data_dir: Path, now: float, *, repair: bool = False) -> Chec
     try:
         names = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
         for name in names:
-            if name.startswith(("group-", "dist-")) and ".bad-" not in name:
+            is_ours = name.startswith(("group-", "dist-"))
+            # `.new` is being made, or was when its maker was killed: the next writer removes it.
+            if is_ours and not name.endswith(".new") and ".bad-" not in name:
                 checker.check_file(directory / name)
         if locked and checker.problems:
             lock.set_generation(lock.generation() + 1)
@@ -116,10 +118,6 @@ class _Checker:
     def check_file(self, path: Path) -> None:
         """All invariants of one file."""
         self.files += 1
-        if path.name.endswith(".new"):
-            done = self._mend(path.unlink, "removed")
-            self._note(path, "header", "left over from a creation that did not finish", done)
-            return
         file = DiskFile(path, self.descriptors, read_only=not self._repair)
         rings = self._open(path, file)
         if rings is None:
@@ -162,9 +160,9 @@ class _Checker:
             dist_geometry, name, _ = distribution_format.unpack_header(page)
             file.size = dist_geometry.size
             return DistributionFile(name, dist_geometry.retention, file, dist_geometry)
-        except (FormatError, IsADirectoryError) as error:
+        except (FormatError, IsADirectoryError, PermissionError) as error:
             done = ""
-            if self._repair:
+            if self._repair and not isinstance(error, PermissionError):
                 target = files.set_aside(path, self._now)
                 done = "" if target is None else f"moved to {target.name}"
             self._note(path, "header", str(error), done)

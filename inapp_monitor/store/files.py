@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from inapp_monitor.ground import private_files
+from inapp_monitor.ground.owned_descriptor import Identity, close_if_same, identity_of
 
 #: Descriptors kept open by one store; far below the usual limit of 1,024 a process.
 MAX_OPEN: Final = 96
@@ -29,10 +30,11 @@ _UNSUPPORTED = frozenset((errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL))
 class Descriptors:
     """The open files of one store; past the bound, the one opened first is closed."""
 
-    __slots__ = ("_limit", "_open", "_scratch")
+    __slots__ = ("_limit", "_open", "_scratch", "use")
 
     def __init__(self, limit: int = MAX_OPEN) -> None:
         self._limit = limit
+        self.use = 0
         self._scratch: array[float] = array("d")
         self._open: deque[DiskFile] = deque()
 
@@ -61,9 +63,16 @@ class Descriptors:
     def abandon(self) -> None:
         """Close everything in a forked child, whatever the parent's threads were just doing."""
         for file in list(self._open):
-            if file.descriptor >= 0:
-                private_files.close(file.descriptor)
+            close_if_same(file.descriptor, file.identity)
         self._open.clear()
+
+    def begin_use(self) -> None:
+        """Have each file make sure, before it is used next, that its descriptor is still its own.
+
+        The app may have closed it meanwhile. Once a flush or a read is often enough: looking costs
+        as much as a small read.
+        """
+        self.use += 1
 
     def close_all(self) -> None:
         """Close every file; they open again on need."""
@@ -86,8 +95,10 @@ class DiskFile:
         "_last",
         "_read_only",
         "_reserved",
+        "_use",
         "_writable",
         "dirty",
+        "identity",
         "path",
         "size",
     )
@@ -104,6 +115,8 @@ class DiskFile:
         self._read_only = read_only
         self._reserved: set[int] = set()
         self._writable = False
+        self._use = -1
+        self.identity: Identity | None = None
 
     def scratch(self, size: int) -> array[float]:
         """See `Descriptors.scratch`."""
@@ -116,12 +129,12 @@ class DiskFile:
 
     def read(self, size: int, offset: int) -> bytes:
         """Up to `size` bytes; fewer where the file has been cut."""
-        fd = self._fd if self._fd >= 0 else self._open()
+        fd = self._checked() if self._fd >= 0 else self._open()
         return os.pread(fd, size, offset)
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill a buffer; returns how many bytes the file had."""
-        fd = self._fd if self._fd >= 0 else self._open()
+        fd = self._checked() if self._fd >= 0 else self._open()
         done = 0
         while done < len(buffer):
             count = os.preadv(fd, [buffer[done:]], offset + done)
@@ -132,7 +145,7 @@ class DiskFile:
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         """Write all of `data`, on blocks that were reserved before."""
-        fd = self._fd if self._fd >= 0 and self._writable else self._open_for_writing()
+        fd = self._checked() if self._fd >= 0 and self._writable else self._open_for_writing()
         if offset // RESERVE not in self._reserved:
             self._reserve(fd, offset // RESERVE)
         elif offset % RESERVE > RESERVE // 2 and offset // RESERVE + 1 not in self._reserved:
@@ -148,7 +161,7 @@ class DiskFile:
     def state(self) -> str:
         """`ok`, `gone` (deleted or replaced under us) or `cut` (not of its size any more)."""
         try:
-            info = os.fstat(self._fd if self._fd >= 0 else self._open())
+            info = os.fstat(self._checked() if self._fd >= 0 else self._open())
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return "gone"
         if not info.st_nlink:
@@ -157,7 +170,7 @@ class DiskFile:
 
     def mend(self) -> None:
         """Give a cut file its size back; what is missing reads as zeros."""
-        os.ftruncate(self._fd if self._fd >= 0 else self._open(), self.size)
+        os.ftruncate(self._checked() if self._fd >= 0 else self._open(), self.size)
         self._reserved.clear()
 
     def start_sync(self) -> None:
@@ -167,19 +180,28 @@ class DiskFile:
         """
         if self._fd >= 0:
             start = self._last // PAGE * PAGE
-            os.posix_fadvise(self._fd, start, PAGE, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(self._checked(), start, PAGE, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Make what was written safe against a power cut."""
         self.dirty = False  # after a failure the kernel has dropped the pages: no use to retry
-        os.fdatasync(self._fd if self._fd >= 0 else self._open())
+        os.fdatasync(self._checked() if self._fd >= 0 else self._open())
 
     def close(self) -> None:
         """Close the descriptor; the next use opens it again."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             self._descriptors.forget(self)
-            private_files.close(fd)
+            close_if_same(fd, self.identity)
+
+    def _checked(self) -> int:
+        """The descriptor, opened again when the app has closed it; see `Descriptors.begin_use`."""
+        if self._use != self._descriptors.use:
+            if identity_of(self._fd) != self.identity:
+                self.close()
+                return self._open()
+            self._use = self._descriptors.use
+        return self._fd
 
     def _open_for_writing(self) -> int:
         """A file on a disk that was read-only was opened for reading; that has to be undone."""
@@ -204,6 +226,8 @@ class DiskFile:
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
         self._descriptors.admit(self)
         self._fd = fd
+        self.identity = identity_of(fd)
+        self._use = self._descriptors.use
         return fd
 
     def _reserve(self, fd: int, piece: int) -> None:

@@ -1,15 +1,13 @@
 """One writer at a time among all processes, and the numbers that tell them what has changed.
 
-A POSIX lock (`lockf`) on a file of its own that is opened once: it is freed when its holder dies,
-and a child does not inherit it. It would also be freed by closing *any* descriptor of that file in
-this process, which is why nobody else opens it. Order: a thread takes the store's I/O lock first,
-then this one.
+A lock (`ground.file_lock`) on a file of its own: it is freed when its holder dies, and excludes the
+other stores of this process as well as those of other processes. Order: a thread takes the store's
+I/O lock first, then this one.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Final
 
 from inapp_monitor.ground import private_files
 from inapp_monitor.ground.clock import sleep
+from inapp_monitor.ground.file_lock import LockFile
 
 _HEAD = struct.Struct("<QQQ")
 _NUMBER = struct.Struct("<Q")
@@ -24,7 +23,6 @@ _NUMBER = struct.Struct("<Q")
 #: often the lock was taken.
 _GENERATION, _PAST, _HOLDS = 0, 8, 16
 _NO_HOLD: Final = -1
-_BUSY = frozenset((errno.EACCES, errno.EAGAIN))
 #: Seconds between two tries, and in total. A flush holds the lock for about a millisecond; a
 #: holder that was stopped must not stop us too.
 _FIRST_WAIT_S: Final = 0.00005
@@ -44,14 +42,13 @@ class StoreLock:
             what it knows of rows and states holds within an epoch only.
     """
 
-    __slots__ = ("_fd", "_generation", "_held", "_holds", "_inode", "epoch", "path", "read_only")
+    __slots__ = ("_file", "_generation", "_held", "_holds", "epoch", "path", "read_only")
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
         self.epoch = 0
-        self._fd = -1
-        self._inode = (0, 0)
+        self._file: LockFile | None = None
         self._holds = _NO_HOLD
         self._held = False
         self._generation = 0
@@ -67,33 +64,28 @@ class StoreLock:
             OSError: no lock is possible here.
         """
         fresh = self._ensure_open()
+        assert self._file is not None
         waited, wait = 0.0, _FIRST_WAIT_S
-        while True:
-            try:
-                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in _BUSY:
-                    raise
-                if waited >= patience_s:
-                    raise LockBusyError(error.errno, "lock is busy", str(self.path)) from None
-            else:
-                self._count_hold()
-                return fresh
+        while not self._file.acquire():
+            if waited >= patience_s:
+                raise LockBusyError(errno.EAGAIN, "lock is busy", str(self.path))
             sleep(wait)
             waited += wait
             wait = min(wait * 1.5, _LONGEST_WAIT_S)
+        self._count_hold()
+        return fresh
 
     def _count_hold(self) -> None:
         """Count this hold before anything else is written; see whether the last one was its own."""
         try:
-            data = os.pread(self._fd, _HEAD.size, 0)
+            data = os.pread(self._descriptor, _HEAD.size, 0)
             self._generation, _, holds = _HEAD.unpack(data.ljust(_HEAD.size, b"\0"))
             if holds != self._holds:
                 self.epoch += 1
             self._holds = (holds + 1) % 2**64
             if not self.read_only:
-                os.pwrite(self._fd, _NUMBER.pack(self._holds), _HOLDS)
-        except OSError:
+                os.pwrite(self._descriptor, _NUMBER.pack(self._holds), _HOLDS)
+        except BaseException:  # a signal's handler may raise here, too
             self._holds = _NO_HOLD
             self.release()
             raise
@@ -102,9 +94,9 @@ class StoreLock:
     def release(self) -> None:
         """Give the lock back."""
         self._held = False
-        if self._fd >= 0:
+        if self._file is not None:
             try:
-                fcntl.lockf(self._fd, fcntl.LOCK_UN)
+                self._file.release()
             except OSError:
                 self.close()  # closing frees it in any case
 
@@ -114,7 +106,7 @@ class StoreLock:
 
     def set_generation(self, generation: int) -> None:
         """Tell all processes that the catalog has changed. Needs the lock."""
-        os.pwrite(self._fd, _NUMBER.pack(generation), _GENERATION)
+        os.pwrite(self._descriptor, _NUMBER.pack(generation), _GENERATION)
         self._generation = generation
 
     def past(self) -> int:
@@ -123,11 +115,11 @@ class StoreLock:
 
     def note_past(self) -> None:
         """Tell all processes that such points come, or have come. Needs the lock."""
-        os.pwrite(self._fd, _NUMBER.pack(self._number(_PAST) + 1), _PAST)
+        os.pwrite(self._descriptor, _NUMBER.pack(self._number(_PAST) + 1), _PAST)
 
     def _number(self, offset: int) -> int:
-        if self._fd >= 0:
-            data = os.pread(self._fd, _NUMBER.size, offset)
+        if self._held or (self._file is not None and self._file.is_intact()):
+            data = os.pread(self._descriptor, _NUMBER.size, offset)
         else:
             try:
                 data = private_files.read(self.path, _HEAD.size)[offset : offset + _NUMBER.size]
@@ -135,27 +127,21 @@ class StoreLock:
                 return 0
         return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else 0
 
+    @property
+    def _descriptor(self) -> int:
+        return -1 if self._file is None else self._file.descriptor
+
     def close(self) -> None:
         """Close the file, which frees the lock."""
         self._held, self._holds = False, _NO_HOLD
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            private_files.close(fd)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _ensure_open(self) -> bool:
         """Open the file; open it again when it is not the one in the directory any more."""
-        if self._fd >= 0:
-            try:
-                there = os.stat(self.path)  # noqa: PTH116  # half the cost of Path.stat
-                if (there.st_ino, there.st_dev) == self._inode:
-                    return False
-            except OSError:
-                pass
-            self.close()
-        if self.read_only:
-            self._fd = private_files.open_file(self.path, os.O_RDONLY)
-        else:
-            self._fd = private_files.open_for_update(self.path)
-        here = os.fstat(self._fd)
-        self._inode = here.st_ino, here.st_dev
+        if self._file is not None and self._file.is_at(self.path):
+            return False
+        self.close()
+        self._file = LockFile(self.path)
         return True

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from inapp_monitor.ground import data_directory, disk_shares
+from inapp_monitor.ground import data_directory, disk_shares, private_files
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import column_rewrite, disk_budget
@@ -42,7 +42,7 @@ def exclusive(data_dir: Path, settings: Settings, now: float) -> Iterator[Catalo
     """
     data_directory.prepare(data_dir)
     directory = data_dir / DIRECTORY
-    directory.mkdir(mode=0o700, exist_ok=True)
+    private_files.make_directory(directory)
     descriptors = Descriptors()
     catalog = Catalog(
         data_dir,

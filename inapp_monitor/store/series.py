@@ -98,6 +98,7 @@ class Store:
             return
         self._check_process()
         with self._io_lock:
+            self._descriptors.begin_use()
             try:
                 self._writer.flush(force=force)
             except Exception as error:  # noqa: BLE001  # the app must not notice
@@ -239,7 +240,7 @@ class Store:
                     fault=self._writer.fault,
                     retry_in_s=self._writer.retry_in_s,
                     reused=self._catalog.reused,
-                    damaged=list(self._writer.damaged),
+                    damaged=[*self._writer.damaged, *self._catalog.forbidden.values()],
                     descriptors=len(self._descriptors),
                 )
 
@@ -304,7 +305,8 @@ class Store:
             self._set_up()
 
     def _refresh(self) -> None:
-        """See what other processes have added. Needs the I/O lock."""
+        """See what other processes have added, before reading. Needs the I/O lock."""
+        self._descriptors.begin_use()
         try:
             if self._catalog.refresh(self._lock, self._clock.wall(), repair=False):
                 with self._buffer.lock:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from inapp_monitor.ground import data_directory
+from inapp_monitor.ground import data_directory, private_files
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import BudgetError, FormatError
@@ -69,6 +69,7 @@ class Writer:
         self._buffer = buffer
         self._catalog = catalog
         self._lock = lock
+        self._shown_forbidden: set[str] = set()
         self._wait_s = 0.0
         self._retry_at = 0.0
         self._synced_at = clock.perf()
@@ -109,6 +110,7 @@ class Writer:
             if fresh:
                 self._catalog.forget()
             looked = self._catalog.refresh(self._lock, now, repair=True)
+            self._note_forbidden()
             if self._check_files(now) or looked:
                 with self._buffer.lock:
                     self._buffer.adopt(self._catalog)
@@ -125,7 +127,7 @@ class Writer:
             return self._lock.acquire()
         except FileNotFoundError:
             data_directory.prepare(self._data_dir)
-            self._catalog.directory.mkdir(mode=0o700, exist_ok=True)
+            private_files.make_directory(self._catalog.directory)
             return self._lock.acquire()
 
     def _check_files(self, now: float) -> bool:
@@ -134,7 +136,12 @@ class Writer:
         for name, rings in self._catalog.all_rings():
             if rings.file is None or not (rings.waits or rings.unfinished):
                 continue
-            state = rings.file.state()
+            try:
+                state = rings.file.state()
+            except PermissionError as error:
+                self._catalog.lose_access(name, error)
+                lost.append(name)
+                continue
             if state == "gone" or (state == "cut" and not self._mend(rings, now)):
                 lost.append(name)
         for name in lost:
@@ -142,7 +149,17 @@ class Writer:
         if lost:
             self._catalog.index()
             self._catalog.changed(self._lock)
+            self._catalog.has_unrepaired = True  # something else may be in its place
         return bool(lost)
+
+    def _note_forbidden(self) -> None:
+        """A file of another user costs what is in it: it is shown with the remedy."""
+        forbidden = self._catalog.forbidden
+        for name in forbidden.keys() - self._shown_forbidden:
+            self._guard.failed(f"store file {name}", PermissionError(forbidden[name]))
+        for name in self._shown_forbidden - forbidden.keys():
+            self._guard.recovered(f"store file {name}")
+        self._shown_forbidden = set(forbidden)
 
     def _mend(self, rings: AnyRingFile, now: float) -> bool:
         """Give a cut file its size back when its head is still there, else move it aside."""

@@ -17,6 +17,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.process import identity
 from inapp_monitor.ground.workers.mailbox import FOLDER, MAX_AGE_S, Mailbox
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.request import middleware
@@ -286,8 +287,8 @@ def test_messages_are_for_one_process_and_received_once(tmp_path: Path) -> None:
     """Others leave them alone; a reply is there until it is fetched."""
     mailbox = Mailbox(tmp_path)
     assert mailbox.receive() == []
-    name = mailbox.send(os.getpid(), "what?", SYSTEM.wall())
-    mailbox.send(os.getpid() + 1, "and you?", SYSTEM.wall())
+    name = mailbox.send(identity.current().token, "what?", SYSTEM.wall())
+    mailbox.send("0123456789abcdef", "and you?", SYSTEM.wall())
     assert mailbox.receive() == [(name, "what?")]
     assert mailbox.receive() == []
     assert mailbox.fetch_reply(name) is None

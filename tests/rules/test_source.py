@@ -106,11 +106,8 @@ def test_the_exceptions_are_needed() -> None:
         assert set(too_long((ROOT / name).read_text("utf-8"))) == functions
 
 
-#: Where files are made by hand. SQLite's may be a link, which private files are not.
-MAKE_FILES = {
-    "inapp_monitor/ground/private_files.py",
-    "inapp_monitor/database/connections.py",
-}
+#: Where files are made by hand.
+MAKE_FILES = {"inapp_monitor/ground/private_files.py"}
 
 
 def makes_files_by_hand(source: str) -> bool:

@@ -150,7 +150,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str, number: int) -> None:
         ("files.os.open", errno.EACCES),
         ("files.os.open", errno.EMFILE),
         ("files.os.pread", errno.EIO),
-        ("lock.fcntl.lockf", errno.ENOLCK),
+        ("lock.LockFile.acquire", errno.ENOLCK),
     ],
 )
 def test_a_call_that_fails(
@@ -165,7 +165,7 @@ def test_a_call_that_fails(
         refuse(patch, call, number)
         use(bench, 20, "old", "new")
         assert bench.store.status().fault
-        if call in ("files.os.pwrite", "lock.fcntl.lockf", "files.os.fdatasync"):
+        if call in ("files.os.pwrite", "lock.LockFile.acquire", "files.os.fdatasync"):
             assert totals(bench, "old") == (23, 23)
         assert totals(bench, "new") == (20, 20)
     recover(bench)

@@ -276,7 +276,8 @@ def test_a_leader_whose_file_is_deleted_stands_again(tmp_path: Path) -> None:
     (tmp_path / "leader").unlink()
 
     def run(out: int) -> None:
-        os.write(out, b"1" if Leadership(tmp_path).tick() else b"0")
+        rival = Leadership(tmp_path)
+        os.write(out, b"1" if rival.tick() else b"0")
         signal.pause()
 
     pid, reader = child(run)
@@ -289,8 +290,11 @@ def test_a_leader_whose_file_is_deleted_stands_again(tmp_path: Path) -> None:
 
 
 def test_no_lock_no_leader(tmp_path: Path) -> None:
-    """Where the directory is missing nobody leads, and nothing is raised."""
-    assert not Leadership(tmp_path / "missing").tick()
+    """Where no lock is possible nobody leads, and the error names the file."""
+    mine = Leadership(tmp_path / "missing")
+    with pytest.raises(FileNotFoundError, match="leader"):
+        mine.tick()
+    assert not mine.is_leader
 
 
 def test_a_row_in_the_middle_of_being_written_is_waited_for(

@@ -11,8 +11,10 @@ What servers do, as seen in `tests/servers`:
   importing or using `hashlib` there crashes. So everything is loaded when a monitor is made, which
   is no loss: the workers share what their master has loaded.
 - `socketserver.ForkingMixIn`, and with it werkzeug's `processes=`, forks for each request, and the
-  child ends by `os._exit`, without exit handlers. Only its parent, which answers nothing, stays: it
-  loads what all its children need, and each child writes when its connection is closed.
+  child ends by `os._exit`, without exit handlers. So do the children of `multiprocessing` (and with
+  them granian's workers) and of `billiard`: these run finalizers of their own before, see
+  `_finalize_child`. Of the former only the parent, which answers nothing, stays: it loads what
+  all its children need, and each child writes when its connection is closed.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ class Observer(Protocol):
         """The process ends; may be called twice."""
 
 
+#: Finalizers with larger numbers run before.
+_LAST = -1_000
+
 _prepared: weakref.WeakSet[Observer] = weakref.WeakSet()
 #: Those that hear of forks and of the end.
 observers: weakref.WeakSet[Observer] = weakref.WeakSet()
@@ -61,6 +66,7 @@ def prepare(observer: Observer) -> None:
 def add(observer: Observer) -> None:
     """It hears of what happens from now on."""
     _watch()
+    _finalize_child(os.getpid())
     observers.add(observer)
 
 
@@ -80,6 +86,16 @@ def _watch() -> None:
     subscribe = getattr(sys.modules.get("mod_wsgi"), "subscribe_shutdown", None)
     if subscribe is not None:
         subscribe(lambda *_, **__: at_end())
+
+
+@functools.lru_cache(maxsize=1)
+def _finalize_child(_pid: int) -> None:
+    """In a child of `multiprocessing`: close at its end, after what the app has set for then."""
+    for name in ("multiprocessing", "billiard"):
+        processes, util = (sys.modules.get(f"{name}.{part}") for part in ("process", "util"))
+        process = getattr(processes, "current_process", lambda: None)()
+        if util is not None and getattr(process, "_parent_pid", None) is not None:
+            util.Finalize(None, at_end, exitpriority=_LAST)
 
 
 def _after_fork() -> None:

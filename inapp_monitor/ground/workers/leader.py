@@ -7,11 +7,11 @@ takes over at its next tick.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
 from inapp_monitor.ground import private_files
+from inapp_monitor.ground.file_lock import LockFile
 
 NAME = "leader"
 
@@ -22,60 +22,43 @@ class Leadership:
     *Fork:* a child is no leader, and its parent stays one. *Threads:* one tick at a time.
     """
 
-    __slots__ = ("_fd", "_path", "_pid")
+    __slots__ = ("_elected", "_file", "_path")
 
     def __init__(self, data_dir: Path) -> None:
         """No I/O before the first `tick`."""
         self._path = data_dir / NAME
-        self._fd = -1
-        self._pid = 0
+        self._file: LockFile | None = None
+        self._elected = 0  # the process that was
 
     @property
     def is_leader(self) -> bool:
         """Whether this process was elected, as of the last tick."""
-        return self._fd >= 0 and self._pid == os.getpid()
+        return self._elected == os.getpid()
 
     def tick(self) -> bool:
         """Try to become the leader, or check that the lock is still what others look at.
 
         Returns:
-            Whether this process is the leader now. Never raises: where no lock is possible there
-            is no leader.
+            Whether this process is the leader now.
+
+        Raises:
+            OSError: no lock is possible here, so that nobody may lead.
         """
-        if self.is_leader:
-            if self._still_there():
-                return True
-            self.resign()
-        elif self._fd >= 0:  # inherited: closing it does not free the parent's lock
-            self._close()
-        return self._try()
+        if self._file is None or not self._file.is_at(self._path):
+            self.resign()  # a deleted file would let two lead; a parent's lock stays the parent's
+            self._file = LockFile(self._path)
+        if not self.is_leader and self._file.acquire():
+            self._elected = os.getpid()
+            try:
+                text = f"{os.getpid():<20}\n".encode()
+                private_files.write_at(self._file.descriptor, text, 0)
+            except OSError:
+                pass  # it is for people who look into the file
+        return self.is_leader
 
     def resign(self) -> None:
         """Let another process lead; at the end of a process this happens by itself."""
-        self._close()
-
-    def _try(self) -> bool:
-        fd = -1
-        try:
-            fd = private_files.open_for_update(self._path)
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.pwrite(fd, f"{os.getpid():<20}\n".encode(), 0)
-        except OSError:
-            if fd >= 0:
-                os.close(fd)
-            return False
-        self._fd, self._pid = fd, os.getpid()
-        return True
-
-    def _still_there(self) -> bool:
-        """A deleted lock file would let two lead."""
-        try:
-            there, here = self._path.stat(), os.fstat(self._fd)
-        except OSError:
-            return False
-        return (there.st_ino, there.st_dev) == (here.st_ino, here.st_dev)
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            private_files.close(fd)
+        file, self._file = self._file, None
+        self._elected = 0
+        if file is not None:
+            file.close()

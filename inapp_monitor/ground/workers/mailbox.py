@@ -1,9 +1,10 @@
-"""Short messages from one process of a data directory to another, by its pid, and the replies.
+"""Short messages from one process of a data directory to another, and the replies.
 
-A message is a small file in `DATA_DIR/questions`; the other process looks there once a tick,
-removes what is addressed to it and leaves a reply beside it, which the sender fetches. Files are
-written under another name and renamed, so nobody reads half of one; what nobody received is removed
-when the next message is sent. It must not know what the messages mean.
+A message is a small file in `DATA_DIR/questions`, addressed by the token of the other process
+(`ground.process.identity`: in two containers two have the same id). That process looks there once
+a tick, removes what is addressed to it and leaves a reply beside it, which the sender fetches.
+Files are written under another name and renamed, so nobody reads half of one; what nobody received
+is removed when the next message is sent. It must not know what the messages mean.
 
 Looking costs one `listdir`, of a directory that is empty or not there.
 """
@@ -11,10 +12,10 @@ Looking costs one `listdir`, of a directory that is empty or not there.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from inapp_monitor.ground import data_directory, private_files
+from inapp_monitor.ground.process import identity
 
 FOLDER = "questions"
 #: Messages received in one look; the others wait for the next.
@@ -35,16 +36,16 @@ class Mailbox:
         self._data_dir = data_dir
         self._folder = data_dir / FOLDER
 
-    def send(self, pid: int, text: str, now: float) -> str:
+    def send(self, token: str, text: str, now: float) -> str:
         """Leave a message for a process. Returns the name under which its reply will be.
 
         Raises:
             OSError: it cannot be written.
         """
         data_directory.prepare(self._data_dir)
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        private_files.make_directory(self._folder)
         self._remove_old(now)
-        name = f"{pid}-{secrets.token_hex(8)}"
+        name = f"{token}-{os.urandom(8).hex()}"
         data = text.encode()[:MAX_MESSAGE_BYTES]
         private_files.replace(self._folder / f"{name}.ask", data)
         return name
@@ -59,11 +60,14 @@ class Mailbox:
             found = [path.name for path in self._folder.iterdir()]
         except FileNotFoundError:
             return []
-        mine = f"{os.getpid()}-"
+        mine = f"{identity.current().token}-"
         names = [name for name in found if name.startswith(mine) and name.endswith(".ask")]
         received = []
         for name in sorted(names)[:MAX_RECEIVED_AT_ONCE]:
-            data = private_files.read(self._folder / name, MAX_MESSAGE_BYTES)
+            try:
+                data = private_files.read(self._folder / name, MAX_MESSAGE_BYTES)
+            except OSError:
+                continue  # removed meanwhile, or no message: it goes with the old ones
             if self._remove(name):
                 received.append((name.removesuffix(".ask"), data.decode("utf-8", "replace")))
         return received

@@ -1,0 +1,201 @@
+"""Locks on bytes of a file, between processes and between the monitors of one process.
+
+Open-file-description locks where the system has them: they belong to what was opened, so that two
+monitors in one process exclude each other, and the app may open and close the same file (a backup,
+say) without freeing them. They conflict with POSIX locks, which earlier releases use, as those do
+with each other. A forked child inherits what was opened, and with it the lock, for as long as it
+keeps it open: it closes its copy at once, see `_after_fork`.
+
+Elsewhere POSIX locks (`lockf`). They belong to the process: a table says what is locked within it,
+and a file is not closed while another monitor of the process has locked something in it.
+
+Nothing here waits, and nothing here knows what is locked for.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import functools
+import os
+import struct
+import threading
+import weakref
+from pathlib import Path
+from typing import Final
+
+from inapp_monitor.ground import private_files
+from inapp_monitor.ground.owned_descriptor import Identity, OwnedDescriptor
+
+#: `struct flock`: type, whence, start, length, pid, and the padding at its end.
+_FLOCK: Final = struct.Struct("hhqqi0q")
+OFD_SETLK: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)
+_BUSY: Final = frozenset((errno.EACCES, errno.EAGAIN))
+#: What a kernel or file system says that has no such locks.
+_UNKNOWN: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+
+
+class LockFile:
+    """A lock file that is open.
+
+    Args:
+        path: The file; made when it is missing.
+
+    Raises:
+        OSError: it cannot be opened.
+
+    *Fork:* a child has none of it: `is_at` is false there. *Threads:* for one at a time.
+    """
+
+    __slots__ = ("__weakref__", "_descriptor", "_held", "_pid")
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = OwnedDescriptor(private_files.open_for_update(path))
+        self._held: set[tuple[int, int]] = set()
+        self._pid = os.getpid()
+        _watch_forks()
+        _open_files.add(self)
+
+    @property
+    def descriptor(self) -> int:
+        """For reading and writing what the file holds; -1 once it is closed."""
+        return self._descriptor.number
+
+    def is_intact(self) -> bool:
+        """Whether it is open in this process, and the descriptor is still this file's."""
+        return self._pid == os.getpid() and self._descriptor.is_intact()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether it is intact, and the file is what others find under a path."""
+        return self._pid == os.getpid() and self._descriptor.is_at(path)
+
+    def acquire(self, start: int = 0, length: int = 0) -> bool:
+        """Lock some bytes, or (without a length) all from `start` on.
+
+        Returns:
+            False when somebody else has locked some of them, in this process or another; True also
+            when this object has locked them before.
+
+        Raises:
+            OSError: no lock is possible here.
+        """
+        if (start, length) in self._held:
+            return True
+        try:
+            _set(self._descriptor, fcntl.F_WRLCK, start, length)
+        except OSError as error:
+            if error.errno in _BUSY:
+                return False
+            raise
+        self._held.add((start, length))
+        return True
+
+    def release(self, start: int = 0, length: int = 0) -> None:
+        """Unlock what was locked.
+
+        Raises:
+            OSError: that is not possible; `close` unlocks in any case.
+        """
+        self._held.discard((start, length))
+        if self.is_intact():  # else closing has freed it, and a parent's is the parent's
+            _set(self._descriptor, fcntl.F_UNLCK, start, length)
+
+    def close(self) -> None:
+        """Close the file, which frees all that this object has locked."""
+        _open_files.discard(self)
+        if self._pid == os.getpid():
+            for start, length in list(self._held):
+                try:
+                    self.release(start, length)
+                except OSError:
+                    pass
+        self._held.clear()
+        _posix.close(self._descriptor)
+
+    def abandon(self) -> None:
+        """In a child process: close the copy, which frees nothing of the parent's."""
+        self._held.clear()
+        self._descriptor.close()
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except Exception:  # noqa: BLE001, S110  # while the interpreter ends modules may be gone
+            pass
+
+
+class _PosixLocks:
+    """What POSIX locks do not do themselves: exclude within a process, survive a `close`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[Identity | None, dict[tuple[int, int], int]] = {}
+        self._closed_later: list[OwnedDescriptor] = []
+
+    def set(self, file: OwnedDescriptor, kind: int, start: int, length: int) -> None:
+        """As `_set`."""
+        with self._lock:
+            held = self._held.setdefault(file.identity, {})
+            if kind == fcntl.F_UNLCK:
+                if held.pop((start, length), None) is not None:
+                    fcntl.lockf(file.number, fcntl.LOCK_UN, length, start)
+            elif (start, length) in held:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            else:
+                fcntl.lockf(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+                held[start, length] = file.number
+            if not held:
+                del self._held[file.identity]
+        self._close_waiting()
+
+    def close(self, file: OwnedDescriptor) -> None:
+        """Close a file, later where that would free the locks of others in this process."""
+        self._closed_later.append(file)
+        self._close_waiting()
+
+    def _close_waiting(self) -> None:
+        with self._lock:
+            for file in [f for f in self._closed_later if not self._held.get(f.identity)]:
+                self._closed_later.remove(file)
+                file.close()
+
+
+def _set(file: OwnedDescriptor, kind: int, start: int, length: int) -> None:
+    """Lock or unlock, at once or not at all.
+
+    Raises:
+        OSError: somebody else has locked it (`_BUSY`), or no lock is possible.
+    """
+    if OFD_SETLK is not None:
+        flock = _FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
+        try:
+            fcntl.fcntl(file.number, OFD_SETLK, flock)
+        except OSError as error:
+            if error.errno not in _UNKNOWN:
+                raise
+        else:
+            return
+    _posix.set(file, kind, start, length)
+
+
+_posix = _PosixLocks()
+#: Those of this process that are open.
+_open_files: weakref.WeakSet[LockFile] = weakref.WeakSet()
+
+
+@functools.cache
+def _watch_forks() -> None:
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_fork() -> None:
+    """A copy in a child would keep the lock when the parent dies.
+
+    A server that forks in C calls no such hook: its children close their copies at their first
+    request, because the process is another one.
+    """
+    global _posix
+    for file in list(_open_files):
+        file.abandon()
+    _open_files.clear()
+    _posix = _PosixLocks()

@@ -1,0 +1,193 @@
+"""Locks exclude within a process too, survive what others close, and end with their holder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gc
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from inapp_monitor.ground import file_lock
+from inapp_monitor.ground.file_lock import LockFile
+
+#: Another process, of an earlier release: holds a POSIX lock until it is told to end.
+HOLDER = (
+    "import fcntl, sys; f = open(sys.argv[1], 'r+b'); fcntl.lockf(f, fcntl.LOCK_EX, 1, 3);"
+    "print('held', flush=True); sys.stdin.readline()"
+)
+
+
+@pytest.fixture(params=["open file description", "posix"])
+def path(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lock file, by each kind of lock that there is."""
+    if request.param == "posix":
+        monkeypatch.setattr(file_lock, "OFD_SETLK", None)
+    elif not hasattr(fcntl, "F_OFD_SETLK"):
+        pytest.skip("no such locks here")
+    return tmp_path / "lock"
+
+
+def free_elsewhere(path: Path, start: int = 0) -> bool:
+    """Whether another process could lock a byte."""
+    code = (
+        "import fcntl, sys; f = open(sys.argv[1], 'r+b');"
+        "fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(path), str(start)]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.fixture
+def locked(path: Path) -> Iterator[LockFile]:
+    """Somebody in this process has the lock."""
+    lock = LockFile(path)
+    assert lock.acquire()
+    yield lock
+    lock.close()
+
+
+def test_a_second_user_in_the_process_is_excluded(path: Path, locked: LockFile) -> None:
+    """As another process is, until the first one releases it."""
+    other = LockFile(path)
+    assert not other.acquire()
+    assert not free_elsewhere(path)
+    locked.release()
+    assert other.acquire()
+    assert not locked.acquire()
+    other.close()
+    assert locked.acquire()
+
+
+def test_a_process_of_an_earlier_release_is_excluded(path: Path) -> None:
+    """Both kinds of locks conflict with each other, byte by byte."""
+    lock = LockFile(path)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert not lock.acquire(3, 1)
+    assert lock.acquire(4, 1)
+    assert not free_elsewhere(path, 4)
+    holder.communicate("end\n")
+    assert lock.acquire(3, 1)
+    lock.close()
+
+
+def test_another_user_s_end_frees_nothing_of_the_first(path: Path, locked: LockFile) -> None:
+    """Neither closing nor dropping another object of the same file."""
+    LockFile(path).close()
+    dropped = LockFile(path)
+    del dropped
+    gc.collect()
+    assert not free_elsewhere(path)
+    assert not LockFile(path).acquire()
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_OFD_SETLK"), reason="POSIX locks do not survive it")
+def test_the_app_may_read_the_file(tmp_path: Path) -> None:
+    """A backup opens and closes it: the lock stays."""
+    lock = LockFile(tmp_path / "lock")
+    assert lock.acquire()
+    (tmp_path / "lock").read_bytes()
+    assert not free_elsewhere(tmp_path / "lock")
+    lock.close()
+    assert free_elsewhere(tmp_path / "lock")
+
+
+def test_a_dropped_lock_is_free(path: Path) -> None:
+    """With its descriptor: nobody has to call `close`."""
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    lock = LockFile(path)
+    assert lock.acquire()
+    del lock
+    gc.collect()
+    assert free_elsewhere(path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_child_keeps_nothing_and_frees_nothing(path: Path) -> None:
+    """The lock ends with the parent although a child that it forked lives on; before that the
+    child's `release`, `close` and end leave it alone."""
+    ready, go = os.pipe(), os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        lock = LockFile(path)
+        lock.acquire()
+        for last in (False, True):
+            child = os.fork()
+            if child == 0:
+                lock.release()
+                lock.close()
+                os.write(ready[1], b"%d\n" % os.getpid())
+                if last:
+                    signal.pause()
+                os._exit(0)
+        signal.pause()
+    try:
+        children = os.read(ready[0], 100).split()
+        while len(children) < 2:
+            children += os.read(ready[0], 100).split()
+        assert not free_elsewhere(path)
+    finally:
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+    assert free_elsewhere(path)
+    os.kill(int(children[-1]), signal.SIGKILL)
+    for descriptor in (*ready, *go):
+        os.close(descriptor)
+
+
+def test_a_descriptor_that_the_app_took_is_left_alone(tmp_path: Path, path: Path) -> None:
+    """Its number is of a file of the app's: nothing is closed there, and the lock is known lost."""
+    lock = LockFile(path)
+    assert lock.acquire()
+    number = lock.descriptor
+    os.close(number)
+    mine = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
+    assert mine == number
+    assert not lock.is_intact()
+    assert not lock.is_at(path)
+    lock.close()
+    del lock
+    gc.collect()
+    os.write(mine, b"still open")
+    os.close(mine)
+
+
+def test_a_kernel_without_such_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses them by EINVAL: POSIX locks are used."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(file_lock, "OFD_SETLK", 37)
+    monkeypatch.setattr("inapp_monitor.ground.file_lock.fcntl.fcntl", refuse)
+    first, second = LockFile(tmp_path / "lock"), LockFile(tmp_path / "lock")
+    assert first.acquire()
+    assert not second.acquire()
+    assert not free_elsewhere(tmp_path / "lock")
+    first.close()
+    assert second.acquire()
+    second.close()
+    assert free_elsewhere(tmp_path / "lock")
+
+
+def test_no_lock_at_all_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENOLCK is not "somebody else has it"."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("inapp_monitor.ground.file_lock.fcntl.fcntl", refuse)
+    monkeypatch.setattr("inapp_monitor.ground.file_lock.fcntl.lockf", refuse)
+    with pytest.raises(OSError, match="No locks"):
+        LockFile(tmp_path / "lock").acquire()
