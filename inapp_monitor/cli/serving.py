@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     """Serve a data directory's dashboard and render API at / until interrupted.
 
     From this machine it opens without a token. The app that writes the directory may run or not;
-    Graphite's own files below DATA_DIR/whisper/ are served as well.
+    Graphite's own files below DATA_DIR/whisper/ are served as well. Posted events and names of
+    tagged series are kept in DATA_DIR/monitor.db, which is made with the first of them.
     """
     from werkzeug.serving import make_server
 
@@ -57,6 +59,9 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     address = f"http://{named}:{server.port}/"
     announce(obtain(backend.loaded.settings, backend.guard, may_write=False), address)
     click.echo(f"serving {data_dir} at {address}")
+    if backend.database is not None and backend.database.read_only:
+        why = f"{data_dir} is no data directory that can be written"
+        click.echo(f"{why}: posted events are kept in memory only", err=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
@@ -121,8 +126,9 @@ def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
 def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool = True) -> Backend:
     """What the dashboard needs to show a data directory that another process may be writing.
 
-    Posted events and names of tagged series go into a `monitor.db` that is there and lets itself
-    be written, unless `may_write` is false; else they are kept in memory. No file is made.
+    Posted events and names of tagged series go into `monitor.db`, which is made with the first of
+    them; they are kept in memory where that is no data directory that can be written, or where
+    `may_write` is false. Looking at a directory makes no file.
     """
     from inapp_monitor.database.file import Database
     from inapp_monitor.ground.facts import Facts
@@ -139,7 +145,7 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     guard = Guard()
     parts = (data_dir, loaded.settings, SYSTEM, guard)
     store = Store(*parts, read_only=True)
-    database = Database(*parts, read_only=not (may_write and _is_writable(data_dir)))
+    database = Database(*parts, read_only=not (may_write and _keeps_events(data_dir)))
     names = RouteNames(data_dir)
     return Backend(
         loaded=loaded,
@@ -161,11 +167,23 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     )
 
 
-def _is_writable(data_dir: Path) -> bool:
-    """Whether there is a database, and SQLite could write it and its log beside it."""
+def _keeps_events(data_dir: Path) -> bool:
+    """Whether SQLite could write the database and its log, or make them in a data directory.
+
+    None is made in the directory of another user, by root neither: the app could not open it; and
+    none among files that are not ours.
+    """
     from inapp_monitor.database.file import FILE_NAME
 
-    return os.access(data_dir, os.W_OK) and os.access(data_dir / FILE_NAME, os.R_OK | os.W_OK)
+    file, found = data_dir / FILE_NAME, data_dir.stat()
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        return False
+    if file.exists():
+        return os.access(file, os.R_OK | os.W_OK)
+    if found.st_uid != os.geteuid() or found.st_mode & stat.S_IWOTH:
+        return False
+    names = {path.name for path in data_dir.iterdir()}
+    return not names or bool(names & {"store", "whisper"})
 
 
 #: What the main command registers.

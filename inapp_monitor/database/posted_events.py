@@ -30,8 +30,13 @@ create index posted_events_moment on posted_events (moment)
 """
 
 
+def tags_of(text: str) -> tuple[str, ...]:
+    """The words of a text, separated by commas or blanks."""
+    return tuple(text.replace(",", " ").split())
+
+
 class PostedEvent(NamedTuple):
-    """One event; `id` is 0 until it is written."""
+    """One event; `id` is 0 until it is written, unless events are kept in memory only."""
 
     moment: int
     what: str
@@ -48,6 +53,7 @@ class PostedEvents:
         self._database = database
         self._lock = threading.Lock()
         self._waiting: list[PostedEvent] = []
+        self._number = 0
         if database is not None:
             database.declare("posted_events", [_SCRIPT], _forget_oldest)
 
@@ -56,12 +62,17 @@ class PostedEvents:
 
         An event that is there already is not kept twice: scripts without an answer post again.
         """
+        in_memory = self._database is None or self._database.read_only
+        stored = self._stored_number() if in_memory else 0
         with self._lock:
-            if event in self._waiting:
+            if any(waiting._replace(id=0) == event for waiting in self._waiting):
                 return
+            if in_memory:
+                self._number = max(self._number, stored) + 1
+                event = event._replace(id=self._number)
             self._waiting.append(event)
             del self._waiting[:-MAX_EVENTS]
-        if self._database is None:
+        if self._database is None or in_memory:
             return
 
         def insert(connection: Connection) -> None:
@@ -85,6 +96,13 @@ class PostedEvents:
         self._database.submit(insert, size, done)
         self._database.write_pending()
 
+    def _stored_number(self) -> int:
+        """The number of the latest event in a database that is only read."""
+        if self._database is None:
+            return 0
+        rows = self._database.read("select max(id) as number from posted_events")
+        return int((rows and rows[0]["number"]) or 0)
+
     def _forget_waiting(self, event: PostedEvent) -> None:
         with self._lock:
             self._waiting = [waiting for waiting in self._waiting if waiting is not event]
@@ -103,7 +121,7 @@ class PostedEvents:
             )
             found += [
                 PostedEvent(
-                    row["moment"], row["what"], tuple(row["tags"].split()), row["data"], row["id"]
+                    row["moment"], row["what"], tags_of(row["tags"]), row["data"], row["id"]
                 )
                 for row in rows
             ]
@@ -117,14 +135,18 @@ class PostedEvents:
         return sorted(found, key=lambda event: (event.moment, event.id))
 
     def get(self, event_id: int) -> PostedEvent | None:
-        """The written event of that number."""
+        """The event of that number."""
+        with self._lock:
+            for event in self._waiting:
+                if event.id == event_id and event.id:
+                    return event
         if self._database is None:
             return None
         rows = self._database.read(
             "select id, moment, what, tags, data from posted_events where id = ?", (event_id,)
         )
         for row in rows:
-            tags = tuple(row["tags"].split())
+            tags = tags_of(row["tags"])
             return PostedEvent(row["moment"], row["what"], tags, row["data"], row["id"])
         return None
 

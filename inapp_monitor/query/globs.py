@@ -27,6 +27,7 @@ _MAX_WILDCARD: Final = 1_024
 #: Names that one pattern may be compared with.
 _MAX_COMPARED: Final = 5_000_000
 _WILDCARD = re.compile(r"[*?\[]")
+_ESCAPED = re.compile(r"\\(.?)", re.DOTALL)
 _INNERMOST = re.compile(r"\{([^{}]*)\}")
 
 
@@ -84,6 +85,16 @@ def _has_dot_in_braces(pattern: str) -> bool:
         elif character == "." and depth:
             return True
     return False
+
+
+def escaped_glob(character: str) -> str:
+    """A character as part of a pattern that it stands for itself in."""
+    return f"[{character}]" if character in "*?[" else character
+
+
+def without_backslashes(pattern: str) -> str:
+    """A pattern whose escaped characters stand for themselves."""
+    return _ESCAPED.sub(lambda found: escaped_glob(found[1]), pattern)
 
 
 def has_wildcard(text: str) -> bool:
@@ -196,7 +207,10 @@ class Tree:
             return [] if child is None else [(text, child)]
         comparisons.spend(len(self.children))
         matches = node_matcher(text)
-        return [(name, child) for name, child in self.children.items() if matches(name)]
+        found = [(name, child) for name, child in self.children.items() if matches(name)]
+        if not found and (child := self.children.get(text)) is not None:
+            return [(text, child)]  # a name with brackets, as clients send it back
+        return found
 
     def _branches(self, prefix: str) -> Iterator[tuple[str, Tree]]:
         yield prefix, self

@@ -17,6 +17,7 @@ import re
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.query.globs import escaped_glob
 
 DEFAULT_MAX_DEPTH = 20
 
@@ -72,6 +73,8 @@ _WORD = re.compile(r"(true|false|none|inf)(?=[ \t\r\n]*(?:[,)]|$))", re.IGNORECA
 _STRING = re.compile(r'"(?:[^"\n\r\\]|""|\\.)*"' + r"|'(?:[^'\n\r\\]|''|\\.)*'")
 _PATH_TEXT = re.compile(r"[^\s(){},.'\"\\|\x00-\x1f\x7f]+")
 _ESCAPABLE = set("(){},.'\"\\|=")
+#: Escaped, they stand for themselves; unescaped they match.
+_GLOBBING = set("*?[]")
 _WORDS = {"true": True, "false": False, "none": None, "inf": math.inf}
 
 
@@ -333,9 +336,9 @@ class _Parser:
             if following in _ESCAPABLE and following:
                 self.at += 2
                 return following
-            if following in ("*", "?", "["):
+            if following in _GLOBBING and following:
                 self.at += 2
-                return f"[{following}]"
+                return escaped_glob(following)
             self.fail("nothing to escape after a backslash")
         return ""
 

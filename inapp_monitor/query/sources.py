@@ -178,7 +178,7 @@ class StoreSource:
             name = self._stored_name(path) if ";" in path else path
             if name is not None and name in self._kinds:
                 stored[name] = path
-            else:
+            elif ";" not in path:  # a tagged name may be registered before its file is there
                 made += self._virtual(path, expression, window, past, roughly=roughly)
         for found in self._store.fetch(list(stored), window.start, window.end, window.now):
             made.append(_series(stored[found.path], expression, found, window))
@@ -257,6 +257,8 @@ class StoreSource:
         self, path: str, pattern: str, window: Window, past: Hashable, *, roughly: bool
     ) -> list[Series]:
         parent, _, leaf = path.rpartition(".")
+        if self._kinds.get(parent) != "distribution":
+            return []
         if leaf not in READERS:
             percentile_fraction(leaf)  # raises for what is no leaf
         computed = self._computed.get(parent, window, leaf, past)

@@ -307,6 +307,57 @@ def test_names_of_graphites_files_can_be_registered(api: Api, backend: Backend) 
     assert api.open("GET", "/tags/tagSeries?path=x").status_code == 405
 
 
+def test_a_registered_name_without_a_file_is_no_error(api: Api) -> None:
+    """Carbon registers a series before it writes one, and hosts that left stay registered."""
+    names = ["jobs;app=a", "jobs.p95;app=b", "app.time.p95;app=c"]
+    assert api.post("/tags/tagMultiSeries", {"path": names}).status_code == 200
+    try:
+        for target in ("seriesByTag('app=~.+')", "seriesByTag('name=jobs')|sumSeries()"):
+            answer = api.get("/render", target=target)
+            assert (answer.status_code, answer.get_json()) == (200, [])
+    finally:
+        api.post("/tags/delSeries", {"path": names})
+
+
+@pytest.mark.parametrize(
+    ("tags", "asked", "found"),
+    [
+        ("deploy,stage,started", "stage", True),
+        ("deploy, stage,started", "deploy started", True),
+        ("deploy stage", "deploy,stage", True),
+        (["deploy", "stage,started"], "started", True),
+        (["deploy stage", ""], "stage", True),
+        (" ,deploy,, ", "deploy", True),
+        ("deploy,stage", "dep", False),
+        (",", "deploy", False),
+    ],
+)
+def test_tags_of_an_event_are_words(api: Api, tags: Any, asked: str, found: bool) -> None:
+    """Given as a list or as a text, between commas or blanks, they are found one by one."""
+    event = {"what": f"{tags}", "tags": tags, "when": NOW - 5_000}
+    assert api.post("/events/", json=event).status_code == 200
+    answer = api.get("/events/get_data", tags=asked)
+    assert (f"{tags}" in [shown["what"] for shown in answer.get_json()]) is found
+
+
+def test_a_picture_is_not_handed_to_a_function(api: Api) -> None:
+    """`jsonp` is for JSON: with a picture it is refused, with texts ignored as in Graphite."""
+    answer = api.get("/render", target="app.a.hits", format="svg", jsonp="cb")
+    assert (answer.status_code, "jsonp" in answer.get_data(as_text=True)) == (400, True)
+    assert api.get("/render", target="app.a.hits", format="raw", jsonp="cb").status_code == 200
+
+
+def test_a_variable_of_thousands_of_hosts(api: Api) -> None:
+    """Find and expand take what Grafana makes of a variable with all values."""
+    hosts = ",".join(f"web-{number:04}.example" for number in range(3_000))
+    query = f"app.{{a,{hosts}}}.*"
+    for path in ("/metrics/find", "/metrics/expand"):
+        answer = api.post(path, {"query": query})
+        assert answer.status_code == 200 and "hits" in answer.get_data(as_text=True)
+    answer = api.post("/metrics/find", {"query": "a" * 65_537})
+    assert answer.status_code == 400 and "at most 65536" in answer.get_data(as_text=True)
+
+
 def test_caching_is_as_asked(api: Api) -> None:
     """Answers are asked for again each time unless the client says how long they may be kept."""
     kept = api.get("/render", target="app.a.hits").headers["Cache-Control"]

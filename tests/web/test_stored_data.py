@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
@@ -69,11 +70,32 @@ def test_fetch_leaves_a_directory_as_it_is(tmp_path: Path) -> None:
     assert files(tmp_path) == {"photo.jpg": b"mine"}
 
 
+@pytest.mark.parametrize("directory", ["", "whisper", "store"])
+def test_what_is_posted_to_serve_is_there_after_a_restart(tmp_path: Path, directory: str) -> None:
+    """Without an app too: a data directory gets its database with the first event."""
+    data = tmp_path / "data"
+    (data / directory).mkdir(parents=True)
+    event = json.dumps({"what": "deploy", "tags": "web,stage"}).encode()
+    with serving(data, "--token", "a-token-of-the-tests") as (address, _):
+        assert ask(address, "/events/get_data", "a-token-of-the-tests") == (200, "[]")
+        assert files(data) == {}
+        assert ask(address, "/events/", "a-token-of-the-tests", event)[0] == 200
+        path = b"path=cpu%3Ba%3D1"
+        assert ask(address, "/tags/tagSeries", "a-token-of-the-tests", path)[0] == 200
+    with serving(data, "--token", "a-token-of-the-tests") as (address, _):
+        found = json.loads(ask(address, "/events/get_data?tags=web", "a-token-of-the-tests")[1])
+        assert [shown["what"] for shown in found] == ["deploy"]
+        status, text = ask(address, f"/events/{found[0]['id']}", "a-token-of-the-tests")
+        assert status == 200 and "deploy" in text
+        assert "cpu;a=1" in ask(address, "/tags/findSeries?expr=a%3D1", "a-token-of-the-tests")[1]
+
+
 def test_serve_keeps_what_is_posted_in_memory(tmp_path: Path) -> None:
-    """With a token that it tells and keeps for itself; the directory stays as it is."""
+    """Among files that are not ours: it says so, with a token that it keeps for itself."""
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     with serving(tmp_path) as (address, process):
         token = process.stderr.readline().partition("?token=")[2].strip()  # type: ignore[union-attr]
+        assert "kept in memory only" in process.stderr.readline()  # type: ignore[union-attr]
         assert ask(address, "/events/get_data", "wrong")[0] == 401
         event = json.dumps({"what": "deploy"}).encode()
         assert ask(address, "/events/", token, event)[0] == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING
 
 from inapp_monitor.ground.exceptions import QueryError
@@ -20,6 +22,7 @@ _SEARCH = Param("search", "string", required=True)
 _REPLACE = Param("replace", "string", required=True)
 _NODES = Param("nodes", "nodeOrTag", required=True, multiple=True, lenient=True)
 _TAGS = Param("tags", "nodeOrTag", required=True, multiple=True, lenient=True)
+_WHOLE_NUMBER = re.compile(r"(%[-+ #0-9.]*)[diu]")
 _POSITIONS = Param("pos", "integer", multiple=True)
 
 
@@ -78,8 +81,10 @@ def alias_query(
         last = aggregate("last", found[0].values)
         if last != last:
             raise QueryError(f"series {found[0].name[:80]!r} has no last value")
+        # An infinite value is no whole number, which `%d` asks for.
+        shown = new_name if math.isfinite(last) else _WHOLE_NUMBER.sub(r"\1f", new_name)
         try:
-            made.append(s.renamed(new_name % last))
+            made.append(s.renamed(shown % last))
         except (TypeError, ValueError) as error:
             raise QueryError(f"parameter 'newName' cannot be formatted: {error}") from None
     return made

@@ -198,7 +198,8 @@ def cacti_style(
     columns = []
     for label, func in (("Current", "last"), ("Max", "max"), ("Min", "min")):
         values = [aggregate(func, s.values) for s in series]
-        widths = [len(shown(int(v) if v == v and v != 0 else 3)) for v in values]
+        # Wide enough for whole numbers; an infinite one has no digits to count.
+        widths = [len(shown(int(v) if np.isfinite(v) and v != 0 else 3)) for v in values]
         texts = ["nan" if v != v else shown(v) for v in values]
         columns.append([f"{label}:{text:<{max(widths) + 3}}" for text in texts])
     width = max(len(s.name) for s in series)

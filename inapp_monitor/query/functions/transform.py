@@ -100,20 +100,19 @@ def scale_to_seconds(series: list[Series], seconds: float) -> list[Series]:
 
 @function("exp", _GROUP, series_list())
 def exp(series: list[Series]) -> list[Series]:
-    """Raise e to the power of every value."""
-    return _each(series, "exp", lambda v: np.exp(_no_overflow(v)), "e")
+    """Raise e to the power of every value; null where that is too large to be a number."""
 
+    def change(values: Floats) -> Floats:
+        result = np.exp(values)
+        return np.where(np.isinf(result) & np.isfinite(values), np.nan, result)
 
-def _no_overflow(values: Floats) -> Floats:
-    if (np.isfinite(values) & (values > 709.78)).any():
-        raise OverflowError("a value is too large for the exponential function")
-    return values
+    return _each(series, "exp", change, "e")
 
 
 @function("sigmoid", _GROUP, series_list())
 def sigmoid(series: list[Series]) -> list[Series]:
     """Squeeze values into 0..1 with the logistic function."""
-    return _each(series, "sigmoid", lambda v: 1 / (1 + np.exp(_no_overflow(-v))), "sigmoid")
+    return _each(series, "sigmoid", lambda v: 1 / (1 + np.exp(-v)), "sigmoid")
 
 
 @function("logit", _GROUP, series_list())
@@ -217,30 +216,30 @@ def transform_null(
     series: list[Series], default: float = 0, reference: list[Series] | None = None
 ) -> list[Series]:
     """Replace nulls by a number; with reference series only where one of them has a value."""
-    replaced: Floats | None = None
     suffix = ",referenceSeries" if reference else ""
     tags: dict[str, object] = {"transformNull": default}
     if reference:
         tags["referenceSeries"] = 1
-        width = max(len(s) for s in reference)
-        some = np.zeros(width, dtype=bool)
-        for s in reference:
-            some[: len(s)] |= ~np.isnan(s.values)
-        replaced = np.where(some, default, np.nan)
     made = []
     for s in series:
-        values, filling = s.values, np.full(len(s), float(default))
-        if replaced is not None and len(replaced):
-            width = max(len(s), len(replaced))
-            values, filling = np.full(width, np.nan), np.full(width, np.nan)
-            values[: len(s)] = s.values
-            filling[: len(replaced)] = replaced
-        null = np.isnan(values)
-        values = np.where(null, filling, values)
+        null = np.isnan(s.values)
+        replaced = null & _any_known(reference, s) if reference else null
+        values = np.where(replaced, float(default), s.values)
         whole = isinstance(default, int) and bool(null.all())  # nothing but the default
         name = f"transformNull({s.name},{default:g}{suffix})"
         made.append(s.derive(name, values, tags=tags, whole=whole))
     return made
+
+
+def _any_known(reference: list[Series], series: Series) -> np.ndarray:
+    """For each value of a series, whether one of the reference series has one at its time."""
+    times = series.start + np.arange(len(series)) * series.step
+    known = np.zeros(len(series), dtype=bool)
+    for s in reference:
+        at = (times - s.start) // s.step if s.step else times - s.start
+        inside = (at >= 0) & (at < len(s))
+        known[inside] |= ~np.isnan(s.values[at[inside].astype(int)])
+    return known
 
 
 _LIMIT = Param("limit", "intOrInf", default=math.inf)

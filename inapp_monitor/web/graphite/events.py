@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from inapp_monitor.database.posted_events import PostedEvent
+from inapp_monitor.database.posted_events import PostedEvent, tags_of
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.parameters import Parameters, json_answer
@@ -66,10 +66,10 @@ def _tags(given: Any) -> tuple[str, ...]:
     if given is None:
         return ()
     if isinstance(given, str):
-        given = given.split()
+        given = [given]
     if not isinstance(given, list) or not all(isinstance(tag, str) for tag in given):
-        raise QueryError("'tags' must be an array or space-separated string")
-    tags = [part for tag in given for part in _storable(tag).split()]
+        raise QueryError("'tags' must be an array, or a text of words between blanks or commas")
+    tags = [part for tag in given for part in tags_of(_storable(tag))]
     if len(tags) > _MAX_TAGS or sum(map(len, tags)) > 1_000:
         raise QueryError(f"'tags' must be at most {_MAX_TAGS} short words")
     return tuple(tags)
@@ -93,7 +93,7 @@ def get_data(backend: Backend, request: Request) -> Response:
         now = parameters.moment("now", now, tz)
     start = parameters.moment("from", now, tz) if "from" in parameters else 0
     end = parameters.moment("until", now, tz) if "until" in parameters else now
-    tags = parameters.text("tags").split() if "tags" in parameters else None
+    tags = tags_of(parameters.text("tags")) if "tags" in parameters else None
     found = process_state(backend).events.find(
         start, end, tags, any_of=parameters.text("set") == "union"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_plus
@@ -9,6 +10,7 @@ from urllib.parse import unquote_plus
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.query.globs import without_backslashes
 from inapp_monitor.query.sources import FoundNode
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.binary import dump_msgpack, dump_pickle
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _LEAF = {"allowChildren": 0, "expandable": 0, "leaf": 1}
 _BRANCH = {"allowChildren": 1, "expandable": 1, "leaf": 0}
+_QUOTED = re.compile("%[0-9a-fA-F]{2}")
 #: Characters of a query: a variable may depend on another one of thousands of hosts.
 _MAX_QUERY = 65_536
 
@@ -73,7 +76,7 @@ def find(backend: Backend, request: Request) -> Response:
 def _found(backend: Backend, pattern: str) -> list[FoundNode]:
     if len(pattern) > _MAX_QUERY:
         raise QueryError(f"query has {len(pattern)} characters, at most {_MAX_QUERY} are allowed")
-    return backend.source.find(pattern.replace("\\", ""))
+    return backend.source.find(without_backslashes(pattern))
 
 
 def _interval(backend: Backend, parameters: Parameters) -> tuple[float, float]:
@@ -100,21 +103,21 @@ def _completed(query: str, parameters: Parameters) -> str:
 
 def _write_tree(found: _Found) -> Response:
     base = found.query.rsplit(".", 1)[0] + "." if "." in found.query else ""
-    branches, leaves, seen = [], [], set()
-    for node in found.nodes:
-        if node.name in seen:
-            continue
-        seen.add(node.name)
-        row = {"text": unquote_plus(node.name), "id": base + node.name}
-        if node.is_leaf:
-            leaves.append({**row, **_LEAF})
-        else:
-            branches.append({**row, **_BRANCH})
-    rows = branches + leaves
+    # A series that others are below is a branch here, as in Graphite: it has to be opened.
+    can_open = {node.name for node in found.nodes if not node.is_leaf}
+    rows: list[dict[str, Any]] = []
+    for kind, wanted in ((_BRANCH, True), (_LEAF, False)):
+        names = dict.fromkeys(n.name for n in found.nodes if (n.name in can_open) is wanted)
+        rows += [{"text": _shown(name), "id": base + name, **kind} for name in names]
     if len(found.nodes) > 1 and found.parameters.integer("wildcards"):
         kind = _LEAF if all(node.is_leaf for node in found.nodes) else _BRANCH
         rows.insert(0, {"text": "*", "id": f"{base}*", **kind})
     return json_answer(rows, found.parameters)
+
+
+def _shown(name: str) -> str:
+    """A node as it is read: a quoted name is unquoted, as in Graphite, `c++` is not."""
+    return unquote_plus(name) if _QUOTED.search(name) else name
 
 
 def _write_completer(found: _Found) -> Response:

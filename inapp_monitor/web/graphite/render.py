@@ -111,6 +111,8 @@ def _written(
     body = written.write(series, options)
     content_type = written.content_type
     callback = parameters.callback() if "format" in parameters else ""
+    if callback and name == "svg":
+        raise QueryError("parameter 'jsonp' is for JSON: a picture cannot be handed to a function")
     if callback and content_type == "application/json":
         body = f"{callback}(".encode() + body + b")"
         content_type = "text/javascript"
