@@ -42,7 +42,7 @@ class Job:
     __slots__ = ("_calls",)
 
     def __init__(self) -> None:
-        self._calls = [(_mark(frame), frame.f_lasti) for frame in _outermost_first()]
+        self._calls = [(mark(frame), frame.f_lasti) for frame in _outermost_first()]
 
     def is_current(self) -> bool:
         """Whether the caller does the same work."""
@@ -62,13 +62,19 @@ class Job:
         return type(call) is _Call and self._calls[0][0]() is call
 
 
-def _mark(frame: FrameType) -> weakref.ref[_Call]:
+def mark(frame: FrameType) -> weakref.ref[_Call]:
+    """What identifies one call of a function, and ends with it."""
     call = frame.f_trace
     if type(call) is not _Call:
         call = _Call()
         if frame.f_trace is None:
             frame.f_trace = call
     return weakref.ref(call)
+
+
+def is_marked(frame: FrameType, call: weakref.ref[_Call]) -> bool:
+    """Whether this is the very call that was marked."""
+    return frame.f_trace is not None and frame.f_trace is call()
 
 
 def _outermost_first() -> list[FrameType]:

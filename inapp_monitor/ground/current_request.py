@@ -7,7 +7,7 @@ stack cannot show it (a body that is produced while it is sent, a framework that
 another thread or greenlet with a copy of the context) the request path notes it in a context
 variable.
 
-Nothing is read from the record here, and nothing else may be kept here.
+Of the record only that is known which is written here; nothing else may be kept here.
 """
 
 from __future__ import annotations
@@ -67,3 +67,18 @@ def get() -> Any:
                 return record
         frame = frame.f_back
     return _current.get()
+
+
+def is_of_client(error: BaseException) -> bool:
+    """Whether an exception is about the connection to the client of this request."""
+    ask = getattr(get(), "is_of_client", None)
+    return ask is not None and bool(ask(error))
+
+
+def belongs_to(watcher: object) -> bool:
+    """Whether this request, if there is one under way, is one that the watcher sees."""
+    record = get()
+    if getattr(record, "environ", None) is None:  # none, or over
+        return True
+    ask = getattr(record, "is_watched_by", None)
+    return ask is None or bool(ask(watcher))

@@ -19,6 +19,7 @@ _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__
 _suppressed = BaseException.__dict__["__suppress_context__"].__get__
 _dictionary = BaseException.__dict__["__dict__"].__get__
+_set_dictionary = BaseException.__dict__["__dict__"].__set__
 _file = OSError.__dict__["filename"].__get__
 _second_file = OSError.__dict__["filename2"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
@@ -94,6 +95,11 @@ def attributes_of(exception: BaseException) -> dict[str, Any]:
     """The instance dictionary itself (not a copy)."""
     attributes: dict[str, Any] = _dictionary(exception)
     return attributes
+
+
+def replace_attributes(exception: BaseException, attributes: dict[str, Any]) -> None:
+    """Make another dictionary the instance's, with the same content."""
+    _set_dictionary(exception, attributes)
 
 
 def notes_of(exception: BaseException) -> list[str]:

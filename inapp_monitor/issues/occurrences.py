@@ -7,7 +7,10 @@ and the queue allow. No I/O, and no lock for a known fingerprint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import CodeType
+from typing import Any
+from weakref import ref
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.issues import exception_tree, shapes_v1, shapes_v2, stack
@@ -57,7 +60,7 @@ class OccurrenceCounter:
             exception: With its traceback.
             given: What the application groups by, if anything.
         """
-        key, kept, raising = key_of(exception)
+        key, codes, raising = key_of(exception)
         if given:
             key = (*key, given)
         cached = memory.cache.get(key)
@@ -79,7 +82,7 @@ class OccurrenceCounter:
         known = self.of_grouping(memory, rule(), kind, "error", earlier=rule_before)
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
-        memory.cache[key] = (known, kept)
+        memory.cache[key] = (known, _forgetting(memory.cache, key, codes))
         return known
 
     def of_message(
@@ -159,6 +162,19 @@ class OccurrenceCounter:
             self._drops.add("too many at once")
             return False
         return True
+
+
+def _forgetting(
+    cache: dict[tuple[object, ...], Any], key: tuple[object, ...], codes: Iterable[CodeType]
+) -> tuple[object, ...]:
+    """References that keep no code alive and remove the key with the first that goes: afterwards
+    its id may be another one's."""
+
+    def forget(_: object) -> None:
+        cache.pop(key, None)
+
+    distinct = {id(code): code for code in codes}
+    return tuple(ref(code, forget) for code in distinct.values())
 
 
 def queue_event(

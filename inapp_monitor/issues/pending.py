@@ -91,7 +91,8 @@ class ProcessMemory:
     """What belongs to one process. Lock order: flushing, folding, then lock.
 
     Attributes:
-        cache: Fingerprints by the key of their traceback, with what the key's ids stand for.
+        cache: Fingerprints by the key of their traceback, with weak references to
+            the code that the key's ids stand for.
         pending: Appended to by failing requests, without a lock; emptied under `folding`.
         waiting: Events for the flush, with the record of their request while the route is not
             known.

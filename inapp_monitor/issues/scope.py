@@ -183,6 +183,14 @@ def add_breadcrumb(
     _scope().breadcrumbs.append(crumb)
 
 
+def add_breadcrumb_once(message: str, *, category: str, level: str, time: float) -> None:
+    """Note what several monitors hear of, unless it is the latest one already."""
+    scope = current()
+    latest = scope.breadcrumbs[-1] if scope is not None and scope.breadcrumbs else {}
+    if latest.get("time") != time or latest.get("category") != text_of(category, 100):
+        add_breadcrumb(message, category=category, level=level, time=time)
+
+
 def breadcrumbs_from(signal: Signal, *, category: str = "signal") -> Callable[..., None]:
     """Note every sending of a blinker signal, such as Flask's `template_rendered`.
 

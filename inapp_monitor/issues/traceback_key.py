@@ -16,14 +16,13 @@ class Key(NamedTuple):
     """What finds the fingerprint of an exception again.
 
     Attributes:
-        value: Ids of classes and code objects with instruction offsets; a class itself would run
-            the `__hash__` and `__eq__` of its metaclass.
-        kept: What the ids stand for, to be kept as long as the value is.
+        value: Names of classes, and ids of code objects with instruction offsets.
+        codes: What the ids stand for: the value means nothing once one of them is gone.
         raising: The code that raised the exception; None without a traceback.
     """
 
     value: tuple[object, ...]
-    kept: tuple[object, ...]
+    codes: tuple[CodeType, ...]
     raising: CodeType | None
 
 
@@ -31,12 +30,14 @@ def key_of(exception: BaseException) -> Key:
     """A key that is the same for exceptions that came the same way."""
     links, _ = exception_tree.walk(exception)
     key: list[object] = []
-    kept: list[object] = []
+    codes: list[CodeType] = []
     raising: CodeType | None = None
     for link in links:
         cls = type(link.exception)
-        kept.append(cls)
-        key.append(id(cls))
+        # By its names: a class that a function made is another one each time.
+        key.append(exception_tree.class_module(cls))
+        key.append(exception_tree.class_qualname(cls))
+        key.append(exception_tree.is_group(link.exception))
         key.append(link.relation)
         traceback = exception_tree.traceback_of(link.exception)
         entries = []
@@ -48,10 +49,10 @@ def key_of(exception: BaseException) -> Key:
         code = None
         for entry in entries:
             code = entry.tb_frame.f_code
-            kept.append(code)
+            codes.append(code)
             key.append(id(code))
             key.append(entry.tb_lasti)
         raising = raising or code
         if code is None:  # never raised: its message says what it is
             key.append(plain_message(link.exception))
-    return Key(tuple(key), tuple(kept), raising)
+    return Key(tuple(key), tuple(codes), raising)

@@ -10,19 +10,20 @@ What must not be here: SQL (`tables`, `queries`), how events look (`event`), wha
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import FrameType
 from typing import Any
 
 from inapp_monitor.database.file import Database
+from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import exception_tree, scope
+from inapp_monitor.issues import recorded_exceptions, reentrance, requests, scope
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event, EventBuilder
 from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping
@@ -35,13 +36,14 @@ from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.triage import Triage
 from inapp_monitor.issues.writer import EVENTS_A_TICK, BeforeSend, IssueWriter, Listener
 
-#: Attribute of an exception that was captured: (issue, event id or "", request identity).
-MARK = "__inapp_monitor__"
 #: Of a message that is looked at; more than an event keeps, so that the cut is noted.
 MAX_TEXT_CHARS = 10_000
 PART = "error capture"
 
 _NOTHING: Mapping[str, str] = {}
+_BELOW_ERROR = ("debug", "info", "warning")
+#: One number for each tracker: it can be remembered longer than the tracker lives.
+_identities = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Tracker:
         triage: The list of issues, and what people do to them.
         redactor: Hides secrets for other parts.
         listeners: See `Listener`.
+        watcher: Whose requests it records; None: all there are.
     """
 
     def __init__(
@@ -101,11 +104,16 @@ class Tracker:
         self._counter = OccurrenceCounter(clock, places, scrubber.text, self._drops)
         counted = (self._memories, self._drops)
         self._writer = IssueWriter(settings, guard, database, scrubber, *counted, clock)
-        self._busy = threading.local()
+        self._identity = next(_identities)
+        self.watcher: object = None
         self.listeners: list[Listener] = self._writer.listeners
         self.redactor = Redactor(scrubber, self._builder)
         hooks = (self._writer.unwritten, self.flush, self._writer.relocate)
         self.triage = Triage(database, clock, *hooks)
+
+    def hears_here(self) -> bool:
+        """Whether what happens here is for this tracker: in its own requests and outside of any."""
+        return self.watcher is None or current_request.belongs_to(self.watcher)
 
     # -- capture
 
@@ -281,16 +289,14 @@ class Tracker:
 
     def _safely(self, record: Callable[[], str | None]) -> str | None:
         """Record something unless this thread is at it already; failures stay here."""
-        if getattr(self._busy, "on", False):
+        if reentrance.is_recording():
             return None
-        self._busy.on = True
         try:
-            return record()
+            with reentrance.recording():
+                return record()
         except Exception as error:  # noqa: BLE001  # the application must not notice
             self._guard.failed(PART, error)
             return None
-        finally:
-            self._busy.on = False
 
     def _capture(
         self,
@@ -304,26 +310,27 @@ class Tracker:
         facts = scope.current(exception)
         if environ is None:
             environ = scope.current_environ()
-        if environ is not None and self._below_mount(environ):
+        if environ is not None and requests.is_below(self._mount, environ):
             return None
         memory = self._memories.here()
-        attributes = exception_tree.attributes_of(exception)
-        request = _request_identity(environ)
-        mark = dict.get(attributes, MARK)
-        if type(mark) is tuple and (mark[2] is None or request is None or mark[2] == request):
-            dict.__setitem__(attributes, MARK, (mark[0], mark[1], mark[2] or request))
-            self._complete(memory, mark[1], environ, route)
-            return str(mark[0])
-        given = facts.fingerprint if facts is not None else ()
-        known = self._counter.of_exception(memory, exception, given)
-        if known is None:
-            return None
-        event_id = ""
-        if self._count(memory, known, environ, route, facts):
-            event = self._builder.build(exception, environ, route=route, channel=channel)
-            event_id = _queue(memory, known, event, facts, environ)
-        issue = known.identity.issue
-        dict.__setitem__(attributes, MARK, (issue, event_id, request))
+        request = requests.identity_of(environ)
+        recorded = recorded_exceptions.find(exception, self._identity, request)
+        if recorded is not None:
+            issue, event_id = recorded.issue, recorded.event_id
+            request = recorded.request or request
+            self._complete(memory, event_id, environ, route)
+        else:
+            given = facts.fingerprint if facts is not None else ()
+            known = self._counter.of_exception(memory, exception, given)
+            if known is None:
+                return None
+            event_id = ""
+            if self._count(memory, known, environ, route, facts):
+                event = self._builder.build(exception, environ, route=route, channel=channel)
+                event_id = _queue(memory, known, event, facts, environ)
+            issue = known.identity.issue
+        recorded_exceptions.remember(exception, self._identity, issue, event_id, request)
+        requests.note_recorded(environ, self)
         return issue
 
     def _capture_message(
@@ -338,13 +345,15 @@ class Tracker:
         facts = scope.current()
         if environ is None:
             environ = scope.current_environ()
-        if environ is not None and self._below_mount(environ):
+        if environ is not None and requests.is_below(self._mount, environ):
             return None
         memory = self._memories.here()
         given = facts.fingerprint if facts is not None else ()
         known = self._counter.of_message(memory, *compared, given, kind, level)
         if self._count(memory, known, environ, route, facts):
             _queue(memory, known, build(environ), facts, environ)
+        if level not in _BELOW_ERROR:
+            requests.note_recorded(environ, self)
         return known.identity.issue
 
     def _record_event(self, given: Mapping[str, Any], found: Grouping) -> str:
@@ -410,13 +419,6 @@ class Tracker:
                 known.delta.add_tag("route", route)
                 known.delta.route = route
 
-    def _below_mount(self, environ: Mapping[str, Any]) -> bool:
-        mount = self._mount
-        path = environ.get("PATH_INFO", "")
-        if path.startswith(mount) and path[len(mount) : len(mount) + 1] in ("", "/"):
-            return True
-        return bool(environ.get("SCRIPT_NAME", "").endswith(mount))
-
 
 def _queue(
     memory: ProcessMemory,
@@ -432,15 +434,3 @@ def _queue(
         event["contexts"] = dict(facts.contexts)
         event["breadcrumbs"] = list(facts.breadcrumbs)
     return queue_event(memory, known, event, environ.get(ENVIRON_KEY) if environ else None)
-
-
-def _request_identity(environ: Mapping[str, Any] | None) -> object:
-    """What distinguishes two requests, None without a request.
-
-    The middleware's record of the request, which copies of the environ share; its start time is
-    part of it, because the next record may well get the same address.
-    """
-    if environ is None:
-        return None
-    record = environ.get(ENVIRON_KEY)
-    return id(environ) if record is None else (id(record), getattr(record, "start", None))

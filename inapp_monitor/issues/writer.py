@@ -17,7 +17,7 @@ from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process.gil_yield import GilYield
-from inapp_monitor.issues import queries
+from inapp_monitor.issues import queries, reentrance
 from inapp_monitor.issues.counts import Delta, StoredEvent
 from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.finished_event import encode, finish
@@ -186,7 +186,8 @@ class IssueWriter:
         if self.before_send is None:
             return event
         try:
-            answer = self.before_send(event)
+            with reentrance.recording():  # what it logs would be an event again, and again
+                answer = self.before_send(event)
         except Exception as error:  # noqa: BLE001
             # It may have been there to remove a secret: keep what cannot hold one.
             self._guard.failed("before_send", error)

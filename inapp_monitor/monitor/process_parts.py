@@ -71,6 +71,7 @@ class ErrorChannels(Part):
             from inapp_monitor.issues import channels
 
         self._unhook()  # a parent's process may have listened, and we are its child
+        self._tracker.watcher = self._core.monitor
         log_errors = self._core.settings.log_errors
         self._unhook = channels.install(self._tracker, log_errors=log_errors)
         self._listening = True

@@ -332,13 +332,18 @@ class Exchange:
             outer.route = self.route
         if notes.error is None:
             if notes.answered_5xx and not notes.client_left:
-                self._report_5xx()
+                for exchange in self._with_outer():  # while what was said of it is at hand
+                    exchange._report_5xx()
             self.notes = None
         return notes.error is None
 
     def _report_5xx(self) -> None:
+        """Report an answer of 5xx for which there is no exception, once."""
+        notes = self.ensure_notes()
         try:
-            self.hooks.answered_5xx(self)
+            if notes.answered_5xx and notes.error is None:
+                notes.answered_5xx = False
+                self.hooks.answered_5xx(self)
         except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(failure)
 

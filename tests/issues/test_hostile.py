@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from inapp_monitor.issues import exception_message, exception_tree
+from inapp_monitor.issues import exception_message
 from inapp_monitor.issues.finished_event import MAX_EVENT_BYTES, encode
 from inapp_monitor.issues.scope import set_tag
-from inapp_monitor.issues.tracker import MARK
 
 from .conftest import Monitor, caught, environ
 
@@ -249,7 +248,6 @@ def raised_by(case: Callable[[], None]) -> BaseException:
         error: BaseException = ValueError("never raised")
     except BaseException as raised:
         error = raised
-    dict.pop(exception_tree.attributes_of(error), MARK, None)
     return error
 
 
@@ -305,12 +303,12 @@ def test_a_repr_is_never_asked(monitor: Monitor) -> None:
 
 
 def test_the_exception_is_the_same_afterwards(monitor: Monitor) -> None:
-    """Message, notes, chain and traceback are untouched; only our mark is added."""
+    """Message, notes, chain, traceback and attributes are untouched."""
     error = caught(long_chain)
     traceback, cause = error.__traceback__, error.__cause__
     monitor.tracker.capture(error, environ())
     assert (error.__traceback__, error.__cause__, error.args) == (traceback, cause, (299,))
-    assert list(vars(error)) == ["__inapp_monitor__"]
+    assert vars(error) == {}
 
 
 def test_titles_are_safe_to_print(monitor: Monitor) -> None:

@@ -1,0 +1,179 @@
+"""Which exceptions have been recorded already, so that each failure is recorded once.
+
+An exception is seen at several places on its way: logged, raised again, announced by a framework.
+That is one failure, however far it has come. An exception object that is raised anew, as libraries
+do that make their error once, is another failure each time. The traceback shows which it is, and
+its tail stays as it is while the head grows.
+
+What is remembered lies with the exception and dies with it; nothing of it is kept here. Its own
+dictionary, equal to what it was, holds it: the application finds no attribute that it has not set,
+and no copy, pickle or update of that dictionary carries it on to another exception.
+"""
+
+from __future__ import annotations
+
+import dis
+import weakref
+from opcode import opmap
+from types import CodeType, TracebackType
+from typing import Any, NamedTuple
+
+from inapp_monitor.ground.current_job import is_marked, mark
+from inapp_monitor.issues import exception_tree
+
+#: Trackers of one exception that are remembered; exceptions that live long may see many.
+_MAX_TRACKERS = 8
+_RAISE = opmap["RAISE_VARARGS"]
+
+
+class Raising(NamedTuple):
+    """Where an exception was last raised by a statement.
+
+    Attributes:
+        depth: Entries of the traceback from there to its end; it differs for each time.
+        call: Identifies the function's call.
+        instruction: Offset of the statement.
+    """
+
+    depth: int
+    call: weakref.ref[Any]
+    instruction: int
+
+
+class Recorded(NamedTuple):
+    """How a tracker recorded an exception.
+
+    Attributes:
+        issue, event_id: What it became; the latter is "" without an event.
+        request: Identifies the request; None outside of any.
+        raising: See `Raising`; None when no statement raised it.
+        owner: Identifies the exception, as dictionaries can be shared.
+    """
+
+    issue: str
+    event_id: str
+    request: object
+    raising: Raising | None
+    owner: int
+
+
+class _Attributes(dict[str, Any]):
+    """An exception's dictionary with what trackers remember beside it.
+
+    Attributes:
+        by_tracker: What they remember, by the tracker's identity.
+    """
+
+    __slots__ = ("by_tracker",)
+
+    by_tracker: dict[object, Recorded]
+
+    def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
+        return dict, (dict(self),)
+
+
+def find(exception: BaseException, tracker: object, request: object) -> Recorded | None:
+    """How this failure has been recorded; None when it has not.
+
+    Args:
+        exception: With its traceback.
+        tracker: Who asks.
+        request: Identifies the request; None outside of any.
+    """
+    attributes = exception_tree.attributes_of(exception)
+    if type(attributes) is not _Attributes:
+        return None
+    recorded = attributes.by_tracker.get(tracker)
+    if recorded is None or recorded.owner != id(exception):
+        return None
+    if recorded.request is not None and request is not None and recorded.request != request:
+        return None
+    return None if _is_raised_anew(exception, recorded.raising) else recorded
+
+
+def remember(
+    exception: BaseException, tracker: object, issue: str, event_id: str, request: object
+) -> None:
+    """Note that a tracker has recorded an exception."""
+    attributes = exception_tree.attributes_of(exception)
+    if type(attributes) is not _Attributes:
+        marked = _Attributes(attributes)
+        marked.by_tracker = {}
+        exception_tree.replace_attributes(exception, marked)
+        attributes = marked
+    while len(attributes.by_tracker) >= _MAX_TRACKERS:
+        attributes.by_tracker.pop(next(iter(attributes.by_tracker)), None)
+    attributes.by_tracker[tracker] = Recorded(
+        issue, event_id, request, _last_raising(exception), id(exception)
+    )
+
+
+def _last_raising(exception: BaseException) -> Raising | None:
+    entries = _entries(exception)
+    for position, entry in enumerate(entries):
+        if _raises(entry):
+            return Raising(len(entries) - position, mark(entry.tb_frame), entry.tb_lasti)
+    return None
+
+
+def _is_raised_anew(exception: BaseException, before: Raising | None) -> bool:
+    """Whether an exception has been raised anew since, and not only on its way.
+
+    It is when the same statement has raised it before, or when the statement raises something that
+    has a name outside of the function. `raise error` of a variable passes on what was caught.
+    """
+    entries = _entries(exception)
+    for position, entry in enumerate(entries):
+        if not _raises(entry):
+            continue
+        code, instruction = entry.tb_frame.f_code, entry.tb_lasti
+        if before is not None and (len(entries) - position, instruction) == (
+            before.depth,
+            before.instruction,
+        ):
+            return not is_marked(entry.tb_frame, before.call)
+        again = any(
+            older.tb_lasti == instruction and older.tb_frame.f_code is code
+            for older in entries[position + 1 :]
+        )
+        return again or not _raises_variable(code, instruction)
+    return False
+
+
+def _entries(exception: BaseException) -> list[TracebackType]:
+    entries = []
+    traceback = exception_tree.traceback_of(exception)
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    return entries
+
+
+def _raises(entry: TracebackType) -> bool:
+    return entry.tb_frame.f_code.co_code[entry.tb_lasti] == _RAISE
+
+
+def _raises_variable(code: CodeType, instruction: int) -> bool:
+    """Whether a `raise` takes its exception from a variable of the function, or from an attribute
+    of one: it was caught there, or came from another thread or task."""
+    loads: list[tuple[object, str]] = []
+    for each in dis.get_instructions(code):
+        if each.opname.startswith("LOAD_"):
+            loads.append((each.positions, each.opname))
+        if each.offset == instruction:
+            statement = each.positions
+            break
+    else:
+        return True
+    inside = [name for positions, name in loads if _is_within(positions, statement)]
+    return not inside or inside[0].startswith(("LOAD_FAST", "LOAD_DEREF"))
+
+
+def _is_within(positions: Any, statement: Any) -> bool:
+    """Whether a piece of source lies within a statement; unknown ones do not."""
+    if None in (*(positions or (None,)), *(statement or (None,))):
+        return False
+    begin = statement.lineno, statement.col_offset
+    end = statement.end_lineno, statement.end_col_offset
+    first = positions.lineno, positions.col_offset
+    return bool(begin <= first and (positions.end_lineno, positions.end_col_offset) <= end)
