@@ -14,6 +14,8 @@ Relation = Literal["raised", "cause", "context", "member"]
 
 #: Exceptions of one failure that are looked at.
 MAX_EXCEPTIONS = 30
+#: And that are compared: a group may have many members of one kind before one of another.
+MAX_COMPARED = 100
 
 _cause = BaseException.__dict__["__cause__"].__get__
 _context = BaseException.__dict__["__context__"].__get__

@@ -89,6 +89,7 @@ class OccurrenceCounter:
         self,
         memory: ProcessMemory,
         template: str,
+        text: str,
         place: str,
         given: tuple[str, ...],
         kind: str,
@@ -97,7 +98,7 @@ class OccurrenceCounter:
         """The fingerprint of a message; see `of_exception` and `group_message`."""
 
         def rule() -> Grouping:
-            found = messages.group_message(template, place=place)
+            found = messages.group_message(template, place=place, text=text)
             return group_by(given, found) if given else found
 
         def rule_before() -> Grouping:

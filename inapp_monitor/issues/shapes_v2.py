@@ -13,12 +13,14 @@ from inapp_monitor.issues.grouping.v2 import Function, Shape
 
 #: Of the message of an exception without a traceback.
 MAX_MESSAGE_CHARS = 500
+#: Flags of code that takes any arguments, or any keyword arguments.
+_ARGUMENTS, _KEYWORDS = 0x04, 0x08
 _PLAIN_TYPES = (str, int, float, bool)
 
 
 def shapes_of(exception: BaseException, places: CodePlaces) -> list[Shape]:
     """One shape an exception of the tree, the raised one first."""
-    links, _ = exception_tree.walk(exception)
+    links, _ = exception_tree.walk(exception, exception_tree.MAX_COMPARED)
     roots = _roots()
     return [_shape(link, places, roots) for link in links]
 
@@ -60,11 +62,18 @@ def _function(step: stack.Step, places: CodePlaces, roots: tuple[str, ...]) -> F
         in_app=places.in_app(file, module, name),
         body=_body(code),
         times=step.repeated + 1,
+        passes_on=_passes_on(code),
     )
 
 
 def _body(code: CodeType) -> str:
     return code_text.lambda_body(code) if code.co_name == "<lambda>" else ""
+
+
+def _passes_on(code: CodeType) -> bool:
+    """Whether it is a function in a function that hands on whatever arguments it gets."""
+    takes_all = code.co_flags & (_ARGUMENTS | _KEYWORDS)
+    return bool(takes_all and code.co_freevars and "<locals>" in code.co_qualname)
 
 
 def _main_name(frame: FrameType) -> str:

@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 def key_of(exception: BaseException) -> Key:
     """A key that is the same for exceptions that came the same way."""
-    links, _ = exception_tree.walk(exception)
+    links, _ = exception_tree.walk(exception, exception_tree.MAX_COMPARED)
     key: list[object] = []
     codes: list[CodeType] = []
     raising: CodeType | None = None

@@ -175,7 +175,7 @@ class Tracker:
         def record() -> str | None:
             text = scope.text_of(message, MAX_TEXT_CHARS)
             rank = level if type(level) is str else "error"
-            compared = text if template is None else template
+            compared = (text if template is None else template, text, place)
 
             def build(environ: Mapping[str, Any] | None) -> Event:
                 return self._builder.build_message(
@@ -188,7 +188,7 @@ class Tracker:
                     frame=frame,
                 )
 
-            return self._capture_message((compared, place), kind, rank, environ, route, build)
+            return self._capture_message(compared, kind, rank, environ, route, build)
 
         return self._safely(record)
 
@@ -335,7 +335,7 @@ class Tracker:
 
     def _capture_message(
         self,
-        compared: tuple[str, str],
+        compared: tuple[str, str, str],
         kind: str,
         level: str,
         environ: Mapping[str, Any] | None,

@@ -14,7 +14,7 @@ from typing import Any
 
 #: Names under which middleware and frameworks keep the application that they call.
 _INNER = ("__wrapped__", "app", "wsgi_app", "application", "wrapped")
-MAX_LAYERS = 20
+MAX_LAYERS, MAX_HANDLERS = 20, 100
 #: Packages that are never the application, though what is wrapped, or what imports the module
 #: that makes the monitor, may be theirs.
 _FRAMEWORKS = frozenset(
@@ -95,9 +95,26 @@ def _modules(app: object) -> Iterator[str]:
         if inner is None or inner is app:
             break
         app = inner
-    name = _attribute(app, "__module__")
-    if type(name) is str:
-        yield name
+    for part in (app, *_handlers(app)):
+        name = _attribute(part, "__module__")
+        if type(name) is str:
+            yield name
+
+
+def _handlers(app: object) -> Iterator[object]:
+    """What an application object of a framework calls, where it says so."""
+    routes = _attribute(app, "routes")  # Bottle
+    if type(routes) is list:
+        yield from (_attribute(route, "callback") for route in routes[:MAX_HANDLERS])
+    apps = _attribute(app, "apps")  # the tree of CherryPy
+    for mounted in (app, *(list(apps.values())[:MAX_HANDLERS] if type(apps) is dict else ())):
+        yield _attribute(mounted, "root")
+    nodes = _attribute(_attribute(app, "_router"), "_roots")  # Falcon has no public way
+    nodes = list(nodes) if type(nodes) is list else []
+    for node in nodes:
+        yield _attribute(node, "resource")
+        inner = _attribute(node, "children")
+        nodes += inner if type(inner) is list and len(nodes) < MAX_HANDLERS else []
 
 
 def _inner(app: object) -> Any:

@@ -389,6 +389,14 @@ def test_values_go_out_of_messages(text: str, template: str) -> None:
     assert parameterize(text) == template
 
 
+def test_a_template_that_says_nothing_is_compared_by_its_text() -> None:
+    """`log.error("%s", text)` is no one event."""
+    declined = group_message("%s", text="payment 7 declined")
+    assert declined == group_message("%s", text="payment 8 declined")
+    assert declined != group_message("%s", text="mailbox full")
+    assert group_message("lost %s", text="lost 7") == group_message("lost %s", text="lost ada")
+
+
 def test_messages_of_two_loggers_are_two_issues() -> None:
     """The place is part of a message's fingerprint."""
     assert group_message("x", place="a") != group_message("x", place="b")

@@ -223,6 +223,36 @@ def test_members_of_groups_count_with_their_causes() -> None:
     assert of(run, "key") == of(run, "key", "key", "key")
 
 
+def test_a_group_of_many_is_compared_to_its_last_kind() -> None:
+    """One other failure among many of a kind is another issue."""
+
+    def run(*members: Exception) -> None:
+        raise ExceptionGroup("jobs", members)
+
+    many = [ValueError(number) for number in range(60)]
+    assert of(run, *many) != of(run, *many, KeyError("x"))
+
+
+def decorated(function: Callable[..., object]) -> Callable[..., object]:
+    def wrapper(*arguments: object) -> object:
+        return function(*arguments)
+
+    return wrapper
+
+
+def test_a_decorator_that_was_added_splits_nothing() -> None:
+    """Its wrapper only stands for the function."""
+    assert of(lambda: send()) == of(lambda: decorated(send)())
+
+    def twice() -> None:
+        decorated(send)(1)
+
+    def once() -> None:
+        decorated(send)(1)
+
+    assert of(twice) != of(once)  # the wrapper itself failed: of which function, its caller says
+
+
 def test_exceptions_that_were_never_raised_are_told_apart_by_what_they_say() -> None:
     """There is no place to compare: the message without its values."""
 

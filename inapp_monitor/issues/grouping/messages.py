@@ -18,14 +18,30 @@ from inapp_monitor.issues.grouping.fingerprint import Grouping, grouping_of
 from inapp_monitor.issues.grouping.names import without_numbers
 from inapp_monitor.issues.grouping.v2 import VERSION
 
-#: Names under which a structured record says what happened: the first of these that it has,
-SUBJECTS = ("event", "message", "msg", "text", "title", "description", "detail")
+#: Names, without case and punctuation, under which a structured record says what happened: the
+#: first of these that it has,
+SUBJECTS = (
+    "event",
+    "eventname",
+    "message",
+    "msg",
+    "shortmessage",
+    "logmessage",
+    "text",
+    "title",
+    "description",
+    "detail",
+)
 #: all of these,
 CAUSES = (
     "error",
     "err",
+    "errormessage",
+    "errortype",
+    "errorcode",
     "exception",
-    "exc_type",
+    "exceptiontype",
+    "exctype",
     "reason",
     "action",
     "operation",
@@ -34,7 +50,18 @@ CAUSES = (
     "code",
 )
 #: and without any of them, these.
-STATES = ("status", "outcome", "result", "service", "component", "step", "task", "job", "check")
+STATES = (
+    "status",
+    "state",
+    "outcome",
+    "result",
+    "service",
+    "component",
+    "step",
+    "task",
+    "job",
+    "check",
+)
 EVENT_NAMES = frozenset(SUBJECTS + CAUSES + STATES)
 #: Of a message that is looked at, and of its first two lines that are compared.
 MAX_JSON_CHARS, MAX_LITERAL_CHARS, MAX_COMPARED_CHARS = 10_000, 2_000, 500
@@ -49,7 +76,8 @@ _VALUES = re.compile(
     | (?P<hex>\b0x[0-9a-f]+\b|\b(?=[a-f]*\d)[0-9a-f]{8,}\b)
     | (?P<pair>["']?(?<![\w.])(?P<name>[a-z_][\w.-]{0,60})["']?
         (?:=|(?<=["']):[ ]?)
-        (?P<value>"[^"\n]{0,200}"|'[^'\n]{0,200}'|[^\s"',;{}()\[\]]{1,200}))
+        (?P<value>"[^"\n]{0,200}"|'[^'\n]{0,200}'|<\w[^<>\n]{0,200}>
+            |[^\s"',;{}()\[\]]{1,200}))
     | (?P<quoted>(?<!\w)(?:'[^'\n]{0,200}'|"[^"\n]{0,200}")(?!\w))
     | (?P<number>(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?=[a-z%]{0,3}\b|\W|$))
     """,
@@ -58,19 +86,24 @@ _VALUES = re.compile(
 _PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-#0+]*\d*(?:\.\d+)?[sdrifgx]|\{\w*(?:![rsa])?\}")
 #: At least two words, of letters only, of which not all are names.
 _PHRASE = re.compile(r"(?=.*\s[a-z])[^\W\d_][^\W\d_]*(?:[ ,;'-]+[^\W\d_]+)+[.!?]?")
+_PUNCTUATION = re.compile(r"[^a-zA-Z]")
+_LETTER = re.compile(r"[^\W\d_]")
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 _TRACEBACK = "Traceback (most recent call last)"
 _FRAME = re.compile(r'^\s+File "([^"\n]+)", line \d+, in (.+)$', re.MULTILINE)
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 
 
-def group_message(template: str, *, place: str = "") -> Grouping:
+def group_message(template: str, *, place: str = "", text: str = "") -> Grouping:
     """The fingerprint of a message: its template, or its text with the values taken out.
 
     Args:
         template: A log record's `msg`, or any text.
         place: What else distinguishes messages, such as the logger's name.
+        text: What was made of the template; compared where that alone says nothing, as "%s" does.
     """
+    if text and not _LETTER.search(_PLACEHOLDER.sub("", template)):
+        template = text
     lines = [f"message: {parameterize(template)}"]
     if place:
         lines.append(f"from: {place}")
@@ -109,7 +142,7 @@ def _pair(match: re.Match[str], *, keep: bool) -> str:
     before = whole[: len(whole) - len(value)]
     if keep:
         return whole
-    if match["name"].lower() not in EVENT_NAMES:
+    if _plain(match["name"]) not in EVENT_NAMES:
         return f"{before}<value>"
     return before + (_of_text(value[1:-1]) if value[0] in "\"'" else _of_text(value))
 
@@ -135,6 +168,10 @@ def _structured(text: str) -> Mapping[object, object] | None:
     return found if isinstance(found, dict) and found else None
 
 
+def _plain(name: str) -> str:
+    return _PUNCTUATION.sub("", name[:60]).lower()
+
+
 def _of_record(record: Mapping[object, object]) -> str:
     """What a structured record says happened; without that, which names it has."""
     said = _said(record, 3)
@@ -145,7 +182,7 @@ def _of_record(record: Mapping[object, object]) -> str:
 
 def _said(record: Mapping[object, object], depth: int) -> list[str]:
     """`name: text` for the values that say what happened."""
-    names = {str(name).lower(): name for name in record}
+    names = {_plain(str(name)): name for name in record}
 
     def of(name: str) -> list[str]:
         value = record[names[name]] if name in names else None

@@ -17,6 +17,7 @@ _MADE_UP = re.compile(
     r"|(?<![0-9a-z])(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{12,}(?![0-9a-z])"
     r"|\d{6,}"
 )
+_SHORT_DIGEST = re.compile(r"(?<![0-9a-z])(?=[a-f]*\d)[0-9a-f]{6,}(?![0-9a-z])")
 _NUMBER = re.compile(r"\d+")
 #: Folders whose content is named from there.
 _TEMPLATE_FOLDERS = ("templates", "template", "views")
@@ -34,7 +35,7 @@ def plain_function(qualname: str, *, generated: bool = False) -> str:
 def without_numbers(name: str, *, every: bool = False) -> str:
     """A name without addresses, digests and long numbers; with `every`, without any number."""
     name = _MADE_UP.sub("<number>", _ADDRESS.sub("<address>", name))
-    return _NUMBER.sub("<number>", name) if every else name
+    return _NUMBER.sub("<number>", _SHORT_DIGEST.sub("<number>", name)) if every else name
 
 
 def plain_module(module: str, file: str, main: str, roots: Sequence[str]) -> str:
@@ -49,7 +50,7 @@ def plain_module(module: str, file: str, main: str, roots: Sequence[str]) -> str
     if "/" in module or "\\" in module:  # a template, called by its file
         return without_numbers(_below(module.replace("\\", "/"), roots))
     stem = _stem(file)
-    if module == "__main__":
+    if module in ("__main__", "__mp_main__"):
         return without_numbers(main or stem or module)
     last = module.rpartition(".")[2]
     if not stem or stem == last or f"/{last}/__init__.py" in file.replace("\\", "/"):

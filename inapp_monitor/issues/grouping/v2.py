@@ -44,6 +44,7 @@ class Function(NamedTuple):
         in_app: Whether it is the application's own.
         body: Of a lambda, the names and constants in it.
         times: How often it called itself in the same line.
+        passes_on: Whether it only stands for another function, as the wrapper of a decorator does.
     """
 
     module: str
@@ -51,6 +52,7 @@ class Function(NamedTuple):
     in_app: bool
     body: str = ""
     times: int = 1
+    passes_on: bool = False
 
     def as_text(self, *, innermost: bool = False) -> str:
         """As it is compared and shown. What a lambda does counts only where it fails itself: which
@@ -121,6 +123,8 @@ def compared_functions(functions: Sequence[Function]) -> list[str]:
         name = (function.module, function.name)
         if not function.in_app or name in names:
             continue  # a recursion, or a comprehension or lambda inside its function
+        if function.passes_on and chosen:
+            continue  # a decorator that was added or taken away
         chosen.append(function.as_text(innermost=not chosen))
         names.add(name)
         if len(chosen) == FUNCTIONS_COMPARED:
