@@ -261,6 +261,16 @@ def replacement(path: Path) -> Iterator[int]:
         raise
 
 
+def set_aside(path: Path, now: float) -> Path | None:
+    """Rename a damaged file to `<name>.bad-<time>`; None when that is not possible either."""
+    target = path.with_name(f"{path.name}.bad-{int(now)}")
+    try:
+        path.rename(target)
+    except OSError:
+        return None
+    return target
+
+
 def create_once(path: Path, data: bytes) -> bool:
     """Make a file with contents, unless there is one: of several processes one succeeds.
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
+from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.issues.not_found import NotFoundTable
@@ -51,7 +52,10 @@ class Services:
         self.leadership = Leadership(settings.data_dir)
         self.collectors = Runner(settings, clock, core.guard, core.collectors)
         redactor = self.tracker.redactor
-        self.slow_requests = SlowRequests(settings.data_dir, clock, recorder, redactor.text)
+        self.slow_requests = SlowRequests(
+            *(settings.data_dir, clock, recorder, redactor.text),
+            damaged=lambda what: core.guard.failed("damaged file slowest", FormatError(what)),
+        )
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from inapp_monitor.database import connections
 from inapp_monitor.ground import data_directory
+from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.issues.release import ReleaseFacts
 from inapp_monitor.monitor.announcements import signals
@@ -59,8 +60,12 @@ class RouteNaming(Part):
         self._core = services.core
         self._saved = 0
 
-    def tick(self, now: float) -> None:  # noqa: ARG002
+    def tick(self, now: float) -> None:
         core = self._core
+        if core.route_names.is_damaged:
+            moved = core.route_names.set_aside(now)
+            why = f"what was sound is kept; moved to {moved}" if moved else "it cannot be moved"
+            core.guard.failed("damaged file routes", FormatError(why))
         table = core.recorder.routes
         deleted = self._saved and not core.route_names.is_there()
         if deleted or len(table.slugs) != self._saved:

@@ -11,6 +11,7 @@ without errors does not load one.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ INTERVAL_S = 5.0
 #: The file is not read past this; routes that were not slow for longest go first.
 MAX_SIZE_BYTES = 2 * 2**20
 _MAX_STATUS = 60
+#: What `_line` writes, as far as it can be seen without reading the entries.
+_LINE = re.compile(rb"[!-~]+\t[!-~]+\t[0-9]+\t\[\[[ -~]*\]\]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,24 @@ class SlowRequests:
     Args:
         recorder: Knows this worker's.
         clean: Takes secrets out of a path.
+        damaged: Called with what was done when the file held what nobody has written.
 
     *Threads:* `share` is for one thread at a time, `rows` for any.
     """
 
     def __init__(
-        self, data_dir: Path, clock: Clock, recorder: Recorder, clean: Callable[[str], str]
+        self,
+        data_dir: Path,
+        clock: Clock,
+        recorder: Recorder,
+        clean: Callable[[str], str],
+        damaged: Callable[[str], object] = str,
     ) -> None:
         self._path = data_dir / FILE_NAME
         self._clock = clock
         self._recorder = recorder
         self._clean = clean
+        self._damaged = damaged
         self._waiting: set[Key] = set()
         self._shared_at = float("-inf")
 
@@ -95,6 +105,7 @@ class SlowRequests:
         mine = self._recorder.slowest.tables()
         lines: list[tuple[float, bytes]] = []
         changed = {_name(key): key for key in self._waiting}
+        self._set_aside_damage()
         for line in _lines(self._path):
             name, latest = line.rsplit(b"\t", 2)[0], _latest(line)
             key = changed.pop(name, None)
@@ -106,6 +117,17 @@ class SlowRequests:
         for key in changed.values():
             lines += _line(key, _slowest(map(self._cleaned, mine.get(key, ())), oldest))
         private_files.replace(self._path, _bounded(lines))
+
+    def _set_aside_damage(self) -> None:
+        """Keep a copy of a damaged file: what is sound in it goes on. Needs the lock."""
+        try:
+            data = private_files.read(self._path, MAX_SIZE_BYTES)
+        except FileNotFoundError:
+            return
+        if data and not all(map(_LINE.fullmatch, data.removesuffix(b"\n").split(b"\n"))):
+            kept = self._path.with_name(f"{FILE_NAME}.bad-{int(self._clock.wall())}")
+            private_files.replace(kept, data)
+            self._damaged(f"what was sound is kept; a copy is in {kept.name}")
 
     def _cleaned(self, slow: Slow) -> Slow:
         status = slow.status if slow.status is None else slow.status[:_MAX_STATUS]

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from inapp_monitor.ground import private_files
 from inapp_monitor.ground.exceptions import BudgetError, FormatError
 from inapp_monitor.store import (
     column_rewrite,
@@ -427,7 +428,7 @@ class Catalog:
         self._rename(name, now, error)
 
     def _rename(self, name: str, now: float, error: Exception) -> None:
-        target = files.set_aside(self.directory / name, now)
+        target = private_files.set_aside(self.directory / name, now)
         if target is not None:
             self._damaged(self.directory / name, f"{error}; moved to {target.name}")
 

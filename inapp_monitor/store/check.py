@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
+from inapp_monitor.ground import private_files
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.store import distribution_format, files, group_format, whisper_tree
+from inapp_monitor.store import distribution_format, group_format, whisper_tree
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.files import Descriptors, DiskFile
@@ -163,7 +164,7 @@ class _Checker:
         except (FormatError, IsADirectoryError, PermissionError) as error:
             done = ""
             if self._repair and not isinstance(error, PermissionError):
-                target = files.set_aside(path, self._now)
+                target = private_files.set_aside(path, self._now)
                 done = "" if target is None else f"moved to {target.name}"
             self._note(path, "header", str(error), done)
             return None

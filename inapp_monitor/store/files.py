@@ -284,13 +284,3 @@ def create(path: Path, size: int, parts: list[tuple[int, bytes]]) -> None:
         os.ftruncate(descriptor, size)
         for offset, data in parts:
             private_files.write_at(descriptor, data, offset)
-
-
-def set_aside(path: Path, now: float) -> Path | None:
-    """Rename a damaged file to `<name>.bad-<time>`; None when that is not possible either."""
-    target = path.with_name(f"{path.name}.bad-{int(now)}")
-    try:
-        path.rename(target)
-    except OSError:
-        return None
-    return target

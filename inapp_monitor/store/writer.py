@@ -171,7 +171,7 @@ class Writer:
             else:
                 distribution_format.unpack_header(page)
         except FormatError as error:
-            target = files.set_aside(rings.file.path, now)
+            target = private_files.set_aside(rings.file.path, now)
             where = "" if target is None else f"; moved to {target.name}"
             self.note_damage(rings.file.path, f"{error}{where}")
             return False

@@ -373,3 +373,75 @@ def test_a_directory_that_is_deleted_is_made_anew(tmp_path: Path) -> None:
     second = WorkerRows(tmp_path / "data")
     second.write({"pid": 2})
     assert [facts["pid"] for facts in second.others()] == [1]
+
+
+#: The process 1 of a container: writes a row and stays.
+CONTAINER = """
+import os, sys, time
+from inapp_monitor import Monitor
+from inapp_monitor.request.live import WorkerFacts
+from inapp_monitor.request.stacks import LiveFacts
+def app(environ, start):
+    if environ["PATH_INFO"] != "/":
+        print("begun", flush=True)
+        sys.stdin.readline()
+    start("200 OK", [])
+    return [b"x"]
+import threading
+monitor = Monitor(app, data_dir=sys.argv[1], token="t" * 20, flush_interval_s=0.05)
+def ask(path):
+    body = monitor({"REQUEST_METHOD": "GET", "PATH_INFO": path}, lambda *_: None)
+    list(body)
+    getattr(body, "close", lambda: None)()
+thread = threading.Thread(target=ask, args=(sys.argv[2],))
+thread.start()
+monitor.refresh()
+if sys.argv[2] == "/looks":
+    facts = monitor.facts()
+    live = facts.of(LiveFacts).live
+    states = [monitor.life.services.stacks.stack_of(row["pid"], row["request"])["state"]
+              for row in sorted(live, key=lambda row: row["path"])]
+    print(os.getpid(), len(facts.of(WorkerFacts).workers), *states, flush=True)
+thread.join()
+monitor.close()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a process namespace needs root")
+def test_two_containers_have_a_process_of_the_same_id(tmp_path: Path) -> None:
+    """They share a volume: each has its row, and the stack of either's request is found."""
+    inside = ["unshare", "-pf", "--mount-proc", sys.executable, "-c", CONTAINER, str(tmp_path)]
+    if subprocess.run([*inside[:3], "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no process namespaces here")
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*inside, "/hangs"], **pipes) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "begun\n"
+        with subprocess.Popen([*inside, "/looks"], **pipes) as second:
+            assert second.stdout is not None
+            lines = [second.stdout.readline().split() for _ in range(2)]
+            second.communicate("\n")
+        first.communicate("\n")
+    lines.remove(["begun"])
+    assert lines == [["1", "2", "running", "running"]]
+
+
+def test_a_lock_that_was_lost_kills_nobody(tmp_path: Path) -> None:
+    """A worker whose descriptors the app has closed lives, and goes on in its row."""
+    mine, other = WorkerRows(tmp_path), WorkerRows(tmp_path)
+    facts = {"pid": os.getpid(), "live": [{"path": "/x"}]}
+    mine.write(facts)
+    other.write({"pid": os.getpid()})
+    numbers = [
+        int(path.name)
+        for path in Path("/proc/self/fd").iterdir()
+        if path.is_symlink() and str(path.readlink()) == str(tmp_path / "workers.lock")
+    ]
+    os.close(min(numbers))  # the one that was opened first
+    assert other.claim_dead() == []
+    mine.write(facts)
+    assert other.claim_dead() == []
+    assert [row["live"] for row in other.others()] == [[{"path": "/x"}]]
+    mine.leave()
+    assert other.others() == []
+    other.leave()

@@ -336,3 +336,37 @@ def test_a_directory_that_is_removed_with_its_parent_stays_away(tmp_path: Path) 
     assert "removed" in monitor.guard.faults["data directory"].last
     monitor.close()
     assert not place.exists()
+
+
+@pytest.mark.parametrize("name", ["routes", "slowest"])
+@pytest.mark.parametrize("damage", [b"not what it was\n", b"\xff\0\xfe", b"a\tGET\tsoon\t[[1]]\n"])
+def test_a_damaged_file_is_set_aside_and_shown(tmp_path: Path, name: str, damage: bytes) -> None:
+    """What is sound in it goes on, what it was can be looked at, and that is a fault."""
+    first = Monitor(app, data_dir=tmp_path, token=TOKEN)
+    live(first)
+    first.close()
+    sound = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(sound + damage)
+    again = Monitor(app, data_dir=tmp_path, token=TOKEN)
+    live(again)
+    again.close()
+    (moved,) = tmp_path.glob(f"{name}.bad-*")
+    assert moved.read_bytes() == sound + damage
+    assert moved.name in again.guard.faults[f"damaged file {name}"].last
+    now = (tmp_path / name).read_bytes()
+    assert damage.strip() not in now
+    assert name == "slowest" or now == sound
+    third = Monitor(app, data_dir=tmp_path, token=TOKEN)
+    live(third)
+    third.close()
+    assert f"damaged file {name}" not in third.guard.faults
+
+
+def test_a_torn_line_of_routes_is_no_damage(tmp_path: Path) -> None:
+    """A killed process and a full disk leave such lines; they cost only themselves."""
+    (tmp_path / "routes").write_bytes(b'first\t"/first"\ntor\nn\t\nlast\t"/la')
+    monitor = Monitor(app, data_dir=tmp_path, token=TOKEN)
+    live(monitor)
+    monitor.close()
+    assert not list(tmp_path.glob("*.bad-*"))
+    assert monitor.guard.faults == {}

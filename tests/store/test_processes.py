@@ -6,6 +6,8 @@ import os
 import select
 import signal
 import struct
+import sys
+import threading
 import time
 from collections.abc import Callable
 from itertools import cycle
@@ -331,3 +333,27 @@ def test_a_row_in_the_middle_of_being_written_is_waited_for(
             found = other.fetch_distribution("t", now - 60, now, now)
             assert found is not None and found.slots[-1] == Histogram.of([1.0])
     assert len(pauses) == 6
+
+
+def test_stores_of_one_process_lose_nothing(tmp_path: Path) -> None:
+    """Apps behind a dispatcher share a directory, with a store and a thread each."""
+    benches = [Bench(tmp_path / "data") for _ in range(4)]
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+
+    def use(bench: Bench) -> None:
+        for _ in range(150):
+            bench.put("hits", 1)
+            bench.store.flush()
+
+    threads = [threading.Thread(target=use, args=(bench,)) for bench in benches]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switch)
+    for bench in benches:
+        bench.store.close()
+    assert benches[0].total("hits", store=benches[0].open()) == 600
