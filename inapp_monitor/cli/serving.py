@@ -171,7 +171,7 @@ def _keeps_events(data_dir: Path) -> bool:
     """Whether SQLite could write the database and its log, or make them in a data directory.
 
     None is made in the directory of another user, by root neither: the app could not open it; and
-    none among files that are not ours.
+    none among files of other programs.
     """
     from inapp_monitor.database.file import FILE_NAME
 

@@ -16,6 +16,7 @@ from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import StoreError
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.issues.safe_text import clean_text
 
 _DIRECTORY = click.Path(file_okay=False, path_type=Path)
 _DATA_DIR = click.option(
@@ -76,7 +77,7 @@ def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str |
     settings = _settings(data_dir, config_file)
     report = import_whisper(settings.data_dir, settings, source, SYSTEM.wall(), prefix=prefix)
     _failures(report.failed)
-    left = f", {len(report.failed)} files left out" if report.failed else ""
+    left = f", {len(report.failed)} left out" if report.failed else ""
     click.echo(f"{report.files} files, {report.points} points imported{left}")
     if report.failed:
         raise SystemExit(1)
@@ -152,7 +153,7 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
 
 def _failures(failed: list[tuple[str, str]]) -> None:
     for name, reason in failed:
-        click.echo(f"{name}: {reason}", err=True)
+        click.echo(clean_text(f"{name}: {reason}"), err=True)
 
 
 def _size(count: int) -> str:

@@ -209,7 +209,7 @@ class Settings:
         50, parse_int, "Targets of one render request.", at_least=1, at_most=1_000
     )
     max_target_length: int = _setting(
-        4_096, parse_int, "Characters of one target.", at_least=64, at_most=65_536
+        16_384, parse_int, "Characters of one target.", at_least=64, at_most=65_536
     )
     max_target_depth: int = _setting(
         20, parse_int, "Levels of nested calls in a target.", at_least=1, at_most=50

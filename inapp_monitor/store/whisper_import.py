@@ -31,7 +31,7 @@ class ImportReport:
     Attributes:
         files: Files imported.
         points: Points imported.
-        failed: File and reason of those that were not.
+        failed: File or directory, and the reason why it was not.
     """
 
     files: int = 0
@@ -64,7 +64,11 @@ def import_files(catalog: Catalog, root: Path, prefix: str, now: int) -> ImportR
     report = ImportReport()
     sources: dict[Retention, list[_Source]] = {}
     names: dict[str, Path] = {}
-    for file in sorted(whisper_tree.walk(root)) if root.is_dir() else [root]:
+
+    def failed(error: OSError) -> None:
+        report.failed.append((str(error.filename), _reason(error)))
+
+    for file in sorted(whisper_tree.walk(root, failed)) if root.is_dir() else [root]:
         try:
             source = _source(file, root if root.is_dir() else root.parent, prefix)
         except (FormatError, SeriesNameError, ConfigError, OSError) as error:

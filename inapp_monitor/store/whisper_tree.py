@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -72,10 +73,15 @@ class WhisperTree:
             return None
 
 
-def walk(directory: Path) -> list[Path]:
-    """All `.wsp` files below a directory; links to directories are not followed."""
+def walk(directory: Path, failed: Callable[[OSError], object] | None = None) -> list[Path]:
+    """All `.wsp` files below a directory; links to directories are not followed.
+
+    Args:
+        directory: Where to begin.
+        failed: Called for each directory that cannot be listed.
+    """
     result = []
-    for root, _, names in os.walk(directory):
+    for root, _, names in os.walk(directory, onerror=failed):
         result += [Path(root, name) for name in names if name.endswith(_SUFFIX)]
     return result
 

@@ -257,7 +257,7 @@ def test_find_formats(api: Api) -> None:
         ({"target": "app.a.hits", "format": "svg", "width": "100000"}, "width"),
         ({"target": "app.a.hits", "graphType": "bogus"}, "graphType"),
         ({"target": ["app.a.hits"] * 6}, "at most 5"),
-        ({"target": "a" * 5000}, "at most 4096"),
+        ({"target": "a" * 16_385}, "at most 16384"),
         ({"target": "absolute(" * 30 + "a" + ")" * 30}, "deeper than 20"),
         ({"target": "{a,b}" * 24}, "braces"),
         ({"target": "events('*')", "from": "-90d"}, "points"),
@@ -319,6 +319,18 @@ def test_a_registered_name_without_a_file_is_no_error(api: Api) -> None:
         api.post("/tags/delSeries", {"path": names})
 
 
+def test_events_are_posted_and_read_at_every_address_of_graphite(api: Api) -> None:
+    """With and without a slash at the end, and read by form as well."""
+    for address in ("/events", "/events/"):
+        event = {"what": f"to {address}", "tags": "address", "when": NOW - 7_000}
+        assert api.post(address, json=event).status_code == 200
+    by_form = api.post("/events/get_data", {"tags": "address"}).get_json()
+    assert by_form == api.get("/events/get_data", tags="address").get_json()
+    assert {event["what"] for event in by_form} == {"to /events", "to /events/"}
+    for end in ("", "/"):
+        assert api.get(f"/events/{by_form[0]['id']}{end}").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("tags", "asked", "found"),
     [
@@ -354,6 +366,10 @@ def test_a_variable_of_thousands_of_hosts(api: Api) -> None:
     for path in ("/metrics/find", "/metrics/expand"):
         answer = api.post(path, {"query": query})
         assert answer.status_code == 200 and "hits" in answer.get_data(as_text=True)
+    hosts = ",".join(f"web-{number:03}.example" for number in range(800))
+    target = f'aliasSub(sumSeries(app.{{a,{hosts}}}.hits),"(^.*$)","\\1 A")'
+    (shown,) = api.post("/render", {"target": target}).get_json()
+    assert shown["target"].endswith(",web-799.example}.hits) A")
     answer = api.post("/metrics/find", {"query": "a" * 65_537})
     assert answer.status_code == 400 and "at most 65536" in answer.get_data(as_text=True)
 

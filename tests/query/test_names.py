@@ -60,7 +60,7 @@ def test_a_backslash_before_nothing_special(target: str) -> None:
 
 @pytest.mark.parametrize("kinds", [{}, {"wildcards": 1}])
 def test_a_series_that_others_are_below_can_be_opened(kinds: dict[str, Any]) -> None:
-    """The tree tells the branch, as Graphite does; leaves alone stay leaves."""
+    """The tree shows the branch, as Graphite does; leaves alone stay leaves."""
     rows = dict(find_rows(["sign.ups", "sign.ups.failed", "sign.ins"], "sign.*", **kinds))
     assert (rows["sign.ups"]["expandable"], rows["sign.ups"]["leaf"]) == (1, 0)
     assert (rows["sign.ins"]["expandable"], rows["sign.ins"]["leaf"]) == (0, 1)

@@ -301,7 +301,7 @@ def _pipe(path: Path) -> None:
 def test_a_bad_file_costs_an_import_only_itself(
     bench: Bench, tmp_path: Path, damage: Callable[[Path], object], reason: str
 ) -> None:
-    """It is named with the reason and leaves no series; files of the same archives are taken in."""
+    """It is named with the reason and leaves no series; files of the same archives are imported."""
     source = tmp_path / "source"
     source.mkdir()
     now = int(bench.now)
@@ -353,6 +353,44 @@ def test_a_file_that_breaks_off_while_it_is_read(
     assert bench.total("bad", back=60, store=bench.open()) == 1
 
 
+def test_a_directory_that_cannot_be_listed_is_named(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is below it is left out; the rest is imported."""
+    source = tmp_path / "source"
+    (source / "closed").mkdir(parents=True)
+    for name in ("a", "closed/b"):
+        whisper.create(str(source / f"{name}.wsp"), ARCHIVES)
+    scandir = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    report = import_whisper(bench.data_dir, bench.loaded, source, bench.now)
+    assert report.files == 1
+    assert report.failed == [(str(source / "closed"), "Permission denied")]
+
+
+def test_an_import_reports_what_it_left_out(tmp_path: Path) -> None:
+    """Exit status 1, a line for each file, whatever it is called, and a summary."""
+    source = tmp_path / "source"
+    source.mkdir()
+    whisper.create(str(source / "good.wsp"), ARCHIVES)
+    for name in (b"cut.wsp", b"not\xffutf8.wsp", b"esc\x1b[31m.wsp"):
+        (Path(os.fsdecode(bytes(source) + b"/" + name))).write_bytes(b"")
+    command = [sys.executable, "-m", "inapp_monitor", "import", str(source), "--data-dir"]
+    done = subprocess.run(
+        [*command, str(tmp_path / "data")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "1 files, 0 points imported, 3 left out\n")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3 and all("Whisper file: 0 bytes" in line for line in lines)
+    assert "\x1b" not in done.stderr and "cut.wsp" in done.stderr
+
+
 def test_two_files_of_one_name(bench: Bench, tmp_path: Path) -> None:
     """The second one is named and left out."""
     source = tmp_path / "source"
@@ -365,7 +403,7 @@ def test_two_files_of_one_name(bench: Bench, tmp_path: Path) -> None:
     assert check_directory(bench.data_dir, bench.now).clean
 
 
-def test_an_import_takes_no_place_from_another_series(tmp_path: Path) -> None:
+def test_an_import_displaces_no_other_series(tmp_path: Path) -> None:
     """Where the budget is used up, series that are idle keep their past; the file is named."""
     bench = Bench(tmp_path / "data", retention="10s:1h,1m:1d", disk_budget=400_000)
     number = 0

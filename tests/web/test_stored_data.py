@@ -91,7 +91,7 @@ def test_what_is_posted_to_serve_is_there_after_a_restart(tmp_path: Path, direct
 
 
 def test_serve_keeps_what_is_posted_in_memory(tmp_path: Path) -> None:
-    """Among files that are not ours: it says so, with a token that it keeps for itself."""
+    """Among files of other programs: with a warning, and a token that is not stored."""
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     with serving(tmp_path) as (address, process):
         token = process.stderr.readline().partition("?token=")[2].strip()  # type: ignore[union-attr]

@@ -122,7 +122,8 @@ def get_event(backend: Backend, request: Request, number: int) -> Response:
 
 
 ROUTES = [
+    Route("/events", post, ("POST",), changes_state=True),
     Route("/events/", post, ("POST",), changes_state=True),
-    Route("/events/get_data", get_data),
+    Route("/events/get_data", get_data, ("GET", "POST")),
     Route("/events/<int:number>", get_event),
 ]
