@@ -183,7 +183,7 @@ def tails(times: dict[str, list[float]]) -> None:
 def slices(rounds: int) -> None:
     """Print the longest help with counting, of requests that have nothing in common."""
     recording.MAX_WHOLE = 0  # help with whatever waits
-    recorder = Monitor(hello, data_dir="unused", token="bench").recorder  # it never attaches
+    recorder = Monitor(hello, data_dir="unused", token="bench-token").recorder  # it never attaches
     seconds = []
     for number in range(rounds):
         for n in range(recording.HELP_COUNT):
@@ -252,7 +252,7 @@ def main() -> None:
 
 def hot_loop(directory: str, rounds: int) -> None:
     """The request path and nothing else."""
-    monitor = Monitor(hello, data_dir=directory, token="bench")
+    monitor = Monitor(hello, data_dir=directory, token="bench-token")
     apps = candidates(hello, monitor)
     compare("Hot loop, plain WSGI", apps, monitor, rounds // 4, 500)
     crowd(monitor, rounds * 500)
@@ -263,7 +263,7 @@ def hot_loop(directory: str, rounds: int) -> None:
 def beside_sentry(directory: str, rounds: int) -> None:
     """Alone, because it loads what makes ours note each request in a context variable."""
     flask = flask_hello()
-    monitor = Monitor(flask.wsgi_app, data_dir=directory, token="bench")
+    monitor = Monitor(flask.wsgi_app, data_dir=directory, token="bench-token")
     apps = {"bare": flask.wsgi_app, OURS: monitor, "sentry-sdk": peers.sentry(flask.wsgi_app)}
     found = {name: app for name, app in apps.items() if app is not None}
     tails(compare("Inside Flask, beside sentry-sdk", found, monitor, rounds, 25))
@@ -273,7 +273,7 @@ def beside_sentry(directory: str, rounds: int) -> None:
 def inside_flask(directory: str, rounds: int) -> None:
     """The request path among the code of a framework."""
     flask, hooked = flask_hello(), flask_hello()
-    monitor = Monitor(flask.wsgi_app, data_dir=directory, token="bench")
+    monitor = Monitor(flask.wsgi_app, data_dir=directory, token="bench-token")
     apps = candidates(flask.wsgi_app, monitor)
     peers.prometheus_in_flask(hooked)
     apps["prometheus_client, Flask hooks"] = hooked.wsgi_app

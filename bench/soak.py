@@ -59,7 +59,7 @@ def main() -> None:
         monitor = Monitor(
             application,
             data_dir=directory,
-            token="soak",
+            token="soak-token",
             route=path_is_the_route,
             max_routes=100,
         )

@@ -25,6 +25,7 @@ def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
         app.wsgi_app,
         data_dir=data_dir / "monitor",
         app_name="Kettle & Leaf",
+        dev_access=True,  # what is shown here is made up
         collectors=[ShopDatabase(data_dir / "shop.db")],
     )
     app.wsgi_app = monitor  # type: ignore[method-assign]

@@ -32,11 +32,12 @@ _DATA_DIR = click.argument(
 @_DATA_DIR
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8900, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--token", default=None, help="Opens the dashboard from elsewhere.")
+@click.option("--token", default=None, help="Opens the dashboard; it is asked for here too.")
 def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     """Serve a data directory's dashboard and render API at / until interrupted.
 
-    From this machine it opens without a token. The app that writes the directory may run or not;
+    From this machine it opens without a token, unless one is given here or by the settings: give
+    one before a proxy or a tunnel leads here. The app that writes the directory may run or not;
     Graphite's own files below DATA_DIR/whisper/ are served as well. Posted events and names of
     tagged series are kept in DATA_DIR/monitor.db, which is made with the first of them.
     """
@@ -45,7 +46,7 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     from inapp_monitor.web.access.login_token import announce, obtain
     from inapp_monitor.web.app import WebApp
 
-    backend = stored_backend(data_dir, token=token)
+    backend = stored_backend(data_dir, token=token, open_here=True)
     with listen(host, port) as listener:
         server = make_server(
             host,
@@ -123,12 +124,15 @@ def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
     return True
 
 
-def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool = True) -> Backend:
+def stored_backend(
+    data_dir: Path, token: str | None = None, *, may_write: bool = True, open_here: bool = False
+) -> Backend:
     """What the dashboard needs to show a data directory that another process may be writing.
 
     Posted events and names of tagged series go into `monitor.db`, which is made with the first of
     them; they are kept in memory where that is no data directory that can be written, or where
-    `may_write` is false. Looking at a directory makes no file.
+    `may_write` is false. Looking at a directory makes no file. With `open_here` it is open to this
+    machine, unless a token or `dev_access` is set.
     """
     from inapp_monitor.database.file import Database
     from inapp_monitor.ground.facts import Facts
@@ -142,6 +146,8 @@ def stored_backend(data_dir: Path, token: str | None = None, *, may_write: bool 
     from inapp_monitor.web.backend import Backend
 
     loaded = config.load({"data_dir": data_dir, "token": token})
+    if open_here and not loaded.settings.token and loaded.sources["dev_access"] == "default":
+        loaded = config.load({"data_dir": data_dir, "dev_access": True})
     guard = Guard()
     parts = (data_dir, loaded.settings, SYSTEM, guard)
     store = Store(*parts, read_only=True)

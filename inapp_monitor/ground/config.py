@@ -26,6 +26,7 @@ from inapp_monitor.ground.setting_values import (
     parse_size,
     parse_text,
     parse_texts,
+    parse_token,
     parse_zone,
 )
 
@@ -69,12 +70,15 @@ class Settings:
     # -- access
     token: str | None = _setting(
         None,
-        parse_text,
+        parse_token,
         "Opens the dashboard; default: made at first start.",
         secret=True,
     )
     dev_access: bool = _setting(
-        True, parse_bool, "Open without a token on a local development server."
+        False,
+        parse_bool,
+        "Open without a token on a development server that is asked from its machine; also to those"
+        " whom a proxy or tunnel on it lets in that adds no header.",
     )
     read_only: bool = _setting(
         False, parse_bool, "Nobody changes anything on the dashboard: for a shared one."
@@ -370,7 +374,8 @@ def _parse(entry: Field[Any], value: object, source: str) -> Any:
     try:
         parsed = entry.metadata["parse"](value)
     except ValueError as error:
-        raise ConfigError(f"{where} must be {error}, got {value!r}") from None
+        got = "" if entry.metadata["secret"] else f", got {value!r}"
+        raise ConfigError(f"{where} must be {error}{got}") from None
     at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
     if at_least is not None and parsed < at_least:
         raise ConfigError(f"{where} must be at least {_show_limit(entry, at_least)}, got {value!r}")

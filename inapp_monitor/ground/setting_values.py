@@ -68,6 +68,16 @@ def parse_text(value: object) -> str:
     return value
 
 
+def parse_token(value: object) -> str:
+    """A secret of 8 to 512 printable characters; an empty one counts as not given."""
+    text = value if isinstance(value, str) else None
+    if text is None or (text and not (8 <= len(text) <= 512 and text.isprintable())):
+        raise ValueError("a string of 8 to 512 printable characters")
+    if text != text.strip():
+        raise ValueError("without spaces at its ends")
+    return text
+
+
 def parse_path(value: object) -> Path:
     """A file system path; `~` is the home directory."""
     if not isinstance(value, (str, os.PathLike)) or not str(value) or "\0" in str(value):

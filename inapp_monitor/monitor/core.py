@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from inapp_monitor.issues.writer import BeforeSend
     from inapp_monitor.web.app import WebApp
 
+#: What a request says of the server that handed it over.
+_OF_THE_SERVER = (
+    *("SERVER_NAME", "SERVER_PORT", "SERVER_SOFTWARE"),
+    *("wsgi.url_scheme", "wsgi.multithread", "wsgi.multiprocess"),
+)
+
 
 @dataclass(slots=True)
 class TickCosts:
@@ -88,8 +94,7 @@ class Core:
     def note_address(self, environ: Environ) -> None:
         """Remember, once, what the server calls itself: for the login URL."""
         if self.server is None:
-            names = ("SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "wsgi.multithread")
-            self.server = {name: environ.get(name) for name in names}
+            self.server = {name: environ.get(name) for name in _OF_THE_SERVER}
 
     def stored_routes(self) -> dict[str, str]:
         """Routes by slug, as all workers have named them; none when they cannot be read."""

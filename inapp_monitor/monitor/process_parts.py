@@ -22,7 +22,10 @@ from inapp_monitor.request.stacks import LiveFacts
 
 
 class LoginToken(Part):
-    """Shows the people at the terminal where the dashboard is, when its token is new."""
+    """Shows the people at the terminal where the dashboard is, when its token is new.
+
+    People at a development server are shown it at each start.
+    """
 
     name = "login token"
 
@@ -32,6 +35,7 @@ class LoginToken(Part):
 
     def load_early(self, *, errors: bool) -> None:  # noqa: ARG002
         with late_imports.loading():
+            import inapp_monitor.web.access.development
             import inapp_monitor.web.access.login_token  # noqa: F401
 
     def tick(self, now: float) -> None:  # noqa: ARG002
@@ -39,11 +43,13 @@ class LoginToken(Part):
         if self._announced or core.server is None or core.authorizer is not None:
             return
         with late_imports.loading():
-            from inapp_monitor.web.access import login_token
+            from inapp_monitor.web.access import development, login_token
 
         self._announced = True
         url = login_token.root_url(core.server, core.settings.mount)
-        login_token.announce(login_token.obtain(core.settings, core.guard), url)
+        token = login_token.obtain(core.settings, core.guard)
+        again = development.shows_link_at_start(core.server)
+        login_token.announce(token, url, at_each_start=again)
 
 
 class ErrorChannels(Part):

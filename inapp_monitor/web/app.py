@@ -7,7 +7,6 @@ here, as a page that helps, and is noted with the guard.
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
@@ -20,9 +19,10 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.web import static
-from inapp_monitor.web.access import auth, login_token
+from inapp_monitor.web.access import auth, development, login_token, origin
+from inapp_monitor.web.access.shared_state import SharedState
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.frame.links import address
+from inapp_monitor.web.frame.links import address, below_mount
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite import (
@@ -69,7 +69,6 @@ _HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 _NOT_MEANT = "this action must come from a page of this dashboard; load it again"
-_NEXT = re.compile(r"/(?![/\\])[A-Za-z0-9_\-./?=&%+,:~*()]{0,2000}", re.ASCII)
 
 StartResponse = Callable[..., Any]
 
@@ -102,10 +101,12 @@ class WebApp:
         self._token = self._find_token() if authorizer is None else None
         self._token_asked = backend.clock.perf()
         if self._token is None:
-            secret, earlier = login_token.form_key(settings, may_write=backend.live), ""
+            secret = login_token.form_key(settings, backend.guard, may_write=backend.live)
+            earlier = ""
         else:
             secret, earlier = self._token.value, self._token.earlier
-        self.gate = auth.Gate(settings, backend.clock, secret, authorizer)
+        shared = SharedState(settings.data_dir, backend.guard, may_write=backend.live)
+        self.gate = auth.Gate(settings, backend.clock, secret, authorizer, shared)
         self.gate.use_token(secret, earlier)
         self._routes = [*further, *collect_routes()]
         self._map = Map(
@@ -148,25 +149,34 @@ class WebApp:
         return login_token.obtain(backend.loaded.settings, backend.guard, may_write=backend.live)
 
     def _settle_token(self, environ: dict[str, Any]) -> None:
-        """Write a token that the disk refused, once it takes it, and tell people of a new one."""
+        """Follow the token's file, and tell people of a new one.
+
+        What the disk refused is written once it takes it; a file that was replaced or removed
+        makes all workers take the new token, which ends the sessions of the old one.
+        """
         backend, token = self._backend, self._token
         if token is None:
             return
         now = backend.clock.perf()
-        if token.source == "memory" and now - self._token_asked >= TOKEN_AGAIN_S:
+        if token.source != "setting" and now - self._token_asked >= TOKEN_AGAIN_S:
             self._token_asked = now
-            self._token = token = self._find_token()
-            self.gate.use_token(token.value, token.earlier)
-        if token.newly_made:
+            found = self._find_token()
+            # A file that cannot be read for a while must not lock anybody out.
+            if found.source == "file" or token.source == "memory":
+                self._token = token = found
+                self.gate.use_token(token.value, token.earlier)
+        at_each_start = backend.live and development.shows_link_at_start(environ)
+        if token.newly_made or at_each_start:
             self._token = token._replace(newly_made=False)
             mount = backend.loaded.settings.mount if backend.live else ""
-            login_token.announce(token, login_token.root_url(environ, mount))
+            url = login_token.root_url(environ, mount)
+            login_token.announce(token, url, at_each_start=at_each_start)
 
     def _answer(self, request: MonitorRequest) -> Response:
         problem = request.problem()
         if problem is not None:
             return self._failure(request, *problem)
-        if not auth.is_host_allowed(request.environ, self._backend.loaded.settings.allowed_hosts):
+        if not origin.is_host_allowed(request.environ, self._backend.loaded.settings.allowed_hosts):
             return self._failure(request, 421, "the dashboard does not answer to this host name")
         asset = static.answer(request)
         if asset is not None:
@@ -209,22 +219,22 @@ class WebApp:
     def _swap_token(self, request: MonitorRequest, given: list[str]) -> Response:
         """A login link: the token leaves the address and becomes a cookie."""
         access = self.gate.login(request.environ, given[0] if len(given) == 1 else "")
+        kept = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
+        answer = self._redirect(request, below_mount(request.path), kept)
+        if access.retry_after_s and request.access.by == "cookie":
+            return answer  # who guesses locks out nobody who is in
         if not access.allowed:
             return self._refuse(request, access)
-        kept = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
-        path = request.path if _NEXT.fullmatch(request.path) else "/"
-        return self._with_session(request, self._redirect(request, path, kept), access)
+        return self._with_session(request, answer, access)
 
     def _log_in(self, request: MonitorRequest) -> Response:
         """The login form (GET) and what it sends (POST)."""
-        wanted = request.args.get("next", "/")
-        if not _NEXT.fullmatch(wanted):
-            wanted = "/"
+        wanted = below_mount(request.args.get("next", "/"))
         if request.method in ("GET", "HEAD"):
             return login.page(self._backend, request, 200, wanted)
         if request.method != "POST":
             return self._failure(request, 405, "the login form is sent with POST")
-        if not auth.is_same_origin(request.environ):
+        if not origin.is_same_origin(request.environ):
             return self._failure(request, 403, "the login form must be sent from this site")
         access = self.gate.login(request.environ, request.form.get("token", "").strip())
         if not access.allowed:
@@ -233,13 +243,14 @@ class WebApp:
         return self._with_session(request, self._redirect(request, path, parse_qsl(query)), access)
 
     def _log_out(self, request: MonitorRequest) -> Response:
-        """Take the session's cookie away; a read-only dashboard can be left as well."""
+        """End the session and take its cookie away; a read-only dashboard can be left as well."""
         if request.method != "POST":
             response = self._failure(request, 405, "the logout form is sent with POST")
             response.headers["Allow"] = "POST"
             return response
         if not self._is_meant(request):
             return self._failure(request, 403, _NOT_MEANT)
+        self.gate.log_out(request.environ)
         response = self._redirect(request, "/login")
         response.delete_cookie(self.gate.cookie_name, **_cookie_scope(request))
         return response
@@ -251,19 +262,23 @@ class WebApp:
         return self.gate.may_change(request.environ, request.access, csrf)
 
     def _refuse(self, request: MonitorRequest, access: auth.Access, wanted: str = "") -> Response:
-        status = 429 if access.throttled else 401
+        status = 429 if access.retry_after_s else 401
         tried = request.path == "/login" or "token" in request.args
         if request.wants_html:
             wanted = wanted or (request.full_path.rstrip("?") if not tried else "/")
+            wait_s = access.retry_after_s
             response = login.page(
-                self._backend, request, status, wanted if _NEXT.fullmatch(wanted) else "/", tried
+                self._backend, request, status, below_mount(wanted), tried=tried, wait_s=wait_s
             )
+        elif access.retry_after_s:
+            message = f"too many wrong tokens: none is judged for {access.retry_after_s} seconds"
+            response = self._failure(request, status, message)
         else:
             message = "a token is needed: send it as Authorization: Bearer TOKEN"
             response = self._failure(request, status, message)
         response.headers["WWW-Authenticate"] = 'Bearer realm="inapp-monitor"'
-        if access.throttled:
-            response.headers["Retry-After"] = "60"
+        if access.retry_after_s:
+            response.headers["Retry-After"] = str(access.retry_after_s)
         return response
 
     def _dispatch(self, request: MonitorRequest) -> Response:

@@ -42,7 +42,7 @@ def server(graphite_web: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     data = tmp_path_factory.mktemp("served")
     shutil.copytree(RECORDED / "whisper", data / "whisper")
     command = [sys.executable, "-m", "inapp_monitor", "serve", str(data), "--port", "0",
-               "--token", "compat"]  # fmt: skip
+               "--token", "compat-token"]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
@@ -51,7 +51,7 @@ def server(graphite_web: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
             address = found[0].rstrip("/")
             names = json.loads((RECORDED / "setup.json").read_text("utf-8"))["setup"]["tags"]
             form = urllib.parse.urlencode([("path", name) for name in names]).encode()
-            headers = {"Authorization": "Bearer compat"}
+            headers = {"Authorization": "Bearer compat-token"}
             request = urllib.request.Request(f"{address}/tags/tagMultiSeries", form, headers)
             urllib.request.urlopen(request, timeout=10).close()
             yield address

@@ -78,6 +78,11 @@ def test_an_unknown_name_is_refused_with_the_nearest_match(source: str, tmp_path
         ("mount", "/a/../b?", "a path such as /_metrics"),
         ("data_dir", "", "a path"),
         ("token", 5, "a string"),
+        ("token", "a", "8 to 512 printable characters"),
+        ("token", "seven-7", "8 to 512 printable characters"),
+        ("token", "x" * 513, "8 to 512 printable characters"),
+        ("token", "line\nbreak", "8 to 512 printable characters"),
+        ("token", "         ", "without spaces at its ends"),
     ],
 )
 def test_a_bad_value_is_refused_with_what_was_expected(
@@ -147,3 +152,16 @@ def test_the_data_directory_stays_where_the_app_started(
     settings = config.load({"data_dir": "data"}, None, {}).settings
     monkeypatch.chdir("/")
     assert settings.data_dir == tmp_path / "data"
+
+
+def test_a_refused_secret_is_not_in_the_message() -> None:
+    """The message goes to logs."""
+    with pytest.raises(ConfigError) as caught:
+        config.load({"token": "secre7"}, None, {})
+    assert "secre7" not in str(caught.value)
+
+
+def test_an_empty_token_is_none(tmp_path: Path) -> None:
+    """An unset variable in a deployment's file: the token is made, as without the setting."""
+    settings = config.load({"token": "", "data_dir": tmp_path}, None, {}).settings
+    assert not settings.token

@@ -1,59 +1,28 @@
 """Who may see the dashboard: closed by default, decided from the environ alone.
 
 In this order: the user's own authorizer (then it alone decides), a bearer token for machines, the
-session cookie that a token was swapped for, and the convenience for a local development server.
-No werkzeug here and no URL: `app` turns the decision into answers.
+session cookie that a token was swapped for, and `dev_access` where somebody switched it on. No
+werkzeug here and no URL: `app` turns the decision into answers.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
-import ipaddress
-import re
-import secrets
+import math
 from collections.abc import Callable, Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.web.access.development import is_local_development
+from inapp_monitor.web.access.origin import is_forwarded, is_program, is_same_origin, network_of
+from inapp_monitor.web.access.sessions import SESSION_S as SESSION_S
+from inapp_monitor.web.access.sessions import Session, Signer
+from inapp_monitor.web.access.shared_state import SharedState, State
 
 #: The user's own check: a WSGI environ in, True or a user's name (or object) out.
 Authorizer = Callable[[dict[str, Any]], object]
-
-SESSION_S = 7 * 86_400
-#: Wrong tokens a minute from one peer before it is answered 429.
-FAILURES_PER_MINUTE = 20
-_PEERS_REMEMBERED = 1_000
-#: Servers that exist for development only.
-_DEV_SERVERS = ("Werkzeug/", "WSGIServer/")
-#: A proxy in front of us names itself in one of these: then no peer is known to be local.
-_FORWARDING = (
-    "HTTP_FORWARDED",
-    "HTTP_VIA",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_X_FORWARDED_PROTO",
-    "HTTP_X_FORWARDED_PORT",
-    "HTTP_X_FORWARDED_SERVER",
-    "HTTP_X_REAL_IP",
-    "HTTP_X_CLIENT_IP",
-    "HTTP_X_CLUSTER_CLIENT_IP",
-    "HTTP_TRUE_CLIENT_IP",
-    "HTTP_CF_CONNECTING_IP",
-    "HTTP_FASTLY_CLIENT_IP",
-)
-_BROWSER_MARKS = (
-    "HTTP_ORIGIN",
-    "HTTP_REFERER",
-    "HTTP_COOKIE",
-    "HTTP_SEC_FETCH_SITE",
-    "HTTP_SEC_FETCH_MODE",
-)
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,255})(?::\d{1,5})?", re.ASCII)
 
 
 class Access(NamedTuple):
@@ -64,20 +33,20 @@ class Access(NamedTuple):
         by: `authorizer`, `bearer`, `cookie`, `dev` or "" when refused.
         user: Who it is, for the page's corner; may be empty.
         session: What a CSRF token is bound to.
-        throttled: Refused, and this peer has failed too often.
+        retry_after_s: The token was not judged, because too many wrong ones came; when one will be.
     """
 
     allowed: bool
     by: str = ""
     user: str = ""
     session: str = ""
-    throttled: bool = False
+    retry_after_s: int = 0
 
 
 class Gate:
     """Decides about requests; one a process.
 
-    *Threads:* the table of failures is a plain dict; a lost count is acceptable.
+    *Threads:* any. Workers share what they must by `SharedState`.
     """
 
     def __init__(
@@ -86,21 +55,29 @@ class Gate:
         clock: Clock,
         token: str,
         authorizer: Authorizer | None = None,
+        shared: SharedState | None = None,
     ) -> None:
-        if not token:
-            raise ValueError("the dashboard's token must not be empty")
         self._settings = settings
         self._clock = clock
         self._authorizer = authorizer
-        self._failures: dict[str, list[float]] = {}
+        self._shared = shared or SharedState(settings.data_dir, Guard(), may_write=False)
         self.use_token(token)
 
     def use_token(self, token: str, earlier: str = "") -> None:
-        """Let this token in from now on, and an earlier one that people may still hold."""
+        """Let this token in from now on, and an earlier one that people may still hold.
+
+        Another token ends all sessions of the one before.
+        """
+        if not token:
+            raise ValueError("the dashboard's token must not be empty")
         self._token = token.encode()
         self._earlier = earlier.encode()
-        # Two apps on one host share its cookies whatever their port: each has a name of its own.
-        self.cookie_name = f"inapp_monitor_{self._sign('cookie name')[:8]}"
+        self._signer = Signer(token)
+
+    @property
+    def cookie_name(self) -> str:
+        """Of the session's cookie."""
+        return self._signer.cookie_name
 
     def check(self, environ: dict[str, Any]) -> Access:
         """Decide about one request.
@@ -115,21 +92,29 @@ class Gate:
             return Access(True, "authorizer", "" if user is True else str(user)[:100], "authorizer")
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         if scheme.lower() == "bearer":
-            if self.is_token(given.strip()):
-                return Access(True, "bearer", "", "bearer")
-            return self._refused(environ)
+            return self._judge(environ, given.strip(), "bearer")
         session = self._session(environ)
-        if session:
-            return Access(True, "cookie", "", session)
+        if session is not None:
+            return Access(True, "cookie", "", session.value)
         if self._settings.dev_access and is_local_development(environ):
             return Access(True, "dev", "", "dev")
         return Access(False)
 
     def login(self, environ: dict[str, Any], given: str) -> Access:
-        """Decide about a token that was typed in or came with a login link; counts failures."""
-        if self.is_token(given):
-            return Access(True, "cookie", "", self._new_session())
-        return self._refused(environ)
+        """Decide about a token that was typed in or came with a login link."""
+        return self._judge(environ, given, "cookie")
+
+    def log_out(self, environ: Mapping[str, Any]) -> None:
+        """End the session that came with a request, in all workers."""
+        now = self._clock.wall()
+        found = self._signer.sessions(str(environ.get("HTTP_COOKIE", "")), now)
+
+        def end(state: State) -> None:
+            for session in found:
+                state.end(session.number, session.expiry, now)
+
+        if found:
+            self._shared.change(end)
 
     def is_token(self, given: str) -> bool:
         """Whether `given` is the token; the comparison takes the same time for all."""
@@ -139,128 +124,55 @@ class Gate:
 
     def csrf_token(self, access: Access) -> str:
         """What a form of this session must carry."""
-        return self._sign(f"csrf {access.session}")
+        return self._signer.sign(f"csrf {access.session}")
 
     def may_change(self, environ: Mapping[str, Any], access: Access, csrf: str) -> bool:
         """Whether a POST is meant: a token in the header, or our own page with its CSRF token."""
-        if access.by == "bearer" or (access.by == "dev" and _is_program(environ)):
+        if access.by == "bearer" or (access.by == "dev" and is_program(environ)):
             return True
         return is_same_origin(environ) and hmac.compare_digest(
             _bytes(csrf), _bytes(self.csrf_token(access))
         )
 
-    def _new_session(self) -> str:
-        expiry = int(self._clock.wall()) + SESSION_S
-        body = f"{expiry}.{secrets.token_hex(8)}"
-        return f"{body}.{self._sign('session ' + body)}"
+    def _session(self, environ: Mapping[str, Any]) -> Session | None:
+        """The session that a request carries: ours, not expired, and nobody logged out of it."""
+        cookies = str(environ.get("HTTP_COOKIE", ""))
+        found = self._signer.sessions(cookies, self._clock.wall())
+        if not found:
+            return None
+        state = self._shared.read()
+        return next((session for session in found if not state.is_ended(session)), None)
 
-    def _session(self, environ: Mapping[str, Any]) -> str:
-        """The session cookie's value when it was issued here and has not expired, else ""."""
-        header = str(environ.get("HTTP_COOKIE", ""))
-        if self.cookie_name not in header or len(header) > 8192:
-            return ""
-        try:
-            morsel = SimpleCookie(header).get(self.cookie_name)
-        except CookieError:
-            return ""
-        value = morsel.value if morsel is not None else ""
-        body, _, signature = value.rpartition(".")
-        if not hmac.compare_digest(_bytes(signature), _bytes(self._sign("session " + body))):
-            return ""
-        return value if int(body.partition(".")[0]) > self._clock.wall() else ""
+    def _judge(self, environ: Mapping[str, Any], given: str, by: str) -> Access:
+        """Judge a token, unless too many wrong ones came from there or in total.
 
-    def _sign(self, text: str) -> str:
-        digest = hmac.new(self._token, text.encode("utf-8", "replace"), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+        No thread sleeps for it: that would hold the app's own workers. A session that is there
+        goes on all the while.
+        """
+        if not given:
+            return Access(False)
+        now, place = self._clock.wall(), self._place(environ)
+        attempts = self._shared.read().attempts
+        wait_s = attempts.wait_s(place, now)
+        if wait_s:
+            return Access(False, retry_after_s=math.ceil(wait_s))
+        if not self.is_token(given):
+            self._shared.change(lambda state: state.attempts.wrong(place, now))
+            return Access(False)
+        if attempts.is_news(place, now):
+            self._shared.change(lambda state: state.attempts.right(place, now))
+        if by == "cookie":
+            return Access(True, by, "", self._signer.new_session(now))
+        return Access(True, by, "", by)
 
-    def _refused(self, environ: Mapping[str, Any]) -> Access:
-        """Count a wrong token. The right one is never locked out, and no thread sleeps for it:
-        sleeping would hold the app's own workers."""
-        now = self._clock.perf()
-        peer = str(environ.get("REMOTE_ADDR", ""))[:64]
-        if peer not in self._failures and len(self._failures) >= _PEERS_REMEMBERED:
-            self._failures.clear()
-        times = self._failures.setdefault(peer, [])
-        times.append(now)
-        del times[: -FAILURES_PER_MINUTE - 1]
-        return Access(False, throttled=len(times) > FAILURES_PER_MINUTE and times[0] > now - 60)
+    def _place(self, environ: Mapping[str, Any]) -> str:
+        """Where a token came from, as a hash.
 
-
-def is_local_development(environ: Mapping[str, Any]) -> bool:
-    """Whether this is a browser on the developer's own machine talking to a development server.
-
-    An address proves nothing: behind a bare reverse proxy every visitor of the world comes from
-    127.0.0.1 (and over HTTP/1.0). So all of it must fit: a server made for development, a loopback
-    peer, a loopback Host (a rebound DNS name is refused), no trace of a proxy, and no other site's
-    page asking in the background.
-    """
-    if not str(environ.get("SERVER_SOFTWARE", "")).startswith(_DEV_SERVERS):
-        return False
-    if environ.get("SERVER_PROTOCOL") not in ("HTTP/1.1", "HTTP/2"):
-        return False  # browsers and curl speak 1.1; a bare nginx asks its upstream in 1.0
-    if any(name in environ for name in _FORWARDING):
-        return False
-    if not _is_loopback(str(environ.get("REMOTE_ADDR", ""))):
-        return False
-    host = host_name(environ)
-    if not (host == "localhost" or host.endswith(".localhost") or _is_loopback(host)):
-        return False
-    return (
-        environ.get("HTTP_SEC_FETCH_SITE", "none") in ("none", "same-origin")
-        or environ.get("HTTP_SEC_FETCH_MODE") == "navigate"
-    )
-
-
-def host_name(environ: Mapping[str, Any]) -> str:
-    """The Host header's name in lower case without port; "" when it is missing or malformed."""
-    match = _HOST.fullmatch(str(environ.get("HTTP_HOST", "")))
-    return match[1].strip("[]").lower() if match else ""
-
-
-def is_host_allowed(environ: Mapping[str, Any], allowed: tuple[str, ...]) -> bool:
-    """Whether the request's Host is one that the settings name; `.example.com` allows subdomains.
-
-    With no names set, every well-formed or missing Host is fine.
-    """
-    if "HTTP_HOST" in environ and not host_name(environ):
-        return False
-    if not allowed:
-        return True
-    host = host_name(environ)
-    return any(
-        host == name.lower() or (name.startswith(".") and host.endswith(name.lower()))
-        for name in allowed
-    )
-
-
-def is_same_origin(environ: Mapping[str, Any]) -> bool:
-    """Whether nothing says that the request comes from a page of another host.
-
-    Our pages are sent with `no-referrer`, which makes browsers say `Origin: null` for their own
-    forms: that proves nothing either way, and `Sec-Fetch-Site` or the CSRF token has to.
-    """
-    site = environ.get("HTTP_SEC_FETCH_SITE")
-    if site is not None and site not in ("same-origin", "none"):
-        return False
-    origin = environ.get("HTTP_ORIGIN")
-    if origin in (None, "null"):
-        return True
-    try:
-        return urlsplit(str(origin)).netloc == str(environ.get("HTTP_HOST", "")) != ""
-    except ValueError:
-        return False
-
-
-def _is_program(environ: Mapping[str, Any]) -> bool:
-    """Whether no browser sent this: a browser names the origin of every POST, and has cookies."""
-    return not any(environ.get(name) for name in _BROWSER_MARKS)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+        What a proxy says of its client is not believed: who guesses could say what they like. But
+        whether there is a proxy tells the world from the programs of this machine.
+        """
+        network = network_of(str(environ.get("REMOTE_ADDR", "")))
+        return self._signer.sign(f"place {network} {is_forwarded(environ)}")[:16]
 
 
 def _bytes(text: str) -> bytes:

@@ -81,7 +81,7 @@ def obtain(settings: Settings, guard: Guard, *, may_write: bool = True) -> Login
     return LoginToken(value, "file", value in _untold, path, earlier)
 
 
-def form_key(settings: Settings, *, may_write: bool) -> str:
+def form_key(settings: Settings, guard: Guard, *, may_write: bool) -> str:
     """What signs the forms when an authorizer decides: the same in all workers. It opens nothing.
 
     Where it cannot be written, a form counts only in the process that made the page.
@@ -94,8 +94,8 @@ def form_key(settings: Settings, *, may_write: bool) -> str:
         if value is None and may_write:
             data_directory.prepare(settings.data_dir)
             value, _ = _make(path, secrets.token_urlsafe(32))
-    except (OSError, ValueError):
-        pass  # a page and what it sends meet in one process more often than not
+    except (OSError, ValueError) as error:
+        guard.failed("form key", error)  # a page and what it sends meet in one process, or do not
     return value or secrets.token_urlsafe(32)
 
 
@@ -120,9 +120,14 @@ def _overtaken(directory: str, unsaved: str, written: str) -> str:
     return ""
 
 
-def announce(token: LoginToken, root_url: str) -> None:
-    """Tell the people at the terminal, once, where the dashboard is; silent for a known token."""
-    if token.value not in _untold:
+def announce(token: LoginToken, root_url: str, *, at_each_start: bool = False) -> None:
+    """Tell the people at the terminal, once in a process, where the dashboard is.
+
+    Silent for a token that was there before, unless it is one to show `at_each_start`; one that
+    somebody chose as a setting is never shown.
+    """
+    again = at_each_start and token.source != "setting" and token.value not in _told
+    if token.value not in _untold and not again:
         return
     _untold.discard(token.value)
     _told.add(token.value)

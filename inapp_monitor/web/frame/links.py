@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
+
+_PATH = re.compile(r"/(?!/)[A-Za-z0-9_\-./?=&%+,:~*()]{0,2000}", re.ASCII)
+#: How often a path is decoded to see what it may become on its way.
+_DECODED = 4
 
 
 def address(root: str, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
@@ -17,3 +22,23 @@ def address(root: str, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
     given = [(name, value) for name, value in query if value != ""]
     suffix = f"?{urlencode(given)}" if given else ""
     return quote(root, safe="/-._~") + "/" + quote(path.lstrip("/"), safe="/-._~") + suffix
+
+
+def below_mount(wanted: str) -> str:
+    """An address below the mount that was asked for, or "/" when it would lead out of it.
+
+    Browsers and proxies take `..` away, also `%2e%2e` and behind a backslash: such a path, however
+    often it is encoded, is none of ours.
+    """
+    if not _PATH.fullmatch(wanted):
+        return "/"
+    path = wanted.partition("?")[0]
+    for _ in range(_DECODED):
+        path, before = unquote(path), path
+        if path == before:
+            break
+    else:
+        return "/"
+    if path.startswith("//") or not path.isprintable() or "\\" in path:
+        return "/"
+    return "/" if any(part in (".", "..") for part in path.split("/")) else wanted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
+from inapp_monitor.web.access.development import is_development_server
 from inapp_monitor.web.access.login_token import FILE_NAME
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.links import address
@@ -12,14 +13,27 @@ from inapp_monitor.web.frame.templating import html_answer
 
 
 def page(
-    backend: Backend, request: MonitorRequest, status: int, wanted: str, tried: bool = False
+    backend: Backend,
+    request: MonitorRequest,
+    status: int,
+    wanted: str,
+    *,
+    tried: bool = False,
+    wait_s: int = 0,
 ) -> Response:
-    """The form; `wanted` is where to go afterwards. Shows no name and no number of the app."""
+    """The form. Shows no name and no number of the app.
+
+    Args:
+        wanted: Where to go afterwards.
+        tried: A token was sent.
+        wait_s: It was not judged; seconds until one will be.
+    """
     query = [("next", wanted)] if wanted != "/" else []
     data = {
         "action": address(request.root, "/login", query),
         "tried": tried,
-        "throttled": status == 429,
+        "wait_s": wait_s,
+        "development": is_development_server(request.environ),
         "file": FILE_NAME,
         "given": bool(backend.loaded.settings.token),
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 from inapp_monitor.ground import config, data_directory
 from inapp_monitor.ground.facts import Facts
+from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import own_health
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_dict
@@ -33,7 +34,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "series_count": len(backend.store.leaves()),
         "faults": faults,
         "settings": [row._asdict() for row in config.rows(backend.loaded)],
-        "access": _access(request),
+        "access": _access(backend, request),
         "exposure": data_directory.exposure(backend.loaded.settings.data_dir),
         "live": backend.live,
     }
@@ -47,14 +48,25 @@ def _facts(facts: Facts) -> dict[str, Any]:
     return {name: known[name] for name in (*first, *others)}
 
 
-def _access(request: MonitorRequest) -> dict[str, str]:
+def _access(backend: Backend, request: MonitorRequest) -> dict[str, str]:
     words = {
         "authorizer": "the app's own authorizer let you in",
         "bearer": "a token in the request's header",
         "cookie": "a session that the token opened",
         "dev": "open without a token: a development server, asked from this machine",
     }
-    return {"by": request.access.by, "text": words.get(request.access.by, "")}
+    by = request.access.by
+    return {"by": by, "text": words.get(by, ""), "warning": _open_here(backend)}
+
+
+def _open_here(backend: Backend) -> str:
+    """What `dev_access` leaves open, where it is switched on."""
+    if not backend.loaded.settings.dev_access:
+        return ""
+    return (
+        "dev_access is on: on a development server whoever reaches this machine's loopback address "
+        "needs no token, also through a proxy or a tunnel that rewrites Host and adds no header"
+    )
 
 
 ROUTES = templating.page("/status", "/status.json", gather, "status.html")
