@@ -2,10 +2,10 @@
 
 All of them belong to one user (mode 0600, whatever the umask), are not inherited by programs that
 the app starts, and are regular files: a link is not followed, a pipe is not waited for. What root
-makes in the directory of another user belongs to that user, or his workers could not open it. A
-full disk accepts a part of what it is given; here that is an OSError that names the file, never a
-shorter file. Nothing here knows what the bytes mean, and nothing locks: that is for the modules
-that own the files.
+makes in the directory of another user belongs to that user, or his workers could not open it; only
+secrets belong to whoever made them, because a stranger's are not believed. A full disk accepts a
+part of what it is given; here that is an OSError that names the file, never a shorter file. Nothing
+here knows what the bytes mean, and nothing locks: that is for the modules that own the files.
 """
 
 from __future__ import annotations
@@ -176,20 +176,43 @@ def read(path: Path, max_bytes: int) -> bytes:
 
 
 def read_secret(path: Path, max_bytes: int) -> bytes:
-    """As `read`, of a file that nobody else may read.
+    """As `read`, of a file that nobody else may read or can have put there.
 
     Raises:
         OSError: as for `open_file`.
-        PermissionError: other users may read or write it.
+        PermissionError: other users may read or write it, it belongs to one of them, or they
+            decide what is in its directory; the message says what to do. For root as well.
     """
+    refuse_shared_directory(path)
     descriptor = open_file(path, os.O_RDONLY)
     try:
-        if os.fstat(descriptor).st_mode & 0o077:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid():
+            why = (
+                f"{path.name} belongs to user id {found.st_uid}, not to {os.geteuid()}, who runs "
+                "this: remove it, or chown it when you know what is in it"
+            )
+            raise PermissionError(errno.EACCES, why, str(path))
+        if found.st_mode & 0o077:
             why = f"{path.name} is open to other users: chmod 600"
             raise PermissionError(errno.EACCES, why, str(path))
         return _read(descriptor, max_bytes)
     finally:
         os.close(descriptor)
+
+
+def refuse_shared_directory(path: Path) -> None:
+    """Refuse a secret's place when others can put their own file there.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+        PermissionError: everybody may write to it; in a sticky one, its owner may.
+    """
+    found = path.parent.stat()
+    is_sticky = found.st_mode & stat.S_ISVTX and found.st_uid in (0, os.geteuid())
+    if found.st_mode & stat.S_IWOTH and not is_sticky:
+        why = f"everybody can write to the directory of {path.name}: chmod 700, or set data_dir"
+        raise PermissionError(errno.EACCES, why, str(path))
 
 
 def write_at(descriptor: int, data: bytes | memoryview, offset: int) -> None:
@@ -234,6 +257,23 @@ def replace(path: Path, data: bytes) -> None:
         write_at(descriptor, data, 0)
 
 
+def replace_secret(path: Path, data: bytes) -> None:
+    """As `replace`, of a file for `read_secret`.
+
+    Raises:
+        OSError: it cannot be written; the old file stays.
+    """
+    with replacement(path) as descriptor:
+        _keep(descriptor)
+        write_at(descriptor, data, 0)
+
+
+def _keep(descriptor: int) -> None:
+    """What root made in the directory of another user stays root's."""
+    if os.fstat(descriptor).st_uid != os.geteuid():
+        os.fchown(descriptor, os.geteuid(), os.getegid())
+
+
 @contextmanager
 def replacement(path: Path) -> Iterator[int]:
     """A descriptor of an empty file that takes the place of `path` at the end of the block.
@@ -272,7 +312,7 @@ def set_aside(path: Path, now: float) -> Path | None:
 
 
 def create_once(path: Path, data: bytes) -> bool:
-    """Make a file with contents, unless there is one: of several processes one succeeds.
+    """Make a file for `read_secret`, unless there is one: of several processes one succeeds.
 
     Returns:
         Whether it was this call; False when the file was there, however it came.
@@ -284,6 +324,7 @@ def create_once(path: Path, data: bytes) -> bool:
     descriptor = open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
+            _keep(descriptor)
             write_at(descriptor, data, 0)
         finally:
             os.close(descriptor)

@@ -123,7 +123,7 @@ class SharedState:
             with self._alone():
                 state = self._apply(change)
                 applied = True
-                private_files.replace(self._path, state.to_bytes())
+                private_files.replace_secret(self._path, state.to_bytes())
             self._unwritten = None
         except OSError as error:
             if not applied:
