@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from inapp_monitor.ground import data_directory, private_files
+from inapp_monitor.ground.clock import sleep
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web.access.attempts import Attempts, Used
 from inapp_monitor.web.access.sessions import Session
@@ -166,7 +166,7 @@ class SharedState:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    time.sleep(_PAUSE_S)
+                    sleep(_PAUSE_S)
                 except OSError:  # no locks here, as on some network file systems
                     break
             yield
