@@ -1,4 +1,4 @@
-"""Sessions: what the cookie holds, how it is found among the app's own cookies, and signed. Pure.
+"""Sessions: what the cookie holds, how it is found among the app's own cookies, and signed.
 
 A session is `expiry.number.signature`; the token signs it, so that another token ends them all.
 Which sessions were ended by a logout is in `shared_state`.
