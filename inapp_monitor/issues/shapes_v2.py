@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -21,8 +22,7 @@ _PLAIN_TYPES = (str, int, float, bool)
 def shapes_of(exception: BaseException, places: CodePlaces) -> list[Shape]:
     """One shape an exception of the tree, the raised one first."""
     links, _ = exception_tree.walk(exception, exception_tree.MAX_COMPARED)
-    roots = _roots()
-    return [_shape(link, places, roots) for link in links]
+    return [_shape(link, places) for link in links]
 
 
 def plain_message(exception: BaseException) -> str:
@@ -34,10 +34,10 @@ def plain_message(exception: BaseException) -> str:
     return messages.parameterize(text)[:MAX_MESSAGE_CHARS]
 
 
-def _shape(link: exception_tree.Link, places: CodePlaces, roots: tuple[str, ...]) -> Shape:
+def _shape(link: exception_tree.Link, places: CodePlaces) -> Shape:
     cls = type(link.exception)
     steps, _ = stack.steps(exception_tree.traceback_of(link.exception))
-    functions = [_function(step, places, roots) for step in steps]
+    functions = [_function(step, places) for step in steps]
     literals: tuple[str, ...] = ()
     if steps and functions[-1].in_app:
         literals = code_text.raise_literals(steps[-1].frame.f_code, steps[-1].instruction)
@@ -52,18 +52,23 @@ def _shape(link: exception_tree.Link, places: CodePlaces, roots: tuple[str, ...]
     )
 
 
-def _function(step: stack.Step, places: CodePlaces, roots: tuple[str, ...]) -> Function:
+def _function(step: stack.Step, places: CodePlaces) -> Function:
     code = step.frame.f_code
     module, name = stack.module_of(step.frame), stack.function_of(code)
     file = code.co_filename
     return Function(
-        module=names.plain_module(module, file, _main_name(step.frame), roots),
+        module=_module_name(module, file, _main_name(step.frame)),
         name=names.plain_function(name, generated=file.startswith("<")),
         in_app=places.in_app(file, module, name),
         body=_body(code),
         times=step.repeated + 1,
         passes_on=_passes_on(code),
     )
+
+
+@lru_cache(maxsize=4_096)
+def _module_name(module: str, file: str, main: str) -> str:
+    return names.plain_module(module, file, main, _roots())
 
 
 def _body(code: CodeType) -> str:
@@ -78,8 +83,9 @@ def _passes_on(code: CodeType) -> bool:
 
 def _main_name(frame: FrameType) -> str:
     """What the module that runs as `__main__` is called when it is imported (`python -m`)."""
-    spec = frame.f_globals.get("__spec__")
-    name = getattr(spec, "name", "") if frame.f_globals.get("__name__") == "__main__" else ""
+    if frame.f_globals.get("__name__") != "__main__":
+        return ""
+    name = getattr(frame.f_globals.get("__spec__"), "name", "")
     return name if type(name) is str else ""
 
 

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import CodeType
 
+#: Flag of the code of functions.
+_OPTIMIZED = 0x1
 #: Source files above this are not read.
 MAX_SOURCE_BYTES = 2 * 2**20
-#: Places whose lines were found right.
+#: Places whose lines were compared.
 MAX_CHECKED = 2_000
 
 _CONSTANT = opcode.opmap["LOAD_CONST"]
@@ -37,7 +39,8 @@ _NAMED = frozenset(
     )
 )
 _NAME = re.compile(r"[^\W\d]\w*$")
-_checked: dict[tuple[str, str, int, int], Sequence[str]] = {}
+#: By file, function, its first line and the line: the lines of the file and whether they are right.
+_checked: dict[tuple[str, str, int, int], tuple[list[str], bool]] = {}
 
 
 def source_lines(filename: str, module_globals: dict[str, object] | None = None) -> list[str]:
@@ -69,25 +72,22 @@ def lines_of(
     filename = code.co_filename
     lines = source_lines(filename, module_globals)
     key = (filename, code.co_name, code.co_firstlineno, line)
-    if not lines or _checked.get(key) is lines:
-        return lines
-    if not _is_python(code) or _is_source(code, line, lines):
-        return _remember(key, lines)
-    try:  # it may have been read before the code was loaded anew
-        linecache.checkcache(filename)
-    except Exception:  # noqa: BLE001  # as in source_lines
-        return []
-    fresh = source_lines(filename, module_globals)
-    if fresh is lines or not _is_source(code, line, fresh):
-        return []
-    return _remember(key, fresh)
-
-
-def _remember(key: tuple[str, str, int, int], lines: list[str]) -> list[str]:
+    checked = _checked.get(key)
+    if not lines or (checked is not None and checked[0] is lines):
+        return lines if checked is None or checked[1] else []
+    right = not _is_python(code) or _is_source(code, line, lines)
+    if not right:
+        try:  # it may have been read before the code was loaded anew
+            linecache.checkcache(filename)
+        except Exception:  # noqa: BLE001  # as in source_lines
+            return []
+        fresh = source_lines(filename, module_globals)
+        if fresh is not lines:
+            lines, right = fresh, _is_source(code, line, fresh)
     if len(_checked) >= MAX_CHECKED:
         _checked.clear()
-    _checked[key] = lines
-    return lines
+    _checked[key] = (lines, right)
+    return lines if right else []
 
 
 def _is_python(code: CodeType) -> bool:
@@ -111,34 +111,48 @@ def _is_source(code: CodeType, line: int, lines: Sequence[str]) -> bool:
 
 
 def _compare(code: CodeType, lines: Sequence[str], only: int | None) -> bool | None:
-    """Whether most names, and all strings, stand where the code has them; None without any."""
+    """Whether most names, and all strings, stand where the code has them; None if that is open."""
     names = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}
+    # The body of a class begins with instructions that its heading does not name.
+    heading = None if code.co_flags & _OPTIMIZED else code.co_firstlineno
     encoded: dict[int, bytes] = {}
-    right = wrong = extended = 0
+    right = wrong = 0
     raw = code.co_code
-    for operation, argument, place in zip(raw[::2], raw[1::2], code.co_positions(), strict=False):
-        argument |= extended
-        extended = argument << 8 if operation == opcode.EXTENDED_ARG else 0
+    for index, (line, end_line, column, end_column) in enumerate(code.co_positions()):
+        if line is None or (only is not None and line != only) or line == heading:
+            continue
+        operation = raw[2 * index]
         if operation not in _NAMED and operation != _CONSTANT:
             continue
-        line, end_line, column, end_column = place
-        if line is None or line != end_line or (only is not None and line != only):
-            continue
-        if column is None or end_column is None:
+        if line != end_line or column is None or end_column is None:
             continue
         if line not in encoded:
             encoded[line] = lines[line - 1].encode() if 0 < line <= len(lines) else b""
         text = encoded[line][column:end_column].decode("utf-8", "replace")
         if operation == _CONSTANT:
-            if _differs(text, code.co_consts[argument]):
+            if _differs(text, code.co_consts[_argument(raw, index)]):
                 return False
             continue
+        if text.endswith("super()"):
+            continue  # loads names that do not stand there
         name = _NAME.search(text)
         if name is not None and (name[0] in names or _is_mangled(name[0], names)):
             right += 1
         else:
             wrong += 1
-    return None if not right + wrong else right > wrong
+    if right == wrong:
+        return None
+    return right > wrong
+
+
+def _argument(raw: bytes, index: int) -> int:
+    """The argument of an instruction, with what the ones before extend it by."""
+    argument, shift = raw[2 * index + 1], 8
+    while index and raw[2 * index - 2] == opcode.EXTENDED_ARG:
+        index -= 1
+        argument |= raw[2 * index + 1] << shift
+        shift += 8
+    return argument
 
 
 def _is_mangled(name: str, names: set[str]) -> bool:
@@ -151,4 +165,6 @@ def _differs(text: str, value: object) -> bool:
     if type(value) is not str or len(text) < 2 or text[0] not in "\"'" or text[0] != text[-1]:
         return False
     inside = text[1:-1]
-    return text[0] not in inside and "\\" not in inside and inside != value
+    if text[0] in inside or "\\" in inside or "%" in inside:  # taken apart where it is formatted
+        return False
+    return inside != value
