@@ -28,6 +28,7 @@ PARTS: list[Callable[[Services], Part]] = [
     storage_parts.Issues,
     storage_parts.NotFound,
     storage_parts.DatabaseWriting,
+    process_parts.Memory,
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from inapp_monitor.collectors.runner import CollectorFacts
 from inapp_monitor.ground.points import Batch
-from inapp_monitor.ground.process import late_imports
+from inapp_monitor.ground.process import allocator, late_imports
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
@@ -224,3 +224,15 @@ class Stacks(Part):
 
     def facts(self) -> LiveFacts:
         return LiveFacts(self._stacks.rows())
+
+
+class Memory(Part):
+    """Gives back what large answers took."""
+
+    name = "memory"
+    ticks_at_end = False
+
+    def __init__(self, services: Services) -> None: ...
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        allocator.give_back_if_due()

@@ -8,7 +8,7 @@ are kept for the length of a request, so that nothing is read twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -42,6 +42,26 @@ class Evaluation:
     fetched: dict[tuple[str, Window], list[Series]] = field(default_factory=dict)
 
 
+class BudgetedList(list[Any]):
+    """What a function is given to go through; whoever does so keeps to the time limit.
+
+    Functions are pure and know no clock, and their work grows with the series and with other
+    arguments: so the limit is asked for each series here, whatever is done with it.
+    """
+
+    __slots__ = ("_budget",)
+
+    def __init__(self, items: list[Any], budget: Budget) -> None:
+        super().__init__(items)
+        self._budget = budget
+
+    def __iter__(self) -> Iterator[Any]:
+        check_time = self._budget.check_time
+        for item in super().__iter__():
+            check_time()
+            yield item
+
+
 class FirstArgument(NamedTuple):
     """The first argument of a call as it was written, with the values of template variables."""
 
@@ -67,9 +87,10 @@ class Context:
     first_argument: FirstArgument | None = None
 
     @classmethod
-    def of(cls, request: RenderRequest, source: Source) -> Context:
+    def of(cls, request: RenderRequest, source: Source, budget: Budget | None = None) -> Context:
         """The whole window of a request, with nothing read yet."""
-        budget = Budget(request.limits, request.elapsed)
+        if budget is None:
+            budget = Budget(request.limits, request.elapsed)
         return cls(request, Evaluation(source, budget), request.x_files_factor)
 
     @property
@@ -153,7 +174,7 @@ class Context:
             raise QueryError("mapSeries() can only be an argument of reduceSeries()")
         if not isinstance(result, list):
             raise QueryError(f"a target must be a series list, got {result!r}"[:200])
-        return result
+        return BudgetedList(result, self.budget)
 
     def _in_window(self, start: int | None, end: int | None) -> Context:
         """The same evaluation seen through another window."""
@@ -204,7 +225,7 @@ class Context:
             self.first_argument = previous
 
     def _apply(self, found: Function, arguments: list[Any], keywords: dict[str, Any]) -> Any:
-        bound = bind(found, arguments, keywords)
+        bound = [self._budgeted(value) for value in bind(found, arguments, keywords)]
         self.budget.check_time()
         try:
             result = found.call(self, *bound) if found.wants_context else found.call(*bound)
@@ -214,7 +235,12 @@ class Context:
             raise QueryError(f"{found.name}(): {error}", error.position) from None
         except (OverflowError, ZeroDivisionError) as error:
             raise QueryError(f"{found.name}(): {error}") from None
+        if isinstance(result, list):
+            self.budget.spend_names(sum([len(series.name) for series in result]))
         return result
+
+    def _budgeted(self, value: Any) -> Any:
+        return BudgetedList(value, self.budget) if isinstance(value, list) else value
 
     # -- fetching
 
@@ -231,7 +257,7 @@ class Context:
     def fetch_tagged(self, expressions: list[str], text: str) -> list[Series]:
         """The tagged series that fulfil some expressions."""
         window = self._window()
-        paths = select(expressions, self.evaluation.source.tagged())
+        paths = select(expressions, BudgetedList(self.evaluation.source.tagged(), self.budget))
         if len(paths) > window.max_series:
             raise QueryError(f"{text[:80]} matches {len(paths)} series")
         found = self.evaluation.source.fetch_paths(paths, text, window)

@@ -9,15 +9,23 @@ import numpy as np
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import functions, grammar
 from inapp_monitor.query.context import Context
-from inapp_monitor.query.request import RenderRequest
+from inapp_monitor.query.request import Budget, RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.query.sources import Source
 
 functions.load()
 
 
-def evaluate(targets: Sequence[str], request: RenderRequest, source: Source) -> list[Series]:
+def evaluate(
+    targets: Sequence[str], request: RenderRequest, source: Source, budget: Budget | None = None
+) -> list[Series]:
     """The series of all targets, in order.
+
+    Args:
+        targets: In Graphite's language.
+        request: The window and options.
+        source: Where series come from.
+        budget: What may be spent; default: all that the request allows.
 
     Raises:
         QueryError: a target is malformed, a function is unknown or wrongly used, or a limit is
@@ -38,7 +46,7 @@ def evaluate(targets: Sequence[str], request: RenderRequest, source: Source) -> 
             trees.append(grammar.parse(target, limits.depth))
         except grammar.UnfinishedError:
             continue  # somebody is typing it
-    context = Context.of(request, source)
+    context = Context.of(request, source, budget)
     found: list[Series] = []
     with np.errstate(all="ignore"):  # what overflows is infinite, what has no value is null
         for tree in trees:

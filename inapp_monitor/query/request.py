@@ -9,6 +9,9 @@ from typing import Protocol
 
 from inapp_monitor.ground.exceptions import QueryError
 
+#: Characters of all names that one request may make: some hundreds for each of 50,000 series.
+MAX_NAME_CHARS = 20_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -71,12 +74,13 @@ class RenderRequest:
 class Budget:
     """What is left of the limits while a request is evaluated."""
 
-    __slots__ = ("_elapsed", "_limits", "_points")
+    __slots__ = ("_elapsed", "_limits", "_name_chars", "_points")
 
     def __init__(self, limits: Limits, elapsed: Callable[[], float] | None) -> None:
         self._limits = limits
         self._elapsed = elapsed
         self._points = 0
+        self._name_chars = 0
 
     def spend(self, points: int) -> None:
         """Account for points about to be fetched or made.
@@ -91,6 +95,16 @@ class Budget:
                 "ask for fewer series or a shorter time"
             )
         self.check_time()
+
+    def spend_names(self, chars: int) -> None:
+        """Account for the characters of the names that a function made.
+
+        Raises:
+            QueryError: too many: a name can be made of another one many times over.
+        """
+        self._name_chars += chars
+        if self._name_chars > MAX_NAME_CHARS:
+            raise QueryError(f"the names of the series have more than {MAX_NAME_CHARS} characters")
 
     def check_time(self) -> None:
         """Raises QueryError when the work has taken too long."""

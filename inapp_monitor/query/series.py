@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 #: Ways to consolidate, with Graphite's second name for one.
 CONSOLIDATIONS = ("sum", "average", "avg", "avg_zero", "max", "min", "first", "last")
+#: Characters of a name that a function may make: those of a thousand paths joined.
+MAX_NAME_CHARS = 200_000
 _CALL_NAME = re.compile(r"[a-z]+[(].+[)]$", re.IGNORECASE)
 
 
@@ -102,6 +104,8 @@ class Series:
         """
         if path_expression is None:
             path_expression = self.path_expression if name is None else name
+        if name is not None and len(name) > MAX_NAME_CHARS:
+            raise QueryError(f"a name of more than {MAX_NAME_CHARS} characters is too long")
         made = Series.__new__(Series)
         made.name = self.name if name is None else name
         made.start = self.start if start is None else start

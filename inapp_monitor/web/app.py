@@ -7,7 +7,6 @@ here, as a page that helps, and is noted with the guard.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any, TypedDict
@@ -23,6 +22,7 @@ from inapp_monitor.web.access import auth, development, login_token, origin
 from inapp_monitor.web.access.shared_state import SharedState
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.links import address, below_mount
+from inapp_monitor.web.frame.places import Places
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite import (
@@ -50,7 +50,8 @@ from inapp_monitor.web.pages import (
 
 #: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
 AT_ONCE = 4
-WAIT_S = 5.0
+#: Seconds after which whoever found no place may ask again; a browser does so by itself.
+RETRY_AFTER_S = 2
 #: Seconds after which a token that could not be written is tried again.
 TOKEN_AGAIN_S = 10.0
 
@@ -119,7 +120,7 @@ class WebApp:
             merge_slashes=False,
             redirect_defaults=False,
         )
-        self._places: dict[int, threading.BoundedSemaphore] = {}
+        self._places: dict[int, Places] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -187,15 +188,23 @@ class WebApp:
         if not request.environ.get("PATH_INFO"):
             return self._redirect(request, "/")
         # By process: the parent's threads that hold places are not in a forked child.
-        places = self._places.setdefault(os.getpid(), threading.BoundedSemaphore(AT_ONCE))
-        if not places.acquire(timeout=WAIT_S):
-            busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
-            busy.headers["Retry-After"] = "2"
-            return busy
+        places = self._places.get(os.getpid())
+        if places is None:
+            made = Places(self._backend.clock, AT_ONCE)
+            places = self._places.setdefault(os.getpid(), made)
+        if not places.acquire():
+            return self._busy(request)
         try:
             return self._dispatch(request)
         finally:
             places.release()
+
+    def _busy(self, request: MonitorRequest) -> Response:
+        busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
+        busy.headers["Retry-After"] = str(RETRY_AFTER_S)
+        if request.method in ("GET", "HEAD") and request.wants_html:
+            busy.headers["Refresh"] = str(RETRY_AFTER_S)
+        return busy
 
     def _admit(self, request: MonitorRequest) -> Response | None:
         """Let the request in (None), or answer it: a login, a login page, a refusal."""

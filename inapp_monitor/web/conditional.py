@@ -17,12 +17,17 @@ def etag_of(body: bytes) -> str:
     return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
+def private(response: Response) -> Response:
+    """The response for this client alone; shared caches keep out."""
+    response.headers.setdefault("Cache-Control", CACHE_CONTROL)
+    response.vary.update(("Accept", "Authorization", "Cookie"))
+    return response
+
+
 def conditional(response: Response, request: Request, etag: str) -> Response:
     """The response with its tag, or 304 when the client has just that; shared caches keep out.
 
     Access is decided before any answer is made: a tag opens nothing.
     """
     response.set_etag(etag)
-    response.headers.setdefault("Cache-Control", CACHE_CONTROL)
-    response.vary.update(("Accept", "Authorization", "Cookie"))
-    return response.make_conditional(request)
+    return private(response).make_conditional(request)

@@ -283,13 +283,14 @@ def test_unfinished_targets_are_empty(api: Api) -> None:
 
 def test_a_third_render_is_asked_to_come_back(backend: Backend, api: Api) -> None:
     """Two renders at a time per process; the next one gets 503 and a time to wait."""
-    places = process_state(backend).render_slots
-    assert places.acquire(blocking=False) and places.acquire(blocking=False)
+    places = process_state(backend).render_places
+    assert places.acquire() and places.acquire()
     try:
         answer = api.get("/render", target="app.a.hits")
         assert answer.status_code == 503 and int(answer.headers["Retry-After"]) >= 1
     finally:
-        places.release(2)
+        places.release()
+        places.release()
     assert api.get("/render", target="app.a.hits").status_code == 200
 
 

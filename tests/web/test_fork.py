@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from werkzeug.test import Client
 
-from inapp_monitor.web import app as web_app
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.kept.process_state import process_state
 from tests.web.stored_backend import TOKEN, stored_backend
@@ -37,16 +36,15 @@ def in_child(work: Callable[[], None]) -> int:
 
 
 def test_a_child_answers_though_its_parent_was_at_its_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Renders, pages, events and tags: whatever the parent's threads held."""
-    monkeypatch.setattr(web_app, "WAIT_S", 0.0)
     backend = stored_backend(tmp_path / "data")
     app = WebApp(backend)
     assert Client(app).get("/render?target=x", headers=HEADERS).status_code == 200
     held = process_state(backend)
-    for places in (held.render_slots, next(iter(app._places.values()))):
-        while places.acquire(blocking=False):
+    for places in (held.render_places, next(iter(app._places.values()))):
+        while places.acquire():
             pass
     locks = (held.events._lock, held.tags._lock)
 

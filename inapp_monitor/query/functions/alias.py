@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from inapp_monitor.query.context import Context
 
 _GROUP = "Alias"
+#: A format that fills up to a thousand characters and more, whatever the value.
+_WIDE = re.compile(r"%[-+ #0]*(\d{4}|\d*\.\d{4})")
 _SEARCH = Param("search", "string", required=True)
 _REPLACE = Param("replace", "string", required=True)
 _NODES = Param("nodes", "nodeOrTag", required=True, multiple=True, lenient=True)
@@ -71,6 +73,8 @@ def alias_query(
     context: Context, series: list[Series], search: str, replace: str, new_name: str
 ) -> list[Series]:
     """Name each series by the last value of another one, which its changed name selects."""
+    if _WIDE.search(new_name):
+        raise QueryError("parameter 'newName' asks for too many characters")
     pattern = Pattern(search)
     made = []
     for s in series:
@@ -102,23 +106,27 @@ def alias_query(
 def legend_value(series: list[Series], *value_types: str) -> list[Series]:
     """Append values such as `last`, `max` or `avg` to each name; `si` or `binary` adds units."""
     system = value_types[-1] if value_types[-1] in ("si", "binary") else None
-    for value_type in value_types[:-1] if system else value_types:
-        known = value_type in AGGREGATIONS
-        made = []
-        for s in series:
-            value = aggregate(value_type, s.values) if known else 0.0
-            if system is None:
-                shown = python_number(value) if known else "(?)"
-                if known and (s.whole or value_type == "count"):
-                    shown = shown.removesuffix(".0")
-                made.append(s.renamed(f"{s.name} ({value_type}: {shown})"))
-                continue
-            text = "(?)"
-            if known:
-                text = "None" if value != value else "%.2f%s" % format_units(value, system)  # noqa: UP031
-            made.append(s.renamed("%-20s%-5s%-10s" % (s.name, value_type, text)))  # noqa: UP031
-        series = made
-    return series
+    wanted = value_types[:-1] if system else value_types
+    made = []
+    for s in series:
+        texts = {kind: _legend_text(s, kind, system) for kind in dict.fromkeys(wanted)}
+        name = f"{s.name:<20}" if system and wanted else s.name
+        made.append(s.renamed(name + "".join([texts[kind] for kind in wanted])))
+    return made
+
+
+def _legend_text(series: Series, kind: str, system: str | None) -> str:
+    """One value as it is appended to a name."""
+    text = "(?)"
+    if kind in AGGREGATIONS:
+        value = aggregate(kind, series.values)
+        if system is None:
+            text = python_number(value)
+            if series.whole or kind == "count":
+                text = text.removesuffix(".0")
+        else:
+            text = "None" if value != value else "%.2f%s" % format_units(value, system)  # noqa: UP031
+    return f" ({kind}: {text})" if system is None else f"{kind:<5}{text:<10}"
 
 
 @function("lower", _GROUP, series_list(), _POSITIONS)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.registry import Param, function, series_list
@@ -115,13 +115,28 @@ def integral_by_interval(context: Context, series: list[Series], interval: str) 
     made = []
     for s in series:
         passed = s.start - context.request.start + np.arange(len(s), dtype=np.int64) * int(s.step)
-        resets = np.flatnonzero(passed // duration != (passed - int(s.step)) // duration)
-        values = np.where(np.isnan(s.values), 0.0, s.values)
-        result = np.empty(len(s))
-        edges = sorted({0, *resets.tolist(), len(s)})
-        for begin, end in pairwise(edges):
-            with np.errstate(all="ignore"):
-                result[begin:end] = np.add.accumulate(values[begin:end])
+        resets = passed // duration != (passed - int(s.step)) // duration
+        result = _restarted_totals(np.where(np.isnan(s.values), 0.0, s.values), resets)
         name = f"integralByInterval({s.name},'{interval}')"
         made.append(s.derive(name, result, tags={"integralByInterval": interval}))
     return made
+
+
+def _restarted_totals(values: Floats, resets: NDArray[np.bool_]) -> Floats:
+    """Running totals that begin again wherever `resets` says so, and at the first value.
+
+    The intervals are as long as each other, but for the first and last: they are the rows of a
+    table, in which all totals run at once.
+    """
+    if not len(values):
+        return values
+    begins = np.flatnonzero(resets[1:]) + 1
+    starts = np.concatenate([[0], begins])
+    lengths = np.diff(np.append(starts, len(values)))
+    row = np.repeat(np.arange(len(starts)), lengths)
+    column = np.arange(len(values)) - starts[row]
+    table = np.zeros((len(starts), int(lengths.max())))
+    table[row, column] = values
+    with np.errstate(all="ignore"):
+        totals = np.add.accumulate(table, axis=1)
+    return np.asarray(totals[row, column], dtype=np.float64)

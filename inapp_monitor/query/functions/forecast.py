@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ _BETA = 0.0035
 _DELTA = Param("delta", "integer", default=3, fractions=True)
 _BOOTSTRAP = Param("bootstrapInterval", "interval", default="7d", suggestions=("7d", "30d"))
 _SEASON = Param("seasonality", "interval", default="1d", suggestions=("1d", "7d"))
+#: Points after which the time limit is asked for again.
+_CHECK_EVERY = 1_000
 #: So many series of one shape are computed together, as columns.
 _TOGETHER = 8
 
@@ -33,20 +36,23 @@ class Forecast(NamedTuple):
     deviations: Floats
 
 
-def analyse(rows: Floats, season: int) -> list[Forecast]:
+def analyse(rows: Floats, season: int, check_time: Callable[[], None]) -> list[Forecast]:
     """The forecast of each row, `season` points being one season."""
     if len(rows) < _TOGETHER:
-        return [_analyse_one(row.tolist(), season) for row in rows]
-    predictions, deviations = _analyse_together(np.ascontiguousarray(rows.T), season)
+        return [_analyse_one(row.tolist(), season, check_time) for row in rows]
+    columns = np.ascontiguousarray(rows.T)
+    predictions, deviations = _analyse_together(columns, season, check_time)
     return [Forecast(p, d) for p, d in zip(predictions.T, deviations.T, strict=True)]
 
 
-def _analyse_one(values: list[float], season: int) -> Forecast:
+def _analyse_one(values: list[float], season: int, check_time: Callable[[], None]) -> Forecast:
     n = len(values)
     predictions, deviations = [math.nan] * n, [0.0] * n
     seasonals = [0.0] * (n + 1)
     intercept, slope, following = math.nan, 0.0, math.nan
     for i, actual in enumerate(values):
+        if not i % _CHECK_EVERY:
+            check_time()
         prediction = following
         if actual != actual:
             predictions[i] = prediction
@@ -72,7 +78,9 @@ def _analyse_one(values: list[float], season: int) -> Forecast:
     return Forecast(np.array(predictions), np.array(deviations))
 
 
-def _analyse_together(values: Floats, season: int) -> tuple[Floats, Floats]:
+def _analyse_together(
+    values: Floats, season: int, check_time: Callable[[], None]
+) -> tuple[Floats, Floats]:
     """The same arithmetic on all columns at once."""
     n, width = values.shape
     predictions = np.full((n, width), np.nan)
@@ -82,6 +90,8 @@ def _analyse_together(values: Floats, season: int) -> tuple[Floats, Floats]:
     following = np.full(width, np.nan)
     with np.errstate(all="ignore"):
         for i in range(n):
+            if not i % _CHECK_EVERY:
+                check_time()
             actual = values[i]
             null = np.isnan(actual)
             prediction = actual if i == 0 else following
@@ -126,7 +136,9 @@ def _previews(context: Context, bootstrap: str, seasonality: str) -> list[_Previ
         if not length:
             raise QueryError(f"parameter 'seasonality' must be at least one step ({step} s)")
         rows = np.array([found[i].values for i in indices])
-        for i, forecast in zip(indices, analyse(rows, length), strict=True):
+        for i, forecast in zip(
+            indices, analyse(rows, length, context.budget.check_time), strict=True
+        ):
             forecasts[i] = forecast
     made = []
     for s, forecast in zip(found, forecasts, strict=True):

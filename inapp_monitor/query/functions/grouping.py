@@ -152,8 +152,12 @@ def apply_by_node(
         if node >= len(nodes):
             raise QueryError(f"series {s.name[:80]!r} has no node {node}")
         prefixes.add(".".join(nodes[: node + 1]))
+    longest = context.request.limits.target_length
     made = []
     for prefix in sorted(prefixes):
+        for pattern in (template, new_name or ""):  # before it is made
+            if len(pattern) + pattern.count("%") * len(prefix) > longest:
+                raise QueryError("the target or name that it makes is too long")
         for result in context.evaluate_text(template.replace("%", prefix)):
             name = new_name.replace("%", prefix) if new_name else result.name
             last = series[-1]

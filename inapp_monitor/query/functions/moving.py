@@ -31,6 +31,8 @@ _X_FILES_FACTOR = Param("xFilesFactor", "float")
 _CHUNK = 1_000_000
 #: Windows up to this many points are summed point by point, as exactly as Python would.
 _DIRECT = 512
+#: Points after which the time limit is asked for again.
+_CHECK_EVERY = 1_000
 #: Windows up to this many points are sorted by a network of comparisons.
 _NETWORK = 24
 
@@ -64,7 +66,7 @@ def moving_window(
         made.append(
             s.derive(
                 f"{label}({s.name},{shown})",
-                windowed(func, s.values, points, factor),
+                windowed(func, s.values, points, factor, context.budget.check_time),
                 start=s.start + preview,
                 tags={label: window},
                 whole=func == "count",
@@ -80,8 +82,18 @@ def preview_seconds(series: list[Series], window: int | str) -> int:
     return int(max(s.step for s in series)) * window
 
 
-def windowed(func: str, values: Floats, points: int, x_files_factor: float) -> Floats:
-    """`func` of `values[i - points:i]` for each i from points + 1 on."""
+def windowed(
+    func: str,
+    values: Floats,
+    points: int,
+    x_files_factor: float,
+    check_time: Callable[[], None],
+) -> Floats:
+    """`func` of `values[i - points:i]` for each i from points + 1 on.
+
+    The time limit is asked for within one series as well: windows of half of a million points each
+    are a lot of work.
+    """
     count = len(values) - points
     if count <= 0:
         return np.empty(0)
@@ -93,10 +105,12 @@ def windowed(func: str, values: Floats, points: int, x_files_factor: float) -> F
     counts = running[points:] - running[:-points]
     kind = _SPECIAL.get(func)
     with np.errstate(all="ignore"):
-        if kind is not None:
+        if func == "median":
+            result = _medians(values, known, points, counts, check_time)
+        elif kind is not None:
             result = kind(values, known, points, counts)
         else:
-            result = _generic(func, values, points)
+            result = _generic(func, values, points, check_time)
     result[(counts == 0) | (counts / points < x_files_factor)] = np.nan
     return result
 
@@ -135,9 +149,15 @@ def _minima(values: Floats, known: np.ndarray, points: int, _counts: np.ndarray)
     return _extremes(np.where(known, values, np.inf), points, np.minimum)
 
 
-def _medians(values: Floats, known: np.ndarray, points: int, counts: np.ndarray) -> Floats:
+def _medians(
+    values: Floats,
+    known: np.ndarray,
+    points: int,
+    counts: np.ndarray,
+    check_time: Callable[[], None],
+) -> Floats:
     if points > 64:
-        return _medians_by_insertion(values, points)
+        return _medians_by_insertion(values, points, check_time)
     if points <= _NETWORK:
         columns = _sorted_columns(np.where(known, values, np.inf), points)
         places = np.arange(columns.shape[1])
@@ -178,12 +198,14 @@ def _sorted_columns(values: Floats, points: int) -> Floats:
     return np.array(rows)
 
 
-def _medians_by_insertion(values: Floats, points: int) -> Floats:
+def _medians_by_insertion(values: Floats, points: int, check_time: Callable[[], None]) -> Floats:
     """A sorted list from which the oldest value leaves and into which the newest comes."""
     items = values.tolist()
     window: list[float] = sorted(v for v in items[: points - 1] if v == v)
     result = np.full(len(items) - points + 1, np.nan)
     for i in range(points - 1, len(items)):
+        if not i % _CHECK_EVERY:
+            check_time()
         if items[i] == items[i]:
             bisect.insort(window, items[i])
         size = len(window)
@@ -198,12 +220,13 @@ def _medians_by_insertion(values: Floats, points: int) -> Floats:
     return result
 
 
-def _generic(func: str, values: Floats, points: int) -> Floats:
+def _generic(func: str, values: Floats, points: int, check_time: Callable[[], None]) -> Floats:
     """Any aggregation, over a matrix of windows made in pieces."""
     windows = sliding_window_view(values, points)
     size = max(1, _CHUNK // points)
     pieces = []
     for i in range(0, len(windows), size):
+        check_time()
         rows = np.ascontiguousarray(windows[i : i + size].T)
         pieces.append(aggregate_rows(func, rows, ~np.isnan(rows)))
     return np.concatenate(pieces)
@@ -217,7 +240,6 @@ _SPECIAL = {
     "total": _sums,
     "max": _maxima,
     "min": _minima,
-    "median": _medians,
 }
 
 

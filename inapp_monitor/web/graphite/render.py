@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.process import allocator
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.max_points import fit
-from inapp_monitor.query.request import Limits, RenderRequest
+from inapp_monitor.query.request import Budget, Limits, RenderRequest
 from inapp_monitor.query.series import Series
-from inapp_monitor.web.conditional import CACHE_CONTROL, conditional
+from inapp_monitor.web.conditional import CACHE_CONTROL, conditional, private
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
@@ -26,15 +28,16 @@ from inapp_monitor.web.kept.settled import (
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
+    from inapp_monitor.ground.clock import Clock
     from inapp_monitor.ground.config import Settings
     from inapp_monitor.web.backend import Backend
 
 _DAY_S = 86_400
 _GRAPH_TYPES = ("line", "pie")
-#: Seconds after which a client that found all slots in use may ask again.
+#: Seconds after which a client that found all places in use may ask again.
 _RETRY_AFTER_S = 1
-#: Seconds for which a render waits for a slot: a dashboard asks for many at once.
-_WAIT_S = 1.0
+#: Bytes up to which an answer is one body, kept and tagged; a larger one is sent in pieces.
+WHOLE_BYTES = 2**20
 #: Default width of a picture, in pixels.
 _WIDTH = 800
 
@@ -46,18 +49,31 @@ def render(backend: Backend, request: Request) -> Response:
         QueryError: whatever is wrong with it, in one line.
     """
     parameters = Parameters(request)
-    slots = process_state(backend).render_slots
-    if not slots.acquire(timeout=_WAIT_S):
+    places = process_state(backend).render_places
+    if not places.acquire():
         response = Response("too many render requests at once\n", 503, mimetype="text/plain")
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
         return response
     try:
         answer = _answer(backend, parameters)
     finally:
-        slots.release()
+        places.release()
+    if isinstance(answer, _LargeAnswer):
+        response = Response(answer.pieces, content_type=answer.content_type)
+        response.headers["Content-Length"] = str(sum(map(len, answer.pieces)))
+        response.headers["Cache-Control"] = _cache_control(parameters)
+        response.call_on_close(allocator.give_back_soon)
+        return private(response)
     response = Response(answer.body, content_type=answer.content_type)
     response.headers["Cache-Control"] = _cache_control(parameters)
     return conditional(response, request, answer.etag)
+
+
+class _LargeAnswer(NamedTuple):
+    """Pieces of a body that is never put together, and its type."""
+
+    pieces: list[bytes]
+    content_type: str
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -72,7 +88,7 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def _answer(backend: Backend, parameters: Parameters) -> QueryResult:
+def _answer(backend: Backend, parameters: Parameters) -> QueryResult | _LargeAnswer:
     """The result, kept from before when its period is over and nothing came late."""
     name = _format_name(parameters)
     asked = _request(backend, parameters, name)
@@ -85,16 +101,27 @@ def _answer(backend: Backend, parameters: Parameters) -> QueryResult:
     if found is not None:
         return found
     source = WatchedSource(backend.source)
-    series = evaluate(targets, asked, source)
-    answer = _written(series, asked, parameters, name)
-    if follows_from_points(targets):
+    budget = Budget(asked.limits, _stopwatch(backend.clock))
+    try:
+        series = evaluate(targets, asked, source, budget)
+        answer = _written(series, asked, parameters, name, budget)
+    except QueryError:
+        allocator.give_back_soon()  # it may have been much until the budget was spent
+        raise
+    if isinstance(answer, QueryResult) and follows_from_points(targets):
         kept.put(key, past, max(source.latest, asked.end), answer)
     return answer
 
 
+def _stopwatch(clock: Clock) -> Callable[[], float]:
+    """Seconds of work from now on."""
+    begin = clock.perf()
+    return lambda: clock.perf() - begin
+
+
 def _written(
-    series: list[Series], asked: RenderRequest, parameters: Parameters, name: str
-) -> QueryResult:
+    series: list[Series], asked: RenderRequest, parameters: Parameters, name: str, budget: Budget
+) -> QueryResult | _LargeAnswer:
     written = FORMATS[name]
     if written.fits and "maxDataPoints" in parameters and asked.max_points is not None:
         series = fit(series, asked.max_points)
@@ -107,16 +134,19 @@ def _written(
         pretty=bool(parameters.text("pretty")),
         skip_nulls="noNullPoints" in parameters,
         picture=parameters.items() if name == "svg" else {},
+        check_time=budget.check_time,
     )
-    body = written.write(series, options)
+    pieces = list(written.pieces(series, options))
     content_type = written.content_type
     callback = parameters.callback() if "format" in parameters else ""
     if callback and name == "svg":
         raise QueryError("parameter 'jsonp' is for JSON: a picture cannot be handed to a function")
     if callback and content_type == "application/json":
-        body = f"{callback}(".encode() + body + b")"
+        pieces = [f"{callback}(".encode(), *pieces, b")"]
         content_type = "text/javascript"
-    return QueryResult(body, content_type)
+    if sum(map(len, pieces)) > WHOLE_BYTES:
+        return _LargeAnswer(pieces, content_type)
+    return QueryResult(b"".join(pieces), content_type)
 
 
 def _format_name(parameters: Parameters) -> str:
@@ -141,8 +171,7 @@ def _request(backend: Backend, parameters: Parameters, name: str) -> RenderReque
     if graph_type not in _GRAPH_TYPES:
         raise QueryError(f"invalid graphType {graph_type[:40]!r}: one of {', '.join(_GRAPH_TYPES)}")
     tz = parameters.zone(backend.loaded.settings.time_zone)
-    clock = backend.clock
-    now = int(clock.wall())
+    now = int(backend.clock.wall())
     if "now" in parameters:
         now = parameters.moment("now", now, tz)
     until = parameters.moment("until", now, tz) if "until" in parameters else now
@@ -150,7 +179,6 @@ def _request(backend: Backend, parameters: Parameters, name: str) -> RenderReque
     start, end = min(since, until), max(since, until)
     if start == end:
         raise QueryError("invalid empty time range: 'from' and 'until' are the same moment")
-    begin = clock.perf()
     return RenderRequest(
         start=start,
         end=end,
@@ -166,7 +194,6 @@ def _request(backend: Backend, parameters: Parameters, name: str) -> RenderReque
         own_consolidation=_own_consolidation(parameters),
         limits=limits_of(backend.loaded.settings),
         events=process_state(backend).events,
-        elapsed=lambda: clock.perf() - begin,
     )
 
 

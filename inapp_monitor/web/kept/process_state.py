@@ -1,19 +1,19 @@
-"""What the dashboard keeps for a backend in one process: events, tag names, settled results, slots.
+"""What the dashboard keeps for a backend in one process: events, tags, settled results, places.
 
-After a fork, slots and locks that threads of the parent held would never be released in the child,
+After a fork, places and locks that threads of the parent held would never be released in the child,
 so each process has its own.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 
 from inapp_monitor.database.posted_events import PostedEvents
 from inapp_monitor.database.tagged_names import TagRegistry
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.dashboards.files import DashboardFiles
+from inapp_monitor.web.frame.places import Places
 from inapp_monitor.web.kept.settled import SettledResults
 
 
@@ -25,7 +25,7 @@ class ProcessState:
         tags: Registered names of tagged series.
         dashboard_files: Dashboards that are files.
         settled_results: Kept results of periods that are over.
-        render_slots: One for each render request that may run at a time.
+        render_places: One for each render request that may run at a time.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -34,7 +34,7 @@ class ProcessState:
         self.dashboard_files = DashboardFiles(backend.loaded.settings.dashboards_dir)
         size = backend.loaded.settings.render_cache_size
         self.settled_results = SettledResults(backend.clock, size)
-        self.render_slots = threading.BoundedSemaphore(backend.loaded.settings.max_renders)
+        self.render_places = Places(backend.clock, backend.loaded.settings.max_renders)
 
 
 def process_state(backend: Backend) -> ProcessState:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pickle  # only `dumps` of plain lists and numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.pieces import PIECE_CHARS
 
 
 def plain(series: Series) -> dict[str, Any]:
@@ -41,19 +42,50 @@ def dump_msgpack(value: object) -> bytes:
     Raises:
         QueryError: the package msgpack is not installed.
     """
-    try:
-        msgpack: Any = importlib.import_module("msgpack")
-    except ImportError:
-        raise QueryError("format msgpack needs the package msgpack, which is missing") from None
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    packed: bytes = _msgpack().packb(value, use_bin_type=True)
     return packed
 
 
-def write_pickle(series_list: Sequence[Series], _options: Options) -> bytes:
+def _msgpack() -> Any:
+    try:
+        return importlib.import_module("msgpack")
+    except ImportError:
+        raise QueryError("format msgpack needs the package msgpack, which is missing") from None
+
+
+class _Pieces:
+    """A file for a pickler, which writes a frame of some 64 KB at a time."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | memoryview) -> int:
+        self.written.append(bytes(data))
+        return len(data)
+
+
+def write_pickle(series_list: Sequence[Series], options: Options) -> Iterator[bytes]:
     """A list of dicts, as Graphite's cluster mode reads it."""
-    return dump_pickle([plain(series) for series in series_list])
+    pieces = _Pieces()
+    dicts = []
+    for series in series_list:
+        options.check_time()
+        dicts.append(plain(series))
+    pickle.Pickler(pieces, protocol=pickle.HIGHEST_PROTOCOL).dump(dicts)
+    yield from pieces.written
 
 
-def write_msgpack(series_list: Sequence[Series], _options: Options) -> bytes:
+def write_msgpack(series_list: Sequence[Series], options: Options) -> Iterator[bytes]:
     """The same list in MessagePack."""
-    return dump_msgpack([plain(series) for series in series_list])
+    packer: Any = _msgpack().Packer(use_bin_type=True)
+    head: bytes = packer.pack_array_header(len(series_list))
+    waiting, size = [head], len(head)
+    for series in series_list:
+        options.check_time()
+        packed: bytes = packer.pack(plain(series))
+        waiting.append(packed)
+        size += len(packed)
+        if size >= PIECE_CHARS:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)

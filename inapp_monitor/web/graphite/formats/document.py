@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from xml.sax.saxutils import quoteattr
 
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.pieces import in_pieces, spans
 from inapp_monitor.web.graphite.formats.text import python_texts
 from inapp_monitor.web.xml_text import valid
 
@@ -15,37 +16,45 @@ from inapp_monitor.web.xml_text import valid
 _MAX_ROWS = 20_000
 
 
-def write_html(series_list: Sequence[Series], options: Options) -> bytes:
+@in_pieces
+def write_html(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """One table a series: time and value."""
-    parts = ['<!doctype html><html lang="en"><meta charset="utf-8"><title>Series</title>']
-    rows = 0
+    yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Series</title>'
+    left = _MAX_ROWS
     for series in series_list:
-        parts.append(f"<h2>{escape(valid(series.name))}</h2><table>")
-        parts.append("<thead><tr><th>Time</th><th>Value</th></tr></thead><tbody>")
-        for i, value in enumerate(python_texts(series)):
-            rows += 1
-            if rows > _MAX_ROWS:
-                parts.append("<tr><td colspan=2>more rows are left out</td></tr>")
-                break
-            moment = options.moment(series.start + i * series.step)
-            shown = "" if value == "None" else value
-            parts.append(f"<tr><td>{moment}</td><td>{shown}</td></tr>")
-        parts.append("</tbody></table>")
+        yield f"<h2>{escape(valid(series.name))}</h2><table>"
+        yield "<thead><tr><th>Time</th><th>Value</th></tr></thead><tbody>"
+        for span in spans(min(left, len(series)), options, 500):
+            rows = []
+            for i, value in enumerate(
+                python_texts(series.values[span], series.whole, null=""), span.start
+            ):
+                moment = options.moment(series.start + i * series.step)
+                rows.append(f"<tr><td>{moment}</td><td>{value}</td></tr>")
+            yield "".join(rows)
+        if left < len(series):
+            yield "<tr><td colspan=2>more rows are left out</td></tr>"
+        left = max(left - len(series), 0)
+        yield "</tbody></table>"
     if not series_list:
-        parts.append("<p>No series.</p>")
-    return "".join(parts).encode()
+        yield "<p>No series.</p>"
 
 
-def write_xml(series_list: Sequence[Series], _options: Options) -> bytes:
+@in_pieces
+def write_xml(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """`<series><target name step><point time value/></target></series>`; nulls have no value."""
-    parts = ['<?xml version="1.0" encoding="UTF-8"?>\n<series>']
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<series>'
     for series in series_list:
         name = quoteattr(valid(series.name))
-        parts.append(f'<target name={name} step="{int(series.step)}">')
-        for i, value in enumerate(python_texts(series)):
-            moment = int(series.start + i * series.step)
-            shown = "" if value == "None" else f' value="{value}"'
-            parts.append(f'<point time="{moment}"{shown}/>')
-        parts.append("</target>")
-    parts.append("</series>\n")
-    return "".join(parts).encode()
+        yield f'<target name={name} step="{int(series.step)}">'
+        for span in spans(len(series), options, 1_000):
+            points = []
+            for i, value in enumerate(
+                python_texts(series.values[span], series.whole, null=""), span.start
+            ):
+                moment = int(series.start + i * series.step)
+                shown = f' value="{value}"' if value else ""
+                points.append(f'<point time="{moment}"{shown}/>')
+            yield "".join(points)
+        yield "</target>"
+    yield "</series>\n"

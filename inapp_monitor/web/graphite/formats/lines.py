@@ -42,6 +42,7 @@ def settled(series_list: Sequence[Series], options: Options, dark: bool = False)
     stacks: dict[bool, Floats] = {}
     lines: list[Line] = []
     for number, each in enumerate(series_list):
+        options.check_time()
         values, floor = ChartSeries(each.name, each.values).array(), None
         if options.flag("drawNullAsZero"):
             values = np.nan_to_num(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
@@ -11,6 +11,10 @@ from inapp_monitor.ground.exceptions import QueryError
 
 #: Largest picture, in pixels a side.
 MAX_PIXELS = 4_000
+
+
+def _without_limit() -> None:
+    """Write for as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Options:
         pretty: Indented JSON.
         skip_nulls: Leave out null points, and series without any point.
         picture: The request's own parameters, for pictures.
+        check_time: Asked by writers now and then: raises QueryError when the work takes too long.
     """
 
     start: int = 0
@@ -31,6 +36,7 @@ class Options:
     pretty: bool = False
     skip_nulls: bool = False
     picture: Mapping[str, str] = field(default_factory=dict)
+    check_time: Callable[[], None] = _without_limit
 
     def moment(self, timestamp: float) -> str:
         """A point's time in the zone; epoch seconds where the calendar ends."""

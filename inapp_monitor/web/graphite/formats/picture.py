@@ -7,7 +7,7 @@ no script, no link.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,14 +34,14 @@ _LEGEND_MOST = 40
 _BLEED = 2
 
 
-def write_svg(series_list: Sequence[Series], options: Options) -> bytes:
-    """The picture as a document.
+def write_svg(series_list: Sequence[Series], options: Options) -> Iterator[bytes]:
+    """The picture as a document, which is as large as the picture and not as the series.
 
     Raises:
         QueryError: an option has a value that it cannot have.
     """
     shown = [ChartSeries(each.name, each.values) for each in series_list]
-    return Picture(series_list, options, describe(shown, "")).document()
+    yield Picture(series_list, options, describe(shown, "")).document()
 
 
 class _Entry(NamedTuple):
@@ -185,6 +185,7 @@ class Picture(TimeGraph):
 
     def _plot(self) -> None:
         for line in self._lines:
+            self._options.check_time()
             frame = self._frames[line.right and len(self._frames) - 1]
             times, values, floor = self._corners(line)
             if line.vertical:

@@ -7,62 +7,73 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query.series import Series
+from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.web.graphite.formats.options import Options
+from inapp_monitor.web.graphite.formats.pieces import in_pieces, spans
+from inapp_monitor.web.graphite.formats.short_decimals import short_decimals
 
 #: JSON has no infinity; readers take this for it.
 _INFINITY = "1e9999"
-_OWN_LINE_INFINITY = re.compile(r'^(\s*(?:"y": )?-?)Infinity(?=,?$)', re.MULTILINE)
+#: Cells of a table that are made at once.
+_CELLS_AT_ONCE = 100_000
 
 
-def value_texts(series: Series, infinity: str = _INFINITY) -> list[str]:
+class _Layout(NamedTuple):
+    """What stands between the texts of an answer: on one line, or indented as `json` does it."""
+
+    #: Of the list of series, its members, and the list of points.
+    opening: str
+    between: str
+    closing: str
+    first: str
+    comma: str
+    last: str
+    first_point: str
+    last_point: str
+    #: Of a point as a pair, and of one as an object.
+    pair: tuple[str, str, str]
+    object: tuple[str, str, str]
+    #: Between two points.
+    next_point: str
+
+
+_PLAIN = _Layout(
+    "", ", ", "", "", ", ", "", "", "", ("[", ", ", "]"), ('{"x": ', ', "y": ', "}"), ", "
+)
+_INDENTED = _Layout(
+    opening="\n  ",
+    between=",\n  ",
+    closing="\n",
+    first="\n    ",
+    comma=",\n    ",
+    last="\n  ",
+    first_point="\n      ",
+    last_point="\n    ",
+    pair=("[\n        ", ",\n        ", "\n      ]"),
+    object=('{\n        "x": ', ',\n        "y": ', "\n      }"),
+    next_point=",\n      ",
+)
+
+
+def value_texts(values: Floats, whole: bool, infinity: str = _INFINITY) -> list[str]:
     """Each value as JSON writes it; null for NaN."""
-    if not len(series):
+    if not len(values):
         return []
-    if series.whole:
-        return [_whole(value, infinity) for value in series.values.tolist()]
-    short = _short_decimals(series.values)
+    if whole:
+        return [_whole(value, infinity) for value in values.tolist()]
+    short = short_decimals(values, "null")
     if short is not None:
         return short
-    text = repr(series.values.tolist())[1:-1]
+    text = repr(values.tolist())[1:-1]
     if "n" in text:  # nan, inf
         text = text.replace("nan", "null").replace("inf", infinity)
     return text.split(", ")
-
-
-#: Texts of what stands before and after the point of values with up to three decimals.
-_WHOLES = np.array([str(i) for i in range(10_000)], dtype=object)
-_FRACTIONS = np.array(["." + (f"{i:03d}".rstrip("0") or "0") for i in range(1_000)], dtype=object)
-
-
-def _short_decimals(values: NDArray[np.float64]) -> list[str] | None:
-    """The texts when all values have at most three decimals and are small, else None.
-
-    Python needs most of the time of an answer to find the shortest text of each float. Where three
-    decimals say it all, that text is put together from two tables.
-    """
-    null = np.isnan(values)
-    size = np.abs(np.where(null, 0.0, values))
-    with np.errstate(over="ignore"):
-        thousandths = np.rint(size * 1000)
-    if not ((thousandths < 1e7) & (thousandths / 1000 == size)).all():
-        return None
-    wholes, fractions = np.divmod(thousandths.astype(np.int64), 1000)
-    texts = _WHOLES[wholes] + _FRACTIONS[fractions]
-    negative = np.signbit(values) & ~null
-    if negative.any():
-        texts[negative] = "-" + texts[negative]
-    texts[null] = "null"
-    found: list[str] = texts.tolist()
-    return found
 
 
 def _whole(value: float, infinity: str) -> str:
@@ -73,9 +84,23 @@ def _whole(value: float, infinity: str) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-@lru_cache(maxsize=64)
-def _time_texts(start: int, step: int, count: int, before: str, after: str) -> tuple[str, ...]:
-    return tuple(f"{before}{t}{after}" for t in range(start, start + count * step, step))
+class _Times:
+    """The texts of times with what stands around them; series of one grid come together."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self._before, self._after = before, after
+        self._made: dict[tuple[int, int, int], list[str]] = {}
+
+    def texts(self, start: int, step: int, count: int) -> list[str]:
+        key = start, step, count
+        found = self._made.get(key)
+        if found is None:
+            if len(self._made) >= 32:
+                self._made.clear()
+            times = range(start, start + count * step, step)
+            found = [f"{self._before}{time}{self._after}" for time in times]
+            self._made[key] = found
+        return found
 
 
 def _grid(series: Series, stop: int) -> tuple[int, int, int]:
@@ -87,80 +112,109 @@ def _grid(series: Series, stop: int) -> tuple[int, int, int]:
     return start, step, max(0, min(len(series), -(-(stop - start) // step)))
 
 
-def write_json(series_list: Sequence[Series], options: Options) -> bytes:
+@in_pieces
+def write_json(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """`[{"target", "tags", "datapoints": [[value, time], ...]}, ...]`."""
-    parts = []
+    layout = _INDENTED if options.pretty else _PLAIN
+    opening, middle, closing = layout.pair
+    times = _Times(middle, closing + layout.next_point + opening)
+    surplus = len(layout.next_point + opening)
     if not any(len(s) for s in series_list):
         series_list = ()
+    before = layout.opening
+    yield "["
     for series in series_list:
         start, step, count = _grid(series, int(series.end) + 1)
-        values = value_texts(series)[:count]
-        times = _time_texts(start, step, count, ", ", "], [")
-        if options.skip_nulls:
-            pairs = [(v, t) for v, t in zip(values, times, strict=True) if v != "null"]
-            if not pairs:
-                continue
-            values, times = [v for v, _ in pairs], tuple(t for _, t in pairs)
-        texts = [""] * (2 * len(values))
-        texts[0::2] = values
-        texts[1::2] = times
-        points = "".join(texts)[:-3]
-        parts.append(
-            f'{{"target": {_name(series)}, "tags": {json.dumps(series.tags)}, '
-            f'"datapoints": [{"[" if points else ""}{points}]}}'
+        if options.skip_nulls and np.isnan(series.values[:count]).all():
+            continue
+        yield (
+            f'{before}{{{layout.first}"target": {_name(series)}'
+            f'{layout.comma}"tags": {_tags(series, options)}{layout.comma}"datapoints": ['
         )
-    return _finished(f"[{', '.join(parts)}]", options)
+        begin = layout.first_point
+        for span in spans(count, options):
+            texts = [""] * (2 * (span.stop - span.start))
+            texts[0::2] = value_texts(series.values[span], series.whole)
+            texts[1::2] = times.texts(start + span.start * step, step, span.stop - span.start)
+            if options.skip_nulls:
+                known = (~np.isnan(series.values[span])).repeat(2).tolist()
+                texts = [text for text, is_known in zip(texts, known, strict=True) if is_known]
+            if texts:
+                yield f"{begin}{opening}{''.join(texts)[:-surplus]}"
+                begin = layout.next_point
+        yield f"{layout.last_point if count else ''}]{layout.last}}}"
+        before = layout.between
+    yield f"{layout.closing if before is layout.between else ''}]"
 
 
 def _name(series: Series) -> str:
     return "null" if series.options.get("unnamed") and not series.name else json.dumps(series.name)
 
 
-def _finished(text: str, options: Options) -> bytes:
-    if options.pretty:
-        text = _OWN_LINE_INFINITY.sub(rf"\g<1>{_INFINITY}", json.dumps(json.loads(text), indent=2))
-    return text.encode()
+def _tags(series: Series, options: Options) -> str:
+    if not options.pretty:
+        return json.dumps(series.tags)
+    return json.dumps(series.tags, indent=2).replace("\n", "\n    ")
 
 
-def write_rickshaw(series_list: Sequence[Series], options: Options) -> bytes:
+@in_pieces
+def write_rickshaw(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """`[{"target", "datapoints": [{"x": time, "y": value}, ...]}, ...]`."""
-    parts = []
+    layout = _INDENTED if options.pretty else _PLAIN
+    opening, middle, closing = layout.object
+    times = _Times(opening, middle)
+    before = layout.opening
+    yield "["
     for series in series_list:
         start, step, count = _grid(series, int(series.end))
-        values = value_texts(series)[:count]
-        times = _time_texts(start, step, count, '{"x": ', ', "y": ')
-        points = ", ".join(f"{t}{v}}}" for t, v in zip(times, values, strict=True))
-        parts.append(f'{{"target": {json.dumps(series.name)}, "datapoints": [{points}]}}')
-    return _finished(f"[{', '.join(parts)}]", options)
+        name = json.dumps(series.name)
+        yield f'{before}{{{layout.first}"target": {name}{layout.comma}"datapoints": ['
+        begin = layout.first_point
+        for span in spans(count, options):
+            values = value_texts(series.values[span], series.whole)
+            texts = times.texts(start + span.start * step, step, len(values))
+            points = [f"{t}{v}{closing}" for t, v in zip(texts, values, strict=True)]
+            if points:
+                yield begin + layout.next_point.join(points)
+                begin = layout.next_point
+        yield f"{layout.last_point if count else ''}]{layout.last}}}"
+        before = layout.between
+    yield f"{layout.closing if before is layout.between else ''}]"
 
 
-def write_dygraph(series_list: Sequence[Series], _options: Options) -> bytes:
+@in_pieces
+def write_dygraph(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """`{"labels": ["Time", ...], "data": [[milliseconds, value, ...], ...]}`.
 
     Raises:
         QueryError: the series are not on the same times.
     """
     if not series_list:
-        return b"{}"
+        yield "{}"
+        return
     first = series_list[0]
     start, step, _ = _grid(first, int(first.end))
     steps = max(0, -(-(int(first.end) - start) // step))
-    columns = []
     for series in series_list:
         if len(series) > steps:
             raise QueryError(
                 f"format dygraph needs series of the same times, and {series.name[:80]!r} differs"
             )
-        texts = value_texts(series, "Infinity")
-        columns.append(texts)
-    rows = []
-    for i in range(steps):
-        cells = [column[i] for column in columns if i < len(column)]
-        if len(cells) < len(columns):
-            raise QueryError("format dygraph needs series of the same times, and they differ")
-        rows.append(f"[{start + i * step}000, {', '.join(cells)}]")
+    if any(len(series) < steps for series in series_list):
+        raise QueryError("format dygraph needs series of the same times, and they differ")
     labels = json.dumps(["Time", *(series.name for series in series_list)])
-    return f'{{"labels" : {labels}, "data" : [{", ".join(rows)}]}}'.encode()
+    yield f'{{"labels" : {labels}, "data" : ['
+    at_once = max(_CELLS_AT_ONCE // len(series_list), 64)
+    for begin in range(0, steps, at_once):
+        columns = []
+        for series in series_list:
+            options.check_time()
+            columns.append(
+                value_texts(series.values[begin : begin + at_once], series.whole, "Infinity")
+            )
+        for i, cells in enumerate(zip(*columns, strict=True), begin):
+            yield f"{', ' if i else ''}[{start + i * step}000, {', '.join(cells)}]"
+    yield "]}"
 
 
 def known_points(series: Series) -> tuple[list[int], list[float]]:

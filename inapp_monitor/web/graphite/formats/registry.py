@@ -1,8 +1,8 @@
-"""Series as bytes, one writer for each `format` of the render API. No request, no query."""
+"""The writers of series, one for each `format` of the render API. No request, no query."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from inapp_monitor.web.graphite.formats import (
@@ -12,6 +12,7 @@ from inapp_monitor.web.graphite.formats import (
     points,
     text,
 )
+from inapp_monitor.web.graphite.formats.pieces import Writer
 
 if TYPE_CHECKING:
     from inapp_monitor.query.series import Series
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 class Format(NamedTuple):
     """A writer, its content type, and whether `maxDataPoints` applies."""
 
-    write: Callable[[Sequence[Series], Options], bytes]
+    pieces: Writer
     content_type: str
     fits: bool = False
+
+    def write(self, series_list: Sequence[Series], options: Options) -> bytes:
+        """The whole answer, for those of some pages or lines."""
+        return b"".join(self.pieces(series_list, options))
 
 
 FORMATS: dict[str, Format] = {
