@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 #: Events kept; the oldest go first.
 MAX_EVENTS = 10_000
-#: Events of one answer.
-MAX_FOUND = 5_000
+#: Events of one answer, and bytes of their texts: the newest ones.
+MAX_FOUND, MAX_FOUND_BYTES = 5_000, 4 * 2**20
+#: Rows that are read at once.
+_ROWS = 500
 
 _SCRIPT = """
 create table posted_events (
@@ -110,29 +113,49 @@ class PostedEvents:
     def find(
         self, start: int, end: int, tags: Sequence[str] | None = None, *, any_of: bool = False
     ) -> list[PostedEvent]:
-        """Events from `start` to `end` (both included) with all, or any, of the tags; by time."""
+        """Events from `start` to `end` (both included) with all, or any, of the tags; by time.
+
+        The newest `MAX_FOUND` of them, as far as they have `MAX_FOUND_BYTES` together.
+        """
+        wanted = None if tags is None else set(tags)
         with self._lock:
-            found = [event for event in self._waiting if start <= event.moment <= end]
+            found: list[tuple[int, int, int, PostedEvent | None]] = [
+                (event.moment, event.id, _size(event), event)
+                for event in self._waiting
+                if start <= event.moment <= end and _has(event.tags, wanted, any_of)
+            ]
         if self._database is not None:
             rows = self._database.read(
-                "select id, moment, what, tags, data from posted_events "
-                "where moment between ? and ? order by moment desc limit ?",
-                (start, end, MAX_FOUND),
+                "select id, moment, tags, length(what) + length(tags) + length(data) as size "
+                "from posted_events where moment between ? and ? order by moment desc limit ?",
+                (start, end, MAX_EVENTS),
             )
             found += [
-                PostedEvent(
-                    row["moment"], row["what"], tags_of(row["tags"]), row["data"], row["id"]
-                )
+                (row["moment"], row["id"], row["size"], None)
                 for row in rows
+                if _has(tags_of(row["tags"]), wanted, any_of)
             ]
-        if tags is not None:
-            wanted = set(tags)
-            found = [
-                event
-                for event in found
-                if (wanted & set(event.tags) if any_of else wanted and wanted <= set(event.tags))
-            ]
-        return sorted(found, key=lambda event: (event.moment, event.id))
+        found.sort(key=lambda entry: entry[:2], reverse=True)
+        sizes = accumulate(size for _, _, size, _ in found)
+        count = sum(1 for size in sizes if size <= MAX_FOUND_BYTES)
+        kept = found[: min(count, MAX_FOUND)]
+        events = [event for *_, event in kept if event is not None]
+        numbers = [number for _, number, _, event in kept if event is None]
+        for first in range(0, len(numbers), _ROWS):
+            events += self._written(numbers[first : first + _ROWS])
+        return sorted(events, key=lambda event: (event.moment, event.id))
+
+    def _written(self, numbers: Sequence[int]) -> list[PostedEvent]:
+        """The written events of these numbers."""
+        if self._database is None:
+            return []
+        marks = ", ".join("?" * len(numbers))
+        sql = f"select id, moment, what, tags, data from posted_events where id in ({marks})"  # noqa: S608
+        rows = self._database.read(sql, tuple(numbers))
+        return [
+            PostedEvent(row["moment"], row["what"], tags_of(row["tags"]), row["data"], row["id"])
+            for row in rows
+        ]
 
     def get(self, event_id: int) -> PostedEvent | None:
         """The event of that number."""
@@ -140,19 +163,22 @@ class PostedEvents:
             for event in self._waiting:
                 if event.id == event_id and event.id:
                     return event
-        if self._database is None:
-            return None
-        rows = self._database.read(
-            "select id, moment, what, tags, data from posted_events where id = ?", (event_id,)
-        )
-        for row in rows:
-            tags = tags_of(row["tags"])
-            return PostedEvent(row["moment"], row["what"], tags, row["data"], row["id"])
-        return None
+        return next(iter(self._written([event_id])), None)
 
     def times(self, start: int, end: int, tags: Sequence[str] | None) -> list[int]:
         """When events happened: for the function `events()`."""
         return [event.moment for event in self.find(start, end, tags)]
+
+
+def _size(event: PostedEvent) -> int:
+    return len(event.what) + len(event.data) + sum(map(len, event.tags))
+
+
+def _has(tags: Sequence[str], wanted: set[str] | None, any_of: bool) -> bool:
+    """Whether an event with some tags is asked for."""
+    if wanted is None:
+        return True
+    return bool(wanted.intersection(tags)) if any_of else bool(wanted) and wanted <= set(tags)
 
 
 def _forget_oldest(connection: Connection) -> None:
