@@ -35,6 +35,11 @@ def anybody_wants_requests() -> bool:
     return bool(request_finished.receivers)
 
 
+def anybody_wants_exceptions() -> bool:
+    """Whether somebody hears of an exception while its request lasts."""
+    return bool(exception_captured.receivers)
+
+
 def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guard) -> None:
     """Send `request_finished` for folded requests: see `recorder.requests.Request`."""
     if request_finished.receivers:

@@ -48,12 +48,13 @@ class Scope:
         breadcrumbs: What happened before, oldest first: dicts of `time`, `category`, `level`,
             `message`, `data`.
         fingerprint: What the user groups by; `{{ default }}` stands for the computed one.
-        owner: Which request or job it belongs to; nothing of the request is kept.
+        owner: Which request or job it belongs to; nothing of the request is kept. None for the
+            context alone, see `detach`.
     """
 
     __slots__ = ("breadcrumbs", "contexts", "fingerprint", "owner", "tags", "user")
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner | None) -> None:
         self.user: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         self.contexts: dict[str, dict[str, str]] = {}
@@ -90,6 +91,16 @@ def current(error: BaseException | None = None) -> Scope | None:
     if owner.is_current():
         return scope
     return scope if error is not None and owner.ended_by(traceback_of(error)) else None
+
+
+def detach() -> None:
+    """The facts of the request or job, as they are, become those of this context: it is a copy in
+    which something is recorded later, when the request may be over."""
+    facts = current()
+    if facts is not None:
+        facts = facts.copy()
+        facts.owner = None
+    _current.set(facts)
 
 
 def _request() -> Request | None:

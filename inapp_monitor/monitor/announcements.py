@@ -18,6 +18,7 @@ class Signals(Protocol):
     """What the module `inapp_monitor.signals` sends."""
 
     def anybody_wants_requests(self) -> bool: ...
+    def anybody_wants_exceptions(self) -> bool: ...
     def send_requests(
         self, sender: object, requests: Iterable[Sequence[Any]], guard: Guard
     ) -> None: ...
@@ -36,6 +37,10 @@ class NoSignals:
 
     def anybody_wants_requests(self) -> bool:
         """Whether each request must be kept until it is sent."""
+        return False
+
+    def anybody_wants_exceptions(self) -> bool:
+        """Whether somebody hears of an exception while its request lasts."""
         return False
 
     def send_nothing(self, *_: object) -> None:

@@ -8,11 +8,15 @@ here.
 
 from __future__ import annotations
 
+import contextvars
 import os
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.ground.process import late_imports, lifecycle
@@ -32,6 +36,8 @@ _HELP_AGAIN_S = 0.0001
 _FIRST_TICK_S = 0.1
 #: Seconds that an end waits for a tick under way: the first may load the parts for long.
 _LAST_TICK_S = 5.0
+#: Errors that wait for the parts to be loaded; a request with a further one loads them.
+_MOST_EARLY = 50
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
 
@@ -58,6 +64,7 @@ class Life:
         self.last_tick = core.clock.perf()
         self._before_attaching = before_attaching
         self._services: Services | None = None
+        self._early: deque[Callable[[Services], object]] = deque()
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -77,8 +84,41 @@ class Life:
             if self._services is None:
                 from inapp_monitor.monitor import parts
 
-                self._services = parts.make(self.core)
-            return self._services
+                made = parts.make(self.core)
+                self._do_early(made)  # before anybody asks what has been recorded
+                self._services = made
+        self._do_early(self._services)
+        return self._services
+
+    def when_loaded(self, work: Callable[[Services], object]) -> None:
+        """Do something that needs the parts: now, or when they are loaded, off the request.
+
+        Loading them takes tenths of a second, and the first request of a process may be one that
+        fails. What is done later sees the context variables, and what the application has set for
+        the request, as they are now.
+        """
+        if self._services is None and self.ticker is not None and len(self._early) < _MOST_EARLY:
+            context = contextvars.copy_context()
+            scope = sys.modules.get("inapp_monitor.issues.scope")
+            if scope is not None:  # the application has said something of the request
+                context.run(scope.detach)
+            context.run(current_request.enter, None)
+            self._early.append(lambda services: context.run(work, services))
+            if self._services is not None:  # loaded meanwhile, perhaps without having seen this
+                self._do_early(self._services)
+            return
+        work(self.services)
+
+    def _do_early(self, services: Services) -> None:
+        while self._early:
+            try:
+                work = self._early.popleft()
+            except IndexError:  # another thread has done it
+                return
+            try:
+                work(services)
+            except Exception as error:  # noqa: BLE001  # ours
+                self.core.guard.failed("error before the parts were loaded", error)
 
     def _parts(self) -> Sequence[Part]:
         try:
@@ -149,6 +189,7 @@ class Life:
         """In a child process: the parent keeps its threads, locks, files and what was pending."""
         core = self.core
         self._make_locks()
+        self._early.clear()  # the parent's
         core.pid = 0
         self.ticker = None
         core.web = None

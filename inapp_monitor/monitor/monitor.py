@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.tracker import Tracker
     from inapp_monitor.issues.writer import BeforeSend
+    from inapp_monitor.monitor.services import Services
     from inapp_monitor.store.series import Store
 
 C = TypeVar("C")
@@ -210,20 +211,43 @@ class Monitor(Calls):
 
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""
+
+        def capture(services: Services) -> None:
+            later = error.__traceback__
+            try:
+                # Where it has gone through since, such as the server, is not where it came from.
+                BaseException.with_traceback(error, traceback)
+                issue_id = services.tracker.capture(error, environ, route=route)
+            finally:
+                BaseException.with_traceback(error, later)
+            self.recorder.slowest.note_issue(start, issue_id)
+            signals().send_exception(self, error, issue_id, self.guard)
+
+        traceback = error.__traceback__
         self.life.attach_if_needed()
-        issue_id = self.tracker.capture(error, exchange.environ, route=template_of(exchange.route))
-        self.recorder.slowest.note_issue(exchange.start, issue_id)
-        signals().send_exception(self, error, issue_id, self.guard)
+        environ, route, start = exchange.environ, template_of(exchange.route), exchange.start
+        self._soon(capture)
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
         """Capture a 5xx about which no error has been recorded: an event of its own."""
+
+        def capture(services: Services) -> None:
+            recorded_by = () if notes is None else notes.recorded_by
+            if environ is not None and services.tracker not in recorded_by:
+                issue_id = services.tracker.capture_status(status, environ, route=route)
+                self.recorder.slowest.note_issue(start, issue_id)
+
         self.life.attach_if_needed()
-        recorded_by = () if exchange.notes is None else exchange.notes.recorded_by
-        if exchange.environ is not None and self.tracker not in recorded_by:
-            issue_id = self.tracker.capture_status(
-                exchange.status or "", exchange.environ, route=template_of(exchange.route)
-            )
-            self.recorder.slowest.note_issue(exchange.start, issue_id)
+        environ, route, start = exchange.environ, template_of(exchange.route), exchange.start
+        notes, status = exchange.notes, exchange.status or ""
+        self._soon(capture)
+
+    def _soon(self, capture: Callable[[Services], None]) -> None:
+        """Capture now, or once what captures is imported; receivers of signals hear at once."""
+        if signals().anybody_wants_exceptions():
+            capture(self.life.services)
+        else:
+            self.life.when_loaded(capture)
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""
