@@ -28,6 +28,8 @@ MAX_FINGERPRINTS = 2_000
 MAX_CACHED = 4_096
 #: Occurrences that wait to be counted until a failing request counts them.
 MAX_PENDING = 1_000
+#: Of these, so many at once: a request works for a millisecond, and its next ones do the rest.
+PENDING_AT_ONCE = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -142,13 +144,14 @@ class ProcessMemory:
         """Count what is pending when it is much and no other thread does so."""
         if len(self.pending) > MAX_PENDING and self.folding.acquire(blocking=False):
             try:
-                self._fold()
+                self._fold(PENDING_AT_ONCE)
             finally:
                 self.folding.release()
 
-    def _fold(self) -> None:
+    def _fold(self, at_most: int | None = None) -> None:
         deltas: dict[KnownFingerprint, Delta] = {}
-        for _ in range(len(self.pending)):
+        count = len(self.pending)
+        for _ in range(count if at_most is None else min(count, at_most)):
             known, now, method, route, tags, user = self.pending.popleft()
             delta = deltas.get(known)
             if delta is None:

@@ -239,9 +239,9 @@ class Tracker:
         """
         self._writer.flush()
 
-    def tick(self) -> None:
-        """As `flush`, and of many events only some: the others wait for the next tick."""
-        self._writer.flush(EVENTS_A_TICK)
+    def tick(self) -> bool:
+        """As `flush`, of many events only some; whether others wait for the next tick."""
+        return self._writer.flush(EVENTS_A_TICK)
 
     def take_counts(self) -> dict[str, int]:
         """Occurrences by issue id since the last call: for series named `errors.<issue>`."""

@@ -92,11 +92,14 @@ class IssueWriter:
         self.before_send: BeforeSend | None = None
         self.listeners: list[Listener] = []
 
-    def flush(self, at_most: int | None = None) -> None:
+    def flush(self, at_most: int | None = None) -> bool:
         """Scrub and compress the queued events, hand what is new to the database.
 
         Args:
             at_most: Events to finish; the others wait for the next call, their counts do not.
+
+        Returns:
+            Whether events wait for the next call.
         """
         memory = self._memories.here()
         with memory.flushing:
@@ -110,6 +113,7 @@ class IssueWriter:
             self._guard.recovered("noting the release")
         except OSError as error:
             self._guard.failed("noting the release", error)
+        return bool(memory.waiting)
 
     def unwritten(self) -> list[Unwritten]:
         """What is not written yet, events scrubbed."""

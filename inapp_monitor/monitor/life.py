@@ -249,6 +249,8 @@ class Life:
         for part in self._parts():
             if has(part, "tick") and (part.ticks_at_end or not at_end):
                 self._run(part.name, part.tick, now)
+        if self.ticker is not None and any(part.is_behind for part in self._parts()):
+            self.ticker.come_again_soon()
         core.recorder.bound_pending()
         self.last_tick = end = core.clock.perf()
         core.ticks.add(end - begin, thread_time() - cpu)

@@ -18,6 +18,7 @@ class Part:
         ending_name: What they call a failure of `stop` and `close`; "" for `name`.
         ticks_at_end: Whether the last tick of a process calls it, too.
         closes_last: Whether the other parts are closed before: they may need it for that.
+        is_behind: Whether its last tick has left work to the next, which then comes soon.
         holds: Objects whose memory counts as the monitor's.
 
     *Threads:* all but `drops` and `facts` are called by one thread at a time.
@@ -27,6 +28,7 @@ class Part:
     ending_name = ""
     ticks_at_end = True
     closes_last = False
+    is_behind = False
     holds: tuple[object, ...] = ()
 
     def load_early(self, *, errors: bool) -> None:

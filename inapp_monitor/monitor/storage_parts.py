@@ -110,7 +110,7 @@ class Issues(Part):
         self.holds = (services.tracker,)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self._tracker.tick()
+        self.is_behind = self._tracker.tick()
 
     def close(self) -> None:
         self._tracker.flush()  # what no tick came to; the database is closed, and written, last

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inapp_monitor import Monitor
+from inapp_monitor.ground.process.ticker import Ticker
 from inapp_monitor.issues.writer import EVENTS_A_TICK
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.testing import FakeClock
@@ -139,3 +140,40 @@ def test_digesting_events_ends_although_new_ones_come(make: Make) -> None:
     fail_differently(monitor, 0)
     monitor.tracker.flush()
     assert len(seen) == 1
+
+
+def test_a_tick_that_leaves_events_says_so(make: Make) -> None:
+    """Until the last of them is finished."""
+    monitor = without_thread(make)
+    (issues,) = [part for part in monitor.life.services.parts if part.name == "issues"]
+    for number in range(EVENTS_A_TICK + 1):
+        fail_differently(monitor, number)
+    monitor.tick()
+    assert issues.is_behind
+    monitor.tick()
+    assert not issues.is_behind
+
+
+class Worker:
+    """Leaves work to its next call twice."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.done = threading.Event()
+        self.ticker = Ticker(self.work, interval_s=3_600, first_s=0)
+
+    def work(self) -> None:
+        self.calls += 1
+        if self.calls < 3:
+            self.ticker.come_again_soon()
+        else:
+            self.done.set()
+
+
+def test_work_that_is_left_is_not_left_for_the_usual_pause() -> None:
+    """A flood of new errors loses few events to the bound on those that wait."""
+    worker = Worker()
+    worker.ticker.start()
+    assert worker.done.wait(60)
+    worker.ticker.stop(timeout_s=10)
+    assert worker.calls == 3

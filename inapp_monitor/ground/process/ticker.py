@@ -13,6 +13,9 @@ from typing import Any
 
 from inapp_monitor.ground.process import interrupts
 
+#: Seconds between a call that has left work and the next: the application comes first meanwhile.
+_BEHIND_S = 0.1
+
 
 class Ticker:
     """Calls a method of `owner` every `interval_s` in a thread of its own.
@@ -29,6 +32,7 @@ class Ticker:
         self._method = weakref.WeakMethod(method)
         self._interval_s = interval_s
         self._first_s = interval_s if first_s is None else first_s
+        self._is_behind = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="inapp-monitor", daemon=True)
 
@@ -39,6 +43,10 @@ class Ticker:
             RuntimeError: no thread can be started here.
         """
         self._thread.start()
+
+    def come_again_soon(self) -> None:
+        """Called within a call that has left work to the next: that one is not to be late."""
+        self._is_behind = True
 
     def stop(self, timeout_s: float) -> None:
         """Ask the thread to end and wait a little."""
@@ -53,8 +61,11 @@ class Ticker:
                 if self._stopping.wait(pause_s):
                     return
                 pause_s = self._interval_s
+                self._is_behind = False
                 method = self._method()
                 if method is None:
                     return
                 method()
                 del method
+                if self._is_behind:
+                    pause_s = min(pause_s, _BEHIND_S)

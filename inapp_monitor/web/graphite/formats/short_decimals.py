@@ -1,4 +1,4 @@
-"""Texts of many floats that have few decimals, from tables. Pure."""
+"""Texts of many floats that have few decimals, from tables."""
 
 from __future__ import annotations
 
