@@ -25,6 +25,8 @@ from inapp_monitor.issues import exception_tree, source_files, stack
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.exception_message import MAX_MESSAGE_CHARS, message_of, syntax_place
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
+from inapp_monitor.issues.safe_text import HIDDEN
+from inapp_monitor.issues.sensitive_variables import SensitiveVariables
 
 WALL_BUDGET_S = 0.05
 MAX_LOCALS = 40
@@ -77,12 +79,14 @@ class EventBuilder:
             `message`, `culprit`, `exceptions` (the raised one first; each with `type`, `module`,
             `message`, `notes`, `relation`, `parent`, `group`, `syntax`, `frames`, `left_out`),
             `route`, `request`, `thread`, `worker` and `cuts`, which names everything that a limit
-            took away. Frames are outermost first, each with `function`,
+            took away; `sensitive`, until it is finished, has values that must not be in it.
+            Frames are outermost first, each with `function`,
             `module`, `file`, `line`, `end_line`, `column`, `end_column`, `in_app`, `repeated`,
             `source` (`first` line number and `lines`) and `locals`.
         """
         deadline = self._clock.perf() + WALL_BUDGET_S
         renderer = Renderer(self._hides, lambda: self._clock.perf() > deadline)
+        sensitive = SensitiveVariables()
         links, more = exception_tree.walk(exception)
         walked = [stack.steps(exception_tree.traceback_of(link.exception)) for link in links]
         exceptions = []
@@ -90,7 +94,7 @@ class EventBuilder:
             for link, (steps, left_out) in zip(links, walked, strict=True):
                 exceptions.append(self._exception(link, steps, left_out, renderer))
             if self._with_locals:
-                self._add_locals([steps for steps, _ in walked], exceptions, renderer)
+                self._add_locals([steps for steps, _ in walked], exceptions, renderer, sensitive)
         finally:
             del links, walked
         if more:
@@ -107,6 +111,7 @@ class EventBuilder:
             route=route,
             request=None if environ is None else self.request(environ),
             cuts=sorted(renderer.cuts),
+            **({"sensitive": sorted(sensitive.values)} if sensitive.values else {}),
         )
 
     def build_message(
@@ -248,6 +253,7 @@ class EventBuilder:
         walked: Sequence[Sequence[stack.Step]],
         exceptions: Sequence[Event],
         renderer: Renderer,
+        sensitive: SensitiveVariables,
     ) -> None:
         """Fill in the local variables, in-app and innermost frames first, while there is room."""
         room = LOCALS_CHARS
@@ -261,15 +267,22 @@ class EventBuilder:
                         frame["locals"] = {}
                         continue
                     frame["locals"] = self._locals(
-                        step.frame, renderer, min(room, 8_000), in_app=wanted
+                        step.frame, renderer, min(room, 8_000), sensitive, in_app=wanted
                     )
                     room -= sum(map(len, frame["locals"].values()))
 
     def _locals(
-        self, frame: FrameType, renderer: Renderer, room: int, *, in_app: bool
+        self,
+        frame: FrameType,
+        renderer: Renderer,
+        room: int,
+        sensitive: SensitiveVariables,
+        *,
+        in_app: bool,
     ) -> dict[str, str]:
         names = local_variables(frame)
         at_module_level = not frame.f_code.co_flags & OPTIMIZED
+        hidden = sensitive.hidden_in(frame, names)
         found: dict[str, str] = {}
         for name, value in names.items():
             if type(name) is not str or (len(name) > 4 and name[:2] == name[-2:] == "__"):
@@ -282,6 +295,10 @@ class EventBuilder:
                 more = len(names) - len(found)
                 renderer.cuts.add(f"variables cut: {more} more in {frame.f_code.co_name}"[:200])
                 break
+            if name in hidden:
+                sensitive.remember(value)
+                found[name[:100]] = HIDDEN
+                continue
             shown = renderer.named(name, value, min(MAX_VALUE_CHARS, room))
             room -= len(shown)
             found[name[:100]] = shown

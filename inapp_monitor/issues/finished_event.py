@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+from inapp_monitor.issues import bound_values
 from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.safe_text import HIDDEN, clean_text
 from inapp_monitor.issues.scrub import Scrubber
@@ -19,6 +21,7 @@ MAX_EVENT_BYTES = 64 * 2**10
 
 def finish(event: Event, scrubber: Scrubber) -> Event:
     """The event as it may be stored and shown: secrets replaced, unsafe characters visible."""
+    event = _without_values(event)
     done: Event = {}
     text = functools.cache(scrubber.text)  # many frames have the same variables
     for key, value in event.items():
@@ -30,6 +33,31 @@ def finish(event: Event, scrubber: Scrubber) -> Event:
             done[key] = scrubber.tree(value, text)
     cleaned: Event = _clean(done)
     return cleaned
+
+
+def _without_values(event: Event) -> Event:
+    """The event without the values that the application calls sensitive, wherever they stand."""
+    secrets = event.get("sensitive")
+    if not secrets:
+        return event
+    texts = {text for secret in secrets for text in (secret, repr(secret)[1:-1])}
+    longest_first = sorted(texts, key=len, reverse=True)
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    rest = {key: value for key, value in event.items() if key != "sensitive"}
+    changed = {key: _hide(event[key], pattern) for key in _MAY_REPEAT if key in event}
+    return {**rest, **changed}
+
+
+#: Parts of an event that may repeat the value of a variable.
+_MAY_REPEAT = ("message", "exceptions", "breadcrumbs", "why")
+
+
+def _hide(value: Any, pattern: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(HIDDEN, value)
+    if isinstance(value, dict):
+        return {key: _hide(item, pattern) for key, item in value.items()}
+    return [_hide(item, pattern) for item in value] if isinstance(value, list) else value
 
 
 def encode(event: Event) -> bytes:
@@ -46,7 +74,8 @@ def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], st
     frames = []
     for frame in facts["frames"]:
         source = frame["source"]
-        hidden = {key: text(shown) for key, shown in frame.get("locals", {}).items()}
+        bound = bound_values.hide_in_variables(frame.get("locals", {}), scrubber.hides)
+        hidden = {key: text(shown) for key, shown in bound.items()}
         lines = scrubber.source(source["lines"])
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
     rest = {key: scrubber.tree(value, text) for key, value in facts.items() if key != "frames"}

@@ -97,15 +97,18 @@ class OccurrenceCounter:
     ) -> KnownFingerprint:
         """The fingerprint of a message; see `of_exception` and `group_message`."""
 
-        def rule() -> Grouping:
-            found = messages.group_message(template, place=place, text=text)
+        def rule(scrub: Callable[[str], str] = str) -> Grouping:
+            found = messages.group_message(scrub(template), place=place, text=scrub(text))
             return group_by(given, found) if given else found
 
         def rule_before() -> Grouping:
             found = v1.group_message(template, place=place)
             return group_by(given, found) if given else found
 
-        return self.of_grouping(memory, rule(), kind, level, earlier=rule_before)
+        def shown() -> tuple[str, ...]:  # values without their names look like no secrets
+            return rule(self._scrub).reason
+
+        return self.of_grouping(memory, rule(), kind, level, earlier=rule_before, shown=shown)
 
     def of_grouping(
         self,
@@ -115,6 +118,7 @@ class OccurrenceCounter:
         level: str,
         release: str | None = None,
         earlier: Callable[[], Grouping] | None = None,
+        shown: Callable[[], tuple[str, ...]] | None = None,
     ) -> KnownFingerprint:
         """The entry of a fingerprint that is computed already.
 
@@ -126,11 +130,13 @@ class OccurrenceCounter:
             release: See `KnownFingerprint.release`.
             earlier: Groups the same by the rule before, see `Identity.earlier`; called when this
                 process does not know the fingerprint.
+            shown: The reason for people, without secrets; default: that of `found`, scrubbed.
         """
         known = memory.known.get((found.fingerprint, release))
         if known is not None:
             return known
         before = earlier().fingerprint if earlier is not None else ""
+        found = found if shown is None else found._replace(reason=shown())
         identity = identity_of(found, kind, level, self._scrub, before)
         return memory.remember(KnownFingerprint(identity, release), self._others)
 

@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.issues import bound_values, secret_shapes
 from inapp_monitor.issues.safe_text import HIDDEN
+from inapp_monitor.issues.secret_shapes import PLACEHOLDER, has_any
 
 #: Substrings of names (lower case, `_` between words) that hide a value.
 _NAMES = (
@@ -33,6 +35,14 @@ _HARMLESS = frozenset(
 )
 #: A variable called `key` is most often a dictionary's; one with a random text is not.
 _DEPENDING = frozenset(["key", "keys", "code", "nonce", "sig", "remember_me"])
+#: The same for parameters of a query string, where they open something.
+_DEPENDING_IN_QUERY = frozenset(
+    [
+        *("reset", "state", "ticket", "invite", "invitation", "confirm", "confirmation", "verify"),
+        *("verification", "activate", "activation", "recovery", "unsubscribe", "magic", "link"),
+        *("hash", "assertion", "oauth_verifier", "code_verifier", "code_challenge", "sign", "mac"),
+    ]
+)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[\W_]+")
 _LETTERS_AND_DIGITS = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])[\"']?[\w.~+/=$!-]{6,}[\"']?$")
@@ -47,7 +57,8 @@ _WORDS = (
     *("credential", "authorization", "csrf", "sessionid", "session_id", "session-id"),
     *("signature", "cvv"),
 )
-_WORD = rf"(?:{'|'.join(_WORDS)})[\w.-]*[\"']?"
+#: One of these is in every statement that names columns.
+_SQL = ("insert", "update ", "select ", "delete ", "replace into", "merge ")
 #: One of these is in every name that hides a value; looked for before the search for names runs.
 _NAME_PARTS = (
     *("auth", "token", "secret", "pass", "pwd", "pw", "credential", "jwt", "bearer", "srf"),
@@ -84,7 +95,8 @@ _OPTION = re.compile(
     r"""(?<![\w-])--?(?P<name>[a-z][\w-]++)(?P<quote>\\*["'],)?(?P<mark>\s++)(?!-)"""
 )
 _VALUE = re.compile(
-    r"""[bfru]{0,2}(?P<quote>\\*["']).*?(?:(?<!\\)(?P=quote)|\Z)"""
+    r"""[bfru]{0,2}(?P<quote>\\*["'])(?:(?<!\\)(?P=quote)(?P=quote)(?=[\w ])|.)*?"""
+    r"""(?:(?<!\\)(?P=quote)(?!(?P=quote)[\w ])|\Z)"""
     r"""|\{(?:[^{}]++|\{[^{}]*+\}?)*+\}?|\[(?:[^\[\]]++|\[[^\[\]]*+\]?)*+\]?|\([^()]*+\)?"""
     r"""|(?:(?!\\[nrt])[^\s,;&)}\]"'<>%])+""",
     re.DOTALL,
@@ -127,13 +139,16 @@ _TOKENS = re.compile(
 )
 _SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
 _SCHEME_WORDS = ("bearer", "basic", "digest", "negotiate")
-_URL_PASSWORD = re.compile(
-    r"(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)|(://)(?=[^/\s:@'\"]*\d)[^/\s:@'\"]{20,}(?=@)"
-)
+#: In source code: a name with a literal as its value, also in pairs; and any literal.
 _ASSIGNED_LITERAL = re.compile(
-    rf"""({_WORD}[^\S\n]*(?:=>|[:=])[^\S\n]*[bfru]{{0,2}})("[^"\n]*"|'[^'\n]*')""",
-    re.IGNORECASE,
+    r"""(?P<name>[\w.-]++)(?P<head>["']?\]?[^\S\n]*(?::=|=>|[!=]=|[:=]|(?<=["']),)[^\S\n]*"""
+    r"""[bfruBFRU]{0,2})(?P<value>"(?!"")[^"\n]*"|'(?!'')[^'\n]*')"""
 )
+_LITERAL = re.compile(
+    r"""(?P<quote>\"\"\"|'''|["'])(?P<text>(?:\\.|(?!(?P=quote)).)*+)(?P=quote)""", re.DOTALL
+)
+_PLACEHOLDERS = re.compile(rf"(?:(?:Bearer|Basic|Token) )?(?:{PLACEHOLDER})+(?!\w)", re.IGNORECASE)
+_HAS_PLACEHOLDER = re.compile(PLACEHOLDER)
 #: A pair of a query string inside a text; its name may be percent-encoded.
 _URL_PAIR = re.compile(r"""((?:^|[?&'"]))([^=&?\s"'#]{1,100})=([^&\s"'#]+)""")
 #: Inside of a key whose first line is not in sight.
@@ -231,17 +246,21 @@ class Scrubber:
             return text
         lower = text.lower()
         text = self._looks(text, lower)
-        if self._hide_addresses and _has_any(_ADDRESS_WORDS, lower):
+        text = secret_shapes.hide_form_parts(text, lower, self.hides)
+        if self._hide_addresses and has_any(_ADDRESS_WORDS, lower):
             text = _ADDRESS_QUOTED.sub(rf"\g<1>{HIDDEN}", text)
             text = _ADDRESS_BARE.sub(rf"\g<1>{HIDDEN}", text)
-        if _has_any(self._name_parts, lower):
-            text = self._named(text)
+        if has_any(self._name_parts, lower):
+            text = self._named(text, lower)
         if "=" in text and ("&" in text or "?" in text):
             text = _URL_PAIR.sub(self._hide_pair, text)
         return text
 
-    def _named(self, text: str) -> str:
+    def _named(self, text: str, lower: str) -> str:
         """A text without the values whose name is in it."""
+        if has_any(_SQL, lower):
+            text = bound_values.hide_in_text(text, self.hides)
+        text = secret_shapes.hide_apart(text, lower, self.hides, _VALUE)
         text = _HEADER_LINE.sub(rf"\1{HIDDEN}", text)
         if "=" in text or ":" in text or "%3" in text:
             text = self._hide_values(_NAMED, text)
@@ -253,7 +272,9 @@ class Scrubber:
             text = _ELEMENT.sub(self._hide_element, text)
         return _SPOKEN.sub(_hide_spoken, text)
 
-    def _hide_values(self, pattern: re.Pattern[str], text: str) -> str:
+    def _hide_values(
+        self, pattern: re.Pattern[str], text: str, keep: re.Pattern[str] | None = None
+    ) -> str:
         """Hide what stands after the names that a pattern finds, when they hide something."""
         pieces: list[str] = []
         end = 0
@@ -261,7 +282,7 @@ class Scrubber:
             name = match["name"]
             if match.start() < end:
                 continue  # inside of what is hidden already
-            if match["mark"] == ":" and not match["quote"] and not _has_any(_WORDS, name.lower()):
+            if match["mark"] == ":" and not match["quote"] and not has_any(_WORDS, name.lower()):
                 continue  # a colon in a sentence
             if name[:2].lower() in _ESCAPES and text[match.start() - 1 : match.start()] == "%":
                 name = name[2:]
@@ -270,6 +291,8 @@ class Scrubber:
             value = _VALUE.match(text, match.end())
             bare = "" if value is None else value[0].strip("\\\"'")
             if value is None or bare.lower() in _NO_SECRET or not self.hides(name, bare):
+                continue
+            if keep is not None and keep.match(text, match.end()) is not None:
                 continue
             pieces += [text[end : match.end()], HIDDEN]
             end = value.end()
@@ -288,9 +311,30 @@ class Scrubber:
     def _hide_in_source(self, source: str) -> str:
         lower = source.lower()
         source = self._looks(source, lower)
-        if _has_any(_WORDS, lower):
-            source = _ASSIGNED_LITERAL.sub(rf'\g<1>"{HIDDEN}"', source)
+        if has_any(self._name_parts, lower):
+            source = _LITERAL.sub(self._hide_in_literal, source)
+            source = _ASSIGNED_LITERAL.sub(self._hide_literal, source)
         return _BASE64_LINE.sub(HIDDEN, source)
+
+    def _hide_literal(self, match: re.Match[str]) -> str:
+        value = match["value"][1:-1]
+        if value.lower() in _NO_SECRET or not self.hides(match["name"], value):
+            return match[0]
+        return f'{match["name"]}{match["head"]}"{HIDDEN}"'
+
+    def _hide_in_literal(self, match: re.Match[str]) -> str:
+        """A literal without the secrets in its text; what is filled in later is none."""
+        text = match["text"]
+        if len(text) < 6 or not ("=" in text or ":" in text or " " in text):
+            return match[0]
+        if not has_any(self._name_parts, text.lower()):
+            return match[0]
+        hidden = _HEADER_LINE.sub(_hide_header_in_source, text)
+        hidden = self._hide_values(_NAMED, hidden, keep=_PLACEHOLDERS)
+        if not _HAS_PLACEHOLDER.search(hidden):
+            hidden = _SPOKEN.sub(_hide_spoken, hidden)
+        lines = "\n" * (text.count("\n") - hidden.count("\n"))
+        return f"{match['quote']}{hidden}{lines}{match['quote']}"
 
     def query(self, query: str) -> str:
         """A query string or form body: values under secret names, and what looks like one."""
@@ -303,7 +347,7 @@ class Scrubber:
             if (
                 equals
                 and value
-                and (self.hides(unquote_plus(name), plain) or self.text(plain) != plain)
+                and (self._hides_in_query(unquote_plus(name), plain) or self.text(plain) != plain)
             ):
                 pairs.append(f"{name}={HIDDEN}")
             else:
@@ -312,9 +356,19 @@ class Scrubber:
 
     def _hide_pair(self, match: re.Match[str]) -> str:
         start, name, value = match.groups()
-        if value.startswith(HIDDEN) or not self.hides(unquote_plus(name), unquote_plus(value)):
+        if value.startswith(HIDDEN):
+            return f"{start}{name}={HIDDEN}" if value.startswith(f"{HIDDEN}%") else match[0]
+        if not self._hides_in_query(unquote_plus(name), unquote_plus(value)):
             return match[0]
         return f"{start}{name}={HIDDEN}"
+
+    def _hides_in_query(self, name: str, value: str) -> bool:
+        if self.hides(name, value):
+            return True
+        plain = _plain(name)
+        if plain == "sig":
+            return len(value) >= 6
+        return plain in _DEPENDING_IN_QUERY and _RANDOM_LOOKING.match(value) is not None
 
     def tree(self, value: Any, text: Callable[[str], str] | None = None) -> Any:
         """A copy of JSON-like data with the secrets replaced, at any depth."""
@@ -322,10 +376,11 @@ class Scrubber:
         if isinstance(value, str):
             return text(value)
         if isinstance(value, dict):
+            apart = secret_shapes.key_of_secret(value, self.hides)
             return {
                 key: (
                     HIDDEN
-                    if item and isinstance(key, str) and self.hides(key, item)
+                    if item and isinstance(key, str) and (key == apart or self.hides(key, item))
                     else self.tree(item, text)
                 )
                 for key, item in value.items()
@@ -338,12 +393,13 @@ class Scrubber:
 
     def _looks(self, text: str, lower: str) -> str:
         """What looks like a secret, whatever its name; `lower` is the text in lower case."""
-        if _has_any(_MARKS, text):
+        if has_any(_MARKS, text):
             text = _TOKENS.sub(_hide_token, text)
-        if _has_any(_SCHEME_WORDS, lower):
+        if has_any(_SCHEME_WORDS, lower):
             text = _SCHEMES.sub(rf"\1\2{HIDDEN}", text)
-        if "://" in text:
-            text = _URL_PASSWORD.sub(rf"\1\2{HIDDEN}", text)
+        text = secret_shapes.hide_url_passwords(text)
+        text = secret_shapes.hide_path_tokens(text, lower)
+        text = secret_shapes.hide_arguments(text, lower)
         if "%40" in text:
             text = _ENCODED_PASSWORD.sub(rf"\1{HIDDEN}", text)
         if "-u " in text:
@@ -354,8 +410,8 @@ class Scrubber:
         return text
 
 
-def _has_any(words: Sequence[str], text: str) -> bool:
-    return any(word in text for word in words)
+def _hide_header_in_source(match: re.Match[str]) -> str:
+    return match[0] if _HAS_PLACEHOLDER.search(match[0]) else f"{match[1]}{HIDDEN}"
 
 
 def _hide_spoken(match: re.Match[str]) -> str:
