@@ -46,29 +46,51 @@ def load_engine() -> Any:
     return regex
 
 
+class RunningTime:
+    """Seconds that some patterns may still run, all together."""
+
+    __slots__ = ("left_s",)
+
+    def __init__(self) -> None:
+        self.left_s = TOTAL_TIMEOUT_S
+
+
 class Pattern:
     """A compiled pattern of a client.
+
+    Args:
+        text: As it was sent.
+        at_start: Only where a text begins, whatever the pattern says.
+        time: Shared with other patterns of the same use.
 
     Raises:
         QueryError: it is too long, malformed or repeats too much; when used: it took longer than
             `TIMEOUT_S` for a text or `TOTAL_TIMEOUT_S` for all of them.
     """
 
-    __slots__ = ("_compiled", "_error", "_left_s", "text")
+    __slots__ = ("_compiled", "_error", "_time", "text")
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self, text: str, *, at_start: bool = False, time: RunningTime | None = None
+    ) -> None:
         if len(text) > MAX_PATTERN:
             raise QueryError(f"pattern has {len(text)} characters, at most {MAX_PATTERN} allowed")
+        self._time = time or RunningTime()
+        if at_start and not text.startswith("^"):
+            text = f"^({text})"
         self.text = text
-        self._left_s = TOTAL_TIMEOUT_S
-        _check(text)
         engine = load_engine()
         self._error: type[Exception] = engine.error
+        begin = SYSTEM.perf()
+        if self._time.left_s <= 0:
+            raise self._too_slow(TOTAL_TIMEOUT_S)
+        _check(text)
         try:
             escaped = _PLAIN_BRACE.sub(lambda found: found[1] or r"\{", text)
             self._compiled = engine.compile(escaped, cache_pattern=False)
         except Exception as error:  # noqa: BLE001 - RecursionError, MemoryError and its own
             raise QueryError(f"invalid pattern {text[:60]!r}: {error}") from None
+        self._time.left_s -= SYSTEM.perf() - begin
 
     def search(self, text: str) -> bool:
         """Whether the pattern occurs in `text`."""
@@ -89,16 +111,19 @@ class Pattern:
 
     def _run(self, run: Any, *arguments: str) -> Any:
         begin = SYSTEM.perf()
-        limit_s = min(TIMEOUT_S, self._left_s)
+        limit_s = min(TIMEOUT_S, self._time.left_s)
         try:
             if limit_s <= 0:
                 raise TimeoutError
             return run(*arguments, timeout=limit_s, concurrent=True)
         except TimeoutError:
-            spent = TIMEOUT_S if limit_s == TIMEOUT_S else TOTAL_TIMEOUT_S
-            raise QueryError(f"pattern {self.text[:60]!r} took longer than {spent:g} s") from None
+            spent_s = TIMEOUT_S if limit_s == TIMEOUT_S else TOTAL_TIMEOUT_S
+            raise self._too_slow(spent_s) from None
         finally:
-            self._left_s -= SYSTEM.perf() - begin
+            self._time.left_s -= SYSTEM.perf() - begin
+
+    def _too_slow(self, spent_s: float) -> QueryError:
+        return QueryError(f"pattern {self.text[:60]!r} took longer than {spent_s:g} s")
 
 
 def _check(text: str) -> None:

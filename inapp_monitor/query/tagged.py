@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.query.patterns import Pattern
+from inapp_monitor.query.patterns import Pattern, RunningTime
 
 _SPEC = re.compile(r"([^;!=]+)(!?=~?)([^;]*)")
 _FORBIDDEN = set(";!^=")
@@ -71,7 +71,7 @@ class TagExpression:
 
     __slots__ = ("_negated", "_pattern", "matches_empty", "tag", "value")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, time: RunningTime | None = None) -> None:
         match = _SPEC.fullmatch(text)
         if match is None:
             raise QueryError(f"invalid tag expression {text[:200]!r}: expected tag=value")
@@ -79,8 +79,7 @@ class TagExpression:
         self._negated = operator.startswith("!")
         self._pattern: Pattern | None = None
         if operator.endswith("~"):
-            spec = self.value if self.value.startswith("^") else f"^({self.value})"
-            self._pattern = Pattern(spec)
+            self._pattern = Pattern(self.value, at_start=True, time=time)
         self.matches_empty = self.matches("")
 
     def matches(self, value: str) -> bool:
@@ -95,7 +94,8 @@ def select(expressions: Iterable[str], paths: Iterable[str]) -> list[str]:
     Raises:
         QueryError: a bad expression, or none of them asks for something.
     """
-    wanted = [TagExpression(text) for text in expressions]
+    time = RunningTime()
+    wanted = [TagExpression(text, time) for text in expressions]
     if all(expression.matches_empty for expression in wanted):
         raise QueryError("at least one tag expression must not match an empty value")
     found = []

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import patterns
 from inapp_monitor.query.patterns import Pattern
+from inapp_monitor.query.tagged import select
 
 NAMES = [
     "servers.web01.cpu", "stats.timers.x-y.upper_90", "a.b.c.d", "", "odd{d}.web{e<=1}", "é.ü.Ü",
@@ -91,6 +92,34 @@ def test_a_slow_pattern_is_stopped_over_many_names() -> None:
         for _ in range(1_000_000):
             pattern.search("a" * 20 + "!")
     assert time.perf_counter() - begin < 5 * patterns.TOTAL_TIMEOUT_S
+
+
+def test_expressions_over_tags_share_their_time() -> None:
+    """A hundred of them, each just fast enough, are stopped as one would be."""
+    paths = [f"jobs;host={'a' * 18}{number}!" for number in range(10)]
+    begin = time.perf_counter()
+    with pytest.raises(QueryError, match="took longer"):
+        select(["name=jobs"] + ["host!=~(a|aa)+$"] * 500, paths)
+    assert time.perf_counter() - begin < 5 * patterns.TOTAL_TIMEOUT_S
+
+
+def test_compiling_counts_too() -> None:
+    """Long patterns by the hundred are stopped before all of them are compiled."""
+    long = "|".join(f"[a-z]{number}" for number in range(440))
+    begin = time.perf_counter()
+    with pytest.raises(QueryError, match="took longer"):
+        select([f"host=~{long}|{number}" for number in range(1_000)], [])
+    assert time.perf_counter() - begin < 5 * patterns.TOTAL_TIMEOUT_S
+
+
+def test_the_longest_pattern_over_tags() -> None:
+    """It may be as long as any other, though it is made to match at the start."""
+    hosts = "|".join(f"web-{number:03}_dc1_example_com" for number in range(190))[:4_096]
+    assert select([f"host=~{hosts}"], ["jobs;host=web-007_dc1_example_com", "jobs;host=x"]) == [
+        "jobs;host=web-007_dc1_example_com"
+    ]
+    with pytest.raises(QueryError, match="at most 4096"):
+        select([f"host=~{hosts}a"], [])
 
 
 @pytest.mark.parametrize(

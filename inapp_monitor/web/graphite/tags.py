@@ -38,7 +38,7 @@ def _filtered(names: Iterable[str], pattern: str, limit: int) -> list[str]:
     """Sorted names that begin with what a pattern matches; at most `limit`, 0 for all."""
     found = sorted(names)
     if pattern:
-        compiled = Pattern(pattern if pattern.startswith("^") else f"^({pattern})")
+        compiled = Pattern(pattern, at_start=True)
         found = [name for name in found if compiled.search(name)]
     return found[: limit or None]
 
