@@ -101,11 +101,11 @@ def _is_python(code: CodeType) -> bool:
 
 def _is_source(code: CodeType, line: int, lines: Sequence[str]) -> bool:
     """Whether the lines are what the code was made from, as far as the one line shows it; where it
-    names nothing, the whole function."""
+    names nothing, the whole function (a class has instructions that stand nowhere)."""
     if not code.co_code:  # of an extension module that makes its own frames
         return True
     found = _compare(code, lines, line)
-    if found is None:
+    if found is None and code.co_flags & _OPTIMIZED:
         found = _compare(code, lines, None)
     return found is not False
 
@@ -133,13 +133,15 @@ def _compare(code: CodeType, lines: Sequence[str], only: int | None) -> bool | N
             if _differs(text, code.co_consts[_argument(raw, index)]):
                 return False
             continue
-        if text.endswith("super()"):
+        if text.endswith("super()") or text.startswith("lambda"):
             continue  # loads names that do not stand there
         name = _NAME.search(text)
         if name is not None and (name[0] in names or _is_mangled(name[0], names)):
             right += 1
         else:
             wrong += 1
+    if ".0" in names:  # the iterable of a comprehension, which has no name there
+        wrong = max(wrong - 1, 0)
     if right == wrong:
         return None
     return right > wrong

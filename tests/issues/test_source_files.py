@@ -90,7 +90,7 @@ def all_codes(code: CodeType) -> Iterator[CodeType]:
 def test_the_lines_of_real_code_are_shown(module: ModuleType) -> None:
     """All but one in a thousand: whatever compilers do with names, strings and classes."""
     file = str(module.__file__)
-    top = compile(Path(file).read_text("utf-8"), file, "exec")
+    top = compile(Path(file).read_text("utf-8"), file, "exec", dont_inherit=True)
     places = [
         (code, line)
         for code in all_codes(top)
