@@ -9,12 +9,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.browser.chromium import started
 from tests.ports import number_of, reserve_port
 
 os.environ["TZ"] = "UTC"
 time.tzset()
+
+# How long an example takes says how busy the machine is; what must be fast has a test of its own.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.fixture
