@@ -27,8 +27,8 @@ from inapp_monitor.request.wsgi_types import Environ
 
 #: Framework's top-level module to the file here.
 FRAMEWORKS = {
-    "flask": "flask",
     "werkzeug": "werkzeug",
+    "flask": "flask",
     "django": "django",
     "pyramid": "pyramid",
     "bottle": "bottle",

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Distribution, Method, Scalar
+from inapp_monitor.ground.wsgi_text import decode
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.routes import (
     RouteTable,
@@ -177,7 +178,7 @@ class RequestCells:
     def _named(self, request: Request) -> Request:
         """The request with the name that the user's rules give it."""
         method, route, status, start, end, error, path, size = request
-        text = (_plain(path) or "") if route is None else route_name(route, None)
+        text = decode(_plain(path) or "") if route is None else route_name(route, None)
         name = self._rules.name(text)
         return request if name is None else (method, name, status, start, end, error, path, size)
 

@@ -7,6 +7,7 @@ they would find there must stay.
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from sys import getrefcount
 from typing import Any
 
@@ -19,6 +20,9 @@ WRAP, SIZED, AS_IS, COMPLETE, NO_ITER = 1, 2, 3, 4, 5
 MAX_KINDS = 256
 #: Complete when returned, so that the request ends there. Servers look at some of them by type.
 COMPLETE_TYPES = (list, tuple, bytes, str, bytearray, type(None))
+#: A body that is closed: its `close` is a function of C.
+CLOSED_BODY: Any = BytesIO()
+no_chunks = ().__iter__
 
 
 def _kind_of(body: object, environ: Environ) -> int:

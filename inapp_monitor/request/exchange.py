@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from io import BytesIO
 from sys import exception
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -22,7 +21,7 @@ from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.wsgi_text import decode
 from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
-from inapp_monitor.request.bodies import AS_IS, SIZED, HookedBody, has_close
+from inapp_monitor.request.bodies import AS_IS, CLOSED_BODY, SIZED, HookedBody, has_close
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
 
 #: Asked for a request's route; None when it is not known.
@@ -306,6 +305,16 @@ class Exchange:
         else:
             self.finish_whole(environ, end)
 
+    def finish_unclosed(self, end: float) -> None:
+        """It was answered and its body dropped without being closed: count it, and leave the body
+        alone, which is the application's."""
+        environ = self.environ
+        if environ is not None and self in self.hooks.live:
+            self.hooks.live.discard(self)
+            if self.notes is not None:
+                self.finish_notes()
+            self.finish_whole(environ, end)
+
     def finish_whole(self, environ: Environ, end: float) -> None:
         """The end of a request that is no ordinary one: record it, and release all else."""
         self.error = BaseException if self.failed() else None  # a mark that holds no traceback
@@ -314,6 +323,8 @@ class Exchange:
         except Exception:  # noqa: BLE001  # no dict: an environ beyond PEP 3333
             self.method = ""
         self.end = end
+        if self.status is None and self.route is None:  # a WebSocket, past the server
+            self.ask_for_route(self.hooks.route_askers)
         self.release()
         self.hooks.record(self)
 
@@ -426,11 +437,6 @@ class Exchange:
             return False
         self.capture(error)
         return True
-
-
-no_chunks = ().__iter__
-#: A body that is closed: its `close` is a function of C.
-CLOSED_BODY: Any = BytesIO()
 
 
 def length_of_body(exchange: Exchange) -> int:

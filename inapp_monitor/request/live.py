@@ -9,7 +9,7 @@ answering. A row is at most a tick old: a request may have ended since.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sys import getrefcount
@@ -113,6 +113,7 @@ class LiveRequests:
         self._worker_rows = WorkerRows(data_dir)
         self._clock = clock
         self._gauge_was_zero = True
+        self._looked = float("-inf")
         self._looked_for_dead = float("-inf")
         self._retry_at = float("-inf")
 
@@ -156,22 +157,29 @@ class LiveRequests:
         return {"requests never closed": self.forgotten} if self.forgotten else {}
 
     def _forget_unclosed(self, now: float) -> list[Exchange]:
-        """Drop requests that nobody closes: those that the server does not refer to any more, the
-        oldest beyond the bound, and very old ones.
+        """Record requests that were answered and not closed, to which the server does not refer any
+        more; drop the oldest beyond the bound, and very old ones.
 
         Returns the others, the oldest first.
         """
         exchanges = self.exchanges()
         unreferenced = _unreferenced(exchanges)
+        self._record_unclosed(unreferenced)
         held = [exchange for exchange in exchanges if exchange not in unreferenced]
         excess = max(0, len(held) - MAX_EXCHANGES)
         while excess < len(held) and now - held[excess].start > FORGOTTEN_AFTER_S:
             excess += 1
-        forgotten = unreferenced.union(held[:excess])
+        forgotten: set[Record] = set(held[:excess])
         if forgotten:
             self._recorder.forget(forgotten)
             self.forgotten += len(forgotten)
         return held[excess:]
+
+    def _record_unclosed(self, exchanges: Iterable[Exchange]) -> None:
+        """Count requests whose end nobody has seen: they took until the latest look at least."""
+        looked, self._looked = self._looked, self._clock.perf()
+        for exchange in exchanges:
+            exchange.finish_unclosed(max(exchange.start, looked))
 
     def exchanges(self) -> list[Exchange]:
         """What this process is answering, the oldest first."""
@@ -292,10 +300,10 @@ _probe = {object()}
 (_HELD_HERE,) = _references(list(_probe))
 
 
-def _unreferenced(exchanges: list[Exchange]) -> set[Record]:
+def _unreferenced(exchanges: list[Exchange]) -> set[Exchange]:
     """Those to which nobody refers but the recorder, their own environ and their own body: neither
     the server nor the application will end them, and only the recorder keeps them in memory."""
-    unreferenced: set[Record] = set()
+    unreferenced: set[Exchange] = set()
     for exchange, references in zip(exchanges, _references(exchanges), strict=True):
         environ = exchange.environ
         if environ is not None and environ.get(current_request.ENVIRON_KEY) is exchange:

@@ -31,13 +31,19 @@ from inapp_monitor.ground import current_request
 from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.recorder.tallies import Tally
-from inapp_monitor.request.bodies import COMPLETE, COMPLETE_TYPES, NO_ITER, WRAP, learn_kind
-from inapp_monitor.request.exchange import (
+from inapp_monitor.request.bodies import (
     CLOSED_BODY,
+    COMPLETE,
+    COMPLETE_TYPES,
+    NO_ITER,
+    WRAP,
+    learn_kind,
+    no_chunks,
+)
+from inapp_monitor.request.exchange import (
     Exchange,
     Hooks,
     length_of_body,
-    no_chunks,
     refuse_late_start,
 )
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from inapp_monitor.ground.wsgi_text import decode
 from inapp_monitor.request.exchange import Exchange
 
 _PLACEHOLDER = re.compile(r"<(?:(\w+):)?\w+>")
@@ -22,9 +23,11 @@ def by_path(templates: Iterable[str]) -> Callable[[Exchange], str | None]:
     """
     names = list(templates)
     matchers = re.compile("|".join(f"({_pattern(name)})" for name in names))
+    decodes = not all(name.isascii() for name in names)
 
     def route(exchange: Exchange) -> str | None:
-        match = matchers.fullmatch(exchange.path or "/")
+        path = exchange.path or "/"
+        match = matchers.fullmatch(decode(path) if decodes else path)
         return names[match.lastindex - 1] if match and match.lastindex else None
 
     return route

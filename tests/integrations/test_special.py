@@ -77,6 +77,83 @@ def test_flask_error_page_around_it_keeps_the_template() -> None:
     assert (noted.route, noted.status) == ("/users/<int:id>", "500 Oops")
 
 
+def test_flask_extensions_announce_answers() -> None:
+    """What an extension announces by Flask's signal is an error if the answer is 5xx, or if it
+    escapes; an HTTP exception and what a handler answers are answers."""
+    from flask import Flask, got_request_exception
+    from werkzeug.exceptions import HTTPException, NotFound
+
+    class Api(Flask):
+        def handle_user_exception(self, error: Exception) -> Any:
+            got_request_exception.send(self, exception=error)
+            if isinstance(error, RuntimeError):
+                raise error
+            code = error.code if isinstance(error, HTTPException) else 400
+            return {"error": "x"}, 503 if isinstance(error, OSError) else code or 500
+
+    raised: list[Exception] = []
+
+    def view() -> str:
+        raise raised[0]
+
+    app = Api(__name__)
+    app.add_url_rule("/", "view", view)
+    watched = Watched(app.wsgi_app)
+    errors = [NotFound(), ValueError("not valid"), OSError("down"), RuntimeError("boom")]
+    for error, status in zip(errors, (404, 400, 503, 500), strict=True):
+        raised[:] = [error]
+        noted = watched.get("/")
+        assert noted.status is not None
+        assert noted.status.startswith(str(status))
+        assert noted.errors == ([error] if status >= 500 else [])
+
+
+@pytest.mark.parametrize("make", [apps.flask_app, apps.bottle_app])
+def test_a_layer_that_hands_on_a_copy(make: Any, static: Path) -> None:
+    """The name is known though environ is not the one that the monitor has seen."""
+    app = make(static)
+    name = Watched(app).get("/users/7").route
+    copied = Watched(lambda environ, start: app(dict(environ), start))
+    assert copied.get("/users/7").route == name
+    below = DispatcherMiddleware(lambda *_: [], {"/sub": app})
+    copied = Watched(lambda environ, start: below(dict(environ), start))
+    assert copied.get("/sub/users/7").route == f"/sub{name}"
+    assert copied.get("/sub/nowhere").route == "(not found)"
+
+
+def test_flask_websockets_that_answer_past_the_server() -> None:
+    """A view that takes over the socket and answers nothing has its rule, also below a prefix."""
+    from flask import Flask, Response
+
+    class TakenOver(Response):
+        def __call__(self, environ: Any, start_response: Any) -> Any:
+            return []
+
+    app = Flask(__name__)
+    app.add_url_rule("/ws/<int:room>", "chat", lambda room: TakenOver(), websocket=True)
+    upgrade = {"HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade"}
+    assert Watched(app.wsgi_app).get("/ws/5", **upgrade).route == "/ws/<int:room>"
+    assert Watched(app.wsgi_app).get("/ws/5/x", **upgrade).route == "(not found)"
+    below = Watched(DispatcherMiddleware(lambda *_: [], {"/sub": app}))
+    assert below.get("/sub/ws/5", **upgrade).route == "/sub/ws/<int:room>"
+
+
+def test_paths_beyond_ascii() -> None:
+    """WSGI passes paths as latin-1; names are as people write them."""
+    from flask import Flask
+
+    def wsgi(path: str) -> str:
+        return path.encode().decode("latin-1")
+
+    inner = Flask("inner")
+    inner.add_url_rule("/straße/<id>", "user", lambda id: "x")
+    below = DispatcherMiddleware(lambda *_: [], {wsgi("/größe"): inner})
+    assert Watched(below).get(wsgi("/größe/straße/1")).route == "/größe/straße/<id>"
+    plain = Watched(apps.plain_app(Path()), ["/café/<id>", "/<a>/<b>"])
+    assert plain.get(wsgi("/café/1")).route == "/café/<id>"
+    assert plain.get("/cafe/1").route == "/<a>/<b>"
+
+
 def test_flask_exit_keeps_the_template() -> None:
     """What ends the worker, such as a server's timeout, escapes after Flask forgot the request."""
     from flask import Flask

@@ -179,3 +179,28 @@ def test_hooks_are_chained_and_taken_back(monitor: Monitor) -> None:
     assert seen == [error]
     assert sys.excepthook is present
     sys.excepthook = before
+
+
+def test_what_django_answers_4xx_is_no_error(monitor: Monitor) -> None:
+    """It logs a refused request at ERROR or with a traceback, and says which status it answers."""
+    error = caught(fail)
+    security = logging.getLogger("django.security.DisallowedHost")
+    security.error("bad host", exc_info=error, extra={"status_code": 400})
+    answers = logging.getLogger("django.request")
+    answers.warning("Forbidden: /", exc_info=error, extra={"status_code": 403})
+    monitor.tick()
+    assert monitor.tracker.list_issues() == []
+    security.error("bad key", exc_info=error)
+    monitor.tick()
+    assert monitor.only_issue().summary.type == "ValueError"
+
+
+def test_a_record_below_error_is_a_breadcrumb_with_a_traceback_too(monitor: Monitor) -> None:
+    """What the application finds worth a warning is no error."""
+    logger.info("again", exc_info=caught(fail))
+    logger.warning("again", exc_info=caught(fail))
+    logger.error("down")
+    monitor.tick()
+    issue = monitor.only_issue()
+    assert issue.summary.title == "shop ERROR: down"
+    assert [crumb["level"] for crumb in issue.events[0]["breadcrumbs"]] == ["info", "warning"]

@@ -139,6 +139,15 @@ def test_bad_name_rules(rule: str) -> None:
         NameRules([rule])
 
 
+def test_name_rules_beyond_ascii() -> None:
+    """Rules are written as people read paths, which servers hand over as latin-1."""
+    clock = FakeClock()
+    recorder = new_recorder(clock, route_rules=["^/café/ -> /cafe/*"])
+    put(recorder, clock, route=None, path="/café/7".encode().decode("latin-1"))
+    put(recorder, clock, route="/café/<id>", path="/x")
+    assert counts(fold(recorder)) == {"requests.time": 2, "routes.cafe.GET.time": 2}
+
+
 def test_name_rules_in_the_fold() -> None:
     """Rules see the route, or the path of a request without one."""
     clock = FakeClock()
