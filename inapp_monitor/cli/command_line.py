@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from inapp_monitor import __version__
-from inapp_monitor.cli import dashboards, errors, serving, store
+from inapp_monitor.cli import dashboards, echo, errors, serving, store
 from inapp_monitor.cli.group import Group
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground.exceptions import MonitorError
@@ -31,12 +31,12 @@ def info(file: Path) -> None:
     if not file.is_file():  # a pipe would wait for a writer
         raise MonitorError(f"{file} is no regular file")
     header = read_header(file.read_bytes())
-    click.echo(f"aggregation method: {header.method.name.lower()}")
-    click.echo(f"xFilesFactor: {header.x_files_factor:g}")
-    click.echo(f"max retention: {header.max_retention} s")
-    click.echo(f"size: {file.stat().st_size} bytes")
+    echo.line(f"aggregation method: {header.method.name.lower()}")
+    echo.line(f"xFilesFactor: {header.x_files_factor:g}")
+    echo.line(f"max retention: {header.max_retention} s")
+    echo.line(f"size: {file.stat().st_size} bytes")
     for number, archive in enumerate(header.archives):
-        click.echo(
+        echo.line(
             f"archive {number}: {archive.step} s a point, {archive.points} points, "
             f"{archive.step * archive.points} s, at byte {archive.offset}"
         )
@@ -48,10 +48,11 @@ def info(file: Path) -> None:
 def settings(config_file: str | None, markdown: bool) -> None:
     """List every setting: value, source and meaning."""
     if markdown:
-        click.echo(configuration.settings_markdown(), nl=False)
+        echo.document(configuration.settings_markdown())
         return
     for row in configuration.rows(configuration.load({}, config_file)):
-        click.echo(f"{row.name} = {row.value or '(none)'}  [{row.source}]\n    {row.doc}")
+        echo.line(f"{row.name} = {row.value or '(none)'}  [{row.source}]")
+        echo.line(f"    {row.doc}")
 
 
 for command in (*serving.COMMANDS, *store.COMMANDS, *errors.COMMANDS, *dashboards.COMMANDS):

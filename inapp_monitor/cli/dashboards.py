@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from inapp_monitor.cli import echo
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
@@ -40,7 +41,7 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
     library = DashboardLibrary(database)
     if action == "list":
         for entry in library.names():
-            click.echo(f"{entry['name']}  {entry['panels']} charts  {entry['title']}".rstrip())
+            echo.line(f"{entry['name']}  {entry['panels']} charts  {entry['title']}".rstrip())
         return
     if not what:
         raise MonitorError(f"{action} needs the {'NAME' if action == 'export' else 'FILE'}")
@@ -49,7 +50,7 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
         if document is None:
             raise MonitorError(f"no dashboard {what!r} in {data_dir}")
         write = format.WRITERS["graphite.json" if form == "graphite" else form]
-        click.echo(write(what, document), nl=False)
+        echo.document(write(what, document))
         return
     path = Path(what)
     try:
@@ -61,7 +62,7 @@ def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> 
     fault = database.status().fault
     if fault:
         raise MonitorError(f"not done: {fault}")
-    click.echo(f"{name}: {len(found.document['panels'])} charts imported")
+    echo.line(f"{name}: {len(found.document['panels'])} charts imported")
 
 
 #: What the main command registers.

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import click
 
+from inapp_monitor.cli import echo
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.utc_text import utc_text
+from inapp_monitor.ground.visible_text import visible_line
 from inapp_monitor.issues.as_text import event_text
 from inapp_monitor.issues.model import STATUSES, IssueDetail, IssueSummary
 from inapp_monitor.issues.triage import Triage
@@ -57,14 +59,20 @@ def errors(
     triage, database = _open(data_dir, read_only=reading)
     if action == "list":
         issues = triage.list_issues(limit, status=status, text=text)
-        click.echo(_json({"issues": [i.as_json() for i in issues]}) if as_json else _table(issues))
+        if as_json:
+            echo.document(_json({"issues": [i.as_json() for i in issues]}))
+        else:
+            echo.block(_table(issues))
         return
     found = triage.get_issue(_full_id(triage, issue_id))
     if found is None:
         raise MonitorError(f"no issue {issue_id!r} in {data_dir}")
     known = found.summary.id
     if action == "show":
-        click.echo(_json(found.as_json()) if as_json else _page(found))
+        if as_json:
+            echo.document(_json(found.as_json()))
+        else:
+            echo.block(_page(found))
         return
     if action == "resolve":
         triage.resolve(known, release=release, by="command line")
@@ -78,7 +86,7 @@ def errors(
     fault = database.status().fault
     if fault:
         raise MonitorError(f"not done: {fault}")
-    click.echo(f"{action}: {known} {found.summary.title}")
+    echo.line(f"{action}: {known} {found.summary.title}")
 
 
 def _open(data_dir: Path, *, read_only: bool) -> tuple[Triage, Database]:
@@ -106,7 +114,7 @@ def _table(issues: list[IssueSummary]) -> str:
             f"{issue.id:12}  {issue.status:9}  {issue.count:7}  {utc_text(issue.last_seen):23}"
             f"  {issue.title}{where}"
         )
-    return "\n".join(lines)
+    return "\n".join(map(visible_line, lines))
 
 
 def _page(issue: IssueDetail) -> str:
@@ -125,6 +133,7 @@ def _page(issue: IssueDetail) -> str:
         lines.append("together because of " + "; ".join(known.reason))
     for entry in issue.history:
         lines.append(f"{utc_text(entry.time)}  {entry.kind} {entry.text}".rstrip())
+    lines = [visible_line(line) for line in lines]
     if issue.events:
         lines += ["", f"The latest of {len(issue.events)} stored events:", ""]
         lines.append(event_text(issue.events[-1]).rstrip())

@@ -8,6 +8,7 @@ from typing import IO, Any
 import click
 
 from inapp_monitor.ground.exceptions import MonitorError
+from inapp_monitor.ground.visible_text import visible_line
 
 #: What a shell reports of a program that nobody listens to any more.
 _BROKEN_PIPE = 141
@@ -20,7 +21,8 @@ class OneLine(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it."""
-        click.echo(f"inapp-monitor: {' '.join(self.message.split())}", err=True, file=file)
+        text = visible_line(" ".join(self.message.split()))
+        click.echo(f"inapp-monitor: {text}", err=True, file=file)
 
 
 class Group(click.Group):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from inapp_monitor.cli import echo
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
@@ -59,14 +60,14 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
     named = f"[{host}]" if ":" in host else host
     address = f"http://{named}:{server.port}/"
     announce(obtain(backend.loaded.settings, backend.guard, may_write=False), address)
-    click.echo(f"serving {data_dir} at {address}")
+    echo.line(f"serving {data_dir} at {address}")
     if backend.database is not None and backend.database.read_only:
         why = f"{data_dir} is no data directory that can be written"
-        click.echo(f"{why}: posted events are kept in memory only", err=True)
+        echo.line(f"{why}: posted events are kept in memory only", err=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        click.echo("stopped")
+        echo.line("stopped")
 
 
 @click.command()

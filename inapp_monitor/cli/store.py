@@ -11,6 +11,7 @@ from tempfile import TemporaryFile
 
 import click
 
+from inapp_monitor.cli import echo
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import Settings
@@ -54,10 +55,10 @@ def check(data_dir: Path, repair: bool) -> None:
     report = check_directory(data_dir, SYSTEM.wall(), repair=repair)
     for problem in report.problems:
         done = f" ({problem.repaired})" if problem.repaired else ""
-        click.echo(f"{problem.file}: {problem.kind}: {problem.detail}{done}")
+        echo.line(f"{problem.file}: {problem.kind}: {problem.detail}{done}")
     if repair and not report.clean:
         report = check_directory(data_dir, SYSTEM.wall())
-    click.echo(f"{report.files} files, {report.rows} rows, {len(report.problems)} problems")
+    echo.line(f"{report.files} files, {report.rows} rows, {len(report.problems)} problems")
     if not report.clean:
         raise SystemExit(1)
 
@@ -78,7 +79,7 @@ def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str |
     report = import_whisper(settings.data_dir, settings, source, SYSTEM.wall(), prefix=prefix)
     _failures(report.failed)
     left = f", {len(report.failed)} left out" if report.failed else ""
-    click.echo(f"{report.files} files, {report.points} points imported{left}")
+    echo.line(f"{report.files} files, {report.points} points imported{left}")
     if report.failed:
         raise SystemExit(1)
 
@@ -97,9 +98,9 @@ def export(target: Path, data_dir: Path | None, config_file: str | None) -> None
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = export_whisper(store, target, SYSTEM.wall())
     _failures(report.failed)
-    click.echo(f"{report.files} files, {report.points} points written")
+    echo.line(f"{report.files} files, {report.points} points written")
     if report.beyond_whisper:
-        click.echo(
+        echo.line(
             f"{report.beyond_whisper} points left out: Whisper's times end in February 2106",
             err=True,
         )
@@ -118,9 +119,9 @@ def convert(dry_run: bool, data_dir: Path | None, config_file: str | None) -> No
     settings = _existing(data_dir, config_file)
     report = run(settings.data_dir, settings, SYSTEM.wall(), dry_run=dry_run)
     for path, old, new in report.converted:
-        click.echo(f"{path}: {old} -> {new}")
+        echo.line(f"{path}: {old} -> {new}")
     _failures(report.failed)
-    click.echo(f"{len(report.converted)} series {'would move' if dry_run else 'moved'}")
+    echo.line(f"{len(report.converted)} series {'would move' if dry_run else 'moved'}")
     if report.failed:
         raise SystemExit(1)
 
@@ -137,15 +138,15 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = run(store, settings)
     largest, smallest = (size // report.series_bytes for size in report.distribution_bytes)
-    click.echo(f"disk budget: {_size(report.disk_budget)}, {_size(report.store_budget)} for series")
-    click.echo(f"files: at most {_size(report.taken)}")
-    click.echo(f"series: {report.series}, {_size(report.series_bytes)} each at {report.retention}")
-    click.echo(
+    echo.line(f"disk budget: {_size(report.disk_budget)}, {_size(report.store_budget)} for series")
+    echo.line(f"files: at most {_size(report.taken)}")
+    echo.line(f"series: {report.series}, {_size(report.series_bytes)} each at {report.retention}")
+    echo.line(
         f"distributions: {report.distributions}, {_size(report.distribution_bytes[0])} each, "
         f"the later ones down to {_size(report.distribution_bytes[1])}, at "
         f"{report.distribution_retention}"
     )
-    click.echo(
+    echo.line(
         f"room for {report.more_series} more series or {report.more_distributions} distributions, "
         f"not for both: a distribution takes as much as {smallest} to {largest} series"
     )
@@ -153,7 +154,7 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
 
 def _failures(failed: list[tuple[str, str]]) -> None:
     for name, reason in failed:
-        click.echo(clean_text(f"{name}: {reason}"), err=True)
+        echo.line(clean_text(f"{name}: {reason}"), err=True)
 
 
 def _size(count: int) -> str:

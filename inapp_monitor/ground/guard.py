@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from inapp_monitor.ground.visible_text import visible_line
+
 logger = logging.getLogger("inapp_monitor")
 
 #: Failures in a row after which a part is switched off.
@@ -47,7 +49,7 @@ def describe(error: BaseException) -> str:
     if traceback is not None:
         code = traceback.tb_frame.f_code
         text += f" (at {code.co_filename}:{traceback.tb_lineno} in {code.co_name})"
-    return text[:500].replace("\n", " ")
+    return visible_line(text[:500].replace("\n", " "))
 
 
 class Guard:

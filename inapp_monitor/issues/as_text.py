@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inapp_monitor.ground.utc_text import utc_text
+from inapp_monitor.ground.visible_text import visible, visible_line
 from inapp_monitor.issues.safe_text import HIDDEN
 
 #: What is printed between two exceptions of a chain, as Python does.
@@ -25,7 +27,7 @@ def traceback_text(event: Mapping[str, Any], *, with_locals: bool = False) -> st
     """The exceptions of an event as Python prints them, the raised one last."""
     exceptions: Sequence[Mapping[str, Any]] = event.get("exceptions") or []
     if not exceptions:
-        return f"{event['type']}: {event['message']}"
+        return f"{visible_line(event['type'])}: {event['message']}"
     return "\n".join(_tree(exceptions, 0, set() if with_locals else None))
 
 
@@ -55,6 +57,7 @@ def _one(facts: Mapping[str, Any], shown: Shown | None) -> list[str]:
     name = facts["type"]
     if facts["module"] not in ("", "builtins"):
         name = f"{facts['module']}.{name}"
+    name = visible_line(name)
     lines += (f"{name}: {facts['message']}" if facts["message"] else name).splitlines()
     for note in facts["notes"]:
         lines += note.splitlines()
@@ -62,7 +65,8 @@ def _one(facts: Mapping[str, Any], shown: Shown | None) -> list[str]:
 
 
 def _frame(frame: Mapping[str, Any], shown: Shown | None) -> list[str]:
-    lines = [f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}']
+    place = f'  File "{frame["file"]}", line {frame["line"]}, in {frame["function"]}'
+    lines = [visible_line(place)]
     source = failing_line(frame)
     if source.strip():
         stripped = source.strip()
@@ -76,7 +80,7 @@ def _frame(frame: Mapping[str, Any], shown: Shown | None) -> list[str]:
     if shown is not None:
         for name, value in (frame.get("locals") or {}).items():
             again = len(value) > LONG_VALUE and (name, value) in shown
-            lines.append(f"      {name} = {'(as above)' if again else value}")
+            lines.append(visible_line(f"      {name} = {'(as above)' if again else value}"))
             shown.add((name, value))
     return lines
 
@@ -116,12 +120,12 @@ def curl_command(request: Mapping[str, Any]) -> str:
     for name, value in request["headers"]:
         if name not in _NOT_REPEATED and value != HIDDEN:
             parts += ["-H", f"{name}: {value}"]
-    return shlex.join([*parts, url])
+    return shlex.join(visible_line(part) for part in (*parts, url))
 
 
 def event_text(event: Mapping[str, Any]) -> str:
     """One event as plain text, with local variables: to be pasted."""
-    lines = [f"{event['type']}: {event['message']}".splitlines()[0], ""]
+    lines = [_title(event), ""]
     lines += [f"{name}: {value}" for name, value in _facts(event)]
     if event.get("request"):
         lines += ["", curl_command(event["request"])]
@@ -129,26 +133,39 @@ def event_text(event: Mapping[str, Any]) -> str:
     crumbs = event.get("breadcrumbs") or []
     if crumbs:
         lines += ["", "Before:"]
-        lines += [f"  {c['level']:8} {c['category']}: {c['message']}" for c in crumbs]
-    return "\n".join(lines) + "\n"
+        for crumb in crumbs:
+            text = f"  {crumb['level']:8} {crumb['category']}: {crumb['message']}"
+            lines.append(visible_line(text))
+    return visible("\n".join(lines)) + "\n"
 
 
 def event_markdown(event: Mapping[str, Any]) -> str:
     """One event as Markdown, for an issue tracker or a chat."""
-    trace = traceback_text(event)
-    fence = "```"
-    while fence in trace:
-        fence += "`"
-    title = f"{event['type']}: {event['message']}".splitlines()[0]
-    lines = [f"## {_plain_markdown(title)}", ""]
-    lines += [f"- **{name}**: {_plain_markdown(str(value))}" for name, value in _facts(event)]
-    lines += ["", f"{fence}python", trace, fence]
+    lines = [f"## {_plain_markdown(_title(event))}", ""]
+    lines += [
+        f"- **{_plain_markdown(name)}**: {_plain_markdown(value)}" for name, value in _facts(event)
+    ]
+    lines += _fenced("python", traceback_text(event))
     if event.get("request"):
-        lines += ["", f"{fence}sh", curl_command(event["request"]), fence]
+        lines += _fenced("sh", curl_command(event["request"]))
     return "\n".join(lines) + "\n"
 
 
-def _facts(event: Mapping[str, Any]) -> list[tuple[str, object]]:
+def _fenced(language: str, text: str) -> list[str]:
+    """A block of code that nothing in it ends."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return ["", f"{fence}{language}", visible(text), fence]
+
+
+def _title(event: Mapping[str, Any]) -> str:
+    """Type and first line of the message."""
+    return visible_line(f"{event['type']}: {(event['message'].splitlines() or [''])[0]}")
+
+
+def _facts(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names and values, each of them one line."""
     request = event.get("request") or {}
     facts = [
         ("when", utc_text(event["time"])),
@@ -160,10 +177,8 @@ def _facts(event: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("server", event.get("server")),
         *[(f"tag {name}", value) for name, value in (event.get("tags") or {}).items()],
     ]
-    return [(name, value) for name, value in facts if value]
+    return [(visible_line(name), visible_line(str(value))) for name, value in facts if value]
 
 
 def _plain_markdown(text: str) -> str:
-    for character in "\\`*_[]<>#|":
-        text = text.replace(character, f"\\{character}")
-    return text
+    return re.sub(r"[\\`*_\[\]<>#|~&!$]", r"\\\g<0>", visible_line(text))

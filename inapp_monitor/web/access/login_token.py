@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from inapp_monitor.ground import data_directory, private_files
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard, logger
+from inapp_monitor.ground.visible_text import visible_line
 
 #: Name of the file inside the data directory.
 FILE_NAME = "token"
@@ -132,7 +133,9 @@ def announce(token: LoginToken, root_url: str, *, at_each_start: bool = False) -
     _untold.discard(token.value)
     _told.add(token.value)
     kept = f"; the token is kept in {token.path}" if token.path else ""
-    message = f"inapp-monitor: open the dashboard at {root_url}?token={token.value}{kept}"
+    message = visible_line(
+        f"inapp-monitor: open the dashboard at {root_url}?token={token.value}{kept}"
+    )
     logger.info("%s", message)
     try:
         sys.stderr.write(message + "\n")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from inapp_monitor.ground.exceptions import QueryError
+from inapp_monitor.ground.visible_text import acts
 from inapp_monitor.query.grammar import parse
 
 MAX_PANELS = 40
@@ -238,8 +239,9 @@ def _quoted(text: str) -> str:
     """A basic string of TOML."""
     escaped = "".join(
         f"\\{character}" if character in '"\\' else
-        character if character.isprintable() or ord(character) > 0x9F else
-        f"\\u{ord(character):04X}"
+        f"\\u{ord(character):04X}" if acts(character) and ord(character) < 0x10000 else
+        f"\\U{ord(character):08X}" if acts(character) else
+        character
         for character in _plain(text)
     )  # fmt: skip
     return f'"{escaped}"'

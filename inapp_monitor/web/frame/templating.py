@@ -21,6 +21,7 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.visible_text import visible
 from inapp_monitor.web import human, static
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.conditional import conditional, etag_of
@@ -188,6 +189,7 @@ def _environment(pid: int) -> jinja2.Environment:  # noqa: ARG001
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_shown,
     )
     made.filters.update(
         value=human.value,
@@ -203,6 +205,11 @@ def _environment(pid: int) -> jinja2.Environment:  # noqa: ARG001
     )
     made.globals.update(draw=_draw, spark=drawing.spark)
     return made
+
+
+def _shown(value: object) -> object:
+    """What a template prints: text in which nothing hides or turns what stands around it."""
+    return visible(value) if type(value) is str else value
 
 
 @jinja2.pass_context

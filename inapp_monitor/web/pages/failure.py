@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from werkzeug.wrappers import Response
 
+from inapp_monitor.ground.visible_text import visible_line
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.templating import html_answer, json_answer
@@ -13,7 +14,7 @@ from inapp_monitor.web.frame.templating import html_answer, json_answer
 
 def page(backend: Backend, request: MonitorRequest, status: int, message: str) -> Response:
     """A failure as JSON, as HTML for browsers, or as one line of text."""
-    line = " ".join(message.split())
+    line = visible_line(" ".join(message.split()))
     if request.wants_json:
         return json_answer({"error": line, "status": status}, status)
     if request.wants_html:

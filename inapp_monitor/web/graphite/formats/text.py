@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from math import isfinite
 
+from inapp_monitor.ground.visible_text import visible, visible_line
 from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.pieces import POINTS_AT_ONCE, in_pieces, spans
@@ -46,7 +47,7 @@ def write_raw(series_list: Sequence[Series], options: Options) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\r", " ").replace("\n", " ")
+    return visible_line(text.replace("\r", " ").replace("\n", " "))
 
 
 @in_pieces
@@ -54,7 +55,7 @@ def write_csv(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """`name,time,value` rows; times in the zone of the request, nulls empty."""
     moments: dict[tuple[float, float, int], list[str]] = {}
     for s in series_list:
-        name = _cell(f"'{s.name}" if s.name.startswith(_FORMULA) else s.name)
+        name = _cell(visible(f"'{s.name}" if s.name.startswith(_FORMULA) else s.name))
         at_once = min(POINTS_AT_ONCE, max(1, _ROWS_CHARS // (len(name) + 48)))
         for span in spans(len(s), options, at_once):
             start, count = s.start + span.start * s.step, span.stop - span.start
