@@ -13,7 +13,7 @@ _GITIGNORE = b"# Written by inapp-monitor: recorded data does not belong in vers
 
 _REMEDY = "set data_dir (INAPP_MONITOR_DATA_DIR) to a directory that the application can write"
 
-#: Directories that were there: a test's that is removed with all around it must not come back.
+#: Directories below one that was there: a test's, removed with all around it, must not come back.
 _seen: set[Path] = set()
 _MAX_SEEN = 1_000
 
@@ -27,14 +27,14 @@ def prepare(data_dir: Path) -> None:
         OSError: it cannot be made or written, is not a directory, or other users may write to it;
             the message says what to do.
     """
-    if data_dir in _seen and not data_dir.parent.exists():
-        why = "data_dir was removed, and the directory above it: it is not made again"
-        raise FileNotFoundError(errno.ENOENT, why, str(data_dir))
     try:
-        data_dir.mkdir(mode=0o700, parents=True)
+        data_dir.mkdir(mode=0o700, parents=data_dir not in _seen)
         data_dir.chmod(0o700)  # whatever the umask
     except FileExistsError:
         pass
+    except FileNotFoundError:
+        why = "the directory above data_dir was removed: it is not made again"
+        raise FileNotFoundError(errno.ENOENT, why, str(data_dir)) from None
     except OSError as error:
         why = f"{error.strerror}: user id {os.geteuid()} cannot make it; {_REMEDY}"
         raise OSError(error.errno, why, str(data_dir)) from None
@@ -55,14 +55,24 @@ def prepare(data_dir: Path) -> None:
             raise OSError(errno.EROFS, f"read-only file system; {_REMEDY}", str(data_dir))
         remedy = f"chown -R {os.geteuid()} {data_dir}, or {_REMEDY}"
         raise PermissionError(errno.EACCES, f"{why}; {remedy}", str(data_dir))
-    if len(_seen) >= _MAX_SEEN:
-        _seen.clear()
-    _seen.add(data_dir)
+    _remember(data_dir)
     if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH:
         try:
             _ignore(data_dir)
         except OSError:
             pass  # a full disk: the caller will notice it; the next call writes the file
+
+
+def note_parent(data_dir: Path) -> None:
+    """Remember the directory above, if it is there: should it be removed, it is not made again."""
+    if data_dir.parent.is_dir():
+        _remember(data_dir)
+
+
+def _remember(data_dir: Path) -> None:
+    if len(_seen) >= _MAX_SEEN:
+        _seen.clear()
+    _seen.add(data_dir)
 
 
 def exposure(data_dir: Path) -> str:

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from inapp_monitor.ground import current_request
+from inapp_monitor.ground import current_request, data_directory
 from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.ground.process import late_imports, lifecycle
@@ -172,6 +172,7 @@ class Life:
                 self.forked()
             core.pid = pid
             self.last_tick = core.clock.perf()
+            data_directory.note_parent(core.settings.data_dir)
             core.recorder.adopt_routes(core.stored_routes())
             self._before_attaching()
             self._tell_parts("attached")
