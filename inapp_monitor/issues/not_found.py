@@ -1,7 +1,10 @@
 """The 404s: which paths, how often, and which pages link to them. The most frequent are kept.
 
-Any client can ask for any path, so both sides are bounded: in memory by dropping the
-rarer half when the table is twice too long, on disk by dropping the least frequent.
+Any client can ask for any path, so both sides are bounded: in memory by dropping the rarer half
+when the table is twice too long, on disk by dropping the least frequent. Under robots, which ask
+for thousands of paths once, a broken link that somebody follows now and then must still be found:
+a path that came before is worth more than one that did not, for which a Bloom filter remembers a
+hundred thousand. And what nobody asks for any more is worth less from day to day.
 """
 
 from __future__ import annotations
@@ -15,12 +18,15 @@ from dataclasses import dataclass, field
 from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.issues.bloom_filter import AgingBloomFilter
 from inapp_monitor.issues.safe_text import clean_text
 from inapp_monitor.issues.scrub import Scrubber
 
 PART = "not_found"
 MAX_PATH, MAX_REFERER = 500, 500
 MAX_REFERERS = 10
+#: After so long without a hit, a path's count is worth half of what it was, then a third.
+HALVED_AFTER_S = 86_400.0
 
 SCHEMA = (
     """
@@ -57,6 +63,12 @@ class _Hits:
     first_seen: float = 0.0
     last_seen: float = 0.0
     referers: dict[str, int] = field(default_factory=dict)
+    came_before: bool = False
+
+    @property
+    def worth(self) -> int:
+        """Hits, with the one that came before."""
+        return self.count + self.came_before
 
     def add(self, referer: str, wall: float) -> None:
         self.first_seen = min(self.first_seen, wall) if self.count else wall
@@ -71,6 +83,7 @@ class _Hits:
         self.first_seen = min(self.first_seen, other.first_seen)
         self.last_seen = max(self.last_seen, other.last_seen)
         self.count += other.count
+        self.came_before |= other.came_before
         for referer, count in other.referers.items():
             self.referers[referer] = self.referers.get(referer, 0) + count
         self.referers = _most_frequent(self.referers)
@@ -85,6 +98,8 @@ class _Pending:
     hits: dict[str, _Hits] = field(default_factory=dict)
     in_flight: dict[str, _Hits] | None = None
     dropped: int = 0
+    paths: int = 0
+    earlier: AgingBloomFilter = field(default_factory=AgingBloomFilter)
 
 
 class NotFoundTable:
@@ -123,10 +138,13 @@ class NotFoundTable:
         hits = state.hits.get(path)
         if hits is None:
             if len(state.hits) >= 2 * self._most:
-                rare = sorted(state.hits, key=lambda name: state.hits[name].count)
+                rare = sorted(state.hits, key=lambda name: state.hits[name].worth)
                 for name in rare[: self._most]:
                     state.dropped += state.hits.pop(name).count
             hits = state.hits[path] = _Hits()
+            state.paths += 1
+            if state.paths > self._most:  # until then, all of them are on disk
+                hits.came_before = state.earlier.add(path)
         hits.add(referer, wall)
 
     def flush(self) -> None:
@@ -206,7 +224,7 @@ class NotFoundTable:
             for referer, count in hits.referers.items():
                 page = self._scrub_url(referer)
                 referers[page] = referers.get(page, 0) + count
-            copy = _Hits(hits.count, hits.first_seen, hits.last_seen, referers)
+            copy = _Hits(hits.count, hits.first_seen, hits.last_seen, referers, hits.came_before)
             if name in clean:
                 clean[name].absorb(copy)
             else:
@@ -219,7 +237,8 @@ class NotFoundTable:
 
     def _make_room(self, connection: Connection) -> None:
         (count,) = connection.execute("select count(*) from not_found").fetchone()
-        _keep(connection, count * 3 // 4)
+        (latest,) = connection.execute("select max(last_seen) from not_found").fetchone()
+        _keep(connection, count * 3 // 4, latest or 0.0)
 
 
 def _merge(connection: Connection, batch: dict[str, _Hits], most: int) -> None:
@@ -236,20 +255,23 @@ def _merge(connection: Connection, batch: dict[str, _Hits], most: int) -> None:
             " last_seen = max(last_seen, excluded.last_seen), referers = excluded.referers",
             (
                 path,
-                hits.count,
+                hits.count if row is not None else hits.worth,  # the earlier one was dropped
                 hits.first_seen,
                 hits.last_seen,
                 json.dumps(list(_most_frequent(referers).items())),
             ),
         )
-    _keep(connection, most)
+    if batch:
+        _keep(connection, most, max(hits.last_seen for hits in batch.values()))
 
 
-def _keep(connection: Connection, most: int) -> None:
+def _keep(connection: Connection, most: int, now: float) -> None:
+    """Delete all but the most frequent; a hit of yesterday is worth half of one of today."""
     connection.execute(
         "delete from not_found where path in (select path from not_found"
-        " order by count desc, last_seen desc limit -1 offset ?)",
-        (most,),
+        " order by count / (1.0 + max(? - last_seen, 0) / ?) desc, last_seen desc"
+        " limit -1 offset ?)",
+        (now, HALVED_AFTER_S, most),
     )
 
 

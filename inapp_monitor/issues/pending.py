@@ -193,7 +193,7 @@ def _count(
     if route is not None:
         delta.add_tag("route", route)
         delta.route = route
-    if user:
+    if any(user.values()):
         delta.add_user(_user_key(user))
 
 
@@ -225,7 +225,16 @@ class ProcessMemories:
         return memory if memory is not None else self._by_pid.setdefault(pid, ProcessMemory(pid))
 
 
+#: What names a user, the best first.
+_IDENTIFYING = (
+    *("id", "email", "username", "user_id", "uid", "uuid", "pk", "sub", "login", "user", "name"),
+    *("ip_address", "ip"),
+)
+
+
 def _user_key(user: Mapping[str, str]) -> str:
     """A short hash of who was affected: enough to count, not to identify."""
-    who = user.get("id") or user.get("email") or user.get("username") or next(iter(user.values()))
+    who = next((user[name] for name in _IDENTIFYING if user.get(name)), None)
+    if who is None:  # nothing alone says who it is: all of it together may
+        who = "\n".join(f"{name}={value}" for name, value in sorted(user.items()) if value)
     return hashlib.blake2b(who.encode("utf-8", "replace"), digest_size=8).hexdigest()

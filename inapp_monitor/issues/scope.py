@@ -28,6 +28,10 @@ MAX_USER_ITEMS = 10
 MAX_TIME = 1e11
 
 
+#: What stands for a user who is not known, such as the `None` that anonymous ones have as their id.
+_NOBODY = frozenset(("", "None"))
+
+
 class Signal(Protocol):
     """What is needed of a blinker signal."""
 
@@ -141,11 +145,12 @@ def new_scope() -> Iterator[Scope]:
 
 
 def set_user(user: Mapping[str, object] | str | int | None) -> None:
-    """Name who is affected: an id or a mapping with `id`; None forgets."""
+    """Name who is affected: an id or a mapping with `id`; None forgets, also as a value of it."""
     if user is None:
         _scope().user = {}
         return
-    _scope().user = _texts(user, MAX_USER_ITEMS, MAX_TAG_VALUE, otherwise="id")
+    texts = _texts(user, MAX_USER_ITEMS, MAX_TAG_VALUE, otherwise="id")
+    _scope().user = {name: text for name, text in texts.items() if text not in _NOBODY}
 
 
 def set_tag(name: str, value: object) -> None:

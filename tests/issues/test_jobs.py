@@ -22,6 +22,8 @@ from inapp_monitor.issues import scope
 from inapp_monitor.issues.scope import Scope
 from tests.environ import environ_of
 
+from .conftest import MakeMonitor
+
 
 def name(who: str) -> None:
     """A job of somebody's, who says so."""
@@ -245,3 +247,28 @@ def test_the_first_async_view_of_a_process_has_its_request(tmp_path: Path) -> No
     command = [sys.executable, "-c", ASYNC_SCRIPT, str(tmp_path / "data")]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("users", "count"),
+    [
+        ([{"id": None, "email": "ada@example.org"}, {"id": None, "email": "bob@example.org"}], 2),
+        ([{"id": "", "username": "ada"}, {"id": "", "username": "bob"}], 2),
+        ([{"plan": "gold", "login": "ada"}, {"plan": "gold", "login": "bob"}], 2),
+        ([{"first": "ada", "last": "l"}, {"first": "ada", "last": "k"}], 2),
+        ([{"last": "l", "first": "ada"}, {"first": "ada", "last": "l"}], 1),
+        ([{"id": "7", "email": "old@example.org"}, {"id": "7", "email": "new@example.org"}], 1),
+        ([{"id": None}, None], 0),
+        ([7, "7", {"id": 7}], 1),
+    ],
+)
+def test_users_are_counted_by_what_identifies_them(
+    make_monitor: MakeMonitor, users: list[Any], count: int
+) -> None:
+    """With or without an id; nobody is no user."""
+    monitor = make_monitor()
+    for user in users:
+        set_user(user)
+        monitor.tracker.capture_message("stock")
+    monitor.tick()
+    assert monitor.only_issue().summary.users == count

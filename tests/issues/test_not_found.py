@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inapp_monitor.issues.bloom_filter import CAPACITY, AgingBloomFilter
+
 from .conftest import NOW, MakeMonitor, Monitor
 
 
@@ -71,3 +73,47 @@ def test_the_table_survives_a_bad_disk(monitor: Monitor) -> None:
         monitor.tick()
     assert monitor.not_found.top()[0].count == 3
     assert monitor.database.read("select count from not_found") == [{"count": 3}]
+
+
+def test_a_broken_link_is_found_under_a_flood_of_paths(make_monitor: MakeMonitor) -> None:
+    """Followed once a minute among 3,000 other paths a minute, each asked for once."""
+    monitor = make_monitor(max_not_found=50)
+    links = [f"/old/page-{number}" for number in range(5)]
+    for minute in range(20):
+        now = NOW + 60.0 * minute
+        for part in range(10):
+            flood = [(f"/x{minute}-{part}-{number}", "", now) for number in range(300)]
+            if part == 3:
+                flood[150:150] = [(link, "https://example.org/menu", now) for link in links]
+            monitor.not_found.add(flood)
+            monitor.tick()
+    rows = {row.path: row for row in monitor.not_found.top(10)}
+    assert set(links) <= set(rows)
+    for link in links:
+        assert 18 <= rows[link].count <= 20
+        assert rows[link].referers[0][0] == "https://example.org/menu"
+
+
+def test_paths_that_nobody_asks_for_any_more_give_way(make_monitor: MakeMonitor) -> None:
+    """A table full of last month's scan lets new broken links in."""
+    monitor = make_monitor(max_not_found=20)
+    monitor.not_found.add((f"/scan{n % 20}", "", NOW) for n in range(20 * 5))
+    monitor.tick()
+    later = NOW + 30 * 86_400
+    for hit in range(3):
+        monitor.not_found.add([("/old", "", later + 60 * hit)])
+        monitor.tick()
+    assert {row.path: row.count for row in monitor.not_found.top()}["/old"] == 3
+
+
+def test_what_came_before_in_fixed_memory() -> None:
+    """Found again for two generations, and strangers hardly ever."""
+    earlier = AgingBloomFilter()
+    assert not earlier.add("/first")
+    assert earlier.add("/first")
+    strangers = sum(earlier.add(f"/{number}") for number in range(CAPACITY))
+    assert strangers < CAPACITY / 400
+    assert earlier.add("/first")
+    for number in range(3 * CAPACITY):
+        earlier.add(f"/other/{number}")
+    assert not earlier.add("/first")
