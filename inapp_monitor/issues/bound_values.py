@@ -66,16 +66,21 @@ def hide_in_text(text: str, hides: Hides) -> str:
     return text
 
 
-def hide_in_variables(shown: dict[str, str], hides: Hides) -> dict[str, str]:
+def hide_in_variables(
+    shown: dict[str, str], hides: Hides, may_name_secrets: Callable[[str], bool] = bool
+) -> dict[str, str]:
     """Variables, as they are shown, without what one of them (`args`) binds to a statement that is
-    another one (`sql`)."""
+    another one (`sql`). Whether a statement has a name that hides can be asked beforehand."""
+    bound = [name for name in shown if shown[name][:1] in _CLOSING and _ARGUMENTS.search(name)]
+    if not bound:
+        return shown
     statements = [text for text in shown.values() if _VERB.search(text[:100]) is not None]
-    for statement in statements[:MAX_STATEMENTS]:
+    for statement in filter(may_name_secrets, statements[:MAX_STATEMENTS]):
         names, _, _ = _statement(statement, 0, _keep)
         if any(hides(name, "x") for name in names if name):
-            for variable, text in shown.items():
-                if text[:1] in _CLOSING and _ARGUMENTS.search(variable):
-                    shown = {**shown, variable: _replace(text, _bound(text, 0, names, hides))}
+            for variable in bound:
+                text = shown[variable]
+                shown = {**shown, variable: _replace(text, _bound(text, 0, names, hides))}
     return shown
 
 

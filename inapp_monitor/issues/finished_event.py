@@ -74,7 +74,9 @@ def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], st
     frames = []
     for frame in facts["frames"]:
         source = frame["source"]
-        bound = bound_values.hide_in_variables(frame.get("locals", {}), scrubber.hides)
+        bound = bound_values.hide_in_variables(
+            frame.get("locals", {}), scrubber.hides, scrubber.may_name_secrets
+        )
         hidden = {key: text(shown) for key, shown in bound.items()}
         lines = scrubber.source(source["lines"])
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})

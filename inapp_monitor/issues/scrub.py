@@ -240,6 +240,10 @@ class Scrubber:
             return type(value) is str and _RANDOM_LOOKING.match(value) is not None
         return hidden and type(value) is not bool
 
+    def may_name_secrets(self, text: str) -> bool:
+        """Whether a name that hides a value can be in a text: quickly told."""
+        return has_any(self._name_parts, text.lower())
+
     def text(self, text: str) -> str:
         """A text with every secret in it replaced."""
         if len(text) < 6:
@@ -327,7 +331,7 @@ class Scrubber:
         text = match["text"]
         if len(text) < 6 or not ("=" in text or ":" in text or " " in text):
             return match[0]
-        if not has_any(self._name_parts, text.lower()):
+        if not self.may_name_secrets(text):
             return match[0]
         hidden = _HEADER_LINE.sub(_hide_header_in_source, text)
         hidden = self._hide_values(_NAMED, hidden, keep=_PLACEHOLDERS)
