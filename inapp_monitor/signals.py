@@ -41,7 +41,7 @@ def anybody_wants_exceptions() -> bool:
 
 
 def send_requests(sender: object, requests: Iterable[Sequence[Any]], guard: Guard) -> None:
-    """Send `request_finished` for folded requests: see `recorder.requests.Request`."""
+    """Send `request_finished` for folded requests: see `recorder.request_cells.facts_of`."""
     if request_finished.receivers:
         for method, route, status, start, end, *_ in requests:
             _send(

@@ -26,7 +26,7 @@ _FORMS = ("toml", "json", "graphite")
 @click.option("--format", "form", type=click.Choice(_FORMS), default="toml", show_default=True)
 @click.option("--name", default="", help="With import: instead of the file's own name.")
 def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> None:
-    """List the dashboards of DATA_DIR, print one to keep it as a file, or take a file in.
+    """List the dashboards of DATA_DIR, print one to keep it as a file, or import a file.
 
     The files are what `dashboards_dir` and the dashboard's import take as well: TOML, JSON or
     Graphite's dashboard JSON.

@@ -1,4 +1,4 @@
-"""The SQLite file `DATA_DIR/monitor.db`: issues, events, 404s, annotations, alert state.
+"""The SQLite file `DATA_DIR/monitor.db`: issues, 404s, posted events, dashboards.
 
 Changes are queued and written by a background tick, never by a request; reads return lists, never
 an open cursor (an open cursor lets the write-ahead log grow without bound). A disk that is full,

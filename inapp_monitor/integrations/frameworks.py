@@ -5,7 +5,6 @@ public hooks (where it cannot, it says so), and writes what it learns into the r
 It must not know the monitor.
 
 A file may offer:
-    MODULE                          the framework's top-level module
     install(app) -> None            connect hooks; called more than once, with any application
     shortcut_for(app)               where the route of each request to this application lies
     route_of(exchange) -> object    the route, asked inside start_response

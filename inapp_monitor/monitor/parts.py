@@ -1,4 +1,4 @@
-"""The parts of a monitor, in tick order: a further capability is a room and one line here.
+"""The parts of a monitor, in tick order: a further one is a line here, and its class.
 
 The order matters: what is recorded and collected goes to the store before that writes; the tables
 submit what the database writes at the end.

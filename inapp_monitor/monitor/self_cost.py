@@ -47,8 +47,10 @@ class SelfCost:
         return self._measured[1] + self._recorder.fold_us()
 
     def held_bytes(self, parts: Iterable[object]) -> int:
-        """Bytes of memory that these parts of the monitor hold. *Cost:* see `held_memory`, once a
-        minute."""
+        """Bytes of memory that these parts of the monitor hold; counted once a minute.
+
+        *Cost:* see `memory_use.held_bytes`.
+        """
         now = self._clock.perf()
         if now - self._held[0] > _GOOD_FOR_S:
             requests = self._recorder.live  # are the application's

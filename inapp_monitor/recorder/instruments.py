@@ -1,4 +1,4 @@
-"""The calls that users put into their code: incr, decr, gauge, timing, set, folded. No I/O.
+"""What the verbs record: checked, appended, and folded into series. No I/O.
 
 A call checks its arguments and appends one tuple; it never raises, blocks or loses the caller's
 result (unless `strict`, for tests). Misuse is counted together with the place that did it.

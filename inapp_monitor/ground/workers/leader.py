@@ -1,4 +1,4 @@
-"""Which process does what must be done once: host collectors, alerts, listeners.
+"""Which process does what must be done once: host collectors, reports of killed workers.
 
 The leader is the process that holds the lock on a file made for it. Each process tries at each
 tick, and the system frees the lock when its holder dies, however it dies, so that another process

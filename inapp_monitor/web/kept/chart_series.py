@@ -1,4 +1,4 @@
-"""The series of charts on pages: evaluated once where their period is over, as `answers` says.
+"""The series of charts on pages: evaluated once where their period is over, as `settled` says.
 
 They are kept as bytes: a line of JSON, then the values of all series as float64.
 """
