@@ -1,11 +1,13 @@
 """Memory under a flood: many requests, distinct paths and bogus methods, counted exactly.
 
     python -m bench.soak [--requests 10000000] [--paths 100000] [--methods 10000] [--quick]
+    python -m bench.soak --week [--quick]
 
 Scanners invent paths and methods. Every request must be counted, and after the warm-up neither the
 Python heap nor the resident size may grow with them. The heap is traced for the first tenth only,
 because tracing makes everything several times slower. Ends with status 1 when a count is wrong or a
 limit is passed. A hundred routes fit on the disk with all methods, so that this is about memory.
+`--week` runs `bench.week` instead: a week of traffic with all that goes wrong in one.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 
+from bench import week
 from inapp_monitor import Monitor
 
 #: Bytes of heap that all the paths and methods may cost.
@@ -53,7 +56,11 @@ def main() -> None:
     parser.add_argument("--paths", type=int, default=100_000)
     parser.add_argument("--methods", type=int, default=10_000)
     parser.add_argument("--quick", action="store_true", help="a hundredth of the requests")
+    parser.add_argument("--week", action="store_true", help="a week of traffic with faults in it")
     options = parser.parse_args()
+    if options.week:
+        week.main(quick=options.quick)
+        return
     requests = options.requests // (100 if options.quick else 1)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         monitor = Monitor(
