@@ -40,6 +40,8 @@ _LAST_TICK_S = 5.0
 _MOST_EARLY = 50
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
+#: What fails while there is no memory or no descriptor for what has to be imported.
+_LOADING = "loading the parts"
 
 
 class Life:
@@ -121,11 +123,15 @@ class Life:
                 self.core.guard.failed("error before the parts were loaded", error)
 
     def _parts(self) -> Sequence[Part]:
+        guard = self.core.guard
         try:
-            return self.services.parts
+            parts = self.services.parts
         except Exception as error:  # noqa: BLE001  # the monitor's own: the recorder must be bounded all the same
-            self.core.guard.failed("loading the parts", error)
+            guard.failed(_LOADING, error)
             return ()
+        if _LOADING in guard.faults:
+            guard.recovered(_LOADING)
+        return parts
 
     def _run(self, name: str, step: Callable[..., object], *arguments: object) -> None:
         guard = self.core.guard

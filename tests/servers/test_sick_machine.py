@@ -1,0 +1,54 @@
+"""The machine refuses something while requests go on: they stay fast, and every one is counted."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: What the 99th percentile of requests may take more than without the fault.
+MORE_MS = 5.0
+ROOT = Path(__file__).parents[2]
+#: The fault, what the status page shows meanwhile, and what it shows until the process ends.
+CASES = {
+    "nothing": ("", ""),
+    "read-only": ("Read-only file system", ""),
+    "no locks": ("No locks available", ""),
+    "slow disk": ("", ""),
+    "no threads": ("can't start new thread", "background thread (requests do its work)"),
+    "address space": ("loading the parts", "background thread (requests do its work)"),
+}
+#: Told to the other workers once in a while only, and shown until then.
+RARE = {"rows of workers"}
+
+
+def run(fault: str, data_dir: Path) -> dict[str, Any]:
+    """What the script saw; it fails when an exception reaches a request."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.servers.sick_machine", fault, str(data_dir)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", CASES)
+def test_requests_stay_fast_and_are_all_counted(fault: str, tmp_path: Path) -> None:
+    """The page shows what is refused and, once it is not any more, only what is still so."""
+    shown, left = CASES[fault]
+    seen = run(fault, tmp_path / "data")
+    assert seen["stored"] == seen["sent"]
+    assert not any(seen["dropped"].values())
+    assert seen["p99_ms"] <= (seen["p99_before_ms"] or 0.0) + MORE_MS
+    assert shown in str(seen["faults"])
+    assert bool(seen["faults"]) == bool(shown)
+    assert set(seen["left"]) - RARE == ({left} if left else set())
