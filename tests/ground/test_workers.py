@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor.ground import private_files
 from inapp_monitor.ground.workers.rows import (
     FILE_NAME,
     MAX_WORKERS,
@@ -372,6 +374,27 @@ def test_files_that_are_deleted_are_made_anew(tmp_path: Path, gone: tuple[str, .
     assert third.claim_dead() == []
     for workers in (first, second, third):
         workers.leave()
+
+
+def test_a_file_on_another_disk_is_used_though_the_old_one_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only disk is replaced by one that works: the row goes there."""
+    workers = WorkerRows(tmp_path)
+    workers.write({"pid": "me", "requests": 1})
+    old = (tmp_path / FILE_NAME).rename(tmp_path / "old").stat().st_ino
+    write_at = private_files.write_at
+
+    def refuse(descriptor: int, *arguments: Any) -> None:
+        if os.fstat(descriptor).st_ino == old:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        write_at(descriptor, *arguments)
+
+    monkeypatch.setattr(private_files, "write_at", refuse)
+    workers.write({"pid": "me", "requests": 2})
+    reader = WorkerRows(tmp_path)
+    reader.write({"pid": "reader"})
+    assert [(row["pid"], row["requests"]) for row in reader.others()] == [("me", 2)]
 
 
 def test_a_directory_that_is_deleted_is_made_anew(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ checksum.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
@@ -153,8 +154,9 @@ class WorkerRows:
                 return
             row, written = self._row, self._written
             if not is_there and self._file.is_intact() and row >= 0:
-                if self._holds(row, written):
-                    self._put(row, b"")  # of a file where nobody looks any more
+                with contextlib.suppress(OSError):  # its disk may be gone or read-only
+                    if self._holds(row, written):
+                        self._put(row, b"")  # of a file where nobody looks any more
                 row = -1
         self._close()
         data_directory.prepare(self._directory)
