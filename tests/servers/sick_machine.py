@@ -11,6 +11,8 @@ import fcntl
 import json
 import os
 import resource
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -25,7 +27,7 @@ from tests.environ import environ_of
 REQUESTS, PAUSE_S = 1_500, 0.001
 #: What one call of a slow disk takes.
 DISK_S = 0.3
-WRITES = ("pwrite", "fdatasync", "posix_fallocate", "ftruncate", "replace", "mkdir", "unlink")
+WRITES = ("pwrite", "fdatasync", "posix_fallocate", "ftruncate", "replace", "unlink")
 
 
 def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -103,13 +105,26 @@ def no_threads() -> Iterator[None]:
     threading.stack_size(before)
 
 
-FAULTS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
-    "nothing": contextlib.nullcontext,
-    "read-only": read_only,
-    "no locks": no_locks,
-    "slow disk": slow_disk,
-    "no threads": no_threads,
-    "address space": lambda: address_space(2**20),
+@contextlib.contextmanager
+def broken_disk(data_dir: Path) -> Iterator[None]:
+    """ext4 goes read-only under open files, as after an error; a repaired copy takes its place."""
+    disk, image, copy = data_dir.parent, data_dir.parents[1] / "image", data_dir.parents[1] / "copy"
+    subprocess.run(["mount", "-o", "remount,abort", disk], check=True)
+    yield
+    shutil.copyfile(image, copy)
+    subprocess.run(["e2fsck", "-fy", copy], check=False, capture_output=True)
+    subprocess.run(["umount", "-l", disk], check=True)
+    subprocess.run(["mount", "-o", "loop", copy, disk], check=True)
+
+
+FAULTS: dict[str, Callable[[Path], contextlib.AbstractContextManager[None]]] = {
+    "nothing": lambda _: contextlib.nullcontext(),
+    "read-only": lambda _: read_only(),
+    "broken disk": broken_disk,
+    "no locks": lambda _: no_locks(),
+    "slow disk": lambda _: slow_disk(),
+    "no threads": lambda _: no_threads(),
+    "address space": lambda _: address_space(2**20),
 }
 
 
@@ -149,7 +164,7 @@ def main(name: str, data_dir: str) -> None:
     during: list[float] = []
     if name not in AT_THE_BEGINNING:
         serve(monitor, before)
-    with FAULTS[name]():
+    with FAULTS[name](Path(data_dir)):
         serve(monitor, during)
         faults = {part: fault.last for part, fault in monitor.guard.faults.items()}
     for _ in range(100):  # until the pause between two tries is over

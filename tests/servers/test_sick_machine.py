@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +55,31 @@ def test_requests_stay_fast_and_are_all_counted(fault: str, tmp_path: Path) -> N
     assert shown in str(seen["faults"])
     assert bool(seen["faults"]) == bool(shown)
     assert set(seen["left"]) - RARE == ({left} if left else set())
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small ext4 of its own."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+        pytest.skip("needs root and mkfs.ext4")
+    image, directory = tmp_path / "image", tmp_path / "disk"
+    with image.open("wb") as handle:
+        handle.truncate(32 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    directory.mkdir()
+    done = subprocess.run(["mount", "-o", "loop", image, directory], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"cannot mount a file: {done.stderr.decode().strip()}")
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_that_goes_read_only_under_open_files_and_is_replaced(disk: Path) -> None:
+    """Nothing is lost, although the files that were open stay on the disk that refuses."""
+    seen = run("broken disk", disk / "data")
+    assert seen["stored"] == seen["sent"]
+    assert not any(seen["dropped"].values())
+    assert seen["p99_ms"] <= seen["p99_before_ms"] + MORE_MS
+    assert "Read-only file system" in seen["faults"]["store"]
+    assert set(seen["left"]) <= RARE
