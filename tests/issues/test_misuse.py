@@ -77,7 +77,7 @@ def test_facts_of_any_kind(monitor: Monitor) -> None:
     wrong: Any = ["no", "name"]
     set_tag(wrong, wrong)
     set_context(wrong, wrong)
-    set_user({wrong[0]: odd, 5: None})  # type: ignore[dict-item]
+    set_user({wrong[0]: odd, 5: 6, "nobody": None})  # type: ignore[dict-item]
     set_fingerprint("checkout")
     add_breadcrumb(odd, category=odd, level=odd, data=wrong, time=odd)
     monitor.tracker.capture_message("m")
@@ -86,7 +86,7 @@ def test_facts_of_any_kind(monitor: Monitor) -> None:
     (event,) = issue.events
     assert event["tags"] == {"['no', 'name']": "['no', 'name']"}
     assert event["contexts"] == {"['no', 'name']": {"value": "['no', 'name']"}}
-    assert event["user"] == {"no": "<object object>", "5": "None"}
+    assert event["user"] == {"no": "<object object>", "5": "6"}
     assert event["breadcrumbs"][0]["data"] == {"value": "['no', 'name']"}
     assert issue.fingerprints[0].reason == ["given: checkout"]
     set_fingerprint(odd)
