@@ -128,6 +128,7 @@ class Shop:
             app.wsgi_app,
             data_dir=data_dir,
             token=TOKEN,
+            dev_access=True,
             app_name="Kettle & Leaf",
             release="2.5.0",
             clock=clock,

@@ -47,7 +47,7 @@ class Site:
             app_name="Kettle & Leaf",
             release="2.5.0",
             clock=Clock(wall=lambda: time.time() + ahead_s),
-            **settings,
+            **{"dev_access": True, **settings},
         )
         self._server = make_server(
             "127.0.0.1", port, self.monitor, threaded=True, request_handler=quiet_handler()

@@ -61,7 +61,9 @@ def serve(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Call
         key = (*sorted(map(str, settings.items())),)
         if key not in sites:
             data_dir = sample_past.copy(past, tmp_path_factory.mktemp("site") / "data")
-            sites[key] = Site(stored_backend(data_dir, shared=True, **settings))
+            sites[key] = Site(
+                stored_backend(data_dir, shared=True, **{"dev_access": True, **settings})
+            )
         return sites[key]
 
     yield site
