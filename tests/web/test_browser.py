@@ -324,7 +324,9 @@ def test_logging_in_by_hand(browser: Any, serve: Callable[..., Site]) -> None:
 
 def test_a_slow_request_leads_to_its_evidence(browser: Any, past: Path, tmp_path: Path) -> None:
     """What a mark stands for is told on hover and on focus; a failed one opens its issue."""
-    backend = stored_backend(sample_past.copy(past, tmp_path / "data"), shared=True)
+    backend = stored_backend(
+        sample_past.copy(past, tmp_path / "data"), shared=True, dev_access=True
+    )
     issue = sample_past.issue_of(backend)
     sample_past.record_slow(
         backend,
