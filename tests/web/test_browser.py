@@ -97,7 +97,7 @@ def test_pages_load_cleanly_at_any_size(
 
 def test_odd_installations_hold_up(browser: Any, tmp_path: Path) -> None:
     """Empty, and with many routes of long names, on a phone."""
-    empty, many = (stored_backend(tmp_path / name) for name in ("empty", "many"))
+    empty, many = (stored_backend(tmp_path / name, dev_access=True) for name in ("empty", "many"))
     sample_past.record_routes(many, ["/" + "x" * 190 + f"/{n}" for n in range(60)])
     for backend in (empty, many):
         site = Site(backend)
