@@ -174,3 +174,17 @@ def test_a_missing_token_is_no_guess(workers: list[Client]) -> None:
     for _ in range(3 * PLACE.at_once):
         assert bearer(one, "")[0] == 401
     assert bearer(one, TOKEN)[0] == 200
+
+
+def test_the_login_page_says_how_long_to_wait(workers: list[Client]) -> None:
+    """And whether a token was wrong or not looked at."""
+    one, _ = workers
+    asked = {"headers": {"Accept": "text/html"}, "environ_overrides": {"REMOTE_ADDR": PEER}}
+    wrong = one.post("/login", data={"token": "guess-it"}, **asked)
+    assert (wrong.status_code, "not the token" in wrong.text) == (401, True)
+    for number in range(PLACE.at_once):
+        bearer(one, f"guess-{number}")
+    paused = one.post("/login", data={"token": TOKEN}, **asked)
+    assert paused.status_code == 429
+    assert f"before {paused.headers['Retry-After']} s have passed" in paused.text
+    assert "not the token" not in paused.text
