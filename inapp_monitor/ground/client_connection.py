@@ -16,7 +16,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from io import BufferedReader
 from opcode import opmap
-from types import BuiltinMethodType, FrameType, FunctionType, MethodType, ModuleType, TracebackType
+from types import (
+    BuiltinMethodType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+    TracebackType,
+)
 from typing import Any
 
 from inapp_monitor.ground.frame_variables import first_argument, local_variables
@@ -44,6 +52,8 @@ _cause_of = BaseException.__dict__["__cause__"].__get__
 _traceback_of = BaseException.__dict__["__traceback__"].__get__
 _arguments_of = BaseException.__dict__["args"].__get__
 _module_of = type.__dict__["__module__"].__get__
+_lineage_of = type.__dict__["__mro__"].__get__
+_namespace_of = type.__dict__["__dict__"].__get__
 
 
 def is_of_client(
@@ -84,7 +94,7 @@ def is_of_server(
         environ: Of the request.
         start_responses: See `is_of_client`.
     """
-    if any(getattr(body, "gi_frame", None) is not None for body in produced):
+    if any(type(body) is GeneratorType and body.gi_frame is not None for body in produced):
         return True  # a generator that is still suspended did not raise
     if not _may_be_of_connection(error):
         return False
@@ -109,7 +119,8 @@ def handed_over_socket(error: BaseException, environ: Any) -> bool:
     is an error."""
     if not issubclass(type(error), StopIteration):
         return False
-    if f"{environ.get('HTTP_UPGRADE', '')}".lower() != "websocket":
+    upgrade = environ.get("HTTP_UPGRADE")
+    if type(upgrade) is not str or upgrade.lower() != "websocket":
         return False
     last = _traceback_of(error)
     while last is not None and last.tb_next is not None:
@@ -119,8 +130,7 @@ def handed_over_socket(error: BaseException, environ: Any) -> bool:
 
 def _may_be_of_connection(error: BaseException) -> bool:
     kind = type(error)
-    package = f"{_module_of(kind)}".partition(".")[0]
-    return issubclass(kind, OSError) or package in _SERVERS
+    return issubclass(kind, OSError) or _first_part(_module_of(kind)) in _SERVERS
 
 
 class _Connection:
@@ -181,8 +191,10 @@ def _iterates(entry: TracebackType) -> bool:
 
 
 def _instruction(entry: TracebackType) -> int:
-    """The kind of instruction that raised, or called what did."""
-    return entry.tb_frame.f_code.co_code[entry.tb_lasti]
+    """The kind of instruction that raised, or called what did; -1 when it is not in the code, as
+    in tracebacks that a program has made."""
+    code, instruction = entry.tb_frame.f_code.co_code, entry.tb_lasti
+    return code[instruction] if 0 <= instruction < len(code) else -1
 
 
 def _belonging_to(start_responses: Iterable[object]) -> Iterator[object]:
@@ -236,7 +248,7 @@ def _calls_one_of(entry: TracebackType, objects: Sequence[object], *, any_name: 
         return False
     writes = "write" in code.co_name or "send" in code.co_name
     if any_name:
-        writes = writes or not hasattr(type(first), "__next__")
+        writes = writes or not _is_iterator(first)
     for each in objects:
         if type(each) is FunctionType:
             defined = () if any_name else each.__code__.co_consts
@@ -247,6 +259,10 @@ def _calls_one_of(entry: TracebackType, objects: Sequence[object], *, any_name: 
     return False
 
 
+def _is_iterator(value: object) -> bool:
+    return any("__next__" in _namespace_of(cls) for cls in _lineage_of(type(value)))
+
+
 def _stays_in_server(entries: Sequence[TracebackType]) -> bool:
     """Whether what a function of the server called is of servers too: it did not call back."""
     packages = {_package_of(entry.tb_frame) for entry in entries}
@@ -254,7 +270,12 @@ def _stays_in_server(entries: Sequence[TracebackType]) -> bool:
 
 
 def _package_of(frame: FrameType) -> str:
-    return f"{frame.f_globals.get('__name__')}".partition(".")[0]
+    return _first_part(dict.get(frame.f_globals, "__name__"))
+
+
+def _first_part(module: object) -> str:
+    """The package of a module's name; an application can set it to what is no text."""
+    return module.partition(".")[0] if type(module) is str else ""
 
 
 def _attributes_of(value: object) -> list[object]:

@@ -48,7 +48,7 @@ class Job:
         """Whether the caller does the same work."""
         for (call, instruction), frame in zip(self._calls, _outermost_first(), strict=False):
             here = frame.f_trace
-            if type(here) is not _Call or call() is not here:
+            if call is None or type(here) is not _Call or call() is not here:
                 return False
             if frame.f_lasti != instruction:
                 return frame.f_lasti > instruction
@@ -59,17 +59,17 @@ class Job:
         if traceback is None or not self._calls:
             return False
         call = traceback.tb_frame.f_trace
-        return type(call) is _Call and self._calls[0][0]() is call
+        first = self._calls[0][0]
+        return first is not None and type(call) is _Call and first() is call
 
 
-def mark(frame: FrameType) -> weakref.ref[_Call]:
-    """What identifies one call of a function, and ends with it."""
+def mark(frame: FrameType) -> weakref.ref[_Call] | None:
+    """What identifies one call of a function, and ends with it; None when a debugger or a coverage
+    tool has the slot."""
     call = frame.f_trace
-    if type(call) is not _Call:
-        call = _Call()
-        if frame.f_trace is None:
-            frame.f_trace = call
-    return weakref.ref(call)
+    if call is None:
+        call = frame.f_trace = _Call()
+    return weakref.ref(call) if type(call) is _Call else None
 
 
 def is_marked(frame: FrameType, call: weakref.ref[_Call]) -> bool:

@@ -106,7 +106,7 @@ def replace_attributes(exception: BaseException, attributes: dict[str, Any]) -> 
 
 def notes_of(exception: BaseException) -> list[str]:
     """The notes added with `add_note`, those that are strings."""
-    notes = attributes_of(exception).get("__notes__")
+    notes = dict.get(attributes_of(exception), "__notes__")
     if type(notes) is not list and type(notes) is not tuple:
         return []
     return [note for note in notes[:20] if type(note) is str]

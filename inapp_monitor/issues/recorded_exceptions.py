@@ -5,14 +5,17 @@ That is one failure, however far it has come. An exception object that is raised
 do that make their error once, is another failure each time. The traceback shows which it is, and
 its tail stays as it is while the head grows.
 
-What is remembered lies with the exception and dies with it; nothing of it is kept here. Its own
-dictionary, equal to what it was, holds it: the application finds no attribute that it has not set,
-and no copy, pickle or update of that dictionary carries it on to another exception.
+What is remembered lies with the exception and dies with it. Its own dictionary, equal to what it
+was, holds it: the application finds no attribute that it has not set, and no copy, pickle or update
+of that dictionary carries it on to another exception. A dictionary that somebody else holds too, or
+that is of a class of the application, stays where it is: then the last few are remembered here,
+without keeping the exception.
 """
 
 from __future__ import annotations
 
 import dis
+import sys
 import weakref
 from opcode import opmap
 from types import CodeType, TracebackType
@@ -23,6 +26,8 @@ from inapp_monitor.issues import exception_tree
 
 #: Trackers of one exception that are remembered; exceptions that live long may see many.
 _MAX_TRACKERS = 8
+#: Exceptions that are remembered here, because their dictionaries cannot be replaced.
+_MAX_BESIDE = 256
 _RAISE = opmap["RAISE_VARARGS"]
 
 
@@ -31,12 +36,12 @@ class Raising(NamedTuple):
 
     Attributes:
         depth: Entries of the traceback from there to its end; it differs for each time.
-        call: Identifies the function's call.
+        call: Identifies the function's call; None when it is not known, as under a debugger.
         instruction: Offset of the statement.
     """
 
     depth: int
-    call: weakref.ref[Any]
+    call: weakref.ref[Any] | None
     instruction: int
 
 
@@ -69,7 +74,19 @@ class _Attributes(dict[str, Any]):
     by_tracker: dict[object, Recorded]
 
     def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
-        return dict, (dict(self),)
+        # The items apart from the dictionary: it may contain itself.
+        return dict, (), None, None, iter(list(self.items()))
+
+
+class _Beside(NamedTuple):
+    """What trackers remember of an exception whose dictionary cannot be replaced."""
+
+    exception: weakref.ref[BaseException]
+    by_tracker: dict[object, Recorded]
+
+
+#: By the identity of the exception, the oldest first.
+_beside: dict[int, _Beside] = {}
 
 
 def find(exception: BaseException, tracker: object, request: object) -> Recorded | None:
@@ -80,10 +97,8 @@ def find(exception: BaseException, tracker: object, request: object) -> Recorded
         tracker: Who asks.
         request: Identifies the request; None outside of any.
     """
-    attributes = exception_tree.attributes_of(exception)
-    if type(attributes) is not _Attributes:
-        return None
-    recorded = attributes.by_tracker.get(tracker)
+    by_tracker = _remembered_of(exception)
+    recorded = None if by_tracker is None else by_tracker.get(tracker)
     if recorded is None or recorded.owner != id(exception):
         return None
     if recorded.request is not None and request is not None and recorded.request != request:
@@ -94,18 +109,63 @@ def find(exception: BaseException, tracker: object, request: object) -> Recorded
 def remember(
     exception: BaseException, tracker: object, issue: str, event_id: str, request: object
 ) -> None:
-    """Note that a tracker has recorded an exception."""
+    """Note that a tracker has recorded an exception. Where that cannot be noted, it is recorded
+    again at the next place that it comes to."""
+    try:
+        by_tracker = _remembered_of(exception)
+        if by_tracker is None:
+            by_tracker = _begin(exception)
+        _make_room(by_tracker, _MAX_TRACKERS)
+        raising = _last_raising(exception)
+        by_tracker[tracker] = Recorded(issue, event_id, request, raising, id(exception))
+    except Exception:  # noqa: BLE001  # no weak reference to it, or threads got into each other's way
+        return
+
+
+def _remembered_of(exception: BaseException) -> dict[object, Recorded] | None:
     attributes = exception_tree.attributes_of(exception)
-    if type(attributes) is not _Attributes:
-        marked = _Attributes(attributes)
-        marked.by_tracker = {}
+    if type(attributes) is _Attributes:
+        return attributes.by_tracker
+    beside = _beside.get(id(exception))
+    return None if beside is None or beside.exception() is not exception else beside.by_tracker
+
+
+def _begin(exception: BaseException) -> dict[object, Recorded]:
+    """Where to remember something of an exception of which nothing is remembered.
+
+    Raises:
+        TypeError: Nowhere, because the class allows no weak reference either.
+    """
+    by_tracker: dict[object, Recorded] = {}
+    if _is_replaceable(exception):
+        marked = _Attributes(exception_tree.attributes_of(exception))
+        marked.by_tracker = by_tracker
         exception_tree.replace_attributes(exception, marked)
-        attributes = marked
-    while len(attributes.by_tracker) >= _MAX_TRACKERS:
-        attributes.by_tracker.pop(next(iter(attributes.by_tracker)), None)
-    attributes.by_tracker[tracker] = Recorded(
-        issue, event_id, request, _last_raising(exception), id(exception)
-    )
+    else:
+        beside = _Beside(weakref.ref(exception), by_tracker)
+        _beside.pop(id(exception), None)  # of one that is gone
+        _make_room(_beside, _MAX_BESIDE)
+        _beside[id(exception)] = beside
+    return by_tracker
+
+
+def _is_replaceable(exception: BaseException) -> bool:
+    """Whether the dictionary is a plain one that nobody else holds, and would write to in vain."""
+    plain = type(exception_tree.attributes_of(exception)) is dict
+    return plain and _references(exception) <= _OWN_REFERENCES
+
+
+def _references(exception: BaseException) -> int:
+    return sys.getrefcount(exception_tree.attributes_of(exception))
+
+
+#: To a dictionary that only its exception holds.
+_OWN_REFERENCES = _references(Exception())
+
+
+def _make_room(remembered: dict[Any, Any], size: int) -> None:
+    while len(remembered) >= size:
+        remembered.pop(next(iter(remembered)), None)
 
 
 def _last_raising(exception: BaseException) -> Raising | None:
@@ -131,7 +191,7 @@ def _is_raised_anew(exception: BaseException, before: Raising | None) -> bool:
             before.depth,
             before.instruction,
         ):
-            return not is_marked(entry.tb_frame, before.call)
+            return before.call is not None and not is_marked(entry.tb_frame, before.call)
         again = any(
             older.tb_lasti == instruction and older.tb_frame.f_code is code
             for older in entries[position + 1 :]
@@ -150,7 +210,8 @@ def _entries(exception: BaseException) -> list[TracebackType]:
 
 
 def _raises(entry: TracebackType) -> bool:
-    return entry.tb_frame.f_code.co_code[entry.tb_lasti] == _RAISE
+    code, instruction = entry.tb_frame.f_code.co_code, entry.tb_lasti
+    return 0 <= instruction < len(code) and code[instruction] == _RAISE
 
 
 def _raises_variable(code: CodeType, instruction: int) -> bool:

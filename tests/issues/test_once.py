@@ -7,7 +7,9 @@ import copy
 import gc
 import logging
 import pickle
+import sys
 import threading
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +124,110 @@ def test_what_is_remembered_does_not_travel(monitor: conftest.Monitor) -> None:
         monitor.tracker.capture(each)
     assert count(monitor) == 5
     assert b"inapp_monitor" not in pickle.dumps(error)
+
+
+class RefusedError(Exception):
+    """One whose attributes somebody else may hold too."""
+
+    def __init__(self, attributes: dict[str, Any] | None = None) -> None:
+        super().__init__("refused")
+        if attributes is not None:
+            self.__dict__ = attributes
+
+
+class Defaults(dict[str, Any]):
+    """A dictionary of the application that notices its use."""
+
+    used = 0
+
+    def keys(self) -> Any:
+        Defaults.used += 1
+        raise LookupError
+
+    get = __iter__ = __len__ = __contains__ = __getitem__ = items = keys
+
+    def __missing__(self, name: str) -> str:
+        return f"no {name}"
+
+
+def fail_with(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("held", ["by the caller", "by an object", "of a class"])
+def test_a_dictionary_that_somebody_holds_stays_the_exceptions(
+    monitor: conftest.Monitor, held: str
+) -> None:
+    """What is written to it arrives at the exception; and it is one occurrence all the same."""
+    context = types.SimpleNamespace()
+    attributes: dict[str, Any] = Defaults() if held == "of a class" else vars(context)
+    error: Any = RefusedError(None if held == "by the caller" else attributes)
+    if held == "by the caller":
+        attributes = vars(error)
+    caught(fail_with, error)
+    for _ in range(3):
+        monitor.tracker.capture(error)
+    dict.__setitem__(attributes, "order", 7)
+    assert vars(error) is attributes and error.order == 7
+    assert Defaults.used == 0
+    assert count(monitor) == 1
+
+
+def test_exceptions_that_share_a_dictionary_are_remembered_apart(
+    monitor: conftest.Monitor,
+) -> None:
+    """The last few, also when one gets the address of one that is gone; none of them is kept."""
+    shared: dict[str, Any] = {}
+    for _ in range(300):
+        error = RefusedError(shared)
+        monitor.tracker.capture(error)
+        monitor.tracker.capture(error)
+    alive = weakref.ref(error)
+    del error
+    gc.collect()
+    assert alive() is None
+    assert count(monitor) == 300
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_an_exception_that_refers_to_its_attributes_is_copied(
+    monitor: conftest.Monitor, copied: Callable[[Any], Any]
+) -> None:
+    """Whether it began to before or after it was recorded."""
+    error: Any = caught(fail_with, ValueError("no"))
+    error.order = 7
+    monitor.tracker.capture(error)
+    error.own = vars(error)
+    assert vars(copied(error))["own"]["own"]["order"] == 7
+
+
+@pytest.mark.parametrize("instruction", [-1, 10**6])
+def test_a_traceback_that_a_program_made_is_one_occurrence(
+    monitor: conftest.Monitor, instruction: int
+) -> None:
+    """Template engines make some, whose instruction need not be in the code."""
+    made = types.TracebackType(None, sys._getframe(), instruction, 1)
+    error = ValueError("no").with_traceback(made)
+    for _ in range(3):
+        monitor.tracker.capture(error)
+    assert count(monitor) == 1
+
+
+def test_an_exception_in_a_traced_function_is_one_occurrence(monitor: conftest.Monitor) -> None:
+    """A debugger has the slot that tells one call of a function from the next."""
+
+    def trace(*_: object) -> Any:
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        error = caught(fail_with, ValueError("no"))
+        for _ in range(3):
+            monitor.tracker.capture(error)
+    finally:
+        sys.settrace(before)
+    assert count(monitor) == 1
 
 
 def test_classes_made_in_functions_are_not_kept(monitor: conftest.Monitor) -> None:

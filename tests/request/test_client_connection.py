@@ -11,6 +11,8 @@ from wsgiref.simple_server import ServerHandler
 
 import pytest
 
+from inapp_monitor.ground import client_connection
+
 from .battery import Witness, environ_of, monitored
 
 
@@ -280,3 +282,76 @@ def test_a_client_that_leaves_its_websocket_is_no_error() -> None:
     environ = {"werkzeug.socket": broken_connection(), "HTTP_UPGRADE": "websocket"}
     assert errors_of(talks, **environ) == []
     assert errors_of(asks, **environ) == [ConnectionResetError]
+
+
+class Meta(type):
+    """Of classes that answer for what they do not have."""
+
+    asked = 0
+
+    def __getattribute__(cls, name: str) -> Any:
+        Meta.asked += 1
+        return super().__getattribute__(name)
+
+
+class Strange:
+    """No text, though it stands where one should."""
+
+    asked = 0
+
+    def __format__(self, _: str) -> str:
+        Strange.asked += 1
+        return "werkzeug"
+
+
+def test_a_proxy_of_a_generator_is_no_suspended_body() -> None:
+    """It has every attribute of what it stands for; that generator raised nothing, the body did."""
+
+    class Proxy:
+        def __init__(self) -> None:
+            self.lines = (line for line in [b"one", b"two"])
+            self.sent = False
+
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(self.lines, name)
+
+        def __iter__(self) -> Proxy:
+            return self
+
+        def __next__(self) -> bytes:
+            if self.sent:
+                raise KeyError("line")
+            self.sent = True
+            return next(self.lines)
+
+    def app(_: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return Proxy()
+
+    asked: list[str] = []
+    assert errors_of(app) == [KeyError]
+    assert "gi_frame" not in asked
+
+
+def test_names_and_classes_of_the_application_are_not_asked() -> None:
+    """A module's name that is no text names no server, and a metaclass is not run."""
+    failing: Any = Meta("Failing", (Exception,), {})
+    failing.__module__ = Strange()
+    part: Any = Meta("Part", (), {})()
+
+    def pass_on(_: object) -> None:
+        raise ConnectionResetError
+
+    broken = None
+    try:
+        pass_on(part)
+    except ConnectionResetError as error:
+        broken = error
+    assert broken is not None
+    Meta.asked = 0
+    upgrade = environ_of("/") | {"HTTP_UPGRADE": Strange()}
+    assert not client_connection.handed_over_socket(StopIteration(), upgrade)
+    assert not client_connection.is_of_client(failing("no"), environ_of("/"))
+    assert client_connection.is_of_server(broken, [], environ_of("/"), [])
+    assert Meta.asked == Strange.asked == 0
