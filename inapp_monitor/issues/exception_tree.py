@@ -7,6 +7,10 @@ here. Nothing is kept: callers drop the result before they return.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 #: How an exception came into the tree.
@@ -25,8 +29,7 @@ _set_dictionary = BaseException.__dict__["__dict__"].__set__
 _file = OSError.__dict__["filename"].__get__
 _second_file = OSError.__dict__["filename2"].__get__
 _members = BaseExceptionGroup.__dict__["exceptions"].__get__
-#: The traceback object of an exception.
-traceback_of = BaseException.__dict__["__traceback__"].__get__
+_traceback = BaseException.__dict__["__traceback__"].__get__
 #: Its constructor's arguments.
 arguments_of = BaseException.__dict__["args"].__get__
 
@@ -34,6 +37,11 @@ _qualname = type.__dict__["__qualname__"].__get__
 _module = type.__dict__["__module__"].__get__
 _namespace = type.__dict__["__dict__"].__get__
 _lineage = type.__dict__["__mro__"].__get__
+
+#: An exception, and the traceback that it had when it failed; see `seen_with`.
+_earlier: ContextVar[tuple[BaseException, TracebackType] | None] = ContextVar(
+    "inapp_monitor.earlier_traceback", default=None
+)
 
 
 class Link(NamedTuple):
@@ -48,6 +56,28 @@ class Link(NamedTuple):
     exception: BaseException
     relation: Relation
     parent: int | None
+
+
+def traceback_of(exception: BaseException) -> TracebackType | None:
+    """The traceback of an exception; the earlier one inside of `seen_with`."""
+    earlier = _earlier.get()
+    if earlier is not None and earlier[0] is exception:
+        return earlier[1]
+    found: TracebackType | None = _traceback(exception)
+    return found
+
+
+@contextmanager
+def seen_with(exception: BaseException, traceback: TracebackType) -> Iterator[None]:
+    """A block in which an exception has the traceback of an earlier time.
+
+    It is not written to the exception, which the application may be handling in another thread.
+    """
+    token = _earlier.set((exception, traceback))
+    try:
+        yield
+    finally:
+        _earlier.reset(token)
 
 
 def class_qualname(cls: type) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 from inapp_monitor.database.file import Database
@@ -23,7 +23,13 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
-from inapp_monitor.issues import recorded_exceptions, reentrance, requests, scope
+from inapp_monitor.issues import (
+    exception_tree,
+    recorded_exceptions,
+    reentrance,
+    requests,
+    scope,
+)
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event, EventBuilder
 from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping
@@ -124,6 +130,7 @@ class Tracker:
         *,
         route: str | None = None,
         channel: str = "exception",
+        traceback: TracebackType | None = None,
     ) -> str | None:
         """Record an exception, once per exception object. Never raises.
 
@@ -133,6 +140,7 @@ class Tracker:
             environ: WSGI environ of the request, for its facts.
             route: Template of the request's route.
             channel: How it was noticed, shown with the event.
+            traceback: Of the exception when it failed; default: the one that it has.
 
         Returns:
             The issue's id; None when it is no error (a generator closed, a clean exit), happened
@@ -142,7 +150,10 @@ class Tracker:
         """
         if not issubclass(type(exception), BaseException):
             return self.capture_message(exception, environ=environ, route=route, channel=channel)
-        return self._safely(lambda: self._capture(exception, environ, route, channel))
+        if traceback is None:
+            return self._safely(lambda: self._capture(exception, environ, route, channel))
+        with exception_tree.seen_with(exception, traceback):
+            return self._safely(lambda: self._capture(exception, environ, route, channel))
 
     def capture_message(
         self,

@@ -66,6 +66,7 @@ class Core:
         server: What the server calls itself, as the first request says.
         web: The dashboard, once somebody has visited it.
         ticks: What they cost.
+        dropped_first_errors: Errors of which nothing was kept: what records them was not loaded.
     """
 
     monitor: object
@@ -85,6 +86,7 @@ class Core:
     server: dict[str, Any] | None = None
     web: WebApp | None = None
     ticks: TickCosts = field(default_factory=TickCosts)
+    dropped_first_errors: int = 0
 
     @property
     def settings(self) -> Settings:

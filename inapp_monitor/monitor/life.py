@@ -8,20 +8,18 @@ here.
 
 from __future__ import annotations
 
-import contextvars
 import os
-import sys
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from inapp_monitor.ground import current_request, data_directory
+from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.ground.process import late_imports, lifecycle
 from inapp_monitor.ground.process.ticker import Ticker
 from inapp_monitor.monitor.core import Core
+from inapp_monitor.monitor.first_errors import FirstErrors
 from inapp_monitor.monitor.part import Part, has
 from inapp_monitor.request.wsgi_types import Environ
 
@@ -36,12 +34,16 @@ _HELP_AGAIN_S = 0.0001
 _FIRST_TICK_S = 0.1
 #: Seconds that an end waits for a tick under way: the first may load the parts for long.
 _LAST_TICK_S = 5.0
-#: Errors that wait for the parts to be loaded; a request with a further one loads them.
-_MOST_EARLY = 50
+#: Seconds after a failure to load the parts in which no request tries it again.
+_LOAD_AGAIN_S = 3.0
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
 #: What fails while there is no memory or no descriptor for what has to be imported.
 _LOADING = "loading the parts"
+
+
+class PartsNotLoadedError(RuntimeError):
+    """What loading the parts has set off, such as a `__del__`, needs them itself."""
 
 
 class Life:
@@ -66,61 +68,92 @@ class Life:
         self.last_tick = core.clock.perf()
         self._before_attaching = before_attaching
         self._services: Services | None = None
-        self._early: deque[Callable[[Services], object]] = deque()
+        self._first_errors = FirstErrors(core)
+        self._is_loading = False
+        self._load_failed_at: float | None = None
         self._make_locks()
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
         self._tick_lock = threading.Lock()
-        self._services_lock = threading.Lock()
+        # The application's code may run under it, such as a `__del__` during an import.
+        self._services_lock = threading.RLock()
 
     # -- the parts
 
     @property
     def services(self) -> Services:
-        """Store, tracker and the like, and the parts; made on first need."""
-        return self._services or self._make_services()
+        """Store, tracker and the like, and the parts; made on first need.
+
+        Raises:
+            PartsNotLoadedError: this thread is making them.
+        """
+        services = self._services
+        if services is None or self._first_errors.there_are():
+            services = self._make_services()
+        return services
+
+    @property
+    def is_loading_here(self) -> bool:
+        """Whether this thread, further out, is making the parts."""
+        lock = self._services_lock
+        if not self._is_loading or not lock.acquire(blocking=False):
+            return False
+        try:
+            return self._is_loading
+        finally:
+            lock.release()
 
     def _make_services(self) -> Services:
         with late_imports.loading(), self._services_lock:
             if self._services is None:
-                from inapp_monitor.monitor import parts
+                if self._is_loading:
+                    raise PartsNotLoadedError("the parts of the monitor are being loaded")
+                self._is_loading = True
+                try:
+                    from inapp_monitor.monitor import parts
 
-                made = parts.make(self.core)
-                self._do_early(made)  # before anybody asks what has been recorded
-                self._services = made
-        self._do_early(self._services)
+                    self._services = parts.make(self.core)
+                except BaseException:
+                    self._load_failed_at = self.core.clock.perf()
+                    self._first_errors.drop_late()
+                    raise
+                finally:
+                    self._is_loading = False
+        # Without the locks: recording calls what the application has connected.
+        self._first_errors.record(self._services)
         return self._services
 
-    def when_loaded(self, work: Callable[[Services], object]) -> None:
+    def when_loaded(self, work: Callable[[Services], object], *, at_once: bool = False) -> None:
         """Do something that needs the parts: now, or when they are loaded, off the request.
 
         Loading them takes tenths of a second, and the first request of a process may be one that
-        fails. What is done later sees the context variables, and what the application has set for
-        the request, as they are now.
+        fails. `at_once` asks for it in the request nevertheless.
         """
-        if self._services is None and self.ticker is not None and len(self._early) < _MOST_EARLY:
-            context = contextvars.copy_context()
-            scope = sys.modules.get("inapp_monitor.issues.scope")
-            if scope is not None:  # the application has said something of the request
-                context.run(scope.detach)
-            context.run(current_request.enter, None)
-            self._early.append(lambda services: context.run(work, services))
-            if self._services is not None:  # loaded meanwhile, perhaps without having seen this
-                self._do_early(self._services)
-            return
-        work(self.services)
-
-    def _do_early(self, services: Services) -> None:
-        while self._early:
-            try:
-                work = self._early.popleft()
-            except IndexError:  # another thread has done it
+        errors = self._first_errors
+        if self._services is None:
+            waits = self._may_not_load()
+            if waits or (not at_once and self.ticker is not None and not errors.are_full()):
+                if errors.are_full():
+                    errors.note_dropped()
+                    return
+                errors.add(work)
+                if self._services is not None:  # loaded meanwhile, perhaps without having seen this
+                    errors.record(self._services)
                 return
-            try:
-                work(services)
-            except Exception as error:  # noqa: BLE001  # ours
-                self.core.guard.failed("error before the parts were loaded", error)
+        try:
+            services = self.services
+        except Exception:
+            errors.note_dropped()
+            raise
+        work(services)
+
+    def _may_not_load(self) -> bool:
+        """Whether a request has to leave loading the parts to others."""
+        failed_at = self._load_failed_at
+        if failed_at is not None and self.core.clock.perf() - failed_at < _LOAD_AGAIN_S:
+            return True
+        return self.is_loading_here
 
     def _parts(self) -> Sequence[Part]:
         guard = self.core.guard
@@ -196,7 +229,8 @@ class Life:
         """In a child process: the parent keeps its threads, locks, files and what was pending."""
         core = self.core
         self._make_locks()
-        self._early.clear()  # the parent's
+        self._is_loading = False
+        self._first_errors.forked()
         core.pid = 0
         self.ticker = None
         core.web = None
@@ -223,6 +257,8 @@ class Life:
             core.note_address(environ)
             if now - self.last_tick > _MISSED_TICKS * core.settings.flush_interval_s:
                 self.tick()
+            elif self._first_errors.are_late():
+                self._record_late_errors()
             core.recorder.new_step_if_free(now)
             if core.recorder.lags:
                 core.recorder.help_if_free()
@@ -230,6 +266,13 @@ class Life:
         except Exception as error:  # noqa: BLE001  # the monitor's own
             core.guard.failed("tick by request", error)
         return now + _REQUEST_TICK_S
+
+    def _record_late_errors(self) -> None:
+        """The thread has not come to what waits for the parts: what it keeps alive must go."""
+        if self._may_not_load():
+            self._first_errors.drop_late()
+        elif not self._is_loading:  # else another thread is at it
+            self._parts()
 
     def tick(self) -> None:
         """Fold, flush and store what is pending. Never raises; one at a time."""
@@ -253,10 +296,11 @@ class Life:
         begin, cpu = core.clock.perf(), thread_time()
         self.last_tick = begin
         now = core.clock.wall()
-        for part in self._parts():
+        parts = self._parts()
+        for part in parts:
             if has(part, "tick") and (part.ticks_at_end or not at_end):
                 self._run(part.name, part.tick, now)
-        if self.ticker is not None and any(part.is_behind for part in self._parts()):
+        if self.ticker is not None and any(part.is_behind for part in parts):
             self.ticker.come_again_soon()
         core.recorder.bound_pending()
         self.last_tick = end = core.clock.perf()

@@ -213,13 +213,9 @@ class Monitor(Calls):
         """Capture an exception of the application."""
 
         def capture(services: Services) -> None:
-            later = error.__traceback__
-            try:
-                # Where it has gone through since, such as the server, is not where it came from.
-                BaseException.with_traceback(error, traceback)
-                issue_id = services.tracker.capture(error, environ, route=route)
-            finally:
-                BaseException.with_traceback(error, later)
+            # Where it has gone through since, such as the server, is not where it came from; the
+            # exception itself is the application's, which may be handling it now.
+            issue_id = services.tracker.capture(error, environ, route=route, traceback=traceback)
             self.recorder.slowest.note_issue(start, issue_id)
             signals().send_exception(self, error, issue_id, self.guard)
 
@@ -244,10 +240,7 @@ class Monitor(Calls):
 
     def _soon(self, capture: Callable[[Services], None]) -> None:
         """Capture now, or once what captures is imported; receivers of signals hear at once."""
-        if signals().anybody_wants_exceptions():
-            capture(self.life.services)
-        else:
-            self.life.when_loaded(capture)
+        self.life.when_loaded(capture, at_once=signals().anybody_wants_exceptions())
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""
@@ -278,6 +271,9 @@ class Monitor(Calls):
             return None
         try:
             self.life.attach_if_needed()
+            if self.life.is_loading_here:  # called by what loading has set off, such as a `__del__`
+                self.life.when_loaded(lambda services: services.tracker.capture(error))
+                return None
             return self.tracker.capture(error)
         except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.guard.failed("capture_exception", failure)
@@ -287,6 +283,11 @@ class Monitor(Calls):
         """Record a message as an event of its own. Returns the issue's id."""
         try:
             self.life.attach_if_needed()
+            if self.life.is_loading_here:
+                self.life.when_loaded(
+                    lambda services: services.tracker.capture_message(message, level=level)
+                )
+                return None
             return self.tracker.capture_message(message, level=level)
         except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.guard.failed("capture_message", failure)

@@ -106,6 +106,7 @@ class Issues(Part):
     name = "issues"
 
     def __init__(self, services: Services) -> None:
+        self._core = services.core
         self._tracker = services.tracker
         self.holds = (services.tracker,)
 
@@ -117,7 +118,8 @@ class Issues(Part):
 
     def drops(self) -> Mapping[str, int]:
         dropped = self._tracker.status().dropped_events
-        return {f"event {reason}": n for reason, n in dropped.items()}
+        first = self._core.dropped_first_errors
+        return {f"event {reason}": n for reason, n in dropped.items()} | {"error not loaded": first}
 
     def facts(self) -> ReleaseFacts:
         return ReleaseFacts(self._tracker.release)
