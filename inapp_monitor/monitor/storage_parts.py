@@ -44,6 +44,9 @@ class StoreWriting(Part):
     def tick(self, now: float) -> None:  # noqa: ARG002
         self._store.flush()
 
+    def forked(self) -> None:
+        self._store.forked()
+
     def close(self) -> None:
         self._store.close()
 

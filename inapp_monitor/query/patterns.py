@@ -12,7 +12,6 @@ compiling knows no time limit.
 from __future__ import annotations
 
 import re
-import warnings
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any, Final
@@ -127,13 +126,15 @@ class Pattern:
 
 
 def _check(text: str) -> None:
-    """Refuse what does not parse, and what would take long to compile."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            tree = parser.parse(text)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise QueryError(f"invalid pattern {text[:60]!r}: {error}") from None
+    """Refuse what does not parse, and what would take long to compile.
+
+    A warning of the parser's is left to the app's filters: these belong to the whole process, and
+    setting them aside for a moment is not safe beside other threads.
+    """
+    try:
+        tree = parser.parse(text)
+    except (re.error, RecursionError, OverflowError, FutureWarning) as error:
+        raise QueryError(f"invalid pattern {text[:60]!r}: {error}") from None
     if _unrolled(tree) > MAX_UNROLLED:
         raise QueryError(f"pattern {text[:60]!r} repeats too much")
 

@@ -265,7 +265,6 @@ class Store:
 
     def _set_up(self) -> None:
         """Everything that belongs to one process."""
-        self._pid = os.getpid()
         self._io_lock = threading.RLock()
         self._descriptors = Descriptors()
         # A store that is dropped without `close` must not keep the process's descriptors.
@@ -296,6 +295,11 @@ class Store:
         self._read_fails = False
         self._leaves = None
         self._leaves_of = -1
+        self._pid = os.getpid()  # last: another thread must not use what the parent had
+
+    def forked(self) -> None:
+        """In a child process, by one thread: leave the parent what is the parent's."""
+        self._check_process()
 
     def _check_process(self) -> None:
         """After a fork: points and locks of the parent stay the parent's."""

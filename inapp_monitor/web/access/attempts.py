@@ -35,8 +35,12 @@ class Used:
     at: float = 0.0
 
     def left_over(self, limit: Limit, now: float) -> float:
-        """What is still used now; a clock that was set back gives nothing back."""
-        return max(0.0, self.count - max(0.0, now - self.at) / limit.back_s)
+        """What is still used now.
+
+        A clock that was ahead must not keep the right token out until its time comes: what it
+        noted comes back as fast by the distance. No client can set the clock.
+        """
+        return max(0.0, self.count - abs(now - self.at) / limit.back_s)
 
     def wait_s(self, limit: Limit, now: float) -> float:
         """Seconds until one more is judged; 0 when it is now."""
