@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from werkzeug.test import Client
 
+import inapp_monitor
 from inapp_monitor import Monitor
 from inapp_monitor.cli import main
 from inapp_monitor.ground.guard import Guard
@@ -215,7 +216,7 @@ def test_ordinary_text_stays_as_it_is() -> None:
 
 def test_the_command_line_prints_through_one_module() -> None:
     """A command that printed by itself would be the next hole."""
-    folder = Path(__file__).parents[2] / "inapp_monitor" / "cli"
+    folder = Path(inapp_monitor.__file__).parent / "cli"
     printing = {
         path.name
         for path in folder.glob("*.py")
