@@ -19,6 +19,7 @@ import fcntl
 import functools
 import os
 import struct
+import sys
 import threading
 import weakref
 from pathlib import Path
@@ -29,7 +30,10 @@ from inapp_monitor.ground.owned_descriptor import Identity, OwnedDescriptor
 
 #: `struct flock`: type, whence, start, length, pid, and the padding at its end.
 _FLOCK: Final = struct.Struct("hhqqi0q")
-OFD_SETLK: Final[int | None] = getattr(fcntl, "F_OFD_SETLK", None)
+#: Linux alone: elsewhere the structure looks different.
+OFD_SETLK: Final[int | None] = (
+    getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" else None
+)
 _BUSY: Final = frozenset((errno.EACCES, errno.EAGAIN))
 #: What a kernel or file system says that has no such locks.
 _UNKNOWN: Final = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
@@ -97,8 +101,10 @@ class LockFile:
             OSError: that is not possible; `close` unlocks in any case.
         """
         self._held.discard((start, length))
-        if self.is_intact():  # else closing has freed it, and a parent's is the parent's
+        if self.is_intact():
             _set(self._descriptor, fcntl.F_UNLCK, start, length)
+        elif self._pid == os.getpid():  # closing has freed it; a parent's is the parent's
+            _posix.forget(self._descriptor, start, length)
 
     def close(self) -> None:
         """Close the file, which frees all that this object has locked."""
@@ -129,23 +135,23 @@ class _PosixLocks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Identity | None, dict[tuple[int, int], int]] = {}
+        self._held: dict[Identity | None, dict[tuple[int, int], OwnedDescriptor]] = {}
         self._closed_later: list[OwnedDescriptor] = []
 
     def set(self, file: OwnedDescriptor, kind: int, start: int, length: int) -> None:
         """As `_set`."""
         with self._lock:
-            held = self._held.setdefault(file.identity, {})
+            held = self._held.get(file.identity, {})
             if kind == fcntl.F_UNLCK:
                 if held.pop((start, length), None) is not None:
+                    if not held:
+                        del self._held[file.identity]
                     fcntl.lockf(file.number, fcntl.LOCK_UN, length, start)
             elif (start, length) in held:
                 raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
             else:
                 fcntl.lockf(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-                held[start, length] = file.number
-            if not held:
-                del self._held[file.identity]
+                self._held.setdefault(file.identity, {})[start, length] = file
         self._close_waiting()
 
     def close(self, file: OwnedDescriptor) -> None:
@@ -153,11 +159,44 @@ class _PosixLocks:
         self._closed_later.append(file)
         self._close_waiting()
 
-    def _close_waiting(self) -> None:
+    def forget(self, file: OwnedDescriptor, start: int, length: int) -> None:
+        """A lock that the system has freed, because somebody closed the file."""
         with self._lock:
-            for file in [f for f in self._closed_later if not self._held.get(f.identity)]:
-                self._closed_later.remove(file)
-                file.close()
+            held = self._held.get(file.identity, {})
+            if held.get((start, length)) is file:
+                del held[start, length]
+                if not held:
+                    del self._held[file.identity]
+        self._close_waiting()
+
+    def _close_waiting(self) -> None:
+        """Close what may be closed; without waiting for the lock, since the collector of garbage
+        may call this in the very thread that holds it. Who holds it looks again afterwards."""
+        while self._may_close() and self._lock.acquire(blocking=False):
+            try:
+                closed = self._may_close()
+                if closed is not None:
+                    self._closed_later.remove(closed)
+                    closed.close()
+            finally:
+                self._lock.release()
+
+    def _may_close(self) -> OwnedDescriptor | None:
+        waiting = list(self._closed_later)  # may grow meanwhile
+        return next((file for file in waiting if not self._held.get(file.identity)), None)
+
+
+def read(path: Path, size_bytes: int) -> bytes:
+    """The beginning of a lock file, without freeing what this process has locked in it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    file = OwnedDescriptor(private_files.open_file(path, os.O_RDONLY))
+    try:
+        return os.pread(file.number, size_bytes, 0)
+    finally:
+        _posix.close(file)
 
 
 def _set(file: OwnedDescriptor, kind: int, start: int, length: int) -> None:

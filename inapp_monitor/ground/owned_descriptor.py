@@ -10,6 +10,7 @@ It knows nothing of paths, modes and contents: `private_files` opens.
 from __future__ import annotations
 
 import os
+import weakref
 from pathlib import Path
 
 #: Which file it is: device and inode.
@@ -56,9 +57,15 @@ class OwnedDescriptor:
 
     __slots__ = ("__weakref__", "identity", "number")
 
+    number: int
+
     def __init__(self, number: int) -> None:
+        earlier = _owners.get(number)
+        if earlier is not None:  # somebody closed it, or it would not have been given again
+            earlier.number = -1
         self.number = number
         self.identity = identity_of(number)
+        _owners[number] = self
 
     def is_intact(self) -> bool:
         """Whether the number still belongs to the file that was opened."""
@@ -79,3 +86,8 @@ class OwnedDescriptor:
             self.close()
         except Exception:  # noqa: BLE001, S110  # while the interpreter ends modules may be gone
             pass
+
+
+#: Who has a number. The same file may be opened again under a number that the app has closed:
+#: device and inode do not tell the two apart.
+_owners: weakref.WeakValueDictionary[int, OwnedDescriptor] = weakref.WeakValueDictionary()

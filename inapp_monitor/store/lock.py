@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from inapp_monitor.ground import private_files
+from inapp_monitor.ground import file_lock
 from inapp_monitor.ground.clock import sleep
 from inapp_monitor.ground.file_lock import LockFile
 
@@ -118,11 +118,11 @@ class StoreLock:
         os.pwrite(self._descriptor, _NUMBER.pack(self._number(_PAST) + 1), _PAST)
 
     def _number(self, offset: int) -> int:
-        if self._held or (self._file is not None and self._file.is_intact()):
+        if self._file is not None and self._file.is_intact():
             data = os.pread(self._descriptor, _NUMBER.size, offset)
         else:
             try:
-                data = private_files.read(self.path, _HEAD.size)[offset : offset + _NUMBER.size]
+                data = file_lock.read(self.path, _HEAD.size)[offset : offset + _NUMBER.size]
             except OSError:
                 return 0
         return int(_NUMBER.unpack(data)[0]) if len(data) == _NUMBER.size else 0

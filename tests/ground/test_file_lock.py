@@ -193,3 +193,77 @@ def test_no_lock_at_all_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("inapp_monitor.ground.file_lock.fcntl.lockf", refuse)
     with pytest.raises(OSError, match="No locks"):
         LockFile(tmp_path / "lock").acquire()
+
+
+@pytest.mark.parametrize("ofd", [True, False], ids=["ofd", "posix"])
+def test_a_lock_whose_descriptor_the_app_closed_can_be_had_again(
+    ofd: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that becomes a daemon closes all descriptors; the lock went with its own."""
+    if not ofd:
+        monkeypatch.setattr(file_lock, "OFD_SETLK", None)
+    first = LockFile(tmp_path / "lock")
+    assert first.acquire()
+    os.close(first.descriptor)
+    first.close()
+    second = LockFile(tmp_path / "lock")
+    assert second.acquire()
+    second.close()
+
+
+def test_a_number_that_is_given_again_is_the_new_owners(tmp_path: Path) -> None:
+    """The same file under the same number: what was closed from outside is not intact any more."""
+    first = LockFile(tmp_path / "lock")
+    number = first.descriptor
+    os.close(number)
+    second = LockFile(tmp_path / "lock")
+    assert second.descriptor == number
+    assert not first.is_at(tmp_path / "lock")
+    first.close()
+    assert second.is_at(tmp_path / "lock")
+    assert second.acquire()
+    second.close()
+
+
+def test_locks_that_the_collector_of_garbage_closes_do_not_wait(tmp_path: Path) -> None:
+    """It may run in the thread that is closing another one; then that thread closes both."""
+    script = f"""
+import gc, threading
+from pathlib import Path
+from inapp_monitor.ground.file_lock import LockFile
+
+gc.set_threshold(1)
+
+def work():
+    for number in range(300):
+        one = LockFile(Path({str(tmp_path)!r}) / f"lock-{{number % 7}}")
+        circle = [one]
+        circle.append(circle)
+        other = LockFile(Path({str(tmp_path)!r}) / "other")
+        del one, circle
+        other.close()
+
+worker = threading.Thread(target=work, daemon=True)
+worker.start()
+worker.join(20)
+assert not worker.is_alive()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_reading_a_lock_file_frees_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where locks belong to the process, the file is closed when nothing is locked in it."""
+    monkeypatch.setattr(file_lock, "OFD_SETLK", None)
+    path = tmp_path / "lock"
+    held = LockFile(path)
+    assert held.acquire()
+    file_lock.read(path, 8)
+    script = f"""
+from pathlib import Path
+from inapp_monitor.ground.file_lock import LockFile
+
+raise SystemExit(LockFile(Path({str(path)!r})).acquire())
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+    held.close()
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 1
