@@ -13,7 +13,7 @@ import math
 import struct
 import sys
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -44,6 +44,11 @@ def bucket_bounds(number: int, shift: int = 0) -> tuple[float, float]:
 def relative_error(shift: int) -> float:
     """Largest relative distance between a value of a bucket and the value reported for it."""
     return 2.0 ** (shift - MANTISSA_BITS - 1)
+
+
+def nearest_rank(q: float, count: int) -> int:
+    """Which of `count` ordered values, from 1 on, is the `q`-quantile: ceil(q n), at least 1."""
+    return min(max(math.ceil(round(q * count, 9)), 1), count)  # 0.07 * 100 is a little over 7
 
 
 class Histogram:
@@ -139,9 +144,10 @@ class Histogram:
         )
 
     def quantile(self, q: float) -> float:
-        """The value at rank `q` (0..1) by nearest rank, within `relative_error(shift)`.
+        """The smallest value that a share `q` (0..1) of all values does not exceed: nearest rank,
+        the value number ceil(q n) in order, within `relative_error(shift)`.
 
-        Returns NaN when empty. The extremes are exact.
+        Returns NaN when empty. The extremes are exact: of two values, p99 is the larger one.
         """
         return self.quantiles((q,))[0]
 
@@ -153,10 +159,11 @@ class Histogram:
         seen = list(accumulate(self.buckets[number] for number in numbers))
         found = []
         for q in fractions:
-            place = bisect_right(seen, q * (self.count - 1))
-            if q <= 0.0 or q >= 1.0 or place == len(numbers):
-                found.append(self.minimum if q <= 0.0 else self.maximum)
+            rank = nearest_rank(q, self.count)
+            if rank <= 1 or rank >= self.count:
+                found.append(self.minimum if rank <= 1 < self.count else self.maximum)
             else:
+                place = min(bisect_left(seen, rank), len(numbers) - 1)
                 found.append(self._middle(numbers[place]))
         return found
 

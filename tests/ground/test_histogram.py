@@ -5,7 +5,7 @@ import random
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.ground import histogram as module
@@ -14,6 +14,7 @@ from inapp_monitor.ground.histogram import (
     Histogram,
     bucket_bounds,
     bucket_numbers,
+    nearest_rank,
     relative_error,
 )
 
@@ -83,9 +84,27 @@ def test_a_quantile_is_within_the_error_of_the_exact_one(
     values: list[float], q: float, shift: int
 ) -> None:
     """Nearest rank on the sorted values, within `relative_error(shift)`."""
-    exact = sorted(values)[int(q * (len(values) - 1))]
+    exact = sorted(values)[nearest_rank(q, len(values)) - 1]
     got = shifted(values, shift).quantile(q)
     assert abs(got - exact) <= relative_error(shift) * exact * (1 + 1e-6) + 1e-37
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 10_000), st.integers(0, 1000), st.integers(0, 999))
+def test_a_quantile_is_the_value_of_the_nearest_rank(count: int, per_mille: int, seed: int) -> None:
+    """Of n values, p95 is the one of rank ceil(0.95 n): never the one below it."""
+    chosen = random.Random(seed)  # whole numbers below 129 have buckets of their own
+    values = [float(chosen.randint(1, 128)) for _ in range(count)]
+    rank = max(-(-per_mille * count // 1000), 1)
+    found = Histogram.of(values).quantile(per_mille / 1000)
+    assert math.floor(found) == sorted(values)[rank - 1]
+
+
+def test_an_outlier_among_few_is_the_p99() -> None:
+    """p99 of two values is the larger one, and of twenty the single outlier."""
+    assert Histogram.of([14.5, 193.8]).quantile(0.99) == pytest.approx(193.8, rel=1e-6)
+    assert Histogram.of([3.0] * 19 + [800.0]).quantile(0.99) == 800.0
+    assert Histogram.of([3.0] * 19 + [800.0]).quantile(0.95) == pytest.approx(3.0, rel=0.01)
 
 
 @given(st.lists(VALUES, max_size=60), st.lists(st.floats(-0.1, 1.1), max_size=8), SHIFTS)
