@@ -1,0 +1,1 @@
+"""Judging and notifying: rules, states, incidents, and the messages about them."""
