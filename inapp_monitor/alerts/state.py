@@ -2,8 +2,8 @@
 
 A result goes in, the new state and the notifications it causes come out. A problem is SOFT until it
 was found `attempts` times in a row, and only a HARD one is notified of. A RECOVERY follows a
-PROBLEM and nothing else. Nothing is sent of what is acknowledged, in a downtime or flapping; a problem that
-outlives its downtime is sent by the next result.
+PROBLEM and nothing else. Nothing is sent of what is acknowledged, in a downtime or flapping; a
+problem that outlives its downtime is sent by the next result.
 
 Beyond Nagios: a HARD problem may need several OK results to end (`recovery_attempts`), an
 acknowledgement may expire, a downtime may come back weekly, and a RECOVERY that flapping held back
