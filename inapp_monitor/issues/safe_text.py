@@ -9,6 +9,8 @@ from inapp_monitor.ground.visible_text import visible
 
 #: Stands where a secret was.
 HIDDEN = "[scrubbed]"
+#: Of a message that is looked at; more than an event keeps, so that the cut is noted.
+MAX_TEXT_CHARS = 10_000
 
 
 def clean_text(text: str) -> str:

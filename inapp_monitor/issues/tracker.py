@@ -38,12 +38,11 @@ from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.occurrences import OccurrenceCounter, queue_event
 from inapp_monitor.issues.pending import Drops, KnownFingerprint, ProcessMemories, ProcessMemory
 from inapp_monitor.issues.redaction import Redactor
+from inapp_monitor.issues.safe_text import MAX_TEXT_CHARS
 from inapp_monitor.issues.scrub import Scrubber
 from inapp_monitor.issues.triage import Triage
 from inapp_monitor.issues.writer import EVENTS_A_TICK, BeforeSend, IssueWriter, Listener
 
-#: Of a message that is looked at; more than an event keeps, so that the cut is noted.
-MAX_TEXT_CHARS = 10_000
 PART = "error capture"
 
 _NOTHING: Mapping[str, str] = {}

@@ -66,6 +66,7 @@ class Core:
         server: What the server calls itself, as the first request says.
         web: The dashboard, once somebody has visited it.
         ticks: What they cost.
+        hears_channels: Whether the parts hear what is logged, dies and ends.
         dropped_first_errors: Errors of which nothing was kept: what records them was not loaded.
     """
 
@@ -86,6 +87,7 @@ class Core:
     server: dict[str, Any] | None = None
     web: WebApp | None = None
     ticks: TickCosts = field(default_factory=TickCosts)
+    hears_channels: bool = False
     dropped_first_errors: int = 0
 
     @property

@@ -19,6 +19,7 @@ from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.ground.process import late_imports, lifecycle
 from inapp_monitor.ground.process.ticker import Ticker
 from inapp_monitor.monitor.core import Core
+from inapp_monitor.monitor.early_channels import EarlyChannels
 from inapp_monitor.monitor.first_errors import FirstErrors
 from inapp_monitor.monitor.part import Part, has
 from inapp_monitor.request.wsgi_types import Environ
@@ -69,6 +70,7 @@ class Life:
         self._before_attaching = before_attaching
         self._services: Services | None = None
         self._first_errors = FirstErrors(core)
+        self._early_channels = EarlyChannels(core, self.when_loaded)
         self._is_loading = False
         self._load_failed_at: float | None = None
         self._make_locks()
@@ -214,6 +216,7 @@ class Life:
             data_directory.note_parent(core.settings.data_dir)
             core.recorder.adopt_routes(core.stored_routes())
             self._before_attaching()
+            self._early_channels.install()
             self._tell_parts("attached")
             lifecycle.add(self)
             core.attached_at = core.clock.wall()

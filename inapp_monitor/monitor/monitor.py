@@ -229,7 +229,8 @@ class Monitor(Calls):
 
         def capture(services: Services) -> None:
             recorded_by = () if notes is None else notes.recorded_by
-            if environ is not None and services.tracker not in recorded_by:
+            is_recorded = services.tracker in recorded_by or self in recorded_by
+            if environ is not None and not is_recorded:
                 issue_id = services.tracker.capture_status(status, environ, route=route)
                 self.recorder.slowest.note_issue(start, issue_id)
 

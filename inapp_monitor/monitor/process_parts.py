@@ -78,6 +78,7 @@ class ErrorChannels(Part):
 
         self._unhook()  # a parent's process may have listened, and we are its child
         self._tracker.watcher = self._core.monitor
+        self._core.hears_channels = True
         log_errors = self._core.settings.log_errors
         self._unhook = channels.install(self._tracker, log_errors=log_errors)
         self._listening = True
