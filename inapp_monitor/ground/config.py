@@ -149,6 +149,16 @@ class Settings:
         (), parse_texts, "Further collectors to run: `module:Class`."
     )
 
+    # -- numbers from outside
+    listen: tuple[str, ...] = _setting(
+        (),
+        parse_texts,
+        "Addresses at which numbers are received, such as `carbon://127.0.0.1:2003`.",
+    )
+    max_ingested_series: int = _setting(
+        1_000, parse_int, "Series that clients may name; further ones are refused.", at_least=1
+    )
+
     # -- errors
     environment: str = _setting(
         "production", parse_text, "Name of this installation, shown with every error."

@@ -54,6 +54,7 @@ _CHECKED_BY_PARTS = (
     "distribution_retention",
     "storage_schemas",
     "storage_aggregation",
+    "listen",
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inapp_monitor.monitor import process_parts, self_metrics, storage_parts
+from inapp_monitor.monitor import ingest_parts, process_parts, self_metrics, storage_parts
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
@@ -20,6 +20,7 @@ PARTS: list[Callable[[Services], Part]] = [
     process_parts.Recording,
     self_metrics.SelfMetrics,
     process_parts.Collecting,
+    ingest_parts.Ingesting,
     storage_parts.StoreWriting,
     storage_parts.RouteNaming,
     process_parts.Workers,

@@ -15,6 +15,8 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.workers.leader import Leadership
+from inapp_monitor.ingest.intake import Intake
+from inapp_monitor.ingest.listening import Listening
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.monitor.announcements import signals
@@ -51,6 +53,15 @@ class Services:
         self.not_found_table = NotFoundTable(settings, core.guard, self.database)
         self.leadership = Leadership(settings.data_dir)
         self.collectors = Runner(settings, clock, core.guard, core.collectors)
+        retention = parse_retention(settings.retention)
+        intake = Intake(
+            *(self.store.add, clock),
+            step_s=retention[0].step,
+            longest_s=retention[-1].step * retention[-1].points,
+            max_series=settings.max_ingested_series,
+            graphite_rollup=settings.storage_aggregation is None,
+        )
+        self.listening = Listening(settings.listen, intake, clock, core.guard)
         redactor = self.tracker.redactor
         self.slow_requests = SlowRequests(
             *(settings.data_dir, clock, recorder, redactor.text),

@@ -1,0 +1,101 @@
+"""Which series others have named so far, and how many more they may name.
+
+Names from outside must not crowd out the application's own: their number is bounded, and so is that
+of the tag sets of one name. A name that nobody has sent for an hour or two makes room for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from inapp_monitor.ingest.protocols.parsed import RejectedError
+from inapp_monitor.ingest.protocols.series_names import (
+    metric_of,
+    of_other_tags,
+    series_name,
+)
+
+#: Tag sets of one name that are told apart.
+MAX_TAG_SETS = 200
+#: Spellings remembered for each series: senders that are cleaned up after may use many.
+_SPELLINGS = 4
+#: Seconds after which a name that was not sent is forgotten, in the next such period.
+_PERIOD_S = 3_600.0
+
+
+class KnownNames:
+    """Names as sent, and the series that they stand for.
+
+    Args:
+        max_series: So many series at once.
+        note: Called with a word for each new name that was changed.
+
+    Attributes:
+        is_full: Set from outside: the disk has no room for further series.
+
+    *Threads:* for one at a time.
+    """
+
+    def __init__(self, max_series: int, note: Callable[[str], object]) -> None:
+        self.is_full = False
+        self._max_series = max_series
+        self._note = note
+        self._fresh: dict[str, str] = {}
+        self._stale: dict[str, str] = {}
+        self._series: set[str] = set()
+        self._tag_sets: dict[str, int] = {}
+        self._rotated_at = 0.0
+        #: The look-up of a name that was sent lately: None when it was not.
+        self.get = self._fresh.get
+
+    def __len__(self) -> int:
+        return len(self._series)
+
+    def expire(self, now: float) -> None:
+        """Forget, once in a while, what was not sent since the last time."""
+        if 0.0 <= now - self._rotated_at < _PERIOD_S:
+            return
+        self._rotated_at = now
+        self._stale, self._fresh = self._fresh, {}
+        self.get = self._fresh.get
+        self._series = set(self._stale.values())
+        self._tag_sets = {}
+        for path in self._series:
+            if ";" in path:
+                metric = metric_of(path)
+                self._tag_sets[metric] = self._tag_sets.get(metric, 0) + 1
+
+    def meet(self, name: str) -> str:
+        """The series of a name that `get` does not know.
+
+        Raises:
+            RejectedError: it is no name, or one too many.
+        """
+        path = self._stale.get(name)
+        if path is None:
+            path = self._admitted(name)
+        if len(self._fresh) < _SPELLINGS * self._max_series:
+            self._fresh[name] = path
+        return path
+
+    def _admitted(self, name: str) -> str:
+        path = series_name(name)
+        if path != name:
+            self._note("name changed")
+        if path in self._series:
+            return path
+        if ";" in path:
+            metric = metric_of(path)
+            if self._tag_sets.get(metric, 0) >= MAX_TAG_SETS:
+                self._note("tag set past the cap of its name")
+                path = of_other_tags(path)
+                if path in self._series:
+                    return path
+            else:
+                self._tag_sets[metric] = self._tag_sets.get(metric, 0) + 1
+        if len(self._series) >= self._max_series:
+            raise RejectedError("too_many_series")
+        if self.is_full:
+            raise RejectedError("no_room_on_disk")
+        self._series.add(path)
+        return path

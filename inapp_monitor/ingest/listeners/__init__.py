@@ -1,0 +1,1 @@
+"""What bytes arrive through: TCP, UDP and Unix sockets, FIFOs and spool files."""

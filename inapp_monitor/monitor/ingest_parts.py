@@ -1,0 +1,49 @@
+"""The part that hears numbers from outside: opens the doors in the leader, hands over what came.
+
+Thin: it calls what the room offers when the monitor's life says so. The room does not know it.
+"""
+
+from __future__ import annotations
+
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.services import Services
+
+#: The part of the series' room on disk that outsiders may fill.
+_OUTSIDERS_PART = 0.75
+#: Seconds between two looks at how full the disk's share is.
+_LOOK_S = 10.0
+
+
+class Ingesting(Part):
+    """Listeners, and what they were sent."""
+
+    name = "ingest"
+    ending_name = "closing the doors"
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._leadership = services.leadership
+        self._listening = services.listening
+        self._looked_at = float("-inf")
+        self._is_full = False
+        self._ends = False
+
+    def tick(self, now: float) -> None:
+        if not 0.0 <= now - self._looked_at < _LOOK_S:
+            self._looked_at = now
+            status = self._store.status()
+            self._is_full = status.size > status.budget * _OUTSIDERS_PART
+        self._listening.intake.tick(now, is_full=self._is_full)
+        if not self._ends:
+            self._listening.tick(is_leader=self._leadership.is_leader)
+
+    def attached(self) -> None:
+        self._ends = False
+
+    def forked(self) -> None:
+        self._ends = False
+        self._listening.forked()
+
+    def stop(self) -> None:
+        self._ends = True
+        self._listening.stop()
