@@ -17,7 +17,7 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web import static
+from inapp_monitor.web import prometheus, static
 from inapp_monitor.web.access import auth, development, login_token, origin
 from inapp_monitor.web.access.shared_state import SharedState
 from inapp_monitor.web.backend import Backend
@@ -399,4 +399,4 @@ def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     pages.append(live_request)
-    return [*pages, render, metrics, functions, events, tags, version]
+    return [*pages, render, metrics, functions, events, tags, version, prometheus]

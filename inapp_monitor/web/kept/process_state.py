@@ -10,6 +10,8 @@ import os
 
 from inapp_monitor.database.posted_events import PostedEvents
 from inapp_monitor.database.tagged_names import TagRegistry
+from inapp_monitor.export.running_totals import RunningTotals
+from inapp_monitor.export.scrape import Scrape
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.dashboards.files import DashboardFiles
@@ -26,6 +28,7 @@ class ProcessState:
         dashboard_files: Dashboards that are files.
         settled_results: Kept results of periods that are over.
         render_places: One for each render request that may run at a time.
+        scrape: What Prometheus is answered.
     """
 
     def __init__(self, backend: Backend) -> None:
@@ -35,6 +38,15 @@ class ProcessState:
         size = backend.loaded.settings.render_cache_size
         self.settled_results = SettledResults(backend.clock, size)
         self.render_places = Places(backend.clock, backend.loaded.settings.max_renders)
+        self.scrape = Scrape(
+            RunningTotals(
+                backend.store,
+                backend.loaded.settings.data_dir,
+                backend.clock.perf,
+                may_write=backend.live,
+            ),
+            backend.store,
+        )
 
 
 def process_state(backend: Backend) -> ProcessState:
