@@ -117,7 +117,7 @@ def metrics_of(leaves: Iterable[Leaf], routes: Mapping[str, str]) -> dict[str, M
             family = _with_end(family, metric.unit)
         labels = metric.labels
         if (family, labels) in seen:
-            labels = tuple(sorted((*labels, ("path", path))))
+            labels = _with_path(labels, path)
         seen.add((family, labels))
         result[path] = metric._replace(family=family, labels=labels)
     return dict(sorted(result.items(), key=lambda item: (item[1].family, item[1].labels)))
@@ -137,6 +137,13 @@ def metric_of(leaf: Leaf, routes: Mapping[str, str]) -> Metric:
     family = family.removesuffix("_total") if kind == "counter" else family
     about = _HELP.get(base) or _describe(leaf, known is None)
     return Metric(family, kind, unit, factor, tuple(sorted(labels)), about)
+
+
+def _with_path(labels: Labels, path: str) -> Labels:
+    name, known = "path", {label for label, _ in labels}
+    while name in known:
+        name += "_"
+    return tuple(sorted((*labels, (name, path))))
 
 
 def _with_end(family: str, unit: str) -> str:
@@ -222,10 +229,11 @@ def _foreign(path: str) -> tuple[str, Labels]:
             label = f"tag_{label}"
         while label in labels:
             label += "_"
-        labels[label] = text
+        if text:  # an empty one is none to Prometheus
+            labels[label] = text
     cleaned = _clean(name)
     if not cleaned:
-        cleaned, labels = "series", {**labels, "path": name}
+        return "series", _with_path(tuple(labels.items()), name)
     return cleaned, tuple(labels.items())
 
 

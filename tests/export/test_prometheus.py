@@ -184,7 +184,7 @@ _LEAVES = st.lists(
 _TEXT = st.text(max_size=12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=30)
 @given(_LEAVES, _TEXT, st.floats(allow_nan=False), st.booleans())
 def test_any_names_and_texts_are_read_back(
     leaves: list[Leaf], hostile: str, value: float, om: bool
