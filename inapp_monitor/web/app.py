@@ -214,7 +214,7 @@ class WebApp:
             self._backend.guard.failed("authorizer", error)
             return self._failure(request, 403, "the authorizer of this dashboard failed")
         given = request.args.getlist("token")
-        if given and request.method in ("GET", "HEAD"):
+        if given and request.method in ("GET", "HEAD") and self.gate.judges_tokens:
             return self._swap_token(request, given)
         if request.path == "/login":
             return self._log_in(request)
@@ -230,11 +230,10 @@ class WebApp:
         access = self.gate.login(request.environ, given[0] if len(given) == 1 else "")
         kept = [(name, value) for name, value in request.args.items(multi=True) if name != "token"]
         answer = self._redirect(request, below_mount(request.path), kept)
-        if access.retry_after_s and request.access.by == "cookie":
-            return answer  # who guesses locks out nobody who is in
-        if not access.allowed:
-            return self._refuse(request, access)
-        return self._with_session(request, answer, access)
+        if access.allowed:
+            return self._with_session(request, answer, access)
+        # Who is in stays in, whatever a link has added to the address.
+        return answer if request.access.allowed else self._refuse(request, access)
 
     def _log_in(self, request: MonitorRequest) -> Response:
         """The login form (GET) and what it sends (POST)."""

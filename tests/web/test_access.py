@@ -372,3 +372,15 @@ def _emptied(path: Path) -> None:
 def test_the_printed_address_is_the_servers_own(environ: dict[str, str], expected: str) -> None:
     """Never what a client sent as Host."""
     assert login_token.root_url(environ, "/m") == expected
+
+
+def test_a_token_in_the_address_disturbs_nobody_who_is_in(
+    developer: Client, backend: Backend
+) -> None:
+    """A parameter that a link or a proxy has added: where an authorizer decides it means nothing,
+    and elsewhere it is taken out of the address."""
+    client = Client(WebApp(backend, authorizer=lambda environ: "ann"))
+    assert client.get("/status?token=stray").status_code == 200
+    answer = developer.get("/status?token=stray&from=-1h", environ_overrides=DEV)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/status?from=-1h")
+    assert "Set-Cookie" not in answer.headers

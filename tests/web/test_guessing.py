@@ -16,10 +16,21 @@ from tests.web.stored_backend import TOKEN, stored_backend
 PEER = "198.51.100.7"
 
 
+#: One that somebody has chosen, and that could be guessed.
+SHORT = "summer-2026"
+
+
 @pytest.fixture
 def workers(tmp_path: Path, clock: FakeClock) -> list[Client]:
     """Two workers of one app."""
     return [Client(WebApp(stored_backend(tmp_path, clock)), use_cookies=False) for _ in range(2)]
+
+
+@pytest.fixture
+def short_workers(tmp_path: Path, clock: FakeClock) -> list[Client]:
+    """The same, with a short token."""
+    backends = [stored_backend(tmp_path, clock, token=SHORT) for _ in range(2)]
+    return [Client(WebApp(backend), use_cookies=False) for backend in backends]
 
 
 def bearer(client: Client, token: str, peer: str = PEER, **headers: str) -> tuple[int, int]:
@@ -52,19 +63,33 @@ def test_guesses_are_counted_over_all_workers_and_ways(workers: list[Client]) ->
     assert statuses[: PLACE.at_once] == [401] * PLACE.at_once
 
 
-def test_nothing_is_judged_during_the_pause_and_the_right_token_after_it(
-    workers: list[Client], clock: FakeClock
+def test_no_short_token_is_judged_during_the_pause_and_the_right_one_after_it(
+    short_workers: list[Client], clock: FakeClock
 ) -> None:
     """Neither a wrong one nor the right one: an answer would tell which it is."""
-    one, other = workers
+    one, other = short_workers
     for number in range(PLACE.at_once):
         bearer(one, f"guess-{number}")
-    status, wait_s = bearer(other, TOKEN)
+    status, wait_s = bearer(other, SHORT)
     assert status == 429
     assert bearer(other, "guess") == (429, wait_s)
-    assert post(one, TOKEN) == 429
+    assert post(one, SHORT) == 429
     clock.advance(wait_s)
+    assert bearer(other, SHORT)[0] == 200
+
+
+def test_a_long_token_is_never_locked_out(workers: list[Client]) -> None:
+    """By header, form and link, from where somebody guesses: no pause protects what is too long to
+    be guessed."""
+    one, other = workers
+    for number in range(3 * PLACE.at_once):
+        bearer(one, f"guess-{number}")
+    assert bearer(one, "guess")[0] == 429
     assert bearer(other, TOKEN)[0] == 200
+    assert post(one, TOKEN) == 303
+    link = one.get(f"/?token={TOKEN}", environ_overrides={"REMOTE_ADDR": PEER})
+    assert link.status_code == 303
+    assert bearer(one, "guess")[0] == 429
 
 
 def test_waiting_guesses_make_no_pause_longer(workers: list[Client], clock: FakeClock) -> None:
@@ -80,19 +105,19 @@ def test_waiting_guesses_make_no_pause_longer(workers: list[Client], clock: Fake
 
 
 def test_a_session_goes_on_while_somebody_guesses_from_the_same_place(
-    workers: list[Client],
+    short_workers: list[Client],
 ) -> None:
     """And so does a login link in the hands of who is in already."""
-    one, other = workers
+    one, other = short_workers
     environ = {"REMOTE_ADDR": PEER}
-    cookie = one.get(f"/?token={TOKEN}", environ_overrides=environ).headers["Set-Cookie"]
+    cookie = one.get(f"/?token={SHORT}", environ_overrides=environ).headers["Set-Cookie"]
     headers = {"Cookie": cookie.partition(";")[0]}
     for number in range(PLACE.at_once + 5):
         bearer(one, f"guess-{number}")
-    for client in workers:
+    for client in short_workers:
         answer = client.get("/status", headers=headers, environ_overrides=environ)
         assert answer.status_code == 200
-    link = other.get(f"/routes?token={TOKEN}", headers=headers, environ_overrides=environ)
+    link = other.get(f"/routes?token={SHORT}", headers=headers, environ_overrides=environ)
     assert (link.status_code, link.headers["Location"]) == (303, "/routes")
     assert "Set-Cookie" not in link.headers
 
@@ -115,20 +140,20 @@ def test_places_are_apart_and_what_clients_say_of_themselves_makes_none(
 
 
 def test_guesses_from_many_places_are_slowed_in_total(
-    workers: list[Client], clock: FakeClock
+    short_workers: list[Client], clock: FakeClock
 ) -> None:
     """A place that has sent the right token is not touched by that."""
-    one, other = workers
-    assert bearer(one, TOKEN, "192.0.2.1")[0] == 200
+    one, other = short_workers
+    assert bearer(one, SHORT, "192.0.2.1")[0] == 200
     statuses = [
-        bearer(workers[number % 2], "guess-it", f"10.{number // 250}.{number % 250}.1")[0]
+        bearer(short_workers[number % 2], "guess-it", f"10.{number // 250}.{number % 250}.1")[0]
         for number in range(500)
     ]
     assert judged(statuses) == TOTAL.at_once
-    assert bearer(other, TOKEN, "192.0.2.2")[0] == 429
-    assert bearer(other, TOKEN, "192.0.2.1")[0] == 200
+    assert bearer(other, SHORT, "192.0.2.2")[0] == 429
+    assert bearer(other, SHORT, "192.0.2.1")[0] == 200
     clock.advance(TOTAL.back_s)
-    assert bearer(other, TOKEN, "192.0.2.2")[0] == 200
+    assert bearer(other, SHORT, "192.0.2.2")[0] == 200
 
 
 def test_the_table_of_places_is_bounded(tmp_path: Path) -> None:
@@ -184,7 +209,7 @@ def test_the_login_page_says_how_long_to_wait(workers: list[Client]) -> None:
     assert (wrong.status_code, "not the token" in wrong.text) == (401, True)
     for number in range(PLACE.at_once):
         bearer(one, f"guess-{number}")
-    paused = one.post("/login", data={"token": TOKEN}, **asked)
+    paused = one.post("/login", data={"token": "guess-it"}, **asked)
     assert paused.status_code == 429
     assert f"before {paused.headers['Retry-After']} s have passed" in paused.text
     assert "not the token" not in paused.text

@@ -235,11 +235,11 @@ def test_the_table_is_long_and_without_repetition() -> None:
 
 
 def test_guessing_tokens_is_slowed_down_for_the_guesser_alone(tmp_path: Path) -> None:
-    """Too many wrong ones are answered 429 with when to come back; who is elsewhere is let in."""
+    """Too many wrong ones are answered 429 with when to come back; the right one is let in."""
     target = Target(tmp_path / "data")
     statuses = [
         target.send("GET", "/", {"Authorization": f"Bearer guess-{number}"}, b"").status
-        for number in range(30)
+        for number in range(40)
     ]
     assert statuses[0] == 401
     last = target.send("GET", "/", {"Authorization": "Bearer guess"}, b"")
@@ -247,7 +247,7 @@ def test_guessing_tokens_is_slowed_down_for_the_guesser_alone(tmp_path: Path) ->
     assert int(last.header("retry-after")) > 0
     check_headers(last)
     right = {"Authorization": f"Bearer {TOKEN}"}
-    assert target.send("GET", "/", right, b"").status == 429
+    assert target.send("GET", "/", right, b"").status == 200
     assert target.send("GET", "/", right, b"", peer="203.0.113.10").status == 200
     target.monitor.close()
 

@@ -1,7 +1,11 @@
 """How many wrong tokens are judged: an allowance a place and one for all places together. Pure.
 
 A place may send some wrong tokens at once; what it used comes back one by one. When nothing is
-left, no token from there is judged until one has come back: a right one is then as welcome as ever.
+left, wrong tokens from there are not judged until one has come back.
+
+A right token that is too long to be guessed is let in all the while: a pause protects nothing
+there, and would let a stranger behind the same proxy lock out its owner. A short one that somebody
+has chosen waits, since an answer in the pause would make guessing it as fast as the network.
 """
 
 from __future__ import annotations
@@ -9,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+#: A token of so many characters is not guessed: 120 bits where it was made by chance.
+UNGUESSABLE_CHARS = 20
 #: Places remembered; the ones that have used least go first.
 MAX_PLACES = 500
 #: How long a place that sent the right token is exempt from what others used.
@@ -23,7 +29,7 @@ class Limit(NamedTuple):
     back_s: float
 
 
-PLACE = Limit(20, 6.0)
+PLACE = Limit(30, 6.0)
 TOTAL = Limit(100, 1.0)
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.web.access.attempts import UNGUESSABLE_CHARS
 from inapp_monitor.web.access.development import is_local_development
 from inapp_monitor.web.access.origin import is_forwarded, is_program, is_same_origin, network_of
 from inapp_monitor.web.access.sessions import SESSION_S as SESSION_S
@@ -73,6 +74,11 @@ class Gate:
         self._token = token.encode()
         self._earlier = earlier.encode()
         self._signer = Signer(token)
+
+    @property
+    def judges_tokens(self) -> bool:
+        """Whether a token opens anything: not where the user's authorizer decides."""
+        return self._authorizer is None
 
     @property
     def cookie_name(self) -> str:
@@ -147,16 +153,17 @@ class Gate:
         """Judge a token, unless too many wrong ones came from there or in total.
 
         No thread sleeps for it: that would hold the app's own workers. A session that is there
-        goes on all the while.
+        goes on all the while, and so does the right token where it cannot be guessed.
         """
         if not given:
             return Access(False)
         now, place = self._clock.wall(), self._place(environ)
         attempts = self._shared.read().attempts
         wait_s = attempts.wait_s(place, now)
-        if wait_s:
+        is_right = self.is_token(given)
+        if wait_s and not (is_right and len(given) >= UNGUESSABLE_CHARS):
             return Access(False, retry_after_s=math.ceil(wait_s))
-        if not self.is_token(given):
+        if not is_right:
             self._shared.change(lambda state: state.attempts.wrong(place, now))
             return Access(False)
         if attempts.is_news(place, now):

@@ -28,6 +28,8 @@ MAX_ENDED = 1_000
 _MAX_BYTES = 2**18
 _TRIES, _PAUSE_S = 50, 0.001
 _PART = "access file"
+#: What reading a file raises that is none of these.
+_DAMAGE = (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, RecursionError)
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ class State:
             ended = {str(name): int(at) for name, at in document["ended"].items()}
             attempts = Attempts(places, Used(float(count), float(at)), known)
             return cls(attempts, ended, int(document["ended_until"]))
-        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        except _DAMAGE as error:
             raise ValueError(f"the file {FILE_NAME} is damaged: {error!r}") from None
 
 
