@@ -193,6 +193,11 @@ class Settings:
         (), parse_texts, "Modules that do not count as the app's own code in errors."
     )
 
+    # -- alerts
+    alert_rules: Path | None = _setting(
+        None, parse_path, "TOML file of alert rules, or a directory of such files."
+    )
+
     # -- store
     disk_budget: int = _setting(
         256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=32 * 2**20
@@ -301,7 +306,7 @@ def load(
     # Relative to where the app started: it may change its directory later.
     absolute: dict[str, Any] = {
         name: _absolute(name, path)
-        for name in ("data_dir", "dashboards_dir")
+        for name in ("data_dir", "dashboards_dir", "alert_rules")
         if (path := getattr(settings, name)) is not None
     }
     return Loaded(replace(settings, **absolute), sources)

@@ -57,6 +57,7 @@ class Core:
     Attributes:
         monitor: The sender of its signals.
         collectors: What the app registered; may grow.
+        alert_rules: Names and tables of the rules that the app gave; may grow.
         before_send, authorizer: The app's own functions.
         app_packages: Finds the packages of the application.
         pid: The process that it lives in; 0 in none.
@@ -78,6 +79,7 @@ class Core:
     live_requests: LiveRequests
     route_names: RouteNames
     collectors: list[Candidate]
+    alert_rules: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     before_send: BeforeSend | None = None
     authorizer: Callable[[Environ], object] | None = None
     release: str = ""

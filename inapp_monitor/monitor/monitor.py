@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground.clock import SYSTEM, Clock
+from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process import lifecycle
@@ -55,6 +56,7 @@ _CHECKED_BY_PARTS = (
     "storage_schemas",
     "storage_aggregation",
     "listen",
+    "alert_rules",
 )
 
 
@@ -265,6 +267,26 @@ class Monitor(Calls):
 
         self._core.collectors.append(given(collector))
         return collector
+
+    def alert(self, name: str, condition: str | None = None, /, **options: object) -> None:
+        """Add an alert rule: `monitor.alert("queue", "shop.queue.depth > 100 for 3")`.
+
+        Args:
+            name: Identifies it; a rule of the same name is replaced.
+            condition: When it is critical.
+            **options: The keys of a rule in a file: `warning`, `target`, `attempts`, ...
+
+        Raises:
+            ConfigError: the rule is wrong; the message says what was expected.
+        """
+        from inapp_monitor.alerts.rule import Rule
+
+        table = options if condition is None else {"critical": condition, **options}
+        try:
+            Rule.parse(name, table, "monitor.alert")
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        self._core.alert_rules.append((name, table))
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""

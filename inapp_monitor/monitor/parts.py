@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inapp_monitor.monitor import ingest_parts, process_parts, self_metrics, storage_parts
+from inapp_monitor.monitor import (
+    alert_parts,
+    ingest_parts,
+    process_parts,
+    self_metrics,
+    storage_parts,
+)
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
@@ -28,6 +34,7 @@ PARTS: list[Callable[[Services], Part]] = [
     storage_parts.SlowestSharing,
     storage_parts.Issues,
     storage_parts.NotFound,
+    alert_parts.Alerting,
     storage_parts.DatabaseWriting,
     process_parts.Memory,
 ]

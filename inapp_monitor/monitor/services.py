@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from inapp_monitor.alerts import rule_files
+from inapp_monitor.alerts.engine import Engine
+from inapp_monitor.alerts.measuring import Measuring
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.exceptions import FormatError
@@ -67,6 +70,9 @@ class Services:
             *(settings.data_dir, clock, recorder, redactor.text),
             damaged=lambda what: core.guard.failed("damaged file slowest", FormatError(what)),
         )
+        self.alerts = Engine(Measuring(self.store), self.database, core.guard)
+        for rule in rule_files.read(settings.alert_rules) if settings.alert_rules else ():
+            self.alerts.add(rule)
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
         )

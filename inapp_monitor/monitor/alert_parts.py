@@ -1,0 +1,38 @@
+"""The parts that judge: rules and their states. Thin: the rooms do not know them."""
+
+from __future__ import annotations
+
+from inapp_monitor.alerts.rule import Rule
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.services import Services
+
+
+class Alerting(Part):
+    """Evaluates rules in the one process that leads."""
+
+    name = "alerts"
+    ticks_at_end = False
+
+    def __init__(self, services: Services) -> None:
+        self._core = services.core
+        self._engine = services.alerts
+        self._leadership = services.leadership
+        self._added = 0
+        self.holds = (services.alerts,)
+
+    def tick(self, now: float) -> None:
+        if not self._leadership.is_leader:
+            self._engine.resign()
+            return
+        self._add_rules()
+        self._engine.tick(now)
+
+    def _add_rules(self) -> None:
+        """Those that the app gave since the last tick."""
+        given = self._core.alert_rules
+        for name, table in given[self._added :]:
+            self._engine.add(Rule.parse(name, table, "monitor.alert"))
+        self._added = len(given)
+
+    def forked(self) -> None:
+        self._engine.resign()

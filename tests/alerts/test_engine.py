@@ -1,0 +1,166 @@
+"""The engine over a real store and database: rules become states, transitions and messages."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from inapp_monitor.alerts.engine import Engine
+from inapp_monitor.alerts.measuring import Measuring
+from inapp_monitor.alerts.rule import Rule
+from inapp_monitor.alerts.status import Status
+from inapp_monitor.database.file import Database
+from inapp_monitor.ground.config import load
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.store.series import Store
+from inapp_monitor.testing import FakeClock
+
+
+class Site:
+    """A store and the engines of its leaders, on a clock stepped by hand."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.clock = FakeClock()
+        self.settings = load({"data_dir": data_dir}, environ={}).settings
+        self.guard = Guard(self.clock)
+        self.store = Store(data_dir, self.settings, self.clock, self.guard)
+        self.database = Database(data_dir, self.settings, self.clock, self.guard)
+        self.sent: list[tuple[str, str, str]] = []
+        self.rules: list[Rule] = []
+        self.engine = self.leader()
+
+    def leader(self) -> Engine:
+        engine = Engine(Measuring(self.store), self.database, self.guard)
+        engine.enqueue = lambda connection, messages: self.sent.extend(
+            (m.rule.name, m.series, m.notification.kind.value) for m in messages
+        )
+        for each in self.rules:
+            engine.add(each)
+        return engine
+
+    def rule(self, name: str, **table: object) -> None:
+        made = Rule.parse(name, table, "test")
+        self.rules.append(made)
+        self.engine.add(made)
+
+    def run(self, seconds: int, value: float | None = None, path: str = "shop.depth") -> None:
+        """Let time pass in ticks of a second, with one value each."""
+        for _ in range(seconds):
+            if value is not None:
+                point = Scalar(path, int(self.clock.now), value, Method.LAST)
+                self.store.add(Batch([point], []))
+            self.engine.tick(self.clock.now)
+            self.database.write_pending()
+            self.clock.advance(1)
+
+    def status(self, name: str, series: str = "shop.depth") -> tuple[Status, bool]:
+        state = self.engine.states[name, series].state
+        return state.status, state.hard
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.store.close()
+    made.database.close()
+
+
+def test_a_problem_is_soft_then_hard_then_sent_once_and_recovered_once(site: Site) -> None:
+    """Three findings in a row make it HARD; one PROBLEM, one RECOVERY."""
+    site.rule("deep", target="shop.depth", critical="> 100 for 3", window="20s", interval="10s")
+    site.run(60, 5.0)
+    assert site.status("deep") == (Status.OK, True)
+    site.run(25, 500.0)
+    assert site.status("deep") == (Status.CRITICAL, False) and not site.sent
+    site.run(60, 500.0)
+    assert site.status("deep") == (Status.CRITICAL, True)
+    site.run(60, 5.0)
+    assert site.sent == [("deep", "shop.depth", "PROBLEM"), ("deep", "shop.depth", "RECOVERY")]
+    changes = [(each.status, each.hard) for each in site.engine.kept_states.transitions("deep")]
+    assert changes == [(Status.OK, True), (Status.CRITICAL, True), (Status.CRITICAL, False)]
+
+
+def test_the_next_leader_goes_on_where_the_last_one_was_killed(site: Site) -> None:
+    """It sends no second PROBLEM, and the RECOVERY."""
+    site.rule("deep", target="shop.depth", critical="> 100", attempts=1, interval="10s")
+    site.run(30, 500.0)
+    assert len(site.sent) == 1
+    site.engine = site.leader()
+    site.run(60, 500.0)
+    assert len(site.sent) == 1
+    site.run(30, 5.0)
+    assert [kind for _, _, kind in site.sent] == ["PROBLEM", "RECOVERY"]
+
+
+def test_no_problem_begins_right_after_a_deploy(site: Site) -> None:
+    """Within the quiet time a bad value is not even SOFT; after it, it is."""
+    site.rule("deep", target="shop.depth", critical="> 100", quiet_after_deploy="1min")
+    site.run(20, 5.0)
+    site.engine.deployed(site.clock.now)
+    site.run(50, 500.0)
+    assert site.status("deep") == (Status.OK, True)
+    site.run(30, 500.0)
+    assert site.status("deep")[0] == Status.CRITICAL
+
+
+def test_a_parent_explains_its_children(site: Site) -> None:
+    """While the parent is in a HARD problem, the child's does not begin."""
+    site.rule("disk", target="shop.depth", critical="> 100", attempts=1, interval="10s")
+    site.rule("writes", target="shop.depth", critical="> 100", parents=["disk"], interval="10s")
+    site.run(60, 500.0)
+    assert site.status("disk") == (Status.CRITICAL, True)
+    assert {name for name, _, _ in site.sent} == {"disk"}
+
+
+def test_an_acknowledgement_asked_for_by_another_process_silences(site: Site) -> None:
+    """The leader carries out what pages and commands leave in the database."""
+    site.rule("deep", target="shop.depth", critical="> 100", attempts=1, renotify="30s")
+    site.run(30, 500.0)
+    document = {"at": site.clock.now, "author": "ann", "note": "on it", "sticky": True}
+    assert site.leader().kept_states.ask("deep", "*", "acknowledge", document, site.clock.now)
+    site.run(120, 500.0)
+    assert [kind for _, _, kind in site.sent].count("PROBLEM") == 1
+    assert site.engine.states["deep", "shop.depth"].state.acknowledged
+    assert not site.database.read("select * from alert_requests")
+
+
+def test_a_series_that_is_not_seen_any_more_follows_the_rules_policy(site: Site) -> None:
+    """By default it is UNKNOWN after three intervals, not OK."""
+    site.rule("deep", target="shop.depth", critical="> 100", window="20s", interval="10s")
+    site.run(30, 5.0)
+    site.run(90)
+    assert site.status("deep")[0] == Status.UNKNOWN
+
+
+def test_a_function_and_its_error_are_states(site: Site) -> None:
+    """A target of the query language has a value; an unknown function is UNKNOWN with its text."""
+    site.rule("twice", target="scale(shop.depth,2)", critical="> 100", interval="10s")
+    site.rule("odd", target="nosuch(shop.depth)", critical="> 100", interval="10s")
+    site.run(90, 60.0)
+    assert site.status("twice", "scale(shop.depth,2)") == (Status.CRITICAL, True)
+    kept = site.engine.states["odd", ""]
+    assert kept.state.status == Status.UNKNOWN and "nosuch" in kept.detail
+
+
+def test_states_of_a_rule_that_is_gone_are_forgotten(site: Site) -> None:
+    """The next leader deletes what no rule speaks of."""
+    site.rule("deep", target="shop.depth", critical="> 100", attempts=1)
+    site.run(30, 500.0)
+    site.rules.clear()
+    site.engine = site.leader()
+    site.run(2, 500.0)
+    assert site.engine.states == {}
+    assert site.database.read("select * from alert_states") == []
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_rules(site: Site) -> None:
+    """They are evaluated again at once, not when the old time comes again."""
+    site.rule("deep", target="shop.depth", critical="> 100", attempts=1, interval="10s")
+    site.run(30, 5.0)
+    site.clock.step_wall(-3_600)
+    site.run(60, 500.0, "shop.other")
+    site.rule("other", target="shop.other", critical="> 100", attempts=1, interval="10s")
+    site.run(40, 500.0, "shop.other")
+    assert site.status("other", "shop.other") == (Status.CRITICAL, True)
