@@ -128,6 +128,14 @@ class Settings:
         False, parse_bool, "Raise on misuse of incr, timing and the like: for tests."
     )
 
+    # -- traces
+    traces: bool = _setting(
+        True, parse_bool, "Note what requests spend their time on: statements, calls, templates."
+    )
+    traces_off: tuple[str, ...] = _setting(
+        (), parse_texts, "Libraries that are not watched, by the names on the status page."
+    )
+
     # -- collectors
     collect_process: bool = _setting(
         True, parse_bool, "Sample each worker: CPU, memory, threads, descriptors, GC: `process.*`."

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import CodeType, FrameType
+from types import CodeType, FrameType, SimpleNamespace
 from typing import Any, Final
 
 #: Where the request path leaves a request's record in its WSGI environ.
@@ -30,6 +30,11 @@ _CARRIERS = ("asgiref.sync", "eventlet")
 #: Called with a request's record when the stack will not show it. *Cost:* 0.4 us. A thread keeps it
 #: until its next request: a record that is over refers to nothing.
 enter: Final = _current.set
+#: The record that was entered last in this thread, greenlet or task, which may be over; None when
+#: none was. *Cost:* 0.01 us. Right for every request only where each of them enters.
+entered: Final = _current.get
+#: What a thread of the monitor's own enters: a request that is over, and whose work is no one's.
+NOBODY: Final = SimpleNamespace(environ=None)
 
 
 def context_is_copied() -> bool:

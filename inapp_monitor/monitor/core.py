@@ -16,6 +16,7 @@ from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ
+from inapp_monitor.traces.ended_request import Pending
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.discovery import Candidate
@@ -59,6 +60,7 @@ class Core:
         collectors: What the app registered; may grow.
         alert_rules: Names and tables of the rules that the app gave; may grow.
         before_send, authorizer: The app's own functions.
+        traced: Where requests wait that traces want; None: traces are off.
         app_packages: Finds the packages of the application.
         pid: The process that it lives in; 0 in none.
         release: Of the code that runs: the setting, else the revision that was checked out when the
@@ -82,6 +84,7 @@ class Core:
     alert_rules: list[tuple[str, dict[str, object]]] = field(default_factory=list)
     before_send: BeforeSend | None = None
     authorizer: Callable[[Environ], object] | None = None
+    traced: Pending | None = None
     release: str = ""
     app_packages: Callable[[], tuple[str, ...]] = tuple
     pid: int = 0

@@ -37,6 +37,8 @@ from inapp_monitor.request import middleware
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
+from inapp_monitor.traces.attaching import attachments
+from inapp_monitor.traces.ended_request import Pending
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
@@ -127,6 +129,7 @@ class Monitor(Calls):
             collectors=[],
             before_send=before_send,
             authorizer=authorizer,
+            traced=self.traced,
             release=self.settings.release or detect_release(),
             app_packages=lambda: app_packages.packages_of(self._app, made_in),
         )
@@ -137,6 +140,8 @@ class Monitor(Calls):
             _ = self.life.services  # a bad value is an error now, not a line of a log later
         if self.settings.enabled:
             lifecycle.prepare(self.life)
+        if self.traced is not None:
+            attachments.attach(self, self.settings.traces_off)
         self._connect_frameworks(app, route)
         if self.settings.enabled:
             tick, mount = self.life.tick_by_request, self.settings.mount
@@ -158,6 +163,7 @@ class Monitor(Calls):
         )
         self.live, self.record = self.recorder.live, self.recorder.pending.append
         self.tallies = self.recorder.tallies
+        self.traced = Pending() if settings.enabled and settings.traces else None
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
 

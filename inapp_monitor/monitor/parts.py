@@ -14,6 +14,7 @@ from inapp_monitor.monitor import (
     process_parts,
     self_metrics,
     storage_parts,
+    tracing_parts,
 )
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
@@ -24,6 +25,7 @@ PARTS: list[Callable[[Services], Part]] = [
     process_parts.LoginToken,
     process_parts.ErrorChannels,
     process_parts.Recording,
+    tracing_parts.Tracing,
     self_metrics.SelfMetrics,
     process_parts.Collecting,
     ingest_parts.Ingesting,

@@ -29,6 +29,8 @@ from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.store.series import Store
+from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.tracing import Tracing
 
 
 class Services:
@@ -52,6 +54,7 @@ class Services:
         running = replace(settings, release=core.release)
         self.tracker = Tracker(running, clock, core.guard, self.database, core.app_packages())
         self.tracker.before_send = core.before_send
+        self.tracing = Tracing(clock, Pending() if core.traced is None else core.traced)
         self.tracker.listeners.append(self._issue_changed)
         self.not_found_table = NotFoundTable(settings, core.guard, self.database)
         self.leadership = Leadership(settings.data_dir)

@@ -88,3 +88,8 @@ class HookedBody:
             pass
         if own is not None:
             own()
+
+
+def length_of_body(exchange: Any) -> int:
+    """Servers ask bodies that have a length for it, and make a Content-Length of it."""
+    return 0 if exchange.body is CLOSED_BODY else len(exchange.body)

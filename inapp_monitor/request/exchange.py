@@ -22,7 +22,11 @@ from inapp_monitor.ground.wsgi_text import decode
 from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.bodies import AS_IS, CLOSED_BODY, SIZED, HookedBody, has_close
+from inapp_monitor.request.late_start import refuse_late_start
+from inapp_monitor.request.traced_requests import hand_over
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
+from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.spans import HANDED_OVER, Spans
 
 #: Asked for a request's route; None when it is not known.
 RouteAsker = Callable[["Exchange"], object]
@@ -46,6 +50,7 @@ class Hooks(Protocol):
         route_askers: Asked for the route inside start_response, while the framework's request
             context is alive, until one answers.
         body_askers: Asked with what the application returned when the route is still unknown.
+        traced: Where what is wanted for traces waits for the fold; None: traces are off.
     """
 
     live: set[Record]
@@ -54,6 +59,7 @@ class Hooks(Protocol):
     own_asker: RouteAsker | None
     route_askers: list[RouteAsker]
     body_askers: list[BodyAsker]
+    traced: Pending | None
 
     def record(self, exchange: Exchange, /) -> None:
         """Keep a request that has ended, whole."""
@@ -120,6 +126,7 @@ class Exchange:
         size: Content-Length as the application gave it; None when it did not.
         environ: The request's environ; None once it has ended.
         notes: What is unusual about it; None when nothing is.
+        spans: What it spent its time on; None until the first span, and without traces.
         method, end, error: Only of a request that has ended and is recorded whole: REQUEST_METHOD,
             performance counter, and a mark that there was an error, or None.
     """
@@ -137,6 +144,7 @@ class Exchange:
         "path",
         "route",
         "size",
+        "spans",
         "start",
         "status",
     )
@@ -156,6 +164,7 @@ class Exchange:
     path: str
     route: object
     size: str | None
+    spans: Spans | None
     start: float
     status: str | None
 
@@ -325,6 +334,8 @@ class Exchange:
         self.end = end
         if self.status is None and self.route is None:  # a WebSocket, past the server
             self.ask_for_route(self.hooks.route_askers)
+        if self.hooks.traced is not None and self.spans is not HANDED_OVER:
+            hand_over(self, environ, end)
         self.release()
         self.hooks.record(self)
 
@@ -437,13 +448,3 @@ class Exchange:
             return False
         self.capture(error)
         return True
-
-
-def length_of_body(exchange: Exchange) -> int:
-    """Servers ask bodies that have a length for it, and make a Content-Length of it."""
-    return 0 if exchange.body is CLOSED_BODY else len(exchange.body)
-
-
-def refuse_late_start(*_: object) -> Any:
-    """Stands for the server's start_response after the end, so that nothing of it stays alive."""
-    raise AssertionError("start_response called after the request has ended")

@@ -38,14 +38,12 @@ from inapp_monitor.request.bodies import (
     NO_ITER,
     WRAP,
     learn_kind,
+    length_of_body,
     no_chunks,
 )
-from inapp_monitor.request.exchange import (
-    Exchange,
-    Hooks,
-    length_of_body,
-    refuse_late_start,
-)
+from inapp_monitor.request.exchange import Exchange, Hooks
+from inapp_monitor.request.late_start import refuse_late_start
+from inapp_monitor.request.traced_requests import hand_over
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 
 
@@ -122,6 +120,8 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                 except KeyError:  # ended meanwhile, forgotten, or begun in the parent process
                     self.release()
                     return
+                if self.spans is not None:
+                    hand_over(self, environ, end)
                 if self.notes is None or self.finish_notes():
                     try:
                         tally = known[environ["REQUEST_METHOD"], self.route, self.status]
@@ -170,7 +170,8 @@ def build(
     begin, enter = hooks.live.add, current_request.enter
     wrapped: set[type] = set()
     kinds: dict[type, int] = dict.fromkeys(COMPLETE_TYPES, COMPLETE)
-    due, context_copied = float("-inf"), False
+    due, traced = float("-inf"), hooks.traced is not None
+    context_copied = traced
     below_mount, beyond_mount = mount + "/", mount + "0"  # "0" is the character after "/"
     body_askers = hooks.body_askers
 
@@ -190,13 +191,14 @@ def build(
                 exchange.environ = environ
                 exchange.path = path
                 exchange.status = exchange.route = exchange.size = exchange.notes = None
+                exchange.spans = None
                 outer = environ.setdefault(ENVIRON_KEY, exchange)
                 if outer is not exchange:
                     exchange.nest_within(outer, environ)
                 exchange.start = start = clock()
                 if start > due:
                     due = tick(start, environ)
-                    context_copied = current_request.context_is_copied()
+                    context_copied = traced or current_request.context_is_copied()
                     exchange.ensure_notes().sample = get_ident(), thread_time()
                     exchange.start = clock()
                 if context_copied:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.exchange import BodyAsker, RouteAsker, Shortcut
+from inapp_monitor.traces.ended_request import Pending
 
 
 class SilentHooks:
@@ -21,6 +22,7 @@ class SilentHooks:
         self.own_asker: RouteAsker | None = None
         self.route_askers: list[RouteAsker] = []
         self.body_askers: list[BodyAsker] = []
+        self.traced: Pending | None = None
 
     def ignore(self, *_: object) -> None:
         """Whatever happens."""

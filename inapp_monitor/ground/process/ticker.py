@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from inapp_monitor.ground import current_request
 from inapp_monitor.ground.process import interrupts
 
 #: Seconds between a call that has left work and the next: the application comes first meanwhile.
@@ -56,6 +57,7 @@ class Ticker:
 
     def _run(self) -> None:
         pause_s = self._first_s
+        current_request.enter(current_request.NOBODY)
         while not self._stopping.is_set():
             with interrupts.raised_in_main_greenlet():
                 if self._stopping.wait(pause_s):

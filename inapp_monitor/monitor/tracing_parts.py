@@ -1,0 +1,64 @@
+"""The part that folds the spans of requests. Thin: `traces.tracing` does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.services import Services
+from inapp_monitor.traces import call_site, spans
+from inapp_monitor.traces.attaching import HookState, attachments
+
+
+@dataclass(frozen=True, slots=True)
+class TracingFacts:
+    """What is watched.
+
+    Attributes:
+        hooks: The libraries, and whether each is watched; none when traces are off.
+    """
+
+    hooks: Sequence[HookState] = ()
+
+
+class Tracing(Part):
+    """Attaches to libraries that were loaded since, and folds what requests left."""
+
+    name = "traces"
+
+    def __init__(self, services: Services) -> None:
+        self._core = services.core
+        self._store = services.store
+        self._tracing = services.tracing
+        self.holds = (services.tracing,)
+
+    def attached(self) -> None:
+        self._attach()
+
+    def _attach(self) -> None:
+        core = self._core
+        if core.traced is not None and core.pid:
+            attachments.attach(core.monitor, core.settings.traces_off)
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        if self._core.traced is None:
+            return
+        self._attach()
+        call_site.know_packages(self._core.app_packages())
+        self._tracing.fold()
+        self._store.add(self._tracing.take())
+
+    def forked(self) -> None:
+        attachments.forked()
+        spans.forked()
+        self._tracing.forked()
+
+    def close(self) -> None:
+        attachments.detach(self._core.monitor)
+
+    def drops(self) -> Mapping[str, int]:
+        return {**self._tracing.pending.dropped, "spans outside requests": spans.outside.dropped}
+
+    def facts(self) -> TracingFacts:
+        return TracingFacts(attachments.states() if self._core.traced is not None else ())

@@ -1,0 +1,136 @@
+"""sqlite3 used bare: connections of a subclass, made by `sqlite3.connect`.
+
+Connections, cursors and rows are types of C, so a factory is the only way in that the module
+documents; connections that were opened before are out of reach. Factories of the application are
+subclassed in their turn.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from inapp_monitor.traces.patches import Patches
+from inapp_monitor.traces.statement_calls import timed_execute
+
+#: Subclasses made at most; an application uses one or two factories.
+MAX_FACTORIES = 100
+#: Position of `factory` among the arguments of `connect`.
+_FACTORY = 5
+_EXECUTE = ("execute", "executemany", "executescript")
+
+
+class Hook:
+    """`connect`, in both modules that offer it."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._patches = Patches()
+        self._connections: dict[type, type] = {}
+        self._cursors: dict[type, type] = {}
+
+    def attach(self) -> None:
+        """Replace `connect` once."""
+        dbapi2 = sys.modules.get("sqlite3.dbapi2")
+        for owner in (self._module, dbapi2):
+            if owner is not None and not self._patches.has(owner, "connect"):
+                self._patches.replace(owner, "connect", self._connect)
+
+    def detach(self) -> None:
+        """Put it back; connections that are open go on being seen, by nobody."""
+        self._patches.undo()
+
+    def _connect(self, original: Any) -> Any:
+        default = self._module.Connection
+
+        def connect(*args: Any, **kwargs: Any) -> Any:
+            caller = sys._getframe(1).f_globals.get("__name__", "")
+            if str(caller).startswith("inapp_monitor."):  # the monitor's own file
+                return original(*args, **kwargs)
+            given = args[_FACTORY] if len(args) > _FACTORY else kwargs.get("factory", default)
+            watched = self._connection_class(given)
+            if watched is given:
+                return original(*args, **kwargs)
+            if len(args) > _FACTORY:
+                args = (*args[:_FACTORY], watched, *args[_FACTORY + 1 :])
+            else:
+                kwargs["factory"] = watched
+            connection = original(*args, **kwargs)
+            database = args[0] if args else kwargs.get("database")
+            connection._inapp_monitor_system = _system(database)
+            return connection
+
+        return connect
+
+    def _connection_class(self, given: Any) -> Any:
+        made = self._connections.get(given) if isinstance(given, type) else None
+        if made is not None:
+            return made
+        if not isinstance(given, type) or not issubclass(given, self._module.Connection):
+            return given  # a function that makes connections: what it makes is its business
+        if len(self._connections) >= MAX_FACTORIES:
+            return given
+        cursor_class = self._cursor_class
+
+        def cursor(self: Any, factory: Any = None) -> Any:
+            return given.cursor(self, cursor_class(factory))  # type: ignore[attr-defined]
+
+        methods: dict[str, Any] = {"cursor": cursor, "_inapp_monitor_system": "sqlite"}
+        for name in _EXECUTE:
+            if getattr(given, name) is getattr(self._module.Connection, name):
+                methods[name] = _by_cursor(name)
+            else:
+                methods[name] = _timed(name, _system_of_connection)(getattr(given, name))
+        made = type(given.__name__, (given,), methods)
+        made.__module__, made.__qualname__ = given.__module__, given.__qualname__
+        self._connections[given] = made
+        return made
+
+    def _cursor_class(self, given: Any) -> Any:
+        wanted = self._module.Cursor if given is None else given
+        made = self._cursors.get(wanted) if isinstance(wanted, type) else None
+        if made is not None:
+            return made
+        if not isinstance(wanted, type) or not issubclass(wanted, self._module.Cursor):
+            return wanted
+        if len(self._cursors) >= MAX_FACTORIES:
+            return wanted
+        methods = {name: _timed(name, _system_of)(getattr(wanted, name)) for name in _EXECUTE}
+        made = type(wanted.__name__, (wanted,), methods)
+        made.__module__, made.__qualname__ = wanted.__module__, wanted.__qualname__
+        self._cursors[wanted] = made
+        return made
+
+
+def _timed(name: str, system_of: Callable[[Any], str]) -> Callable[[Any], Any]:
+    return timed_execute(system_of, many=name != "execute")
+
+
+def _by_cursor(name: str) -> Any:
+    """As the module itself defines these methods of a connection: by a cursor made for it."""
+
+    def execute(self: Any, *args: Any) -> Any:
+        return getattr(self.cursor(), name)(*args)
+
+    execute.__name__ = name
+    return execute
+
+
+def _system_of_connection(connection: Any) -> str:
+    return str(connection._inapp_monitor_system)
+
+
+def _system_of(cursor: Any) -> str:
+    return str(cursor.connection._inapp_monitor_system)
+
+
+def _system(database: Any) -> str:
+    """`sqlite` and the file's name, without its folder and without the options of a URI."""
+    try:
+        name = Path(os.fsdecode(database)).name.partition("?")[0]
+    except (TypeError, ValueError):
+        return "sqlite"
+    return f"sqlite {name}" if name and name != ":memory:" else "sqlite"

@@ -1,0 +1,211 @@
+"""Spans: what a request did, noted at its end and handed over with the request."""
+
+from __future__ import annotations
+
+import http.client
+import sqlite3
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from inapp_monitor.traces import spans
+from inapp_monitor.traces.attaching import LIBRARIES, attachments
+from inapp_monitor.traces.ended_request import MAX_WAITING_SPANS, Pending
+from inapp_monitor.traces.spans import DATABASE, HTTP, MAX_SPANS, Spans
+from tests.traces.conftest import Traced
+
+
+@pytest.fixture
+def connect(tmp_path: Path, traced: Traced) -> Callable[[], sqlite3.Connection]:
+    """Opens the same small database again and again."""
+    assert traced
+
+    def open_one() -> sqlite3.Connection:
+        return sqlite3.connect(tmp_path / "shop.db", check_same_thread=False)
+
+    with open_one() as connection:
+        connection.execute("create table products (id int, name text)")
+    return open_one
+
+
+def test_statements_of_a_request(traced: Traced, connect: Callable[[], sqlite3.Connection]) -> None:
+    """Each execute is one span, with its database, rows and error; commit is none."""
+
+    def work() -> None:
+        with connect() as connection:
+            connection.execute("insert into products values (1, 'a')")
+            connection.executemany("insert into products values (?, ?)", [(2, "b"), (3, "c")])
+            connection.cursor().execute("select * from products where id = 1").fetchall()
+            with pytest.raises(sqlite3.OperationalError):
+                connection.execute("select nothing")
+
+    found = traced.tracing.shaped(traced.run(work))
+    assert [(span.kind, span.text, span.rows, span.error) for span in found] == [
+        (DATABASE, "insert into products values (?)", 1, None),
+        (DATABASE, "insert into products values (?)", 2, None),
+        (DATABASE, "select * from products where id = ?", None, None),
+        (DATABASE, "select nothing", None, "OperationalError"),
+    ]
+    assert {span.system for span in found} == {"sqlite shop.db"}
+    assert all(span.start < span.end for span in found)
+
+
+def test_an_application_keeps_its_own_classes(
+    traced: Traced, connect: Callable[[], sqlite3.Connection]
+) -> None:
+    """Factories of connections and cursors are subclassed, not replaced."""
+
+    class Connection(sqlite3.Connection):
+        pass
+
+    class Cursor(sqlite3.Cursor):
+        pass
+
+    def work() -> None:
+        connection = sqlite3.connect(":memory:", factory=Connection)
+        assert isinstance(connection, Connection)
+        assert isinstance(connection.cursor(Cursor), Cursor)
+        connection.cursor(factory=Cursor).execute("select 1")
+        connection.executescript("select 2; select 3")
+
+    assert traced.texts(work) == ["select ?", "select ?; select ?"]
+
+
+def test_the_line_that_asks_again_and_again(
+    traced: Traced, connect: Callable[[], sqlite3.Connection]
+) -> None:
+    """The call site of what repeats is known, innermost frame first."""
+
+    def work() -> None:
+        connection = connect()
+        for number in range(5):
+            connection.execute("select * from products where id = ?", (number,))
+
+    ended = traced.run(work)
+    (site,) = traced.tracing.sites(ended).values()
+    assert site[0].endswith(f":{work.__code__.co_firstlineno + 3} in work")
+    assert len({span[8] for span in ended.spans}) == 5  # the parameters differ
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_an_outgoing_call(traced: Traced) -> None:
+    """Method and host with the answer's status; a host that refuses is an error."""
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+
+    def call() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
+        connection.request("GET", "/secret?token=S3CR3T")
+        connection.getresponse().read()
+        connection.close()
+
+    (span,) = traced.tracing.shaped(traced.run(call))
+    thread.join()
+    server.server_close()
+    assert (span.kind, span.text, span.rows) == (HTTP, f"GET 127.0.0.1:{server.server_port}", 204)
+
+    def call_in_vain() -> None:
+        with pytest.raises(OSError, match="refused"):
+            call()
+
+    (span,) = traced.tracing.shaped(traced.run(call_in_vain))
+    assert (span.error, span.rows) == ("ConnectionRefusedError", None)
+
+
+def test_spans_past_five_hundred_are_counted(
+    traced: Traced, connect: Callable[[], sqlite3.Connection]
+) -> None:
+    """By text, up to fifty texts; nothing is lost of the numbers."""
+
+    def work() -> None:
+        connection = connect()
+        for number in range(2_000):
+            connection.execute(f"select {number % 80} from products")
+
+    ended = traced.run(work)
+    assert len(ended.spans) == MAX_SPANS
+    assert ended.counted_only == 1_500
+    assert len(ended.spans.more or {}) == 51
+
+
+def test_nothing_is_noted_when_traces_are_off(tmp_path: Path) -> None:
+    """Libraries stay as they are, and the request path enters nothing."""
+    before = sqlite3.connect
+    made = Traced(tmp_path / "data", traces=False)
+    try:
+        assert sqlite3.connect is before
+        made.work = lambda: sqlite3.connect(":memory:").execute("select 1")
+        made.monitor.refresh()
+        assert not made.ended
+    finally:
+        made.monitor.close()
+
+
+def test_libraries_are_put_back(tmp_path: Path) -> None:
+    """After the last monitor has closed."""
+    before = sqlite3.connect, http.client.HTTPConnection.getresponse
+    first, second = Traced(tmp_path / "a"), Traced(tmp_path / "b")
+    first.monitor.refresh()
+    second.monitor.refresh()
+    assert sqlite3.connect is not before[0]
+    first.monitor.close()
+    assert sqlite3.connect is not before[0]
+    second.monitor.close()
+    assert (sqlite3.connect, http.client.HTTPConnection.getresponse) == before
+
+
+def test_one_library_can_be_left_alone(tmp_path: Path) -> None:
+    """By name; the others are watched, and the state of each is known."""
+    before = sqlite3.connect
+    made = Traced(tmp_path / "data", traces_off="sqlite3")
+    try:
+        assert sqlite3.connect is before
+        states = {state.name: state.state for state in attachments.states()}
+        assert states["sqlite3"] == "off"
+        assert states["http"] == "attached"
+        assert set(states) == {library.name for library in LIBRARIES}
+    finally:
+        made.monitor.close()
+
+
+def test_what_no_request_did_is_counted_by_statement(
+    traced: Traced, connect: Callable[[], sqlite3.Connection]
+) -> None:
+    """Statements outside of requests have no trace, but figures."""
+    traced.monitor.refresh()
+    connect().execute("select count(*) from products")
+    traced.monitor.refresh()
+    (found,) = (s for s in traced.tracing.statements.shown() if "count(*)" in s.shape)
+    assert found.count == 1
+    assert list(found.routes) == ["(outside requests)"]
+
+
+def test_what_waits_is_bounded_and_counted() -> None:
+    """Spans that nobody folds are dropped from a number on."""
+    pending = Pending()
+    many = Spans()
+    many.extend([(DATABASE, 0.0, 1.0, "select 1", 0, None, None, None, None)] * 500)
+    for _ in range(MAX_WAITING_SPANS // 500 + 3):
+        pending.add((0.0, 1.0, "GET", None, "200 OK", "/", False, (), many))
+    assert pending.dropped == {"traced requests": 3, "spans": 1_500}
+    assert len(pending.cut(10**6)) == MAX_WAITING_SPANS // 500
+    pending.add((0.0, 1.0, "GET", None, "200 OK", "/", False, (), many))
+    assert len(pending.cut(10)) == 1
+
+
+def test_noting_never_raises() -> None:
+    """A hook that hands over nonsense is a failure of the monitor, counted."""
+    before = spans.outside.failures
+    spans.note(DATABASE, 0.0, None)  # type: ignore[arg-type]
+    assert spans.outside.failures == before + 1

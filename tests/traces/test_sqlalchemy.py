@@ -1,0 +1,52 @@
+"""SQLAlchemy: each statement once, also of engines and connections older than the monitor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from inapp_monitor.traces.spans import DATABASE
+from tests.traces.conftest import Traced
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> sa.Engine:
+    """An engine with a table."""
+    made = sa.create_engine(f"sqlite:///{tmp_path}/shop.db")
+    with made.begin() as connection:
+        connection.execute(sa.text("create table products (id integer primary key, name text)"))
+    return made
+
+
+def test_each_statement_once(engine: sa.Engine, tmp_path: Path) -> None:
+    """The driver's own hook is silent below SQLAlchemy's; the connection is older than both."""
+    connection = engine.connect()
+    traced = Traced(tmp_path / "data")
+    try:
+
+        def work() -> None:
+            connection.execute(
+                sa.text("insert into products values (:id, :name)"),
+                [{"id": n, "name": f"S3CR3T{n}"} for n in range(3)],
+            )
+            connection.execute(sa.text("select name from products where id = :id"), {"id": 1}).all()
+            connection.exec_driver_sql("select count(*) from products where name = 'S3CR3T'")
+            with pytest.raises(sa.exc.OperationalError):
+                connection.execute(sa.text("select nothing"))
+            with engine.connect() as another:
+                another.execute(sa.text("select 1"))
+
+        found = traced.tracing.shaped(traced.run(work))
+        assert [(span.kind, span.text, span.rows, span.error) for span in found] == [
+            (DATABASE, "insert into products values (?)", 3, None),
+            (DATABASE, "select name from products where id = ?", None, None),
+            (DATABASE, "select count(*) from products where name = ?", None, None),
+            (DATABASE, "select nothing", None, "OperationalError"),
+            (DATABASE, "select ?", None, None),
+        ]
+        assert {span.system for span in found} == {"sqlite shop.db"}
+    finally:
+        connection.close()
+        traced.monitor.close()
