@@ -192,8 +192,7 @@ def build(
                 exchange.path = path
                 exchange.status = exchange.route = exchange.size = exchange.notes = None
                 exchange.spans = None
-                outer = environ.setdefault(ENVIRON_KEY, exchange)
-                if outer is not exchange:
+                if (outer := environ.setdefault(ENVIRON_KEY, exchange)) is not exchange:
                     exchange.nest_within(outer, environ)
                 exchange.start = start = clock()
                 if start > due:
