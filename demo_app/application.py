@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -25,9 +26,11 @@ def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
         app.wsgi_app,
         data_dir=data_dir / "monitor",
         app_name="Kettle & Leaf",
+        log_level="INFO",
         dev_access=True,  # what is shown here is made up
         collectors=[ShopDatabase(data_dir / "shop.db")],
     )
+    logging.getLogger("demo_app.shop").setLevel(logging.INFO)
     app.wsgi_app = monitor  # type: ignore[method-assign]
     _count_events(app, monitor)
     if fault_after_s is not None:

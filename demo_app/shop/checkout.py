@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 from flask import (
@@ -20,6 +21,7 @@ from demo_app.shop.database import connection
 from demo_app.shop.pricing import DELIVERY, Price, price_order
 
 blueprint = Blueprint("checkout", __name__)
+logger = logging.getLogger(__name__)
 
 
 @blueprint.get("/checkout")
@@ -42,9 +44,11 @@ def place() -> Response | tuple[str, int]:
     try:
         payment.charge(request.form.get("card", ""), price.total)
     except payment.CardDeclinedError as declined:
+        logger.warning("card declined: %s", declined, extra={"cents": price.total})
         text = f"Your bank says: {declined}."
         return render_template("message.html", title="The card was declined", text=text), 402
     number = _store(held, country, price)
+    logger.info("order %s placed", number, extra={"cents": price.total, "country": country})
     cart.empty()
     events.order_placed.send(
         current_app._get_current_object(),  # type: ignore[attr-defined]

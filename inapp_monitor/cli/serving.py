@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inapp_monitor.cli import echo
-from inapp_monitor.ground import config
+from inapp_monitor.ground import config, disk_shares
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
 
@@ -141,6 +141,7 @@ def stored_backend(
     from inapp_monitor.ground.workers.route_names import RouteFacts, RouteNames
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.triage import Triage
+    from inapp_monitor.logs.ring_file import LogFile
     from inapp_monitor.query.sources import StoreSource
     from inapp_monitor.request.slowest_file import SlowestFacts, as_rows, stored
     from inapp_monitor.store.series import Store
@@ -163,6 +164,7 @@ def stored_backend(
         triage=Triage(database, SYSTEM),
         not_found=NotFoundTable(loaded.settings, guard, database),
         database=database,
+        logs=LogFile(data_dir, disk_shares.of_logs(loaded.settings.disk_budget)),
         refresh=database.write_pending,
         live=False,
         facts=lambda: Facts(

@@ -21,6 +21,7 @@ from inapp_monitor.ground.setting_values import (
     parse_bool,
     parse_duration,
     parse_int,
+    parse_log_level,
     parse_mount,
     parse_path,
     parse_size,
@@ -187,6 +188,11 @@ class Settings:
         True,
         parse_bool,
         "Log records of level ERROR and above are errors, without a traceback too.",
+    )
+    log_level: str = _setting(
+        "WARNING",
+        parse_log_level,
+        "Least level of the log records that are kept for the page Logs.",
     )
     scrub_names: tuple[str, ...] = _setting(
         (), parse_texts, "Further names whose values are hidden, by substring."

@@ -51,6 +51,14 @@ def parse_bool(value: object) -> bool:
     raise ValueError("true or false")
 
 
+def parse_log_level(value: object) -> str:
+    """`INFO`, `WARNING`, `ERROR`, `CRITICAL`, or `OFF` for none."""
+    word = str(value).strip().upper()
+    if word not in ("INFO", "WARNING", "ERROR", "CRITICAL", "OFF"):
+        raise ValueError("INFO, WARNING, ERROR, CRITICAL or OFF")
+    return word
+
+
 def parse_int(value: object) -> int:
     """A whole number."""
     try:

@@ -31,14 +31,17 @@ def _see(tracker: Tracker, log_errors: bool, record: logging.LogRecord) -> None:
     """Capture a record or note it as a breadcrumb."""
     if not log_records.is_heard(record) or not tracker.hears_here():
         return
+    issue = None
     if record.levelno < logging.ERROR:
-        log_records.note_breadcrumb(record, log_records.text_by_structure(record))
-        return
-    found = log_records.error_of(record, log_errors=log_errors)
-    if found is not None:
-        log_records.capture(tracker, found)
-    text = log_records.text_by_arguments(record) if found is None else found.text
+        text = log_records.text_by_structure(record)
+    else:
+        found = log_records.error_of(record, log_errors=log_errors)
+        if found is not None:
+            issue = log_records.capture(tracker, found)
+        text = log_records.text_by_arguments(record) if found is None else found.text
     log_records.note_breadcrumb(record, text)
+    if tracker.record_listener is not None:
+        tracker.record_listener(record, text, issue)
 
 
 def install(tracker: Tracker, *, log_errors: bool = True) -> Callable[[], None]:

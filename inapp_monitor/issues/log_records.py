@@ -79,14 +79,13 @@ def capture(
     found: ErrorRecord,
     environ: Mapping[str, Any] | None = None,
     route: str | None = None,
-) -> None:
-    """Record an error that was logged; `environ` and `route` as for `Tracker.capture`."""
+) -> str | None:
+    """Record an error that was logged; `environ`, `route` and result as of `Tracker.capture`."""
     if found.error is not None:
         channel = f"log record of {found.logger}"
-        tracker.capture(found.error, environ, route=route, channel=channel)
-        return
+        return tracker.capture(found.error, environ, route=route, channel=channel)
     name = _ADDRESS.sub("", found.logger)
-    tracker.capture_message(
+    return tracker.capture_message(
         found.text,
         level=found.level_name.lower(),
         template=found.template,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from inapp_monitor.issues import stack
@@ -22,6 +22,11 @@ class Redactor:
     def text(self, text: str) -> str:
         """A text as it may be shown."""
         return clean_text(self._scrubber.text(text))
+
+    def values(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Texts under names, as they may be shown: what a name says is secret is hidden."""
+        shown = self._scrubber.tree(dict(values))
+        return {clean_text(str(name)): clean_text(str(value)) for name, value in shown.items()}
 
     def running_frames(self, frames: Sequence[FrameType]) -> list[Event]:
         """Frames that are running now (innermost first) as plain data, outermost first: with their

@@ -82,6 +82,8 @@ class Tracker:
         redactor: Hides secrets for other parts.
         listeners: See `Listener`.
         watcher: Whose requests it records; None: all there are.
+        record_listener: Called with each log record from INFO that is heard here, its text, and the
+            id of the issue that it was recorded as, if any.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Tracker:
         self._writer = IssueWriter(settings, guard, database, scrubber, *counted, clock)
         self._identity = next(_identities)
         self.watcher: object = None
+        self.record_listener: Callable[[Any, str, str | None], None] | None = None
         self.listeners: list[Listener] = self._writer.listeners
         self.redactor = Redactor(scrubber, self._builder)
         hooks = (self._writer.unwritten, self.flush, self._writer.relocate)

@@ -62,6 +62,7 @@ class Dashboard:
             triage=services.tracker.triage,
             not_found=services.not_found_table,
             database=services.database,
+            logs=services.log_file,
             refresh=self._life.refresh,
             live=True,
             facts=self._life.facts,

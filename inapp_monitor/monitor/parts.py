@@ -11,6 +11,7 @@ from collections.abc import Callable
 from inapp_monitor.monitor import (
     alert_parts,
     ingest_parts,
+    log_parts,
     process_parts,
     self_metrics,
     storage_parts,
@@ -37,6 +38,7 @@ PARTS: list[Callable[[Services], Part]] = [
     storage_parts.Issues,
     storage_parts.NotFound,
     alert_parts.Alerting,
+    log_parts.Logs,
     storage_parts.DatabaseWriting,
     process_parts.Memory,
 ]

@@ -15,6 +15,7 @@ from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.measuring import Measuring
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
+from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.workers.leader import Leadership
@@ -22,6 +23,10 @@ from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listening import Listening
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
+from inapp_monitor.logs.buffer import LogBuffer
+from inapp_monitor.logs.keeper import LogKeeper
+from inapp_monitor.logs.ring_file import LogFile
+from inapp_monitor.logs.rows import Scrubbing
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
@@ -69,6 +74,10 @@ class Services:
         )
         self.listening = Listening(settings.listen, intake, clock, core.guard)
         redactor = self.tracker.redactor
+        self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
+        self.log_buffer = LogBuffer()
+        scrubbing = Scrubbing(redactor.text, redactor.values)
+        self.log_keeper = LogKeeper(self.log_buffer, self.log_file, scrubbing, clock, core.release)
         self.slow_requests = SlowRequests(
             *(settings.data_dir, clock, recorder, redactor.text),
             damaged=lambda what: core.guard.failed("damaged file slowest", FormatError(what)),

@@ -40,6 +40,7 @@ from inapp_monitor.web.pages import (
     failure,
     live_request,
     login,
+    logs,
     not_found,
     overview,
     routes,
@@ -397,5 +398,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
-    pages.append(live_request)
+    pages += [live_request, logs]
     return [*pages, render, metrics, functions, events, tags, version, prometheus]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.triage import Triage
+    from inapp_monitor.logs.ring_file import LogFile
     from inapp_monitor.query.sources import Source
     from inapp_monitor.store.series import Store
 
@@ -34,6 +35,7 @@ class Backend:
     Attributes:
         loaded: The settings and where each came from.
         source: What queries are evaluated against.
+        logs: Log records of all workers.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows; pages get them once a visit, see `Visit.facts`.
@@ -50,6 +52,7 @@ class Backend:
     triage: Triage
     not_found: NotFoundTable
     database: Database | None = None
+    logs: LogFile | None = None
     refresh: Callable[[], None] = lambda: None
     live: bool = True
     facts: Callable[[], Facts] = Facts

@@ -77,6 +77,11 @@ def moment(timestamp: float, zone: tzinfo = UTC) -> str:
     return _at(timestamp, zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
+def time_of_day(timestamp: float, zone: tzinfo = UTC) -> str:
+    """A time of day: `14:43:05.250`."""
+    return _at(timestamp, zone).strftime("%H:%M:%S.%f")[:-3]
+
+
 def period(start: float, end: float, zone: tzinfo = UTC) -> str:
     """A window: `23 Nov 01:59 – 02:17`, with what both ends share said once."""
     first, last = _at(start, zone), _at(end, zone)

@@ -231,6 +231,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "issues",
         "404 table",
         "alerts",
+        "log records",
         "writing to the database",
         "memory",
         "bell",

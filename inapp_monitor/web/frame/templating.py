@@ -46,6 +46,7 @@ _NAVIGATION = (
     ("/", "Overview"),
     ("/routes", "Routes"),
     ("/errors", "Errors"),
+    ("/logs", "Logs"),
     ("/not-found", "Not found"),
     ("/explore", "Explore"),
     ("/dashboards", "Dashboards"),
@@ -198,6 +199,7 @@ def _environment(pid: int) -> jinja2.Environment:  # noqa: ARG001
         seconds=human.seconds,
         ago=human.ago,
         moment=_moment,
+        time_of_day=_time_of_day,
         period=_period,
         iso=human.iso,
         change=human.change,
@@ -216,6 +218,12 @@ def _shown(value: object) -> object:
 def _moment(context: Context, timestamp: float) -> str:
     """A point in time in the page's zone, whose name at that time is part of it."""
     return human.moment(timestamp, context["zone"].tz)
+
+
+@jinja2.pass_context
+def _time_of_day(context: Context, timestamp: float) -> str:
+    """The time of day in the page's zone, to the millisecond."""
+    return human.time_of_day(timestamp, context["zone"].tz)
 
 
 @jinja2.pass_context

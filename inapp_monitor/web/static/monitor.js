@@ -10,12 +10,14 @@
 
   // -- live refresh: fetch this very page and put its parts in place
   function period() {
+    const own = document.querySelector("main [data-refresh]");
+    if (own) return Number(own.dataset.refresh);
     const view = new URLSearchParams(location.search).get("from") || "-1h";
     return { "-15min": 5, "-1h": 10, "-6h": 30 }[view] || 60;
   }
   function occupied() {
     const active = document.activeElement;
-    return document.hidden || paused || busy || document.querySelector(".tip,.brush") ||
+    return document.hidden || paused || busy || document.querySelector(".tip,.brush,.logs details[open]") ||
       (active && active.closest("main form"));
   }
   async function refresh() {

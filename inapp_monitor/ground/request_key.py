@@ -1,0 +1,15 @@
+"""What names a request in all that is kept of it: log records, traces. The same for one request
+wherever it is asked for, and no other request's: a process and the moment of its beginning.
+"""
+
+from __future__ import annotations
+
+from inapp_monitor.ground.process import identity
+
+#: Characters of the process's token: enough to tell apart those whose data are kept.
+_TOKEN_LENGTH = 8
+
+
+def request_key(start: float) -> str:
+    """The key of a request of this process that began at `start` (performance counter)."""
+    return f"{identity.current().token[:_TOKEN_LENGTH]}{round(start * 1e9):x}"
