@@ -2,8 +2,7 @@
 
 Changes are queued and written by a background tick, never by a request; reads return lists, never
 an open cursor (an open cursor lets the write-ahead log grow without bound). A disk that is full,
-read-only, locked or broken keeps the queue in memory, is retried with a growing pause and shows in
-`status`. sqlite-utils is loaded when the file is first read or written, see `connections`.
+read-only, locked or broken keeps the queue, is retried with a growing pause and shows in `status`.
 
 What must not be here: any table. Each part brings its own with `declare`.
 
@@ -125,7 +124,7 @@ class _State:
     reading: threading.Lock = field(default_factory=threading.Lock)
     queue: deque[_Queued] = field(default_factory=deque)
     queue_bytes: int = 0
-    writer: sqlite_utils.Database | None = None
+    writer: sqlite3.Connection | None = None
     writer_file: tuple[int, int] | None = None
     writer_losses: int = 0
     reader: sqlite_utils.Database | None = None
@@ -280,9 +279,10 @@ class Database:
         """In a child process: the connections are the parent's, and closing them is not safe."""
         for pid, state in list(self._states.items()):
             if pid != os.getpid():
-                for connection in (state.writer, state.reader):
-                    if connection is not None:
-                        abandon(connection.conn)
+                if state.writer is not None:
+                    abandon(state.writer)
+                if state.reader is not None:
+                    abandon(state.reader.conn)
                 self._states.pop(pid, None)
 
     # -- inside
@@ -312,7 +312,7 @@ class Database:
                     queued.done(written)
 
     def _transaction(
-        self, state: _State, connection: sqlite_utils.Database, batch: list[_Queued]
+        self, state: _State, connection: sqlite3.Connection, batch: list[_Queued]
     ) -> list[bool]:
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -324,11 +324,11 @@ class Database:
             return outcome
         except BaseException:
             state.migrated = {}
-            if connection.conn.in_transaction:
+            if connection.in_transaction:
                 connection.rollback()
             raise
 
-    def _run(self, state: _State, connection: sqlite_utils.Database, queued: _Queued) -> bool:
+    def _run(self, state: _State, connection: sqlite3.Connection, queued: _Queued) -> bool:
         """Run one change; False when it is at fault itself, which costs only that change."""
         connection.execute("SAVEPOINT change")
         try:
@@ -378,13 +378,13 @@ class Database:
             if pages < most - 16:
                 return False  # it is the disk that is full: deleting here would free nothing
             connection.execute("BEGIN IMMEDIATE")
-            before = connection.conn.total_changes
+            before = connection.total_changes
             for make_room in askable:
                 make_room(connection)
             connection.commit()
-            return connection.conn.total_changes > before
+            return connection.total_changes > before
         except Exception as error:  # noqa: BLE001  # whatever it is, the disk stays full
-            if connection.conn.in_transaction:
+            if connection.in_transaction:
                 connection.rollback()
             state.fault = describe(error)
             return False
@@ -407,7 +407,7 @@ class Database:
             state.moved_aside.append(source.name + stamp)
         state.retry_at = 0.0
 
-    def _writer(self, state: _State) -> sqlite_utils.Database:
+    def _writer(self, state: _State) -> sqlite3.Connection:
         """The open connection; reopened when the file at the path is another one by now."""
         if (
             state.writer is not None
@@ -442,7 +442,7 @@ class Database:
         writer, state.writer, state.writer_file = state.writer, None, None
         state.migrated = {}
         if writer is not None:
-            state.files.close(writer.conn, state.writer_losses)
+            state.files.close(writer, state.writer_losses)
 
     def _drop_reader(self, state: _State) -> None:
         reader, state.reader, state.reader_file = state.reader, None, None

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 
-def migrate(
-    connection: sqlite_utils.Database, scripts: Mapping[str, Sequence[str]]
-) -> dict[str, int]:
+def migrate(connection: sqlite3.Connection, scripts: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Run the scripts that the file has not seen yet, inside the open transaction.
 
     Args:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inapp_monitor.database import connections
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.workers.route_names import RouteFacts
@@ -157,10 +156,6 @@ class DatabaseWriting(Part):
     def __init__(self, services: Services) -> None:
         self._database = services.database
         self.holds = (services.database,)
-
-    def load_early(self, *, errors: bool) -> None:
-        if errors:
-            connections.load_library()
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         self._database.write_pending()
