@@ -66,6 +66,10 @@ class Door:
         self.last_client, self.last_time = client[:MAX_CLIENT_LENGTH], now
         if parsed.notes:
             self.notes.update(parsed.notes)
+        self.count_rejects(parsed, client, now)
+
+    def count_rejects(self, parsed: Parsed, client: str, now: float) -> None:
+        """Add what was refused."""
         for reject in parsed.rejects:
             self.rejects[reject.reason] += 1
         if parsed.rejects:

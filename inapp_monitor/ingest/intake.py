@@ -13,8 +13,9 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.known_names import KnownNames
-from inapp_monitor.ingest.protocols.parsed import Parsed, RejectedError
+from inapp_monitor.ingest.protocols.parsed import Check, Event, Parsed, Point, RejectedError, Sample
 from inapp_monitor.ingest.protocols.series_names import metric_of
+from inapp_monitor.ingest.samples import Samples
 
 #: How Graphite's own storage-aggregation.conf rolls up, by the last node of a name.
 _BY_LAST_NODE = {
@@ -25,6 +26,10 @@ _BY_LAST_NODE = {
     "count": Method.SUM,
     "sum": Method.SUM,
 }
+#: Events that wait for the next tick; each is a write of the database.
+MAX_EVENTS = 100
+#: Service checks are series below it: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+_CHECKS = "checks"
 
 
 class Intake:
@@ -63,6 +68,8 @@ class Intake:
         self._lock = threading.Lock()
         self._notes: dict[str, int] = {}
         self._names = KnownNames(self._max_series, self._note)
+        self._samples = Samples(self._step_s)
+        self._events: list[Event] = []
 
     def forked(self) -> None:
         """In a child process: what waits is the parent's, and so are the locks."""
@@ -76,25 +83,78 @@ class Intake:
         now = self._clock.wall()
         with self._lock:
             scalars = self._scalars(parsed, now)
+            accepted = len(scalars) + parsed.taken
+            if parsed.samples:
+                accepted += self._add_samples(parsed)
+            if parsed.events:
+                accepted += self._keep_events(parsed)
             if self._notes:
                 for what, count in self._notes.items():
                     parsed.note(what, count)
                 self._notes.clear()
-            accepted = len(scalars)
             door.count(parsed, accepted, client, now)
         if scalars:
             self._add(Batch(scalars, []))
         return accepted
 
-    def tick(self, now: float, *, is_full: bool) -> None:
+    def hand_over(self, door: Door, points: list[Point]) -> None:
+        """Store what a door's own state has made of earlier samples; only refusals are counted."""
+        now = self._clock.wall()
+        parsed = Parsed(points=points)
+        with self._lock:
+            scalars = self._scalars(parsed, now)
+            self._notes.clear()
+            door.count_rejects(parsed, "", now)
+        if scalars:
+            self._add(Batch(scalars, []))
+
+    def tick(
+        self, now: float, *, is_full: bool, stored_value: Callable[[str], float | None]
+    ) -> list[Event]:
         """Hand over what was added up, and forget names that nobody sends any more.
 
         Args:
             is_full: Whether the disk has no room for series of outsiders.
+            stored_value: The last value of a gauge, to begin with where it is only moved.
+
+        Returns:
+            Events to be written down.
         """
         with self._lock:
+            moved = self._samples.gauges_without_base()
+        bases = {path: stored_value(path) or 0.0 for path in moved}
+        with self._lock:
+            for path, value in bases.items():
+                self._samples.set_base(path, value)
+            batch = self._samples.take(int(now))
             self._names.is_full = is_full
-            self._names.expire(now)
+            if self._names.expire(now):
+                self._samples.forget(self._names.knows)
+            events, self._events = self._events, []
+        if batch.scalars or batch.distributions:
+            self._add(batch)
+        return events
+
+    def _add_samples(self, parsed: Parsed) -> int:
+        names = self._names
+
+        def series_of(name: str) -> str:
+            return names.get(name) or names.meet(name)
+
+        def refuse(reason: str, sample: Sample) -> None:
+            kind, name, value, _ = sample
+            parsed.reject(reason, f"{name}:{value}|{kind}")
+
+        accepted = self._samples.add_all(parsed.samples, series_of, refuse)
+        self._samples.fold()
+        return accepted
+
+    def _keep_events(self, parsed: Parsed) -> int:
+        room = max(0, MAX_EVENTS - len(self._events))
+        self._events += parsed.events[:room]
+        for event in parsed.events[room:]:
+            parsed.reject("too_many_events", event.title)
+        return min(room, len(parsed.events))
 
     @property
     def series_count(self) -> int:
@@ -108,7 +168,7 @@ class Intake:
         """The points that are accepted. Needs the lock."""
         names, scalars = self._names, []
         oldest, newest, present = now - self._longest_s, now + self._step_s, int(now)
-        for name, value, timestamp, method in parsed.points:
+        for name, value, timestamp, method in (*parsed.points, *map(_as_point, parsed.checks)):
             path = names.get(name)
             if path is None:
                 try:
@@ -116,6 +176,9 @@ class Intake:
                 except RejectedError as error:
                     parsed.reject(error.reason, f"{name} {value!r}")
                     continue
+            if value - value != 0.0:  # NaN or infinite
+                parsed.reject("nonfinite", f"{name} {value!r}")
+                continue
             if timestamp is None:
                 at = present
             elif oldest < timestamp <= newest:
@@ -133,3 +196,9 @@ class Intake:
             return Method.AVERAGE
         last = metric_of(path).rpartition(".")[2]
         return _BY_LAST_NODE.get(last) or _BY_LAST_NODE.get(last.partition("_")[0], Method.AVERAGE)
+
+
+def _as_point(check: Check) -> Point:
+    """The worst state in a step counts."""
+    tags = "".join(f";{key}={value}" for key, value in check.tags)
+    return f"{_CHECKS}.{check.name}{tags}", float(check.status), None, Method.MAX

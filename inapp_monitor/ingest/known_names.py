@@ -51,10 +51,14 @@ class KnownNames:
     def __len__(self) -> int:
         return len(self._series)
 
-    def expire(self, now: float) -> None:
-        """Forget, once in a while, what was not sent since the last time."""
+    def knows(self, path: str) -> bool:
+        """Whether a series was named lately."""
+        return path in self._series
+
+    def expire(self, now: float) -> bool:
+        """Forget, once in a while, what was not sent since the last time; whether that was done."""
         if 0.0 <= now - self._rotated_at < _PERIOD_S:
-            return
+            return False
         self._rotated_at = now
         self._stale, self._fresh = self._fresh, {}
         self.get = self._fresh.get
@@ -64,6 +68,7 @@ class KnownNames:
             if ";" in path:
                 metric = metric_of(path)
                 self._tag_sets[metric] = self._tag_sets.get(metric, 0) + 1
+        return True
 
     def meet(self, name: str) -> str:
         """The series of a name that `get` does not know.

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ingest.addresses import Address, parse_address
 from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
 from inapp_monitor.ingest.listeners.receiver import Receiver
-from inapp_monitor.ingest.protocols.framing import LineFraming
-from inapp_monitor.ingest.protocols.registry import PROTOCOLS, usages
+from inapp_monitor.ingest.protocols.framing import LengthFraming
+from inapp_monitor.ingest.protocols.registry import PROTOCOLS, Parse, usages
+from inapp_monitor.ingest.protocols.statsd_flush import config_of, with_whole_tags
+from inapp_monitor.ingest.statsd_state import StatsDState
 
 #: Seconds that closing waits for what is arriving.
 _STOP_S = 2.0
@@ -41,13 +44,17 @@ class Listening:
         self.intake = intake
         self._clock = clock
         self._guard = guard
+        self._states: dict[str, StatsDState] = {}
         known = usages()
         self._addresses = [parse_address(text, known) for text in dict.fromkeys(texts)]
+        for address in self._addresses:
+            self._parser(address)  # a bad option is an error now
         self._loop: ListenLoop | None = None
         self._make_doors()
 
     def _make_doors(self) -> None:
         self.doors = {address.text: Door(address.text) for address in self._addresses}
+        self._states.clear()
 
     @property
     def is_set(self) -> bool:
@@ -81,17 +88,37 @@ class Listening:
             return
         listeners = [self._listener(address) for address in self._addresses]
         loop = ListenLoop(self, listeners, self._clock, self._guard)
-        loop.start()
-        self._loop = loop
+        self._loop = loop  # before it starts: a fork must find what it has to close
+        try:
+            loop.start()
+        except RuntimeError:
+            self._loop = None
+            raise
 
     def _listener(self, address: Address) -> Listener:
-        spoken = PROTOCOLS[address.protocol]
-        parse = spoken.parser(address.options)
-        by_lines = isinstance(spoken.framing(), LineFraming)
+        spoken, parse = PROTOCOLS[address.protocol], self._parser(address)
+        by_lines = not isinstance(spoken.framing(), LengthFraming)
         receiver = Receiver(
             self.doors[address.text], parse, self.intake, self._clock, by_lines=by_lines
         )
         return Listener(address, receiver, spoken.framing)
+
+    def _parser(self, address: Address) -> Parse:
+        try:
+            if address.options.get("names", "native") != "native":
+                state = _state_of(address)
+                self._states[address.text] = state
+                return state.parse
+            return PROTOCOLS[address.protocol].parser(address.options)
+        except ValueError as error:
+            raise ConfigError(f"setting 'listen': {address.text!r}: {error}") from None
+
+    def flush(self, now: float, *, at_end: bool = False) -> None:
+        """Hand over what doors that stand for a StatsD have added up, once an interval is over."""
+        for text, state in self._states.items():
+            if at_end or state.is_due(now):
+                points = [(with_whole_tags(p[0]), *p[1:]) for p in state.flush(now)]
+                self.intake.hand_over(self.doors[text], points)
 
     def forked(self) -> None:
         """In a child process: the doors stay the parent's."""
@@ -106,3 +133,21 @@ class Listening:
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.stop(_STOP_S)
+            self.flush(self._clock.wall(), at_end=True)
+            self._states.clear()
+
+
+def _state_of(address: Address) -> StatsDState:
+    """The StatsD that a door stands for.
+
+    Raises:
+        ValueError: an option's value.
+    """
+    options = dict(address.options)
+    names = options.pop("names")
+    if names != "statsd":
+        raise ValueError(f"names={names}: expected native or statsd")
+    if "dialect" in options:
+        raise ValueError("dialect is for names=native: with names=statsd a sign moves a gauge")
+    is_datagram = address.transport in ("udp", "unix")
+    return StatsDState(config_of(options), packet_per_line=not is_datagram)

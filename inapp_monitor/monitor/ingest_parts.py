@@ -5,6 +5,7 @@ Thin: it calls what the room offers when the monitor's life says so. The room do
 
 from __future__ import annotations
 
+from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
 
@@ -12,6 +13,7 @@ from inapp_monitor.monitor.services import Services
 _OUTSIDERS_PART = 0.75
 #: Seconds between two looks at how full the disk's share is.
 _LOOK_S = 10.0
+_DAY_S = 86_400
 
 
 class Ingesting(Part):
@@ -24,6 +26,8 @@ class Ingesting(Part):
         self._store = services.store
         self._leadership = services.leadership
         self._listening = services.listening
+        self._database = services.database
+        self._events: PostedEvents | None = None
         self._looked_at = float("-inf")
         self._is_full = False
         self._ends = False
@@ -33,15 +37,32 @@ class Ingesting(Part):
             self._looked_at = now
             status = self._store.status()
             self._is_full = status.size > status.budget * _OUTSIDERS_PART
-        self._listening.intake.tick(now, is_full=self._is_full)
+        self._take(now)
         if not self._ends:
             self._listening.tick(is_leader=self._leadership.is_leader)
+
+    def _take(self, now: float) -> None:
+        """Hand over what came, and write down the events among it."""
+
+        def stored_value(path: str) -> float | None:
+            ranges = self._store.fetch([path], int(now) - _DAY_S, int(now) + 60, int(now))
+            values = [v for each in ranges for v in each.values if v == v]
+            return values[-1] if values else None
+
+        self._listening.flush(now)
+        intake = self._listening.intake
+        for event in intake.tick(now, is_full=self._is_full, stored_value=stored_value):
+            moment = int(event.timestamp or now)
+            if self._events is None:
+                self._events = PostedEvents(self._database)
+            self._events.add(PostedEvent(moment, event.title, event.tags, event.text))
 
     def attached(self) -> None:
         self._ends = False
 
     def forked(self) -> None:
         self._ends = False
+        self._events = None
         self._listening.forked()
 
     def stop(self) -> None:

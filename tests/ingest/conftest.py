@@ -89,3 +89,10 @@ def latest(monitor: Monitor, path: str) -> float | None:
     ranges = monitor.store.fetch([path], now - 3_600, now + 20, now)
     values = [v for r in ranges for v in r.values if v is not None and v == v]
     return values[-1] if values else None
+
+
+def total(monitor: Monitor, path: str) -> float:
+    """The sum of a series over the last minutes."""
+    now = int(time.time())
+    ranges = monitor.store.fetch([path], now - 600, now + 20, now)
+    return sum(v for r in ranges for v in r.values if v == v)

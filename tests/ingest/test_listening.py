@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
+import struct
 from collections.abc import Callable
+from pathlib import Path
 
-from inapp_monitor import Monitor
+import pytest
+
+from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.ingest.doors import Door
-from tests.ingest.conftest import latest, until
+from tests.ingest.conftest import app, latest, total, until
+from tests.ports import number_of, reserve_port
 
 
 def open_door(monitor: Monitor, address: str) -> Door:
@@ -35,3 +42,134 @@ def test_a_line_over_tcp_and_one_over_udp(make: Callable[..., Monitor], port: in
     assert door.rejects == {"fields": 1}
     assert door.last_rejected["fields"].text == "garbage"
     assert door.last_client.startswith("127.0.0.1:")
+
+
+def test_statsd_over_udp_tcp_and_unix_sockets(make: Callable[..., Monitor], tmp_path: Path) -> None:
+    """One counter, sent in every way that StatsD's and DogStatsD's clients have."""
+    with reserve_port() as first, reserve_port() as second:
+        udp, tcp = (number_of(each) for each in (first, second))
+    stream, datagram = tmp_path / "stream.sock", tmp_path / "datagram.sock"
+    addresses = [
+        f"statsd://127.0.0.1:{udp}",
+        f"statsd+tcp://127.0.0.1:{tcp}",
+        f"statsd+unixstream://{stream}",
+        f"statsd+unix://{datagram}",
+    ]
+    monitor = make(listen=addresses)
+    for address in addresses:
+        open_door(monitor, address)
+    line = b"jobs.done:1|c|#queue:mail"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(line, ("127.0.0.1", udp))
+    with socket.create_connection(("127.0.0.1", tcp)) as client:
+        client.sendall(line + b"\n")
+    for prefix in (b"", struct.pack("<L", len(line))):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(stream))
+            client.sendall(prefix + line + b"\n" * (not prefix))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.sendto(line, str(datagram))
+    until(lambda: total(monitor, "jobs.done;queue=mail") == 5.0)
+    assert stat.S_IMODE(datagram.stat().st_mode) == 0o660
+    monitor.close()
+    assert not stream.exists()
+    assert not datagram.exists()
+
+
+def test_names_of_statsd(make: Callable[..., Monitor], port: int) -> None:
+    """An existing dashboard finds what StatsD would have sent to Graphite."""
+    address = f"statsd://127.0.0.1:{port}?names=statsd&flushInterval=300&legacyNamespace=false"
+    monitor = make(listen=[address])
+    open_door(monitor, address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"shop.orders:3|c\nshop.t:10|ms\nshop.t:30|ms", ("127.0.0.1", port))
+    until(lambda: total(monitor, "stats.counters.shop.orders.count") == 3.0)
+    until(lambda: latest(monitor, "stats.timers.shop.t.upper_90") == 30.0)
+    monitor.close()
+
+
+def test_a_taken_port_and_a_missing_directory_are_said_and_retried(
+    make: Callable[..., Monitor], tmp_path: Path
+) -> None:
+    """The app goes on; the door opens once it can."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    port = taken.getsockname()[1]
+    directory = tmp_path / "later"
+    tcp, unix = f"carbon://127.0.0.1:{port}", f"statsd+unix://{directory}/s.sock"
+    monitor = make(listen=[tcp, unix])
+    doors = monitor.life.services.listening.doors
+    until(lambda: "in use" in doors[tcp].state)
+    until(lambda: "No such file" in doors[unix].state)
+    assert {f"listening at {tcp}", f"listening at {unix}"} <= set(monitor.guard.faults)
+    taken.close()
+    directory.mkdir()
+    open_door(monitor, tcp)
+    open_door(monitor, unix)
+    until(lambda: not any(name.startswith("listening") for name in monitor.guard.faults))
+
+
+def test_a_socket_left_behind_by_a_dead_process(
+    make: Callable[..., Monitor], tmp_path: Path
+) -> None:
+    """Its file is replaced; that of a live one is not."""
+    path = tmp_path / "s.sock"
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    dead.bind(str(path))
+    dead.close()
+    address = f"statsd+unixstream://{path}"
+    monitor = make(listen=[address])
+    open_door(monitor, address)
+    other = make(listen=[address], data_dir=tmp_path / "other")
+    doors = other.life.services.listening.doors
+    until(lambda: "in use" in doors[address].state)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("carbn://127.0.0.1:2003", "unknown protocol"),
+        ("carbon://example.org:2003", "no IP address"),
+        ("statsd+fax://127.0.0.1:1", "does not come by 'fax'"),
+        ("statsd://127.0.0.1:8125?names=other", "names=other"),
+        ("statsd://127.0.0.1:8125?colour=red", "unknown option 'colour'"),
+        ("statsd+unix://run/s.sock", "expected statsd\\+unix:///path"),
+        ("lines://127.0.0.1", "the port is missing"),
+        ("unix:///run/s.sock?mode=rw", "expected permissions"),
+        ("statsd://127.0.0.1:8125?names=statsd&percentThreshold=x", "percentThreshold=x"),
+        ("carbon://127.0.0.1:99999", "ange"),
+    ],
+)
+def test_a_bad_address_is_an_error_when_the_monitor_is_made(
+    tmp_path: Path, address: str, problem: str
+) -> None:
+    """It names the address and what was expected."""
+    with pytest.raises(ConfigError, match=problem) as caught:
+        Monitor(app, data_dir=tmp_path, listen=[address])
+    assert address in str(caught.value)
+
+
+def sockets() -> set[str]:
+    """The sockets that this process has open."""
+    links = Path("/proc/self/fd").iterdir()
+    found = {str(link.readlink()) for link in links if link.is_symlink()}
+    return {name for name in found if name.startswith("socket:")}
+
+
+def test_a_fork_leaves_the_doors_to_the_parent(make: Callable[..., Monitor], port: int) -> None:
+    """A child has none of the sockets, and what is sent still reaches the parent."""
+    before = sockets()
+    address = f"carbon://127.0.0.1:{port}"
+    monitor = make(listen=[address])
+    open_door(monitor, address)
+    assert sockets() - before
+    pid = os.fork()
+    if pid == 0:
+        os._exit(len(sockets() - before))
+    assert os.waitpid(pid, 0)[1] == 0
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"shop.after 1\n")
+    until(lambda: latest(monitor, "shop.after") == 1.0)

@@ -17,6 +17,8 @@ Refuse = Callable[[str, bytes], object]
 #: Longest frame after a length, as Carbon's own limit for pickles.
 MAX_FRAME_BYTES = 2**20
 _START = 64
+_PREFIX_BYTES = 4
+_MAX_DATAGRAM_BYTES = 2**16
 
 
 class Framing(Protocol):
@@ -35,10 +37,15 @@ class Framing(Protocol):
 
 
 class LineFraming:
-    """Lines that end with a line feed."""
+    """Lines that end with a line feed.
 
-    def __init__(self) -> None:
+    Args:
+        at_most: Longest line in bytes.
+    """
+
+    def __init__(self, at_most: int = MAX_LINE_BYTES) -> None:
         self.broken = False
+        self._at_most = at_most
         self._begun = b""
         self._skips = False  # the rest of a line that was too long
 
@@ -62,7 +69,7 @@ class LineFraming:
         if self._skips:
             return
         self._begun += data
-        if len(self._begun) > MAX_LINE_BYTES:
+        if len(self._begun) > self._at_most:
             refuse("too_long", self._begun)
             self._begun, self._skips = b"", True
 
@@ -116,3 +123,38 @@ class LengthFraming:
         if self._begun:
             refuse("truncated", bytes(self._begun[:_START]))
             self._begun.clear()
+
+
+class StatsDFraming:
+    """Lines, or datagrams after their length in four bytes, least significant first, as DogStatsD's
+    clients write into Unix stream sockets: the first bytes of a connection tell which.
+    """
+
+    def __init__(self) -> None:
+        self.broken = False
+        self._chosen: LineFraming | LengthFraming | None = None
+        self._begun = b""
+
+    def feed(self, data: bytes, refuse: Refuse) -> list[bytes]:
+        if self._chosen is None:
+            data = self._begun + data
+            if len(data) < _PREFIX_BYTES and b"\n" not in data:
+                self._begun = data
+                return []
+            # No line has a NUL, and no datagram is longer than 64 KiB.
+            has_length = data[2:_PREFIX_BYTES] == b"\0\0"
+            self._chosen = (
+                LengthFraming("<L", _MAX_DATAGRAM_BYTES)
+                if has_length
+                else LineFraming(_MAX_DATAGRAM_BYTES)
+            )
+            self._begun = b""
+        units = self._chosen.feed(data, refuse)
+        self.broken = self._chosen.broken
+        return units
+
+    def end(self, refuse: Refuse) -> None:
+        if self._chosen is not None:
+            self._chosen.end(refuse)
+        elif self._begun.strip():
+            refuse("truncated", self._begun)

@@ -71,6 +71,7 @@ class Parsed:
 
     Attributes:
         lines: Lines that were not blank, or other units of the protocol; refused ones included.
+        taken: Samples that the protocol itself adds up until it hands over points.
         notes: What was accepted and yet not as it came, or ignored as meant: name to count.
     """
 
@@ -81,6 +82,7 @@ class Parsed:
     checks: list[Check] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    taken: int = 0
 
     def reject(self, reason: str, text: bytes | str) -> None:
         """Refuse a line."""

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from inapp_monitor.ingest.addresses import Usage
-from inapp_monitor.ingest.protocols import carbon
-from inapp_monitor.ingest.protocols.framing import Framing, LineFraming
+from inapp_monitor.ingest.protocols import carbon, statsd
+from inapp_monitor.ingest.protocols.framing import Framing, LineFraming, StatsDFraming
+from inapp_monitor.ingest.protocols.mixed import MixedParser
 from inapp_monitor.ingest.protocols.parsed import Parsed
+from inapp_monitor.ingest.protocols.statsd_flush import OPTION_NAMES
 
 #: (whole units, seconds since the epoch) to what is in them.
 Parse = Callable[[bytes, float], Parsed]
@@ -29,10 +31,42 @@ class Spoken:
     framing: Callable[[], Framing] = LineFraming
 
 
+def _statsd_of(options: Mapping[str, str]) -> statsd.StatsDParser:
+    dialect = options.get("dialect", "statsd")
+    if dialect not in ("statsd", "dogstatsd"):
+        raise ValueError(f"dialect={dialect}: expected statsd or dogstatsd")
+    return statsd.StatsDParser(sign_is_delta=dialect == "statsd")
+
+
+def _statsd_parser(options: Mapping[str, str]) -> Parse:
+    return _statsd_of(options).parse
+
+
 PROTOCOLS: dict[str, Spoken] = {
     "carbon": Spoken(
         Usage(("tcp", "udp", "unix", "unixstream", "fifo", "spool"), 2003),
         lambda options: carbon.parse,  # noqa: ARG005
+    ),
+    "statsd": Spoken(
+        Usage(
+            ("udp", "tcp", "unix", "unixstream", "fifo", "spool"),
+            8125,
+            {
+                "dialect": "statsd or dogstatsd: whether a gauge with a sign is moved or set",
+                "names": "native, or statsd: what StatsD would have sent to Graphite",
+                **dict.fromkeys(OPTION_NAMES, "as in StatsD's configuration, with names=statsd"),
+            },
+        ),
+        _statsd_parser,
+        StatsDFraming,
+    ),
+    "lines": Spoken(
+        Usage(
+            ("tcp", "udp", "unix", "unixstream", "fifo", "spool"),
+            0,
+            {"dialect": "of StatsD's lines: statsd or dogstatsd"},
+        ),
+        lambda options: MixedParser(_statsd_of(options)).parse,
     ),
 }
 

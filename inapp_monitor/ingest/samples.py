@@ -1,0 +1,181 @@
+"""What StatsD's samples add up to between two ticks, in series of our own.
+
+Counters become sums, timers distributions with true percentiles, sets counts of distinct members of
+a step. Gauges keep their last value; one that is moved before it was ever set here starts from what
+is stored. A name keeps the kind of its first sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ingest.protocols.parsed import (
+    COUNTER,
+    GAUGE,
+    GAUGE_DELTA,
+    SET,
+    TIMER,
+    RejectedError,
+    Sample,
+)
+
+#: Distinct members of a set within a step.
+MAX_SET_MEMBERS = 10_000
+#: Values of a timer kept before they are counted.
+_FOLD_AT = 5_000
+#: What is larger is no duration: a histogram's buckets end near it.
+_FLOAT32_MAX = 3e38
+
+
+class Samples:
+    """Samples of all doors of a process.
+
+    Args:
+        step_s: Within which members of a set are counted once.
+
+    *Threads:* for one at a time.
+    """
+
+    def __init__(self, step_s: int) -> None:
+        self._step_s = step_s
+        self._kinds: dict[str, str] = {}
+        self._gauges: dict[str, float] = {}
+        self._changed: set[str] = set()
+        self._moves: dict[str, float] = {}
+        self._sums: dict[str, float] = {}
+        self._values: dict[str, list[float]] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._members: dict[str, set[str]] = {}
+        self._new_members: dict[str, int] = {}
+        self._step = 0
+
+    def add_all(
+        self,
+        samples: Sequence[Sample],
+        series_of: Callable[[str], str],
+        refuse: Callable[[str, Sample], object],
+    ) -> int:
+        """Add some samples; returns how many were accepted.
+
+        Args:
+            series_of: The series of a name, or raises `RejectedError`.
+            refuse: Called with the reason and the sample.
+        """
+        accepted, sums, timers = 0, self._sums, self._values
+        for sample in samples:
+            kind, name, value, weight = sample
+            try:
+                path = series_of(name)
+                if kind == COUNTER and path in sums:
+                    sums[path] += value * weight  # type: ignore[operator]  # as all but a set's
+                elif weight == 1.0 and kind == TIMER and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]
+                    timers[path].append(value)  # type: ignore[arg-type]
+                else:
+                    self._add(kind, path, value, weight)
+            except RejectedError as error:
+                refuse(error.reason, sample)
+            else:
+                accepted += 1
+        return accepted
+
+    def _add(self, kind: str, path: str, value: float | str, weight: float) -> None:
+        """Add one sample.
+
+        Raises:
+            RejectedError: `kind`, the name is of another one; `value`, it cannot be counted.
+        """
+        if kind == COUNTER:
+            assert isinstance(value, float)
+            self._claim(path, kind)
+            self._sums[path] = self._sums.get(path, 0.0) + value * weight
+        elif kind == TIMER:
+            assert isinstance(value, float)
+            self._add_duration(path, value, weight)
+        elif kind == SET:
+            self._add_member(path, str(value))
+        else:
+            assert isinstance(value, float)
+            self._claim(path, GAUGE)
+            self._set_gauge(path, value, is_move=kind == GAUGE_DELTA)
+
+    def _claim(self, path: str, kind: str) -> None:
+        if self._kinds.setdefault(path, kind) != kind:
+            raise RejectedError("kind")
+
+    def _add_duration(self, path: str, value: float, weight: float) -> None:
+        if not value < _FLOAT32_MAX:
+            raise RejectedError("value")
+        self._claim(path, TIMER)
+        if weight == 1.0:
+            self._values.setdefault(path, []).append(value)
+            return
+        times = max(1, round(weight))
+        one = Histogram.of([value])
+        number = next(iter(one.buckets))
+        many = Histogram(times, value * times, value, value, {number: times})
+        self._histograms.setdefault(path, Histogram()).merge(many)
+
+    def _add_member(self, path: str, member: str) -> None:
+        members = self._members.get(path)
+        if members is None:
+            self._claim(path, SET)
+            members = self._members[path] = set()
+        if member in members:
+            return
+        if len(members) >= MAX_SET_MEMBERS:
+            raise RejectedError("too_many_members")
+        members.add(member[:200])
+        self._new_members[path] = self._new_members.get(path, 0) + 1
+
+    def _set_gauge(self, path: str, value: float, *, is_move: bool) -> None:
+        if is_move:
+            if path not in self._gauges:
+                self._moves[path] = self._moves.get(path, 0.0) + value
+                return
+            value += self._gauges[path]
+        self._gauges[path] = value
+        self._moves.pop(path, None)
+        self._changed.add(path)
+
+    def fold(self) -> None:
+        """Count what many values have come of: memory stays small whatever is sent."""
+        for path, values in self._values.items():
+            if len(values) >= _FOLD_AT:
+                self._histograms.setdefault(path, Histogram()).add(values)
+                self._values[path] = []
+
+    def gauges_without_base(self) -> list[str]:
+        """Gauges that were moved and never set here: what is stored of them has to be read."""
+        return list(self._moves)
+
+    def set_base(self, path: str, value: float) -> None:
+        """What a moved gauge starts from."""
+        move = self._moves.pop(path, None)
+        if move is not None:
+            self._gauges[path] = value + move
+            self._changed.add(path)
+
+    def take(self, now: int) -> Batch:
+        """The deltas since the last call."""
+        scalars = [Scalar(path, now, n, Method.SUM) for path, n in self._sums.items()]
+        scalars += [
+            Scalar(path, now, float(n), Method.SUM) for path, n in self._new_members.items()
+        ]
+        scalars += [Scalar(path, now, self._gauges[path], Method.LAST) for path in self._changed]
+        for path, values in self._values.items():
+            if values:
+                self._histograms.setdefault(path, Histogram()).add(values)
+        distributions = [Distribution(path, now, each) for path, each in self._histograms.items()]
+        self._sums, self._new_members, self._changed = {}, {}, set()
+        self._values, self._histograms = {}, {}
+        if now // self._step_s != self._step:
+            self._step = now // self._step_s
+            self._members = {}
+        return Batch(scalars, distributions)
+
+    def forget(self, known: Callable[[str], bool]) -> None:
+        """Forget kinds and gauges of names that are no longer known."""
+        self._kinds = {path: kind for path, kind in self._kinds.items() if known(path)}
+        self._gauges = {path: value for path, value in self._gauges.items() if known(path)}

@@ -1,0 +1,205 @@
+"""StatsD's lines and their dialects, added up into series of the kit's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inapp_monitor.ground.points import Batch
+from inapp_monitor.ingest.protocols.framing import StatsDFraming
+from inapp_monitor.ingest.protocols.parsed import Parsed
+from inapp_monitor.ingest.protocols.registry import PROTOCOLS
+from inapp_monitor.ingest.protocols.statsd import StatsDParser
+from tests.ingest import corpus
+from tests.ingest.conftest import NOW, Hall
+
+PARSER = StatsDParser()
+
+
+def words(target: object) -> list[str]:
+    """What the corpus wants of each line."""
+    found = []
+    for each in target if isinstance(target, list) else [target]:
+        word = str(each).split(" ")[0]
+        found.append("accept" if word.startswith("accept") else word)
+    return [word for word in found if word != "ignore:blank"]
+
+
+def outcomes(hall: Hall, data: bytes) -> list[str]:
+    found = []
+    for line in data.split(b"\n"):
+        parsed = PARSER.parse(line, NOW)
+        accepted = hall.take(parsed)
+        if parsed.rejects:
+            found.append(f"reject:{parsed.rejects[0].reason}")
+        elif accepted:
+            found.append("accept")
+    return found
+
+
+@pytest.mark.parametrize("row", corpus.malformed("statsd-udp"), ids=lambda row: row["id"])
+def test_an_odd_line(hall: Hall, row: dict[str, Any]) -> None:
+    """Accepted or refused for the reason that the corpus gives; nothing is fatal."""
+    if row["id"].startswith("statsd.bad.carbon.style"):
+        mixed = PROTOCOLS["lines"].parser({})
+        assert mixed(bytes.fromhex(row["hex"]), NOW).points
+        return
+    assert outcomes(hall, bytes.fromhex(row["hex"])) == words(row["target"])
+
+
+def batch_of(hall: Hall, *lines: str, parser: StatsDParser = PARSER) -> Batch:
+    hall.take(parser.parse("\n".join(lines).encode(), NOW))
+    hall.intake.tick(NOW, is_full=False, stored_value=lambda path: 40.0)
+    return hall.batches[-1]
+
+
+def values(batch: Batch) -> dict[str, float]:
+    return {scalar.path: scalar.value for scalar in batch.scalars}
+
+
+def test_what_samples_become(hall: Hall) -> None:
+    """Counters add up by their rate, gauges keep the last value, sets count members, timers are
+    distributions in which a sampled value stands for many."""
+    batch = batch_of(
+        *(hall, "c:1|c", "c:2|c|@0.5", "g:5|g", "g:-2|g", "g:+4|g", "moved:+2|g"),
+        *("s:a|s", "s:b|s", "s:a|s", "t:10|ms", "t:20|ms|@0.1", "h:3|h"),
+    )
+    assert values(batch) == {"c": 5.0, "g": 7.0, "moved": 42.0, "s": 2.0}
+    timers = {each.path: each.histogram for each in batch.distributions}
+    assert (timers["t"].count, timers["t"].total) == (11, 210.0)
+    assert timers["h"].maximum == 3.0
+
+
+@pytest.mark.parametrize(
+    ("line", "samples"),
+    [
+        ("a:1|c:2|c:20|ms", [("c", "a", 1.0), ("c", "a", 2.0), ("ms", "a", 20.0)]),
+        ("a:1:2:3|ms", [("ms", "a", 1.0), ("ms", "a", 2.0), ("ms", "a", 3.0)]),
+        ("s:a:b|s", [("s", "s", "a:b")]),
+        ("a:1|c|#env:prod,x,r:/users/:id", [("c", "a;env=prod;x=true;r=/users/:id", 1.0)]),
+        ("a,env=test,route=/u/:id:12.5|g", [("g", "a;env=test;route=/u/:id", 12.5)]),
+        ("a:1|c|@0.5|#t:1|c:ci-1|card:low", [("c", "a;t=1", 1.0)]),
+        ("GET /users/1:1|c", [("c", "GET_-users-1", 1.0)]),
+        ("a:1|c|@0.5:2|c", [("c", "a", 1.0), ("c", "a", 2.0)]),
+        ("a:1|m", [("c", "a", 1.0)]),
+    ],
+)
+def test_dialects(line: str, samples: list[tuple[str, str, object]]) -> None:
+    """Each client's way of writing is understood on one port."""
+    assert [sample[:3] for sample in PARSER.parse(line.encode(), NOW).samples] == samples
+
+
+def test_a_sign_means_what_the_door_says() -> None:
+    """StatsD's clients move a gauge by it; DogStatsD's set it, by the same bytes."""
+    line = b"temp:-7|g"
+    assert PARSER.parse(line, NOW).samples == [("g+", "temp", -7.0, 1.0)]
+    dogstatsd = StatsDParser(sign_is_delta=False)
+    assert dogstatsd.parse(line, NOW).samples == [("g", "temp", -7.0, 1.0)]
+
+
+def test_a_time_after_T_is_honoured() -> None:
+    """A counter or a gauge with a time is a point of that time."""
+    parsed = PARSER.parse(b"g:1|g|#x:1|T1795391800\nbytes:7|c|T1795391800", NOW)
+    assert [point[:3] for point in parsed.points] == [
+        ("g;x=1", 1.0, 1795391800.0),
+        ("bytes", 7.0, 1795391800.0),
+    ]
+
+
+def test_a_name_keeps_its_kind(hall: Hall) -> None:
+    """A counter cannot become a timer; that is said, with the line."""
+    batch_of(hall, "a:1|c")
+    batch_of(hall, "a:20|ms", "a:2|c")
+    assert hall.door.rejects == {"kind": 1}
+    assert hall.door.last_rejected["kind"].text == "a:20.0|ms"
+
+
+def test_events_and_checks(hall: Hall) -> None:
+    """Events become annotations, a check the worst state of a step; lengths are bytes."""
+    data = (
+        "_e{5,4}:ünï|b|ar|d:1795391800|t:error|#t:1\n_sc|my.check|2|#env:x|m:down\n"
+        "_e{9,11}:app.title|text\\nline2|h:h"
+    )
+    hall.take(PARSER.parse(data.encode(), NOW))
+    events = hall.intake.tick(NOW, is_full=False, stored_value=lambda path: None)
+    assert events[0] == ("ünï", "b|ar", ("alert:error", "t:1"), 1795391800.0)
+    assert events[1][:3] == ("app.title", "text\nline2", ("host:h",))
+    assert values(hall.batches[0]) == {"checks.my.check;env=x": 2.0}
+
+
+STATSD_CAPTURES = [
+    row["name"]
+    for row in corpus.load("captures")
+    if (row.get("reference") or {}).get("server", "").startswith("npm statsd")
+]
+
+
+@pytest.mark.parametrize("name", STATSD_CAPTURES)
+def test_a_captured_client_in_any_pieces(name: str) -> None:
+    """Byte by byte a stream gives what it gives whole; no line of a real client goes unheard but
+    those that mean nothing."""
+    row = corpus.capture(name)
+    nonsense = {"value", "type", "negative_time", "no_value", "encoding"}
+    for packet in row["packets"]:
+        data = bytes.fromhex(packet["hex"])
+        if row["transport"] in ("udp", "uds-dgram"):
+            assert {reject.reason for reject in PARSER.parse(data, NOW).rejects} <= nonsense
+            continue
+        found = [parsed_stream(data, at_once) for at_once in (1, 3, len(data))]
+        assert found[0].samples == found[1].samples == found[2].samples
+        assert {reject.reason for reject in found[0].rejects} <= nonsense
+        assert found[0].samples
+
+
+def parsed_stream(data: bytes, at_once: int) -> Parsed:
+    framing, whole = StatsDFraming(), Parsed()
+    for begin in range(0, len(data), at_once):
+        for unit in framing.feed(data[begin : begin + at_once], lambda *_: None):
+            parsed = PARSER.parse(unit, NOW)
+            whole.samples += parsed.samples
+            whole.rejects += parsed.rejects
+    return whole
+
+
+PIECES = st.sampled_from(
+    [
+        "a",
+        ":",
+        "|",
+        "c",
+        "ms",
+        "g",
+        "s",
+        "@",
+        "0.5",
+        "#",
+        "t:1",
+        "1",
+        "-",
+        "\n",
+        "_e{1,1}",
+        "_sc",
+        "T",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_any_line_is_accepted_or_refused(text: str) -> None:
+    """Every line that is not blank gives something or a reason, alone and among others."""
+    parsed = PARSER.parse(text.encode(), NOW)
+    lines = [line for line in text.split("\n") if line.strip()]
+    assert parsed.lines == len(lines)
+    for line in lines:
+        alone = PARSER.parse(line.encode(), NOW)
+        assert alone.samples or alone.points or alone.events or alone.checks or alone.rejects
+
+
+def test_names_of_javascripts_own_are_names(hall: Hall) -> None:
+    """The seven datagrams that end the real daemon are ordinary names here."""
+    lines = ["hasOwnProperty:1|ms", "constructor:x|s", "__proto__:1|c", "toString:1|c"]
+    batch = batch_of(hall, *lines)
+    assert set(values(batch)) == {"constructor", "__proto__", "toString"}
