@@ -1,7 +1,6 @@
 """Connections to the SQLite file: how it is made, opened for writing and for reading.
 
-The only module that loads sqlite-utils, and only when the file is first read: it loads numpy, and
-both take 16 MB, which a worker that only writes does not pay.
+Plain `sqlite3`: sqlite-utils loads numpy, and both take 16 MB, which no worker must pay for.
 """
 
 from __future__ import annotations
@@ -9,14 +8,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from inapp_monitor.database.open_files import SIDE_FILES
 from inapp_monitor.ground import private_files
-from inapp_monitor.ground.process import late_imports
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 BUSY_TIMEOUT_S = 5.0
 PAGE_BYTES = 4096
@@ -76,7 +70,7 @@ def open_writer(path: Path, budget_bytes: int) -> sqlite3.Connection:
     return raw
 
 
-def open_reader(path: Path) -> sqlite_utils.Database:
+def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that only reads, also where the directory cannot be written."""
     require_usable(path, os.R_OK)
     uri = path.absolute().as_uri()
@@ -91,11 +85,5 @@ def open_reader(path: Path) -> sqlite_utils.Database:
             raise
         # A write-ahead log cannot be shared on a read-only file system: read what is folded in.
         raw = sqlite3.connect(f"{uri}?immutable=1", uri=True, check_same_thread=False)
-    return _wrapped(raw)
-
-
-def _wrapped(raw: sqlite3.Connection) -> sqlite_utils.Database:
-    with late_imports.loading():
-        import sqlite_utils
-
-    return sqlite_utils.Database(raw, recursive_triggers=False, execute_plugins=False)
+    raw.row_factory = sqlite3.Row
+    return raw

@@ -7,7 +7,7 @@ read-only, locked or broken keeps the queue, is retried with a growing pause and
 What must not be here: any table. Each part brings its own with `declare`.
 
 Rules that measurements forced:
-- `BEGIN IMMEDIATE`: the deferred BEGIN of `sqlite_utils.Database.atomic` upgrades a read snapshot,
+- `BEGIN IMMEDIATE`: a deferred BEGIN upgrades a read snapshot,
   which fails at once, whatever the busy timeout, when another process wrote in between.
 - Connections do not cross a fork: state belongs to a process id, the child starts with none.
 """
@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from inapp_monitor.database.connections import (
     create_file,
@@ -35,9 +35,6 @@ from inapp_monitor.database.open_files import OpenFiles, abandon
 from inapp_monitor.ground import data_directory, disk_shares
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard, describe
-
-if TYPE_CHECKING:
-    import sqlite_utils
 
 FILE_NAME = "monitor.db"
 #: Bytes of changes that wait for the disk, at most.
@@ -127,7 +124,7 @@ class _State:
     writer: sqlite3.Connection | None = None
     writer_file: tuple[int, int] | None = None
     writer_losses: int = 0
-    reader: sqlite_utils.Database | None = None
+    reader: sqlite3.Connection | None = None
     reader_file: tuple[int, int] | None = None
     reader_losses: int = 0
     migrated: dict[str, int] = field(default_factory=dict)
@@ -238,9 +235,9 @@ class Database:
         with state.reading:
             try:
                 reader = self._reader(state)
-                rows = [] if reader is None else list(reader.query(sql, parameters))  # type: ignore[arg-type]
+                rows = [] if reader is None else reader.execute(sql, parameters).fetchall()
                 state.read_fault = ""
-                return rows
+                return [dict(row) for row in rows]
             except (OSError, sqlite3.Error) as error:
                 self._drop_reader(state)
                 if "no such table" not in str(error) and "no such column" not in str(error):
@@ -279,10 +276,9 @@ class Database:
         """In a child process: the connections are the parent's, and closing them is not safe."""
         for pid, state in list(self._states.items()):
             if pid != os.getpid():
-                if state.writer is not None:
-                    abandon(state.writer)
-                if state.reader is not None:
-                    abandon(state.reader.conn)
+                for connection in (state.writer, state.reader):
+                    if connection is not None:
+                        abandon(connection)
                 self._states.pop(pid, None)
 
     # -- inside
@@ -423,7 +419,7 @@ class Database:
         state.writer_losses = state.files.changed()
         return state.writer
 
-    def _reader(self, state: _State) -> sqlite_utils.Database | None:
+    def _reader(self, state: _State) -> sqlite3.Connection | None:
         present = file_identity(self.path)
         if present is None:
             return None
@@ -447,4 +443,4 @@ class Database:
     def _drop_reader(self, state: _State) -> None:
         reader, state.reader, state.reader_file = state.reader, None, None
         if reader is not None:
-            state.files.close(reader.conn, state.reader_losses)
+            state.files.close(reader, state.reader_losses)
