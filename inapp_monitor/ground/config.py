@@ -212,6 +212,14 @@ class Settings:
         None, parse_path, "TOML file of alert rules, or a directory of such files."
     )
 
+    # -- SDKs of Sentry
+    sentry_origins: tuple[str, ...] = _setting(
+        (),
+        parse_texts,
+        "Pages of which other origins may send errors: `https://shop.example`, `*.example.com`,"
+        " `*`; for keys that name none. The app's own pages always may.",
+    )
+
     # -- store
     disk_budget: int = _setting(
         256 * 2**20, parse_size, "Bytes that all files together may take.", at_least=32 * 2**20

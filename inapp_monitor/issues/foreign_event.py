@@ -51,6 +51,10 @@ MAX_AGE_S = 30 * 86_400
 #: Of a function, a file, a class and the like.
 MAX_NAME = 200
 MAX_URL = 2_000
+#: Where an event came from: language or runtime, name of the project, what sent it, the browser it
+#: happened in, the trace it belongs to; and which of these issues are filtered by.
+ORIGIN = ("platform", "project", "sdk", "browser", "trace_id")
+FILTERED = ("platform", "project", "browser")
 _RELATIONS = ("cause", "context", "member")
 _LARGEST = 2**31
 #: Printing a whole number takes quadratic time.
@@ -99,7 +103,13 @@ def bounded_event(
         "breadcrumbs": [
             _breadcrumb(crumb) for crumb in _mappings(given, "breadcrumbs")[-MAX_BREADCRUMBS:]
         ],
+        **{name: _text(given, name, 100) for name in ORIGIN},
     }
+
+
+def origin_tags(event: Event) -> dict[str, str]:
+    """Where an event came from, as it is counted and can be filtered by."""
+    return {name: event[name] for name in FILTERED if event[name]}
 
 
 def bounded_grouping(found: Grouping) -> Grouping:
@@ -152,6 +162,8 @@ def _frame(facts: Mapping[str, Any], hides: Hides) -> Event:
         "end_column": _integer(facts, "end_column"),
         "in_app": facts.get("in_app") is True,
         "repeated": _integer(facts, "repeated") or 0,
+        "minified": facts.get("minified") is True,
+        "generated": _text(facts, "generated", MAX_NAME),
         "source": {
             "first": _integer(source, "first") or line,
             "lines": [_cut(text, MAX_SOURCE_LINE) for text in shown],

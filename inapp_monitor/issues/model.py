@@ -27,6 +27,7 @@ class IssueSummary:
         level: `error`, `warning`, ...
         route: The route of the last event that had one.
         hours: Occurrences by hour (start of the hour, seconds), for sparklines.
+        platform, project: Where its events come from; "" for those of the application itself.
     """
 
     id: str
@@ -43,12 +44,14 @@ class IssueSummary:
     level: str = "error"
     route: str = ""
     hours: dict[int, int] = field(default_factory=dict)
+    platform: str = ""
+    project: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The item of `errors.json`."""
         facts = asdict(self)
         facts["hours"] = [[hour, count] for hour, count in sorted(self.hours.items())]
-        return facts
+        return {k: v for k, v in facts.items() if v or k not in ("platform", "project")}
 
 
 @dataclass(slots=True)

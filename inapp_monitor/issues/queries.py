@@ -32,6 +32,10 @@ _AT_ONCE = 500
 _COLUMNS = (
     "i.id, i.type, i.title, i.culprit, i.status, i.users, i.first_seen, i.last_seen, i.release,"
     " i.fingerprint, i.level, i.route,"
+    " coalesce((select t.value from issue_tags t where t.fingerprint = i.fingerprint"
+    " and t.name = 'platform' limit 1), '') as platform,"
+    " coalesce((select t.value from issue_tags t where t.fingerprint = i.fingerprint"
+    " and t.name = 'project' limit 1), '') as project,"
     " (select coalesce(sum(f.count), 0) from issue_fingerprints f where f.issue = i.id) as count"
 )
 
@@ -43,13 +47,21 @@ class Filter(NamedTuple):
     release: str | None = None
     route: str | None = None
     text: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 def summaries(
     read: Read, wanted: Filter, *, limit: int, offset: int = 0, sort: str = "last_seen"
 ) -> list[IssueSummary]:
     """Issues that match, without their hours."""
-    conditions, parameters = _conditions(*wanted)
+    conditions, parameters = _conditions(*wanted[:4])
+    for tag in wanted.tags:
+        conditions.append(
+            "exists (select 1 from issue_tags t join issue_fingerprints f"
+            " on f.fingerprint = t.fingerprint"
+            " where f.issue = i.id and t.name = ? and t.value = ?)"
+        )
+        parameters += tag
     where = f"where {' and '.join(conditions)}" if conditions else ""
     rows = read(
         f"select {_COLUMNS} from issues i {where} order by {SORTS.get(sort, SORTS['last_seen'])}"  # noqa: S608
@@ -89,6 +101,33 @@ def seen_in(read: Read, issues: Sequence[str], release: str) -> set[str]:
             (release, *some),
         )
         found.update(row["issue"] for row in rows)
+    return found
+
+
+def tagged(read: Read, issues: Sequence[str], name: str, value: str) -> set[str]:
+    """Those of these issues that have occurrences with a tag."""
+    found: set[str] = set()
+    for some, marks in _portions(issues):
+        rows = read(
+            "select distinct f.issue as issue from issue_tags t join issue_fingerprints f"  # noqa: S608
+            " on f.fingerprint = t.fingerprint"
+            f" where t.name = ? and t.value = ? and f.issue in ({marks})",
+            (name, value, *some),
+        )
+        found.update(row["issue"] for row in rows)
+    return found
+
+
+def values_of_tags(read: Read, names: Sequence[str], most: int = 200) -> dict[str, list[str]]:
+    """The values that tags have, the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for row in read(
+        "select name, value, sum(count) as count from issue_tags"  # noqa: S608
+        f" where name in ({', '.join('?' * len(names))})"
+        " group by name, value order by name, 3 desc limit ?",
+        (*names, most),
+    ):
+        found.setdefault(row["name"], []).append(row["value"])
     return found
 
 

@@ -32,7 +32,7 @@ from inapp_monitor.issues import (
 )
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event, EventBuilder
-from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping
+from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping, origin_tags
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.occurrences import OccurrenceCounter, queue_event
@@ -386,7 +386,7 @@ class Tracker:
             at=event["time"],
             method=event["request"] and event["request"]["method"],
             route=event["route"],
-            tags=event["tags"],
+            tags={**event["tags"], **origin_tags(event)},
             user=event["user"],
         )
         if wanted:

@@ -6,7 +6,7 @@ while the disk is not. Used by the pages (with a tracker) and by the command lin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from inapp_monitor.database.file import Change, Database
@@ -75,6 +75,7 @@ class Triage:
         release: str | None = None,
         route: str | None = None,
         text: str | None = None,
+        tags: Mapping[str, str] | None = None,
         sort: str = "last_seen",
     ) -> list[IssueSummary]:
         """Issues of all processes, what this one has not written yet included.
@@ -85,11 +86,12 @@ class Triage:
             release: Seen in this release.
             route: Last seen on this route.
             text: Words that title, message, files or functions contain.
+            tags: Names and values of tags, each of which some occurrence has.
             sort: `last_seen`, `first_seen`, `count` or `users`.
         """
         pending = {issue: _counted(entries) for issue, entries in self._by_issue().items()}
         pending = {issue: entries for issue, entries in pending.items() if entries}
-        wanted = queries.Filter(status, release, route, text)
+        wanted = queries.Filter(status, release, route, text, tuple((tags or {}).items()))
         sort = sort if sort in queries.SORTS else "last_seen"
         read = self._database.read
         if not pending:
@@ -125,6 +127,10 @@ class Triage:
         found = queries.releases_first_seen(self._database.read)
         return sorted(found, key=lambda name: -found[name])
 
+    def values_of_tags(self, names: Sequence[str]) -> dict[str, list[str]]:
+        """The values that tags have, the most frequent first; not of what is unwritten."""
+        return queries.values_of_tags(self._database.read, names)
+
     def releases_first_seen(self) -> dict[str, float]:
         """When each release was first seen running or failing, seconds since 1970 UTC."""
         stored = queries.releases_first_seen(self._database.read)
@@ -158,9 +164,15 @@ class Triage:
         for issue_id, entries in pending.items():
             if issue_id not in stored and _contains(entries[0].identity.search, wanted.text):
                 changed.append(_new_summary(entries[0], issue_id))
+        with_tags = [(tag, queries.tagged(read, ids, *tag)) for tag in wanted.tags]
         found = []
         for issue in changed:
             entries = pending[issue.id]
+            if not all(
+                issue.id in stored_so or any(tag in entry.delta.tags for entry in entries)
+                for tag, stored_so in with_tags
+            ):
+                continue
             self._add_unwritten(issue, entries)
             if (
                 issue.status in _STATUSES.get(wanted.status or "", (wanted.status,))
@@ -237,6 +249,15 @@ class Triage:
             lambda connection: tables.add_history(connection, issue_id, now, "comment", clean, by)
         )
 
+    def comment_of(self, issue_id: str, text: str, by: str) -> None:
+        """As `comment`, of one who waits for nothing: it is written with the next changes."""
+        now = self._clock.wall()
+        clean, who = clean_text(text), clean_text(by)
+        self._database.submit(
+            lambda connection: tables.add_history(connection, issue_id, now, "comment", clean, who),
+            len(clean) + 500,
+        )
+
     def merge(self, issue_ids: Sequence[str], into: str, *, by: str = "") -> None:
         """Make several issues one."""
         now = self._clock.wall()
@@ -279,7 +300,13 @@ def _new_summary(entry: Unwritten, issue_id: str) -> IssueSummary:
         release=entry.release,
         fingerprint=identity.fingerprint,
         level=identity.level,
+        platform=_tag_of(entry.delta, "platform"),
+        project=_tag_of(entry.delta, "project"),
     )
+
+
+def _tag_of(delta: Delta, name: str) -> str:
+    return next((value for known, value in delta.tags if known == name), "")
 
 
 def _new_detail(summary: IssueSummary) -> IssueDetail:

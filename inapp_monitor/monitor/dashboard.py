@@ -63,6 +63,7 @@ class Dashboard:
             not_found=services.not_found_table,
             database=services.database,
             logs=services.log_file,
+            sentry=services.sentry,
             refresh=self._life.refresh,
             live=True,
             facts=self._life.facts,

@@ -39,6 +39,7 @@ PARTS: list[Callable[[Services], Part]] = [
     storage_parts.NotFound,
     alert_parts.Alerting,
     log_parts.Logs,
+    storage_parts.SentrySdks,
     storage_parts.DatabaseWriting,
     process_parts.Memory,
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import cast
 
 from inapp_monitor.alerts import rule_files
 from inapp_monitor.alerts.engine import Engine
@@ -21,6 +22,8 @@ from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listening import Listening
+from inapp_monitor.ingest.sentry.door import Door
+from inapp_monitor.ingest.sentry.inbox import Inbox, Measures
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.logs.buffer import LogBuffer
@@ -73,6 +76,16 @@ class Services:
             graphite_rollup=settings.storage_aggregation is None,
         )
         self.listening = Listening(settings.listen, intake, clock, core.guard)
+        self.sentry = Door(
+            settings.data_dir,
+            Inbox(
+                clock,
+                self.database,
+                self.tracker.record_event,
+                cast("Measures", core.monitor),
+                self.tracker.triage.comment_of,
+            ),
+        )
         redactor = self.tracker.redactor
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
         self.log_buffer = LogBuffer()

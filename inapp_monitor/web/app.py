@@ -45,9 +45,11 @@ from inapp_monitor.web.pages import (
     overview,
     routes,
     runtime,
+    sdks,
     search,
     status,
 )
+from inapp_monitor.web.sentry import ingest
 
 #: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
 AT_ONCE = 4
@@ -121,6 +123,13 @@ class WebApp:
             merge_slashes=False,
             redirect_defaults=False,
         )
+        self._doors = tuple(
+            {
+                route.rule.partition("<")[0].rstrip("/")
+                for route in self._routes
+                if route.admits_itself
+            }
+        )
         self._places: dict[int, Places] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -175,11 +184,14 @@ class WebApp:
             login_token.announce(token, url, at_each_start=at_each_start)
 
     def _answer(self, request: MonitorRequest) -> Response:
-        problem = request.problem()
+        door = self._door(request)
+        problem = request.problem(reads_body=door is None)
         if problem is not None:
             return self._failure(request, *problem)
         if not origin.is_host_allowed(request.environ, self._backend.loaded.settings.allowed_hosts):
             return self._failure(request, 421, "the dashboard does not answer to this host name")
+        if door is not None:
+            return self._handle(request, *door)
         asset = static.answer(request)
         if asset is not None:
             return asset
@@ -199,6 +211,18 @@ class WebApp:
             return self._dispatch(request)
         finally:
             places.release()
+
+    def _door(self, request: MonitorRequest) -> tuple[Route, dict[str, Any]] | None:
+        """The route that decides itself who may call it, if the request is for one."""
+        if not request.path.startswith(self._doors):
+            return None
+        adapter = self._map.bind("localhost", path_info=request.path, default_method=request.method)
+        try:
+            number, parameters = adapter.match()
+        except HTTPException:
+            return None
+        route = self._routes[number]
+        return (route, dict(parameters)) if route.admits_itself else None
 
     def _busy(self, request: MonitorRequest) -> Response:
         busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
@@ -398,5 +422,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
-    pages += [live_request, logs]
+    pages += [live_request, logs, sdks, ingest]
     return [*pages, render, metrics, functions, events, tags, version, prometheus]

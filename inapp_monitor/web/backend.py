@@ -17,6 +17,7 @@ from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
+    from inapp_monitor.ingest.sentry.door import Door
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.triage import Triage
     from inapp_monitor.logs.ring_file import LogFile
@@ -37,6 +38,7 @@ class Backend:
         source: What queries are evaluated against.
         logs: Log records of all workers.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
+        sentry: Where SDKs of Sentry come in; None without a running monitor.
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows; pages get them once a visit, see `Visit.facts`.
         stack_of: The stack of a request under way, by worker and the request's name there.
@@ -53,6 +55,7 @@ class Backend:
     not_found: NotFoundTable
     database: Database | None = None
     logs: LogFile | None = None
+    sentry: Door | None = None
     refresh: Callable[[], None] = lambda: None
     live: bool = True
     facts: Callable[[], Facts] = Facts

@@ -233,6 +233,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "404 table",
         "alerts",
         "log records",
+        "SDKs",
         "writing to the database",
         "memory",
         "bell",

@@ -66,8 +66,12 @@ class MonitorRequest(Request):
         """A browser: it names text/html, as curl and libraries do not."""
         return not self.wants_json and "text/html" in self.headers.get("Accept", "")
 
-    def problem(self) -> tuple[int, str] | None:
-        """A status and one line when the request's size alone forbids an answer."""
+    def problem(self, *, reads_body: bool = True) -> tuple[int, str] | None:
+        """A status and one line when the request's size alone forbids an answer.
+
+        Args:
+            reads_body: False where the handler bounds the body itself.
+        """
         query = self.query_string
         if len(self.path) > MAX_PATH_LENGTH:
             return 414, f"the path is too long, at most {MAX_PATH_LENGTH} characters are read"
@@ -75,6 +79,8 @@ class MonitorRequest(Request):
             return 400, f"the query is too long, at most {MAX_QUERY_LENGTH} bytes are read"
         if query.count(b"&") >= MAX_QUERY_FIELDS:
             return 400, f"too many parameters, at most {MAX_QUERY_FIELDS} are read"
+        if not reads_body:
+            return None
         if self.mimetype == "multipart/form-data" and self.path != UPLOAD_PATH:
             return 415, "multipart bodies are not read here"
         try:

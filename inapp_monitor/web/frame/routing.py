@@ -22,9 +22,12 @@ class Route:
         handler: Called with (backend, request) and the rule's parameters as keywords.
         methods: HTTP methods; HEAD comes with GET.
         changes_state: True for actions: these need the token header or a CSRF token.
+        admits_itself: True where the handler decides who may call it, by a key of its own: no token
+            is asked for, and the body is read by the handler, within limits of its own.
     """
 
     rule: str
     handler: Handler
     methods: tuple[str, ...] = ("GET",)
     changes_state: bool = False
+    admits_itself: bool = False

@@ -51,6 +51,7 @@ _NAVIGATION = (
     ("/explore", "Explore"),
     ("/dashboards", "Dashboards"),
     ("/runtime", "Runtime"),
+    ("/sdks", "SDKs"),
     ("/status", "Status"),
 )
 

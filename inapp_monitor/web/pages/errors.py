@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
 
+from inapp_monitor.issues.foreign_event import FILTERED
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import issue_list
 from inapp_monitor.web.frame import templating
@@ -41,7 +42,7 @@ _SORTS = {
     "users": "most users",
 }
 #: Parameters of the list, all optional.
-_FILTERS = ("status", "release", "route", "text", "sort")
+_FILTERS = ("status", "release", "route", "text", "sort", *FILTERED)
 #: What can be done with the chosen issues: (triage, issue, who) for each of them, or a merge.
 _EACH: dict[str, Callable[[Triage, str, str], None]] = {
     "resolve": lambda triage, issue, by: triage.resolve(issue, by=by),
@@ -53,7 +54,8 @@ _LABELS = {"resolve": "Resolve", "mute": "Mute", "reopen": "Reopen", _MERGE: "Me
 
 
 def gather(visit: Visit) -> dict[str, Any]:
-    """The list: `status`, `release`, `route`, `text` choose, `sort` orders."""
+    """The list: `status`, `release`, `route`, `text`, `platform`, `project` and `browser` choose,
+    `sort` orders."""
     backend, request, view = visit
     wanted = {name: request.args.get(name, "")[:200] for name in _FILTERS}
     if wanted["status"] not in _STATUSES or wanted["sort"] not in {"", *_SORTS}:
@@ -64,9 +66,13 @@ def gather(visit: Visit) -> dict[str, Any]:
     given = {name: value for name, value in wanted.items() if value}
     issues = _chosen(backend, wanted) if given else issue_list.newest(backend, _MOST)
     for issue in issues:
+        for name in FILTERED:
+            if not issue.get(name, True):
+                del issue[name]
         issue["is_new"] = (issue.get("first_seen") or 0) >= view.start
         issue["route"] = str(issue.get("route") or "").encode("utf-8", "replace").decode()
         issue["spark"] = _by_hour(issue.get("hours"), backend.now())
+    origins = backend.triage.values_of_tags(FILTERED)
     return {
         "issues": issues,
         "most": _MOST,
@@ -76,6 +82,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "sorts": _SORTS,
         "releases": backend.triage.releases()[:50],
         "actions": _LABELS if backend.may_act else {},
+        **({"origins": origins} if origins else {}),
     }
 
 
@@ -87,6 +94,7 @@ def _chosen(backend: Backend, wanted: dict[str, str]) -> list[dict[str, Any]]:
         release=wanted["release"],
         route=wanted["route"],
         text=wanted["text"],
+        tags={name: wanted[name] for name in FILTERED if wanted[name]},
         sort=wanted["sort"] or "last_seen",
     )
     issues = [as_dict(issue) for issue in found]

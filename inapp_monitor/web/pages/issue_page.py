@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest, NotFound
@@ -80,12 +80,14 @@ def act(backend: Backend, request: MonitorRequest, issue_id: str, action: str) -
     return back_to(request, "/errors" if gone else f"/errors/{issue_id}")
 
 
-def back_to(request: MonitorRequest, path: str) -> Response:
+def back_to(
+    request: MonitorRequest, path: str, further: Sequence[tuple[str, str]] = ()
+) -> Response:
     """Show a page after a POST, with the view it had."""
     response = Response(status=303)
     response.autocorrect_location_header = False
     kept = [(name, value) for name, value in request.args.items(multi=True)]
-    response.headers["Location"] = address(request.root, path, kept)
+    response.headers["Location"] = address(request.root, path, [*kept, *further])
     return response
 
 

@@ -1,0 +1,1 @@
+"""What Sentry's SDKs send, understood: protocol, mapping, grouping. No HTTP here."""

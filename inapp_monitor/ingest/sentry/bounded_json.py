@@ -1,0 +1,38 @@
+"""JSON from outside: depth, number of values and size are bounded before it is parsed. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from inapp_monitor.ingest.sentry.refusal import Refusal
+
+#: Values of one document: what it takes in memory is a multiple of its bytes.
+MAX_VALUES = 200_000
+_SEPARATORS = (b",", b"[", b"{")
+
+
+def parse_object(data: bytes, what: str) -> dict[str, object]:
+    """The JSON object that some bytes are.
+
+    Args:
+        data: UTF-8; bytes that are none become replacement characters.
+        what: How the sender would call it, for the message.
+
+    Raises:
+        Refusal: 400 no JSON object, 413 too many or too deeply nested values.
+    """
+    if sum(map(data.count, _SEPARATORS)) > MAX_VALUES:
+        raise Refusal(413, f"the {what} has too many values, at most {MAX_VALUES} are read")
+    try:
+        found = json.loads(data.decode("utf-8", "replace"), parse_constant=_nothing)
+    except RecursionError:
+        raise Refusal(413, f"the {what} is nested too deeply") from None
+    except ValueError as error:
+        raise Refusal(400, f"the {what} is no JSON: {str(error)[:200]}") from None
+    if not isinstance(found, dict):
+        raise Refusal(400, f"the {what} must be a JSON object")
+    return found
+
+
+def _nothing(_: str) -> None:
+    """NaN and Infinity are no JSON; some senders write them."""

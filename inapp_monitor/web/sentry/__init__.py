@@ -1,0 +1,1 @@
+"""The addresses that Sentry's SDKs send to."""

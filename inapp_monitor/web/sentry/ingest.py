@@ -1,0 +1,254 @@
+"""`/sentry/api/<project>/envelope/` and its kin: where Sentry's SDKs send to.
+
+These addresses ask for a key of an SDK instead of a token, and only write. The answers are those
+that SDKs obey: 200 with an id, 413, 415, 429 with `Retry-After` and `X-Sentry-Rate-Limits`.
+`/sentry/stream` is what `spotlight=` sends to; on a development server it needs no key.
+
+What must not be here: what the bytes mean (`ingest.sentry`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from werkzeug.wrappers import Response
+
+from inapp_monitor.ground.exceptions import FormatError
+from inapp_monitor.ingest.sentry import authentication, encoding
+from inapp_monitor.ingest.sentry.envelope import (
+    Envelope,
+    Source,
+    parse_header,
+    parse_items,
+    parse_store,
+)
+from inapp_monitor.ingest.sentry.origins import is_allowed
+from inapp_monitor.ingest.sentry.refusal import Refusal
+from inapp_monitor.web.access.development import is_local_development
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.frame.request import MonitorRequest
+from inapp_monitor.web.frame.routing import Route
+from inapp_monitor.web.sentry import own_sdk
+
+if TYPE_CHECKING:
+    from inapp_monitor.ingest.sentry.door import Door
+    from inapp_monitor.ingest.sentry.keys import Key
+
+#: For a place: bursts are answered one after the other.
+_LONGEST_WAIT_S = 0.5
+#: The project of what needs no key.
+_DEVELOPMENT = "development"
+_ALLOWED_HEADERS = (
+    "Authorization, Baggage, Content-Encoding, Content-Type, Sentry-Trace, X-Requested-With,"
+    " X-Sentry-Auth"
+)
+_EXPOSED = "X-Sentry-Error, X-Sentry-Rate-Limits, Retry-After"
+
+
+class ForeignOrigin(Refusal):
+    """A page of an origin that may not send; it may not read the answer either."""
+
+    def __init__(self) -> None:
+        super().__init__(403, "pages of this origin may not send with this key")
+
+
+def receive_envelope(backend: Backend, request: MonitorRequest, project: str = "") -> Response:
+    """An envelope; without a project in the address, that of the DSN in it (a tunnel)."""
+    return _receive(backend, request, project, is_envelope=True)
+
+
+def receive_store(backend: Backend, request: MonitorRequest, project: str) -> Response:
+    """One event without an envelope, as old SDKs send it."""
+    return _receive(backend, request, project, is_envelope=False)
+
+
+def receive_stream(backend: Backend, request: MonitorRequest) -> Response:
+    """What `spotlight=` sends beside the DSN."""
+    return _receive(backend, request, "", is_envelope=True, is_stream=True)
+
+
+def _receive(
+    backend: Backend,
+    request: MonitorRequest,
+    project: str,
+    *,
+    is_envelope: bool,
+    is_stream: bool = False,
+) -> Response:
+    own_sdk.forget_this_request()
+    door = backend.sentry
+    if door is None:
+        return _answer(Refusal(404, "nothing is received here"))
+    if request.method == "OPTIONS":
+        return _preflight(backend, door, request)
+    if not door.places.acquire(timeout=_LONGEST_WAIT_S):
+        return _with_origin(_answer(Refusal(429, "too many at once", 1)), request)
+    try:
+        return _accept(backend, door, request, project, is_envelope, is_stream)
+    except ForeignOrigin as refusal:
+        return _answer(refusal)
+    except Refusal as refusal:
+        return _with_origin(_answer(refusal), request)
+    except (FormatError, OSError) as error:
+        backend.guard.failed("keys of SDKs", error)
+        return _answer(Refusal(503, "the keys cannot be read", 60))
+    finally:
+        door.places.release()
+
+
+def _accept(
+    backend: Backend,
+    door: Door,
+    request: MonitorRequest,
+    project: str,
+    is_envelope: bool,
+    is_stream: bool,
+) -> Response:
+    """Judge the key as early as it is known, then read, then record."""
+    shown = authentication.key_of_headers(
+        request.headers.get("X-Sentry-Auth", ""),
+        request.headers.get("Authorization", ""),
+        request.args,
+    )
+    is_open = is_stream and not shown and _is_development(backend, request)
+    key = _key(backend, door, request, shown, project) if shown else None
+    read = request.environ["wsgi.input"].read if _has_body(request) else _nothing
+    source = Source(
+        encoding.pieces(_counted(request, read), request.headers.get("Content-Encoding", ""))
+    )
+    if is_envelope:
+        header = parse_header(source)
+        if key is None and not is_open:
+            found, number = authentication.key_of_dsn(header.get("dsn"))
+            key = _key(backend, door, request, found, project or number)
+        envelope = Envelope(header, parse_items(source))
+    else:
+        if key is None:
+            raise Refusal(401, "a key is needed: X-Sentry-Auth or ?sentry_key=")
+        envelope = parse_store(source)
+    address = request.remote_addr or ""
+    keeps_address = backend.loaded.settings.error_remote_address
+    name = key.project if key else _DEVELOPMENT
+    event_id = door.inbox.accept(envelope, name, address if keeps_address else "")
+    return _with_origin(_json(200, {"id": event_id} if event_id else {}), request)
+
+
+def _key(backend: Backend, door: Door, request: MonitorRequest, shown: str, project: str) -> Key:
+    """The key, when it is good for this request.
+
+    Raises:
+        Refusal: 401 unknown or revoked, 403 project or origin, 429 too many.
+    """
+    key = door.keys.find(shown) if shown else None
+    if key is None or key.revoked:
+        door.inbox.refused("", "revoked key" if key else "unknown key" if shown else "no key")
+        raise Refusal(401, "this key is not known here" if shown else "a key is needed")
+    if project and project != str(key.number):
+        door.inbox.refused(key.project, "another project")
+        raise Refusal(403, f"the key is not one of project {project[:20]}")
+    allowed = key.origins or backend.loaded.settings.sentry_origins
+    if not _may_send(request, allowed):
+        door.inbox.refused(key.project, "origin")
+        raise ForeignOrigin
+    wait_s = door.rate_limit.wait_s(key.key, key.per_minute, backend.clock.perf())
+    if wait_s:
+        door.inbox.refused(key.project, "too many")
+        raise Refusal(429, f"more than {key.per_minute} requests a minute", wait_s)
+    return key
+
+
+def _may_send(request: MonitorRequest, allowed: Sequence[str]) -> bool:
+    """Whether the page that sends, if it is one, may do so."""
+    headers = request.headers
+    return is_allowed(headers.get("Origin", ""), headers.get("Host", ""), allowed)
+
+
+def _preflight(backend: Backend, door: Door, request: MonitorRequest) -> Response:
+    """What a browser asks before it sends from another origin."""
+    key = door.keys.find(request.args.get("sentry_key", ""))
+    known = [key] if key else [each for each in door.keys.all() if not each.revoked]
+    setting = backend.loaded.settings.sentry_origins
+    allowed = [origin for each in known for origin in each.origins or setting]
+    if not _may_send(request, allowed):
+        return _answer(ForeignOrigin())
+    response = _with_origin(Response(status=204), request)
+    response.headers["Access-Control-Allow-Methods"] = "POST, OPTIONS"
+    response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+    response.headers["Access-Control-Max-Age"] = "3600"
+    response.headers["Allow"] = "POST, OPTIONS"
+    return response
+
+
+def _with_origin(response: Response, request: MonitorRequest) -> Response:
+    """Let the page that sent it read the answer, which says nothing but whether it was accepted."""
+    origin = request.headers.get("Origin", "")
+    if origin and origin.isprintable() and len(origin) <= 300:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.vary.add("Origin")
+    return response
+
+
+def _answer(refusal: Refusal) -> Response:
+    response = _json(refusal.status, {"detail": refusal.message})
+    response.headers["X-Sentry-Error"] = refusal.message.encode("ascii", "replace").decode()[:200]
+    if refusal.retry_after_s:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+        response.headers["X-Sentry-Rate-Limits"] = f"{refusal.retry_after_s}::key"
+    return response
+
+
+def _json(status: int, body: dict[str, str]) -> Response:
+    return Response(json.dumps(body).encode(), status=status, mimetype="application/json")
+
+
+def _is_development(backend: Backend, request: MonitorRequest) -> bool:
+    """Whether `dev_access` opens this request, as it does every page."""
+    return backend.loaded.settings.dev_access and is_local_development(request.environ)
+
+
+def _has_body(request: MonitorRequest) -> bool:
+    environ = request.environ
+    return bool(environ.get("CONTENT_LENGTH")) or bool(environ.get("wsgi.input_terminated"))
+
+
+def _nothing(_: int) -> bytes:
+    return b""
+
+
+def _counted(request: MonitorRequest, read: encoding.Read) -> encoding.Read:
+    """Reads no further than `Content-Length`: not every server ends its input there.
+
+    Raises:
+        Refusal: 413 when the header alone says too much.
+    """
+    if request.environ.get("wsgi.input_terminated"):
+        return read
+    left = request.content_length or 0
+    if left > encoding.MAX_BODY:
+        raise Refusal(413, f"the body is too long, at most {encoding.MAX_BODY} bytes are read")
+
+    def read_some(size: int) -> bytes:
+        nonlocal left
+        if left <= 0:
+            return b""
+        data = read(min(size, left))
+        left = left - len(data) if data else 0
+        return data
+
+    return read_some
+
+
+_METHODS = ("POST", "OPTIONS")
+ROUTES = [
+    Route(rule, handler, methods=_METHODS, admits_itself=True)
+    for rule, handler in (
+        ("/sentry/api/<name:project>/envelope/", receive_envelope),
+        ("/sentry/api/<name:project>/store/", receive_store),
+        ("/sentry/tunnel/", receive_envelope),
+        ("/sentry/stream/", receive_stream),
+    )
+]

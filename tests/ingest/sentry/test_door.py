@@ -1,0 +1,231 @@
+"""The addresses that SDKs send to: who is let in, what is answered, what is counted."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+
+from inapp_monitor.ground.exceptions import MonitorError
+from inapp_monitor.ingest.sentry.keys import Keys
+
+from .captures import KEY, captures, named
+from .conftest import NOW, Installation, event_body
+
+
+def test_all_recorded_requests_are_accepted(installation: Installation) -> None:
+    """200 with the event's id; only what a development sidecar gets needs a key here."""
+    for capture in captures():
+        response = installation.replay(capture)
+        if capture.request["path"] == "/stream":
+            assert response.status_code == 401
+            continue
+        assert response.status_code == 200, (capture.name, response.text)
+        events = capture.events()
+        assert response.json is not None
+        if events:
+            assert response.json["id"] == events[0]["event_id"]
+
+
+def test_counts_sessions_and_losses_are_shown(installation: Installation) -> None:
+    """What the recorded SDKs sent, by project; a session sent twice counts once."""
+    for capture in captures():
+        installation.replay(capture)
+    page = installation.page("/sdks.json")
+    counts = page["counts"]["web"]
+    assert counts["event"] == {"python": 31, "javascript": 15, "node": 10}
+    assert counts["item"]["transaction"] == 3
+    assert counts["item"]["check_in"] == 6
+    assert counts["lost"]["error: ratelimit_backoff"] == 3
+    releases = {row["release"]: row for row in page["releases"]}
+    browser = releases["web@1.0.0"]
+    assert (browser["total"], browser["unhandled"], browser["crash_free"]) == (3, 3, 0.0)
+    assert releases["node@1.0.0"]["crash_free"] == 1.0
+
+
+def test_an_error_of_a_browser_is_an_issue(installation: Installation) -> None:
+    """With its type, message and stack on the page, whose text is inert."""
+    installation.replay(named("browser/004"))
+    issues = installation.page("/errors.json")["issues"]
+    (issue,) = [each for each in issues if each["type"] == "TypeError"]
+    detail = installation.page(f"/errors/{issue['id']}.json")
+    assert detail["event"]["platform"] == "javascript"
+    assert detail["event"]["exceptions"][0]["frames"][-1]["line"] == 21
+    html = installation.client.get(
+        f"/_metrics/errors/{issue['id']}",
+        headers={"Authorization": "Bearer a-token-of-the-tests-0123456789"},
+    ).text
+    assert "<script>alert(1)" not in html
+    assert "browser boom" in html
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ({"sentry_key": KEY}, {}, 200),
+        ({}, {"X-Sentry-Auth": f"Sentry sentry_version=7, sentry_key={KEY}"}, 200),
+        ({}, {"Authorization": f"Sentry sentry_key={KEY}"}, 200),
+        ({"sentry_key": "f" * 32}, {}, 401),
+        ({"sentry_key": "../../etc/passwd"}, {}, 401),
+        ({}, {}, 401),
+        ({}, {"X-Sentry-Auth": "Sentry sentry_key="}, 401),
+    ],
+)
+def test_a_key_is_needed(
+    installation: Installation, query: dict[str, str], headers: dict[str, str], status: int
+) -> None:
+    """In the query or a header; another one is refused."""
+    response = installation.send(event_body(), query_string=query, headers=headers)
+    assert response.status_code == status
+
+
+def test_a_tunnel_sends_the_dsn_in_the_envelope(installation: Installation) -> None:
+    """At its own address too, where the DSN says the project."""
+    dsn = f"http://{KEY}@localhost/_metrics/sentry/1"
+    body = event_body().replace(b"{}", json.dumps({"dsn": dsn}).encode(), 1)
+    assert installation.send(body, "/tunnel", query_string={}).status_code == 200
+    other = body.replace(b"sentry/1", b"sentry/2")
+    assert installation.send(other, "/tunnel", query_string={}).status_code == 403
+
+
+def test_a_revoked_key_is_refused_at_once(installation: Installation) -> None:
+    """As is one of another project."""
+    assert installation.send(event_body()).status_code == 200
+    assert installation.send(event_body(), "/api/7/envelope/").status_code == 403
+    installation.keys.revoke(KEY, NOW)
+    assert installation.send(event_body()).status_code == 401
+
+
+def test_more_than_the_rate_is_answered_so_that_sdks_wait(installation: Installation) -> None:
+    """429 with the headers that they obey, and after that time they may send again."""
+    installation.keys.set_limits(KEY, (), 60)
+    answers = [installation.send(event_body()).status_code for _ in range(40)]
+    assert answers.count(200) == 30
+    refused = installation.send(event_body())
+    assert refused.status_code == 429
+    wait_s = int(refused.headers["Retry-After"])
+    assert refused.headers["X-Sentry-Rate-Limits"] == f"{wait_s}::key"
+    installation.clock.advance(wait_s)
+    assert installation.send(event_body()).status_code == 200
+    assert installation.page("/sdks.json")["counts"]["web"]["refused"] == {"too many": 11}
+
+
+def test_pages_of_other_origins_need_leave(installation: Installation) -> None:
+    """Those of this site do not; a foreign one is refused and cannot read the answer."""
+
+    def send(origin: str) -> tuple[int, str | None]:
+        response = installation.send(event_body(), headers={"Origin": origin})
+        return response.status_code, response.headers.get("Access-Control-Allow-Origin")
+
+    assert send("http://localhost") == (200, "http://localhost")
+    assert send("https://shop.example") == (403, None)
+    assert send("null") == (403, None)
+    installation.keys.set_limits(KEY, ["https://shop.example", "*.shop.test"], 600)
+    assert send("https://shop.example") == (200, "https://shop.example")
+    assert send("http://shop.example") == (403, None)
+    assert send("https://a.shop.test") == (200, "https://a.shop.test")
+    assert send("https://ashop.test") == (403, None)
+    preflight = installation.client.options(
+        f"/_metrics/sentry/api/1/envelope/?sentry_key={KEY}",
+        headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"},
+    )
+    assert preflight.status_code == 204
+    assert "POST" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "X-Sentry-Auth" in preflight.headers["Access-Control-Allow-Headers"]
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status"),
+    [
+        (b"", "", 400),
+        (b"[]", "", 400),
+        (b"{}\n{}", "", 400),
+        (b'{}\n{"type":"event","length":-1}\n{}', "", 400),
+        (b'{}\n{"type":"event","length":1e9}\n{}', "", 400),
+        (b'{}\n{"type":"event","length":50}\n{}', "", 400),
+        (b'{}\n{"type":"event","length":1}\n{}', "", 400),
+        (b'{}\n{"type":"event"}\nno json', "", 400),
+        (b'{"a":"' + b"x" * 9_000 + b'"}', "", 413),
+        (b'{}\n{"type":"event","length":9000000}\n', "", 413),
+        (b'{}\n{"type":"event"}\n' + b"[" * 100_000, "", 413),
+        (b'{}\n{"type":"event"}\n{"a":[' + b"0," * 300_000 + b"0]}", "", 413),
+        (b"{}\n" + b'{"type":"nobody"}\nx\n' * 300, "", 413),
+        (gzip.compress(event_body())[:-4], "gzip", 400),
+        (gzip.compress(b" " * 30_000_000), "gzip", 413),
+        (b"no gzip", "gzip", 400),
+        (zlib.compress(event_body()), "deflate", 200),
+        (zlib.compress(event_body())[2:-4], "deflate", 200),
+        (gzip.compress(event_body()[:9]) + gzip.compress(event_body()[9:]), "GZIP", 200),
+        (event_body(), "zstd", 415),
+        (event_body(), "gzip, br", 415),
+        (b'{}\n{"type":"nobody","length":3}\nabc\n\n{"type":"event"}\n{"message":"x"}', "", 200),
+        (b'{"event_id":"../../../x"}\n{"type":"event"}\n{"message":"x"}', "", 200),
+    ],
+)
+def test_what_is_malformed_or_too_large_is_named(
+    installation: Installation, body: bytes, encoding: str, status: int
+) -> None:
+    """Each with the status that SDKs know, and nothing fails."""
+    headers = {"Content-Encoding": encoding} if encoding else {}
+    response = installation.send(body, headers=headers)
+    assert response.status_code == status, response.text
+    assert status == 200 or response.headers["X-Sentry-Error"]
+    assert not installation.monitor.guard.faults
+
+
+def test_what_is_sent_again_counts_once(installation: Installation) -> None:
+    """The id says that it is the same event."""
+    body = event_body(event_id="0123456789abcdef0123456789abcdef")
+    for _ in range(3):
+        assert installation.send(body).status_code == 200
+    (issue,) = installation.page("/errors.json")["issues"]
+    assert issue["count"] == 1
+
+
+def test_feedback_becomes_a_note_at_its_issue(installation: Installation) -> None:
+    """By the event it names or the trace; without either it is an issue of its own."""
+    installation.replay(named("browser/004"))
+    installation.tick()
+    installation.tick()
+    installation.replay(named("browser/011"))
+    installation.tick()
+    installation.tick()
+    (issue,) = installation.page("/errors.json")["issues"]
+    history = installation.page(f"/errors/{issue['id']}.json")["issue"]["history"]
+    (note,) = [turn for turn in history if turn["kind"] == "comment"]
+    assert note["text"] == "it broke (Jo jo@example.com)"
+    installation.replay(named("node/019"))
+    for _ in range(12):
+        installation.tick()
+    types = {issue["type"] for issue in installation.page("/errors.json")["issues"]}
+    assert types == {"TypeError", "Feedback"}
+
+
+def test_numbers_become_series_of_the_project(installation: Installation) -> None:
+    """A counter and a gauge of `sentry_sdk.metrics`."""
+    installation.replay(named("python/022"))
+    installation.tick()
+    installation.tick()
+    found = {leaf.path for leaf in installation.monitor.store.leaves()}
+    assert {"sentry.web.jobs", "sentry.web.q"} <= found
+
+
+def test_keys_are_made_once_and_never_twice(tmp_path: Path) -> None:
+    """A project keeps its number; impossible arguments are named; the file is private."""
+    keys = Keys(tmp_path)
+    first, second = keys.make("web", NOW), keys.make("worker", NOW)
+    assert (first.number, second.number, keys.make("web", NOW).number) == (1, 2, 1)
+    assert keys.path.stat().st_mode & 0o777 == 0o600
+    assert Keys(tmp_path).find(first.key) == first
+    with pytest.raises(MonitorError, match="project"):
+        keys.make("../web", NOW)
+    with pytest.raises(MonitorError, match="there already"):
+        keys.make("web", NOW, key=first.key)
+    with pytest.raises(MonitorError, match="origin"):
+        keys.make("web", NOW, origins=["javascript:alert(1)"])
+    keys.path.write_text("{")
+    with pytest.raises(MonitorError, match="cannot be understood"):
+        keys.find(first.key)
