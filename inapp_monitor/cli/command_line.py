@@ -13,6 +13,7 @@ from inapp_monitor import __version__
 from inapp_monitor.cli import dashboards, echo, errors, logs, sdk_keys, serving, store
 from inapp_monitor.cli.group import Group
 from inapp_monitor.ground import config as configuration
+from inapp_monitor.ground import settings_page
 from inapp_monitor.ground.exceptions import MonitorError
 
 
@@ -48,7 +49,7 @@ def info(file: Path) -> None:
 def settings(config_file: str | None, markdown: bool) -> None:
     """List every setting: value, source and meaning."""
     if markdown:
-        echo.document(configuration.settings_markdown())
+        echo.document(settings_page.settings_markdown())
         return
     for row in configuration.rows(configuration.load({}, config_file)):
         echo.line(f"{row.name} = {row.value or '(none)'}  [{row.source}]")

@@ -1,7 +1,7 @@
 """Every setting of the monitor, in one table: name, type, default, limits and documentation.
 
 The table is the `Settings` class: each field carries its parser and its one-line description, and
-from it come validation, the command line's listing, the status page and `docs/settings.md`.
+from it come validation, the command line's listing, the status page and `settings_page`.
 Values are taken, first found first, from keywords, a TOML file, `INAPP_MONITOR_*` variables and the
 defaults. No I/O but reading that file; nothing here knows what a setting is used for.
 """
@@ -354,41 +354,7 @@ def rows(loaded: Loaded) -> list[Row]:
     return result
 
 
-def settings_markdown() -> str:
-    """The reference page of all settings, as `docs/settings.md` holds it."""
-    lines = [
-        "# Settings",
-        "",
-        "Written by `make docs` from `inapp_monitor/ground/config.py`; edit that, not this page.",
-        "",
-        "A setting is taken, first found first, from a keyword (`Monitor(app, NAME=...)`), a TOML",
-        "file (`Monitor(app, config=FILE)` or `INAPP_MONITOR_CONFIG`; its top level or a table",
-        f"`[inapp_monitor]`), a variable (`{ENVIRONMENT_PREFIX}` and the name in capitals) and the",
-        "default. An unknown name or a bad value raises `ConfigError` when the monitor is made.",
-        "`inapp-monitor settings` prints what is in force, and where each value comes from.",
-        "",
-        "| setting | default | takes | what it is |",
-        "|---|---|---|---|",
-    ]
-    for entry in fields(Settings):
-        value: Any = entry.default
-        default = f"{value // 2**20}MB" if entry.metadata["parse"] is parse_size else show(value)
-        shown = f"`{default}`" if default else ""
-        takes = (entry.metadata["parse"].__doc__ or "").rstrip(".") + _limits(entry)
-        lines.append(f"| `{entry.name}` | {shown} | {takes} | {entry.metadata['doc']} |")
-    return "\n".join(lines) + "\n"
-
-
-def _limits(entry: Field[Any]) -> str:
-    at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
-    return "".join(
-        f", {words} {_show_limit(entry, limit)}"
-        for words, limit in (("at least", at_least), ("at most", at_most))
-        if limit is not None
-    )
-
-
-def _show_limit(entry: Field[Any], limit: float) -> str:
+def show_limit(entry: Field[Any], limit: float) -> str:
     """A limit as one would write it: sizes of whole megabytes as such."""
     if entry.metadata["parse"] is parse_size and limit % 2**20 == 0:
         return f"{int(limit) // 2**20}MB"
@@ -415,9 +381,9 @@ def _parse(entry: Field[Any], value: object, source: str) -> Any:
         raise ConfigError(f"{where} must be {error}{got}") from None
     at_least, at_most = entry.metadata["at_least"], entry.metadata["at_most"]
     if at_least is not None and parsed < at_least:
-        raise ConfigError(f"{where} must be at least {_show_limit(entry, at_least)}, got {value!r}")
+        raise ConfigError(f"{where} must be at least {show_limit(entry, at_least)}, got {value!r}")
     if at_most is not None and parsed > at_most:
-        raise ConfigError(f"{where} must be at most {_show_limit(entry, at_most)}, got {value!r}")
+        raise ConfigError(f"{where} must be at most {show_limit(entry, at_most)}, got {value!r}")
     return parsed
 
 
