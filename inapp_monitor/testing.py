@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inapp_monitor.collectors import Collector
-from inapp_monitor.collectors.base import Sink, name_of
+from inapp_monitor.collectors.base import Sink, prefix_of
 from inapp_monitor.ground.clock import Clock
 
 
@@ -36,7 +36,9 @@ def collected(collector: Collector) -> dict[str, float]:
 
     A counter shows from the second call on an object, which holds what was added since the first.
     """
-    sink = collector._sink = collector._sink or Sink(name_of(collector), collector.per_worker)
+    sink = collector._sink = collector._sink or Sink(
+        prefix_of(collector), collector.per_worker, collector.max_names
+    )
     collector.collect()
     values = {scalar.path: scalar.value for scalar in sink.take(0.0, 10.0)}
     return values | {path: shared.value for path, shared in sink.shared.items()}

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from inapp_monitor.collectors.description import Description
 from inapp_monitor.ground.exceptions import SeriesNameError
-from inapp_monitor.ground.names import check_path, clean_node
+from inapp_monitor.ground.names import check_path, clean_node, refuse_reserved
 from inapp_monitor.ground.points import Method, Scalar
 
 #: How the values of several workers, and of the steps that a coarser archive joins, become one.
@@ -52,15 +53,19 @@ class Collector:
     Attributes:
         name: First nodes of its series; default: the class's name, `DiskSpaceCollector` is
             `disk_space`.
+        prefix: First nodes of its series where they are not its name; "" for none.
         interval_s: Seconds between two runs; 0 takes the setting `collect_interval_s`.
         per_worker: True runs it in every worker process.
+        max_names: Series it may have; further names are refused and counted.
 
     *Threads:* `collect` runs in a thread of the monitor, never twice at once in a process.
     """
 
     name: str = ""
+    prefix: str | None = None
     interval_s: float = 0.0
     per_worker: bool = False
+    max_names: int = MAX_NAMES
     _sink: Sink | None = None
 
     def collect(self) -> None:
@@ -100,6 +105,25 @@ class Collector:
         if self._sink is not None:
             self._sink.counter(name, total, resets)
 
+    def add(self, name: str, n: float | None) -> None:
+        """Publish what was counted since the last run, where the source begins anew each time.
+
+        Raises:
+            TypeError, ValueError: as for a gauge.
+        """
+        if self._sink is not None:
+            self._sink.add(name, n)
+
+    def describe(self, name: str, description: Description) -> None:
+        """Say what a series is: its unit, the range it should be in."""
+        if self._sink is not None:
+            self._sink.describe(name, description)
+
+
+def prefix_of(collector: type[Collector] | Collector) -> str:
+    """First nodes of a collector's series."""
+    return name_of(collector) if collector.prefix is None else collector.prefix
+
 
 def name_of(collector: type[Collector] | Collector) -> str:
     """A collector's name: its own, or one made of its class's."""
@@ -129,18 +153,22 @@ class Sink:
     """What one collector publishes, until it is taken. Bounded.
 
     Args:
-        prefix: The collector's name.
+        prefix: First nodes of its series; with "" names may not begin with a reserved one.
         per_worker: Whether other workers publish the same.
+        max_names: Series it may have.
 
     Attributes:
         refused: Values not taken because of the bounds.
+        descriptions: What is said of series, by path; taken by the owner.
 
     *Threads:* filled by the collector, taken by the same thread after it.
     """
 
-    def __init__(self, prefix: str, per_worker: bool) -> None:
+    def __init__(self, prefix: str, per_worker: bool, max_names: int = MAX_NAMES) -> None:
         self.refused = 0
+        self._max_names = max_names
         self.shared: dict[str, Shared] = {}
+        self.descriptions: dict[str, Description] = {}
         self._prefix = prefix
         self._default = "sum" if per_worker else "last"
         self._per_worker = per_worker
@@ -184,6 +212,19 @@ class Sink:
         added = total - before if total >= before else total if resets else 0.0
         self._added[path] = self._added.get(path, 0.0) + float(added)
 
+    def add(self, name: str, n: float | None) -> None:
+        """See `Collector.add`."""
+        number = _number(n)
+        path = self._path(name, "counter")
+        if path is not None and number is not None:
+            self._added[path] = self._added.get(path, 0.0) + number
+
+    def describe(self, name: str, description: Description) -> None:
+        """See `Collector.describe`."""
+        path = self._paths.get(name) or _path_of(self._prefix, name)
+        if len(self.descriptions) < self._max_names:
+            self.descriptions[path] = description
+
     def take(self, wall: float, interval_s: float) -> list[Scalar]:
         """What was published since the last call; what needs the others is left in `shared`.
 
@@ -214,7 +255,7 @@ class Sink:
         """The series of a name; None when there are too many."""
         path = self._paths.get(name)
         if path is None:
-            if len(self._paths) >= MAX_NAMES:
+            if len(self._paths) >= self._max_names:
                 self.refused += 1
                 return None
             path = _path_of(self._prefix, name)
@@ -252,11 +293,15 @@ def joined(
 def _path_of(prefix: str, name: object) -> str:
     if not isinstance(name, str):
         raise TypeError(f"a series' name must be a string, got {type(name).__name__}")
+    before = [prefix] if prefix else []
     try:
-        return check_path(f"{prefix}.{name}")
+        path = check_path(".".join([*before, name]))
     except SeriesNameError:
         nodes = [clean_node(node) for node in name.split(".") if node]
-        return check_path(".".join([prefix, *nodes]) if nodes else prefix)
+        path = check_path(".".join([*before, *nodes]))
+    if not prefix:
+        refuse_reserved(path)
+    return path
 
 
 def _number(value: object) -> float | None:

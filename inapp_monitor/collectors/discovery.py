@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-from inapp_monitor.collectors.base import Collector, name_of
+from inapp_monitor.collectors.base import Collector, name_of, prefix_of
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.names import refuse_reserved
@@ -42,14 +42,18 @@ class Facts(NamedTuple):
     """What a collector says of itself.
 
     Attributes:
-        name: First nodes of its series.
+        name: What it is called, for people and in place of a prefix.
+        prefix: First nodes of its series.
         interval_s: Seconds between two runs.
         per_worker: Whether it runs in every worker.
+        max_names: Series it may have.
     """
 
     name: str
+    prefix: str
     interval_s: float
     per_worker: bool
+    max_names: int
 
 
 def built_in(settings: Settings) -> list[Candidate]:
@@ -107,14 +111,15 @@ def facts_of(kind: Kind, source: str, default_interval_s: float) -> Facts:
     if not (issubclass(kind, Collector) if isinstance(kind, type) else isinstance(kind, Collector)):
         raise TypeError(f"a collector must be a subclass of Collector, got {kind!r:.100}")
     name = name_of(kind)
+    prefix = prefix_of(kind)
     if source != "built in":
         refuse_reserved(name)
+        refuse_reserved(prefix)
     interval_s = kind.interval_s
     if isinstance(interval_s, bool) or not isinstance(interval_s, (int, float)):
         raise TypeError(f"interval_s of {name!r} must be seconds, got {interval_s!r:.100}")
-    return Facts(
-        name, interval_s if interval_s > 0 else default_interval_s, kind.per_worker is True
-    )
+    interval_s = interval_s if interval_s > 0 else default_interval_s
+    return Facts(name, prefix, interval_s, kind.per_worker is True, kind.max_names)
 
 
 def _process() -> Any:

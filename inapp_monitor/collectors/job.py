@@ -89,7 +89,7 @@ class Job:
             kind = self._candidate.load()
             facts = facts_of(kind, self.source, self._default_interval_s)
             self._guard.recovered(self.part)
-            self.sink = Sink(facts.name, facts.per_worker)
+            self.sink = Sink(facts.prefix, facts.per_worker, facts.max_names)
             self._kind, self.facts = kind, facts
             self.slot = -1  # and now it is to run
         except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever somebody's code does

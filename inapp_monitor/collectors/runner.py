@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inapp_monitor.collectors import discovery
+from inapp_monitor.collectors import configured, discovery
 from inapp_monitor.collectors.base import Shared, end_of_interval, joined
 from inapp_monitor.collectors.job import SLOW_S, Job
 from inapp_monitor.ground.clock import Clock
@@ -159,8 +159,9 @@ class Runner:
             settings = self._settings
             self._candidates.extend(discovery.built_in(settings))
             self._candidates.extend(discovery.from_settings(settings))
-            if settings.collect_installed:
-                self._start([self._look_at_packages], self._clock.perf())
+            looks = [self._look_at_packages] if settings.collect_installed else []
+            looks += [self._look_at_configured] if configured.is_wanted(settings) else []
+            self._start(looks, self._clock.perf())
         new = self._given[self._seen_of_given :]
         self._seen_of_given += len(new)
         self._candidates.extend(new)
@@ -175,6 +176,13 @@ class Runner:
             self._candidates.extend(discovery.from_packages())
         except Exception as error:  # noqa: BLE001  # whatever is installed
             self._guard.failed("collectors of installed packages", error)
+
+    def _look_at_configured(self) -> None:
+        """In the thread of the jobs: it reads files."""
+        try:
+            self._candidates.extend(configured.candidates(self._settings))
+        except Exception as error:  # noqa: BLE001  # whatever the files hold
+            self._guard.failed("collectors of settings", error)
 
     def _due(self, now: float) -> list[Callable[[], None]]:
         wall = self._clock.wall()

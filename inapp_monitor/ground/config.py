@@ -33,6 +33,9 @@ from inapp_monitor.ground.setting_values import (
 
 ENVIRONMENT_PREFIX = "INAPP_MONITOR_"
 
+#: Settings that are relative to where the app started: it may change its directory later.
+_PATHS = ("data_dir", "dashboards_dir", "alert_rules", "diamond_collectors", "diamond_config")
+
 #: What Kubernetes puts into every container for a service that is called inapp-monitor.
 _SERVICE_VARIABLE = re.compile(r"(SERVICE_)?(HOST|PORT)(_\w+)?", re.ASCII)
 
@@ -157,12 +160,30 @@ class Settings:
     collectors: tuple[str, ...] = _setting(
         (), parse_texts, "Further collectors to run: `module:Class`."
     )
+    munin: tuple[str, ...] = _setting(
+        (), parse_texts, "Munin-nodes whose plugins are polled: `host` or `host:port`."
+    )
+    munin_interval_s: float = _setting(
+        60.0, parse_duration, "Time between two visits at a munin-node.", at_least=5
+    )
+    diamond_collectors: Path | None = _setting(
+        None, parse_path, "Directory of Diamond's collectors to run, as they are."
+    )
+    diamond_config: Path | None = _setting(
+        None, parse_path, "A diamond.conf: which of them are enabled, and how; without one all are."
+    )
 
     # -- numbers from outside
     listen: tuple[str, ...] = _setting(
         (),
         parse_texts,
         "Addresses at which numbers are received, such as `carbon://127.0.0.1:2003`.",
+    )
+    ingest_token: str | None = _setting(
+        None,
+        parse_token,
+        "Lets in numbers by HTTP and nothing else; the dashboard's token does so, too.",
+        secret=True,
     )
     max_ingested_series: int = _setting(
         1_000, parse_int, "Series that clients may name; further ones are refused.", at_least=1
@@ -325,10 +346,9 @@ def load(
             values[name] = _parse(table[name], value, source)
             sources[name] = source
     settings = Settings(**values)
-    # Relative to where the app started: it may change its directory later.
     absolute: dict[str, Any] = {
         name: _absolute(name, path)
-        for name in ("data_dir", "dashboards_dir", "alert_rules")
+        for name in _PATHS
         if (path := getattr(settings, name)) is not None
     }
     return Loaded(replace(settings, **absolute), sources)

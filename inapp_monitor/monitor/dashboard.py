@@ -68,5 +68,6 @@ class Dashboard:
             live=True,
             facts=self._life.facts,
             stack_of=services.stacks.stack_of,
+            listening=services.listening,
         )
         return WebApp(backend, authorizer=core.authorizer)

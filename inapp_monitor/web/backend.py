@@ -18,6 +18,7 @@ from inapp_monitor.web.cache import Cache
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
     from inapp_monitor.ingest.sentry.door import Door
+    from inapp_monitor.ingest.listening import Listening
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.triage import Triage
     from inapp_monitor.logs.ring_file import LogFile
@@ -42,6 +43,7 @@ class Backend:
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows; pages get them once a visit, see `Visit.facts`.
         stack_of: The stack of a request under way, by worker and the request's name there.
+        listening: The doors of the running monitor; None for the stored data of another process.
         cache: Kept results of this backend's pages.
         kept: What endpoints keep beside it, by process id.
     """
@@ -60,6 +62,7 @@ class Backend:
     live: bool = True
     facts: Callable[[], Facts] = Facts
     stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)
+    listening: Listening | None = None
     cache: Cache = field(init=False)
     kept: dict[int, object] = field(init=False, default_factory=dict)
 

@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from inapp_monitor.ingest.addresses import Usage
-from inapp_monitor.ingest.protocols import carbon, statsd
-from inapp_monitor.ingest.protocols.framing import Framing, LineFraming, StatsDFraming
+from inapp_monitor.ingest.protocols import carbon, collectd, ganglia, influx, statsd
+from inapp_monitor.ingest.protocols.framing import (
+    Framing,
+    LengthFraming,
+    LineFraming,
+    StatsDFraming,
+)
 from inapp_monitor.ingest.protocols.mixed import MixedParser
 from inapp_monitor.ingest.protocols.parsed import Parsed
 from inapp_monitor.ingest.protocols.statsd_flush import OPTION_NAMES
@@ -67,6 +72,21 @@ PROTOCOLS: dict[str, Spoken] = {
             {"dialect": "of StatsD's lines: statsd or dogstatsd"},
         ),
         lambda options: MixedParser(_statsd_of(options)).parse,
+    ),
+    "influx": Spoken(
+        Usage(("udp", "tcp", "unix", "unixstream"), 8089),
+        lambda options: influx.parse,  # noqa: ARG005
+    ),
+    # Packets: not to be parsed by lines.
+    "collectd": Spoken(
+        Usage(("udp",), 25_826),
+        lambda options: collectd.Receiver().parse,  # noqa: ARG005
+        LengthFraming,
+    ),
+    "ganglia": Spoken(
+        Usage(("udp",), 8_649),
+        lambda options: ganglia.Receiver().parse,  # noqa: ARG005
+        LengthFraming,
     ),
 }
 

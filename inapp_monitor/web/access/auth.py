@@ -7,6 +7,7 @@ werkzeug here and no URL: `app` turns the decision into answers.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import math
 from collections.abc import Callable, Mapping
@@ -31,7 +32,7 @@ class Access(NamedTuple):
 
     Attributes:
         allowed: Whether it may see anything.
-        by: `authorizer`, `bearer`, `cookie`, `dev` or "" when refused.
+        by: `authorizer`, `bearer`, `ingest`, `cookie`, `dev` or "" when refused.
         user: Who it is, for the page's corner; may be empty.
         session: What a CSRF token is bound to.
         retry_after_s: The token was not judged, because too many wrong ones came; when one will be.
@@ -106,6 +107,23 @@ class Gate:
             return Access(True, "dev", "", "dev")
         return Access(False)
 
+    def check_sender(self, environ: dict[str, Any]) -> Access:
+        """Decide about a request that brings numbers and asks for none.
+
+        The ingest-only token opens this too, and a token may come as programs send one: as Bearer,
+        as InfluxDB's `Token`, or as user or password of Basic.
+
+        Raises:
+            Exception: whatever the user's authorizer raises; the caller refuses then.
+        """
+        given = sent_tokens(str(environ.get("HTTP_AUTHORIZATION", "")))
+        only_ingest = self._settings.ingest_token
+        if only_ingest and any(is_equal(text, only_ingest) for text in given):
+            return Access(True, "ingest", "", "ingest")
+        if self._authorizer is not None or not given:
+            return self.check(environ)
+        return self._judge(environ, next(filter(self.is_token, given), given[-1]), "bearer")
+
     def login(self, environ: dict[str, Any], given: str) -> Access:
         """Decide about a token that was typed in or came with a login link."""
         return self._judge(environ, given, "cookie")
@@ -134,7 +152,7 @@ class Gate:
 
     def may_change(self, environ: Mapping[str, Any], access: Access, csrf: str) -> bool:
         """Whether a POST is meant: a token in the header, or our own page with its CSRF token."""
-        if access.by == "bearer" or (access.by == "dev" and is_program(environ)):
+        if access.by in ("bearer", "ingest") or (access.by == "dev" and is_program(environ)):
             return True
         return is_same_origin(environ) and hmac.compare_digest(
             _bytes(csrf), _bytes(self.csrf_token(access))
@@ -180,6 +198,26 @@ class Gate:
         """
         network = network_of(str(environ.get("REMOTE_ADDR", "")))
         return self._signer.sign(f"place {network} {is_forwarded(environ)}")[:16]
+
+
+def sent_tokens(header: str) -> list[str]:
+    """What may be a token in an Authorization header, the likeliest last."""
+    scheme, _, given = header.partition(" ")
+    given = given.strip()
+    if scheme.lower() in ("bearer", "token"):
+        return [given] if given else []
+    if scheme.lower() != "basic":
+        return []
+    try:
+        user, _, password = base64.b64decode(given, validate=True).decode().partition(":")
+    except ValueError:
+        return []
+    return [text for text in (user, password) if text]
+
+
+def is_equal(given: str, secret: str) -> bool:
+    """Whether two texts are the same; the comparison takes the same time for all."""
+    return hmac.compare_digest(_bytes(given), _bytes(secret))
 
 
 def _bytes(text: str) -> bytes:

@@ -14,8 +14,10 @@ MAX_QUERY_LENGTH = 16 * 1024
 MAX_QUERY_FIELDS = 200
 MAX_BODY = 2**20
 MAX_PATH_LENGTH = 2_048
-#: The one address that takes a file from a form.
+#: The one address of a page that takes a file from a form.
 UPLOAD_PATH = "/dashboards/import"
+#: What programs send numbers to, and all below it.
+INGEST_PATH = "/ingest"
 
 
 #: The texts of an environ that hold bytes as latin-1 and may hold anything a client sends.
@@ -52,6 +54,11 @@ class MonitorRequest(Request):
     def root(self) -> str:
         """The mount as links need it: no trailing slash, so "" at the top."""
         return self.root_path.rstrip("/")
+
+    @property
+    def is_ingest(self) -> bool:
+        """Whether it is addressed to where programs send numbers."""
+        return self.path == INGEST_PATH or self.path.startswith(f"{INGEST_PATH}/")
 
     @property
     def wants_json(self) -> bool:

@@ -1,0 +1,156 @@
+r"""InfluxDB's line protocol, as Telegraf and InfluxDB's clients send it. Pure.
+
+    cpu,host=web1,region=eu usage_user=1.5,usage_system=2i 1795390642000000000
+
+A field becomes a series of the measurement's and its name, tags stay tags:
+`cpu.usage_user;host=web1;region=eu`; a field named `value` has the measurement's name alone. Texts
+have no place in a series and are passed over; true is 1. The grammar is that of
+https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from inapp_monitor.ground.points import Method
+from inapp_monitor.ingest.protocols import numbers
+from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Parsed, RejectedError
+
+#: Seconds of one of what a request calls `precision`.
+PRECISIONS: Final[Mapping[str, float]] = {
+    "n": 1e-9,
+    "ns": 1e-9,
+    "u": 1e-6,
+    "us": 1e-6,
+    "µ": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3_600.0,
+}
+_TRUE = frozenset(("t", "T", "true", "True", "TRUE"))
+_FALSE = frozenset(("f", "F", "false", "False", "FALSE"))
+#: A text between quotes, or what is not special, or an escaped character.
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^ ,="\\]|\\.|\\)+|"|[ ,=]', re.DOTALL)
+_TIME = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+_ESCAPE = re.compile(r"\\([ ,=\"\\])")
+#: Without a precision a time's size tells its unit: from here on ms, us, ns.
+_SIZES: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+_IN_NAME = re.compile(r"[.;\s]+")
+
+
+def parse(data: bytes, now: float, precision: str = "") -> Parsed:  # noqa: ARG001
+    """The points of whole lines.
+
+    Args:
+        precision: Unit of the times; "": by their size.
+
+    Raises:
+        RejectedError: `precision`, it is none of PRECISIONS.
+    """
+    if precision and precision not in PRECISIONS:
+        raise RejectedError("precision")
+    parsed = Parsed()
+    for raw in data.split(b"\n"):
+        line = raw.strip(b"\r\t ")
+        if not line or line.startswith(b"#"):
+            continue
+        parsed.lines += 1
+        try:
+            if len(line) > 16 * MAX_LINE_BYTES:
+                raise RejectedError("too_long")
+            _add(line.decode(), precision, parsed)
+        except UnicodeDecodeError:
+            parsed.reject("encoding", line)
+        except RejectedError as error:
+            parsed.reject(error.reason, line)
+    return parsed
+
+
+def _add(line: str, precision: str, parsed: Parsed) -> None:
+    sections = _sections(line)
+    if not 2 <= len(sections) <= 3:
+        raise RejectedError("fields")
+    head, fields = sections[0], sections[1]
+    timestamp = _timestamp(sections[2], precision) if len(sections) == 3 else None
+    measurement, *pairs = head
+    if len(measurement) != 1 or not measurement[0]:
+        raise RejectedError("name")
+    tags = _tags(pairs)
+    found = [(name, _value(text, parsed)) for name, text in _pairs(fields)]
+    base = _IN_NAME.sub("_", _unescaped(measurement[0]))
+    for name, value in found:
+        if value is not None:
+            node = _IN_NAME.sub("_", _unescaped(name))
+            path = base if name == "value" else f"{base}.{node}"
+            parsed.points.append((path + tags, value, timestamp, Method.AVERAGE))
+
+
+def _sections(line: str) -> list[list[list[str]]]:
+    """The parts between blanks, of these the parts between commas, of these those around `=`."""
+    sections: list[list[list[str]]] = [[[""]]]
+    for piece in _PIECE.findall(line):
+        if piece == " ":
+            sections.append([[""]])
+        elif piece == ",":
+            sections[-1].append([""])
+        elif piece == "=" and not (len(sections) == 1 and len(sections[0]) == 1):
+            sections[-1][-1].append("")
+        else:
+            sections[-1][-1][-1] += piece
+    return [section for section in sections if section != [[""]]]
+
+
+def _pairs(parts: list[list[str]]) -> list[tuple[str, str]]:
+    pairs = []
+    for part in parts:
+        if len(part) != 2 or not all(part):
+            raise RejectedError("fields")
+        pairs.append((part[0], part[1]))
+    return pairs
+
+
+def _tags(parts: list[list[str]]) -> str:
+    tags = ""
+    for part in parts:
+        if len(part) != 2 or not all(part):
+            raise RejectedError("tag")
+        key, value = (re.sub(r"[;\s]+", "_", _unescaped(text)) for text in part)
+        tags += f";{key}={value.lstrip('~') or '_'}"
+    return tags
+
+
+def _value(text: str, parsed: Parsed) -> float | None:
+    """A field's value; None for a text."""
+    if text.startswith('"'):
+        if len(text) < 2 or not text.endswith('"'):
+            raise RejectedError("value")
+        parsed.note("text")
+        return None
+    if text in _TRUE:
+        return 1.0
+    if text in _FALSE:
+        return 0.0
+    if numbers.is_nan(text):
+        parsed.note("nan")
+        return None
+    whole = text[:-1] if text[-1] in "iu" else text
+    if whole is not text and not re.fullmatch(r"-?[0-9]+", whole, re.ASCII):
+        raise RejectedError("value")
+    return numbers.number(whole)
+
+
+def _timestamp(section: list[list[str]], precision: str) -> float:
+    text = section[0][0] if len(section) == 1 and len(section[0]) == 1 else ""
+    if _TIME.fullmatch(text) is None:
+        raise RejectedError("timestamp")
+    time = float(text)
+    if precision:
+        return time * PRECISIONS[precision]
+    return time * next((unit for least, unit in _SIZES if abs(time) >= least), 1.0)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(r"\1", text)

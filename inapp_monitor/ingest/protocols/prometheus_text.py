@@ -1,0 +1,126 @@
+"""Prometheus' text format, as pushgateways are sent it; also OpenMetrics' text. Pure.
+
+A sample becomes a point of the series `name;label=value`; values stand as they are pushed. The
+grammar is that of https://prometheus.io/docs/instrumenting/exposition_formats/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+
+from inapp_monitor.ground.points import Method
+from inapp_monitor.ingest.protocols import numbers
+from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Parsed, RejectedError
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_SAMPLE = re.compile(
+    r"([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*(?:\{((?:[^\"}]|" + _QUOTED + r")*)\}[ \t]*|(?<=[ \t]))"
+    r"(\S+)(?:[ \t]+([^\s#]\S*))?(?:[ \t]+#.*)?[ \t]*",
+    re.ASCII,
+)
+_LABEL = re.compile(
+    r"[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*(" + _QUOTED + r")[ \t]*(?:,|$)", re.ASCII
+)
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+_ENCODED = "@base64"
+#: Labels that a request's address may name.
+MAX_GROUP_LABELS = 20
+
+
+def parse(data: bytes, now: float, group: Mapping[str, str] | None = None) -> Parsed:  # noqa: ARG001
+    """The points of a body.
+
+    Args:
+        group: Labels of the address; they win over those of a sample.
+    """
+    parsed = Parsed()
+    for raw in data.split(b"\n"):
+        line = raw.strip(b"\r\t ")
+        if not line or line.startswith(b"#"):
+            continue
+        parsed.lines += 1
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise RejectedError("too_long")
+            _add(line.decode(), group or {}, parsed)
+        except UnicodeDecodeError:
+            parsed.reject("encoding", line)
+        except RejectedError as error:
+            parsed.reject(error.reason, line)
+    return parsed
+
+
+def group_of(path: str) -> dict[str, str]:
+    """The labels in a pushgateway's address, what follows `/metrics/`, percent signs decoded.
+
+    `job/backup/instance/web1`; with `job@base64/...` the value is base64 for URLs, `=` is empty.
+
+    Raises:
+        RejectedError: `group`, it begins with no job, or is of an odd number of parts.
+    """
+    parts = path.strip("/").split("/")
+    if len(parts) % 2 or len(parts) > 2 * MAX_GROUP_LABELS:
+        raise RejectedError("group")
+    group: dict[str, str] = {}
+    for name, value in zip(parts[::2], parts[1::2], strict=True):
+        label = name.removesuffix(_ENCODED)
+        if _LABEL_NAME.fullmatch(label) is None or label in group:
+            raise RejectedError("group")
+        group[label] = _decoded(value) if name.endswith(_ENCODED) else value
+    if not group.get("job") or next(iter(group)) != "job":
+        raise RejectedError("group")
+    return group
+
+
+def series_name(name: str, labels: Mapping[str, str]) -> str:
+    """The series of a sample: its labels are tags; empty ones are none, as in Prometheus."""
+    return name + "".join(
+        f";{label}={_tag(value)}" for label, value in sorted(labels.items()) if value
+    )
+
+
+def _add(line: str, group: Mapping[str, str], parsed: Parsed) -> None:
+    found = _SAMPLE.fullmatch(line)
+    if found is None:
+        raise RejectedError("fields")
+    name, labels, text, time = found.groups()
+    if numbers.is_nan(text):
+        parsed.note("nan")
+        return
+    tags = {**_labels(labels or ""), **group}
+    timestamp = None if time is None else numbers.timestamp(time, parsed)
+    parsed.points.append((series_name(name, tags), numbers.number(text), timestamp, Method.LAST))
+
+
+def _labels(text: str) -> dict[str, str]:
+    labels, position = {}, 0
+    text = text.strip()
+    while position < len(text):
+        found = _LABEL.match(text, position)
+        if found is None:
+            raise RejectedError("tag")
+        labels[found[1]] = re.sub(r"\\(.)", _unescaped, found[2][1:-1])
+        position = found.end()
+    return labels
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return _ESCAPES.get(found[1], found[0])
+
+
+def _tag(value: str) -> str:
+    """A label's value as that of a tag: what ends one, and what begins with `~`, is changed."""
+    return re.sub(r"[;\s\x00-\x1f\x7f]", "_", value).lstrip("~") or "_"
+
+
+def _decoded(value: str) -> str:
+    """Base64 for URLs; padding may be missing, and `=` alone is the empty text."""
+    try:
+        bare = value.rstrip("=")
+        return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4)).decode()
+    except (binascii.Error, ValueError):
+        raise RejectedError("group") from None
