@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inapp_monitor.collectors import Collector
 from inapp_monitor.collectors.base import Sink, prefix_of
+from inapp_monitor.collectors.description import Description
 from inapp_monitor.ground.clock import Clock
 
 
@@ -42,3 +43,8 @@ def collected(collector: Collector) -> dict[str, float]:
     collector.collect()
     values = {scalar.path: scalar.value for scalar in sink.take(0.0, 10.0)}
     return values | {path: shared.value for path, shared in sink.shared.items()}
+
+
+def described(collector: Collector) -> dict[str, Description]:
+    """What a collector has said of its series, by path; `collected` has run it."""
+    return {} if collector._sink is None else dict(collector._sink.descriptions)

@@ -17,8 +17,8 @@ from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
-    from inapp_monitor.ingest.sentry.door import Door
     from inapp_monitor.ingest.listening import Listening
+    from inapp_monitor.ingest.sentry.door import Door
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.triage import Triage
     from inapp_monitor.logs.ring_file import LogFile

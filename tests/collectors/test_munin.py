@@ -12,7 +12,7 @@ from inapp_monitor.collectors import munin_protocol
 from inapp_monitor.collectors.munin import MuninError, MuninNode, parse_address
 from inapp_monitor.collectors.munin_protocol import Field, Range, Value
 from inapp_monitor.ground.exceptions import ConfigError
-from inapp_monitor.testing import FakeClock, collected
+from inapp_monitor.testing import FakeClock, collected, described
 from tests.collectors import munin_node
 
 ANSWERS = {
@@ -56,8 +56,7 @@ def test_what_a_node_says_of_its_series_is_kept(node: munin_node.MuninNode) -> N
     """Title, label, unit and the ranges that Munin warns outside of."""
     collector = MuninNode(f"127.0.0.1:{node.port}", 60.0, FakeClock())
     collected(collector)
-    assert collector._sink is not None
-    said = collector._sink.descriptions["munin.web1_example_com.myapp.reqs"]
+    said = described(collector)["munin.web1_example_com.myapp.reqs"]
     assert (said.title, said.label, said.unit) == ("My app requests", "requests", "req / second")
     assert (said.warning, said.critical) == ((None, 100.0), (50.0, 200.0))
     assert said.source == "munin.web1_example_com"

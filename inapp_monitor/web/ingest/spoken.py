@@ -80,7 +80,7 @@ def protocol_of(data: bytes, kind: str) -> Parse:
         return prometheus_text.parse
     if collectd_putval.is_putval(begin[:7].decode("latin-1")):
         return collectd_putval.parse
-    return PROTOCOLS["lines" if "lines" in PROTOCOLS else "carbon"].parser({})
+    return PROTOCOLS["lines"].parser({})
 
 
 class Taker:
