@@ -78,7 +78,7 @@ def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], st
             frame.get("locals", {}), scrubber.hides, scrubber.may_name_secrets
         )
         hidden = {key: text(shown) for key, shown in bound.items()}
-        lines = scrubber.source(source["lines"])
+        lines = scrubber.source(source["lines"]) if source["lines"] else []
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
     rest = {key: scrubber.tree(value, text) for key, value in facts.items() if key != "frames"}
     return {**rest, "frames": frames}

@@ -384,7 +384,7 @@ class Tracker:
             memory,
             known,
             at=event["time"],
-            method=event["request"] and event["request"]["method"],
+            method=(event["request"] or {}).get("method") or None,
             route=event["route"],
             tags={**event["tags"], **origin_tags(event)},
             user=event["user"],

@@ -214,7 +214,7 @@ class Inbox:
             self._seen[event_id] = None
             if len(self._seen) > MAX_REMEMBERED:
                 self._seen.popitem(last=False)
-        return False
+        return tables.is_known(self._database.read, event_id)  # by another worker
 
     def _wait(self, queue: deque[Any], row: Any, what: str) -> None:
         if len(queue) >= MAX_WAITING:

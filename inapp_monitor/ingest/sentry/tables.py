@@ -172,6 +172,11 @@ def issue_of_event(read: Read, event_id: str) -> str:
     return str(rows[0]["issue"]) if rows else ""
 
 
+def is_known(read: Read, event_id: str) -> bool:
+    """Whether an event has been recorded, by any worker."""
+    return bool(read("select 1 from sentry_events where event_id = ?", (event_id,)))
+
+
 def events_of_trace(read: Read, trace_id: str) -> list[dict[str, Any]]:
     """The events of a trace, the latest first."""
     return read(f"{_WITH_ISSUE} where e.trace_id = ? order by e.seen desc limit 50", (trace_id,))

@@ -51,7 +51,6 @@ _NAVIGATION = (
     ("/explore", "Explore"),
     ("/dashboards", "Dashboards"),
     ("/runtime", "Runtime"),
-    ("/sdks", "SDKs"),
     ("/status", "Status"),
 )
 

@@ -13,7 +13,7 @@ from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ingest.sentry.keys import Keys
 
 from .captures import KEY, captures, named
-from .conftest import NOW, Installation, event_body
+from .conftest import NOW, TOKEN, Installation, event_body
 
 
 def test_all_recorded_requests_are_accepted(installation: Installation) -> None:
@@ -56,10 +56,46 @@ def test_an_error_of_a_browser_is_an_issue(installation: Installation) -> None:
     assert detail["event"]["exceptions"][0]["frames"][-1]["line"] == 21
     html = installation.client.get(
         f"/_metrics/errors/{issue['id']}",
-        headers={"Authorization": "Bearer a-token-of-the-tests-0123456789"},
+        headers={"Authorization": f"Bearer {TOKEN}"},
     ).text
     assert "<script>alert(1)" not in html
     assert "browser boom" in html
+
+
+def test_keys_are_made_and_revoked_on_the_page(installation: Installation) -> None:
+    """The page shows the DSN and the code for it, and what has come in."""
+    authorized = {"Authorization": f"Bearer {TOKEN}"}
+    for capture in captures()[:60]:
+        installation.replay(capture)
+    made = installation.client.post(
+        "/_metrics/sdks/keys",
+        data={"project": "worker", "origins": "https://a.example, *.b.example"},
+        headers=authorized,
+    )
+    assert made.status_code == 303
+    key = made.headers["Location"].partition("key=")[2]
+    html = installation.client.get(f"/_metrics/sdks?key={key}", headers=authorized).text
+    assert html.count(f"http://{key}@localhost/_metrics/sentry/2") == 4
+    assert "@sentry/browser" in html
+    assert "not sent by the SDK" in html
+    again = f"/_metrics/sdks/keys/{key}"
+    limits = {"origins": "*", "per_minute": "5"}
+    assert (
+        installation.client.post(f"{again}/limits", data=limits, headers=authorized).status_code
+        == 303
+    )
+    found = installation.keys.find(key)
+    assert found is not None
+    assert (found.origins, found.per_minute) == (("*",), 5)
+    assert installation.client.post(f"{again}/revoke", headers=authorized).status_code == 303
+    assert installation.send(event_body(), query_string={"sentry_key": key}).status_code == 401
+    assert installation.client.post(f"{again}/delete", headers=authorized).status_code == 303
+    assert installation.keys.find(key) is None
+    bad = installation.client.post(
+        "/_metrics/sdks/keys", data={"project": "a/b"}, headers=authorized
+    )
+    assert bad.status_code == 400
+    assert installation.client.post("/_metrics/sdks/keys", data={"project": "x"}).status_code == 401
 
 
 @pytest.mark.parametrize(
