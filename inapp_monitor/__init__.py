@@ -10,6 +10,7 @@ from inapp_monitor.ground.exceptions import ConfigError, MonitorError, QueryErro
 from inapp_monitor.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
+    from inapp_monitor import metrics as metrics
     from inapp_monitor import signals as signals
     from inapp_monitor.collectors import Collector
     from inapp_monitor.issues.scope import (
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         set_tag,
         set_user,
     )
+    from inapp_monitor.monitor.recording import recording
 
 __version__ = "0.1.0"
 
@@ -33,7 +35,9 @@ __all__ = [
     "__version__",
     "add_breadcrumb",
     "breadcrumbs_from",
+    "metrics",
     "new_scope",
+    "recording",
     "set_context",
     "set_fingerprint",
     "set_tag",
@@ -50,6 +54,10 @@ def __getattr__(name: str) -> Any:
 
     if name == "signals":
         return importlib.import_module("inapp_monitor.signals")
+    if name == "metrics":
+        return importlib.import_module("inapp_monitor.metrics")
+    if name == "recording":
+        return importlib.import_module("inapp_monitor.monitor.recording").recording
     if name == "Collector":
         return importlib.import_module("inapp_monitor.collectors").Collector
     return getattr(importlib.import_module("inapp_monitor.issues.scope"), name)

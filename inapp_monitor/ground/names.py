@@ -8,6 +8,7 @@ trip over.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 
 from inapp_monitor.ground.exceptions import SeriesNameError
 
@@ -24,6 +25,11 @@ _ILLEGAL = re.compile(r"[^A-Za-z0-9_\-:#%+@~=]+")
 _REGEX_GROUP = re.compile(r"\(\?P<(\w{1,80})>[^()]{0,200}\)")
 #: `<int:id>`, `<id>`: a placeholder, with or without its converter.
 _CONVERTER = re.compile(r"<(?:[^<>:]{0,200}:)?([^<>]{0,200})>")
+_ILLEGAL_IN_TAG = re.compile(r"[^\w\-:#%+@~/.]+")
+_SEVERAL_DOTS = re.compile(r"\.\.+")
+#: Tag sets of one name that are told apart in a process, and the value of all further ones.
+MAX_TAG_SETS = 200
+OTHER = "(other)"
 _SLUG_BREAKS = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -64,6 +70,39 @@ def refuse_reserved(path: str) -> None:
 def clean_node(text: str) -> str:
     """One legal node made of any text; `_` stands for each run of illegal characters."""
     return _ILLEGAL.sub("_", text)[:80].strip("_") or "_"
+
+
+def tagged_name(name: str, tags: Mapping[str, object] | Iterable[str]) -> str:
+    """A series name with its tags sorted: `jobs` and `{"queue": "mail"}` are `jobs;queue=mail`.
+
+    Args:
+        tags: Values by key, or texts `key:value` as DogStatsD's clients give them. What is illegal
+            in a key or a value becomes `_`.
+
+    Raises:
+        TypeError, ValueError: tags that are neither, or without a key.
+    """
+    if isinstance(tags, str):
+        raise TypeError("tags must be a mapping or a list of key:value texts, got a string")
+    pairs = tags.items() if isinstance(tags, Mapping) else (tag.partition(":")[::2] for tag in tags)
+    texts = {_tag_text(key): _tag_text(value) for key, value in pairs}
+    return name + "".join(f";{key}={value}" for key, value in sorted(texts.items()))
+
+
+def _tag_text(value: object) -> str:
+    text = _SEVERAL_DOTS.sub(".", _ILLEGAL_IN_TAG.sub("_", str(value)))[:80].strip(".").lstrip("~")
+    return text or "_"
+
+
+def metric_of(path: str) -> str:
+    """A series name without its tags."""
+    return path.partition(";")[0]
+
+
+def of_other_tags(path: str) -> str:
+    """The series that collects what is past the cap on tag sets of a name."""
+    metric, *segments = path.split(";")
+    return metric + "".join(f";{segment.partition('=')[0]}={OTHER}" for segment in segments)
 
 
 def route_slug(route: str) -> str:

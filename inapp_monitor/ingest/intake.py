@@ -10,11 +10,11 @@ import threading
 from collections.abc import Callable
 
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.names import metric_of
 from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.known_names import KnownNames
 from inapp_monitor.ingest.protocols.parsed import Check, Event, Parsed, Point, RejectedError, Sample
-from inapp_monitor.ingest.protocols.series_names import metric_of
 from inapp_monitor.ingest.samples import Samples
 
 #: How Graphite's own storage-aggregation.conf rolls up, by the last node of a name.
@@ -43,6 +43,9 @@ class Intake:
         graphite_rollup: Whether a name's last node decides how it is rolled up, as in Graphite's
             example configuration; else the user's own configuration does.
 
+    Attributes:
+        dropped_events: Events of the application past the cap of a tick.
+
     *Threads:* any.
     """
 
@@ -70,6 +73,7 @@ class Intake:
         self._names = KnownNames(self._max_series, self._note)
         self._samples = Samples(self._step_s)
         self._events: list[Event] = []
+        self.dropped_events = 0
 
     def forked(self) -> None:
         """In a child process: what waits is the parent's, and so are the locks."""
@@ -107,6 +111,14 @@ class Intake:
             door.count_rejects(parsed, "", now)
         if scalars:
             self._add(Batch(scalars, []))
+
+    def post(self, title: str, text: str, tags: tuple[str, ...], timestamp: float) -> None:
+        """Keep an event of the application itself until the next tick."""
+        with self._lock:
+            if len(self._events) < MAX_EVENTS:
+                self._events.append(Event(title, text, tags, timestamp))
+            else:
+                self.dropped_events += 1
 
     def tick(
         self, now: float, *, is_full: bool, stored_value: Callable[[str], float | None]

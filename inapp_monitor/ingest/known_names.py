@@ -8,15 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from inapp_monitor.ground.names import MAX_TAG_SETS, metric_of, of_other_tags
 from inapp_monitor.ingest.protocols.parsed import RejectedError
-from inapp_monitor.ingest.protocols.series_names import (
-    metric_of,
-    of_other_tags,
-    series_name,
-)
+from inapp_monitor.ingest.protocols.series_names import series_name
 
-#: Tag sets of one name that are told apart.
-MAX_TAG_SETS = 200
 #: Spellings remembered for each series: senders that are cleaned up after may use many.
 _SPELLINGS = 4
 #: Seconds after which a name that was not sent is forgotten, in the next such period.

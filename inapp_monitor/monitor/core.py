@@ -70,6 +70,7 @@ class Core:
         web: The dashboard, once somebody has visited it.
         ticks: What they cost.
         hears_channels: Whether the parts hear what is logged, dies and ends.
+        job: Name of a process that answers no requests, such as a cron job; it leads nothing.
         dropped_first_errors: Errors of which nothing was kept: what records them was not loaded.
     """
 
@@ -93,6 +94,7 @@ class Core:
     web: WebApp | None = None
     ticks: TickCosts = field(default_factory=TickCosts)
     hears_channels: bool = False
+    job: str = ""
     dropped_first_errors: int = 0
 
     @property

@@ -5,6 +5,8 @@ Thin: it calls what the room offers when the monitor's life says so. The room do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
@@ -56,6 +58,9 @@ class Ingesting(Part):
             if self._events is None:
                 self._events = PostedEvents(self._database)
             self._events.add(PostedEvent(moment, event.title, event.tags, event.text))
+
+    def drops(self) -> Mapping[str, int]:
+        return {"events past the cap of a tick": self._listening.intake.dropped_events}
 
     def attached(self) -> None:
         self._ends = False

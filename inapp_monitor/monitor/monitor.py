@@ -25,11 +25,13 @@ from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.integrations import frameworks
 from inapp_monitor.issues.release import detect_release
+from inapp_monitor.metrics import switch
 from inapp_monitor.monitor import app_packages
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
 from inapp_monitor.monitor.life import Life
+from inapp_monitor.monitor.metrics_target import MetricsTarget
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.verbs import Calls, record_nothing
@@ -147,6 +149,7 @@ class Monitor(Calls):
             tick, mount = self.life.tick_by_request, self.settings.mount
             serve = Dashboard(self.life).serve
             app = middleware.build(app, self, clock.perf, tick, mount, serve)
+        switch.connect(self.metrics_target)
         called: Any = Monitor.__call__  # the slot, which a subclass may hide
         called.__set__(self, app)
 
@@ -166,6 +169,7 @@ class Monitor(Calls):
         self.traced = Pending() if settings.enabled and settings.traces else None
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
+        self.metrics_target = MetricsTarget(record, self.event, self.recorder.instruments, self)
 
     @property
     def store(self) -> Store:
@@ -322,6 +326,17 @@ class Monitor(Calls):
         except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.guard.failed("capture_message", failure)
             return None
+
+    def event(self, title: str, text: str = "", tags: Iterable[str] = ()) -> None:
+        """Note that something has happened, such as a deployment: an annotation of all charts."""
+        if not self.settings.enabled:
+            return
+        try:
+            event = (str(title), str(text), tuple(map(str, tags)), self.clock.wall())
+            self.life.attach_if_needed()
+            self.life.when_loaded(lambda services: services.listening.intake.post(*event))
+        except Exception as failure:  # noqa: BLE001  # the monitor's own, or a strange argument
+            self.guard.failed("event", failure)
 
     # -- life
 

@@ -185,6 +185,8 @@ class Workers(Part):
 
     def _is_leader(self) -> bool:
         guard = self._core.guard
+        if self._core.job:
+            return False
         try:
             elected = self._leadership.tick()
         except OSError as error:
@@ -209,7 +211,8 @@ class Workers(Part):
     def _about(self) -> dict[str, Any]:
         """This worker's row in the table of workers."""
         core, seen = self._core, self._runner.seen()
-        return {"started": core.attached_at, "requests": core.recorder.total_requests, **seen}
+        about = {"started": core.attached_at, "requests": core.recorder.total_requests, **seen}
+        return {**about, "job": core.job} if core.job else about
 
 
 class Stacks(Part):

@@ -15,7 +15,13 @@ from numbers import Real
 from typing import Any, Final
 
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.ground.names import check_path, refuse_reserved
+from inapp_monitor.ground.names import (
+    MAX_TAG_SETS,
+    check_path,
+    metric_of,
+    of_other_tags,
+    refuse_reserved,
+)
 from inapp_monitor.ground.points import Distribution, Method, Scalar
 
 #: Kinds of instrument; a name keeps the kind of its first use.
@@ -74,6 +80,7 @@ class Instruments:
         self._first_problems: dict[tuple[str, str], str] = {}
         self.refused: dict[str, int] = {}
         self._kinds: dict[str, str] = {}
+        self._tag_sets: dict[str, int] = {}
         self._gauges: dict[str, float] = {}
         self._changed_gauges: set[str] = set()
         self._sums: dict[str, float] = {}
@@ -94,7 +101,7 @@ class Instruments:
         try:
             of_name = GAUGE if kind is GAUGE_DELTA else kind
             if self._kinds.get(name) is not of_name:
-                self._introduce(of_name, name)
+                name = self._introduce(of_name, name)
             value = _member(value) if kind is SET else _number(kind, value)
             if len(self.pending) >= self._max_pending:
                 self._refuse("too many calls since the last fold")
@@ -105,16 +112,30 @@ class Instruments:
             if self._strict:
                 raise
 
-    def _introduce(self, kind: str, name: object) -> None:
+    def _introduce(self, kind: str, name: object) -> str:
+        """Check a name that is new, or of another kind. Returns the path to record under."""
         self._first_use()
         path = str.__str__(check_path(name))
         refuse_reserved(path)
+        if ";" in path and path not in self._kinds:
+            path = self._bounded_tags(path)
         if path not in self._kinds and len(self._kinds) >= self._max_series:
             self._refuse("too many series")
             raise ValueError(f"{path!r}: more than max_series={self._max_series} names")
         known = self._kinds.setdefault(path, kind)  # atomic: of two threads one decides
         if known != kind:
             raise ValueError(f"{path!r} is a {known}, not a {kind}")
+        return path
+
+    def _bounded_tags(self, path: str) -> str:
+        """A new tag set of a name, or what stands for all that are one too many."""
+        metric = metric_of(path)
+        sets = self._tag_sets.get(metric, 0)
+        if sets >= MAX_TAG_SETS:
+            self._refuse("tag sets past the cap of a name")
+            return of_other_tags(path)
+        self._tag_sets[metric] = sets + 1
+        return path
 
     def _refuse(self, reason: str) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1

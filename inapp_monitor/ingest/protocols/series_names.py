@@ -26,8 +26,6 @@ _NOT_IN_TAG_KEY = frozenset("!^")
 #: `name{key="value",...}`, as OpenMetrics writes tags.
 _OPENMETRICS = re.compile(r'([^{}]+)\{((?:[A-Za-z_]\w*="[^"{}]*",?)*)\}', re.ASCII)
 _OPENMETRICS_TAG = re.compile(r'([A-Za-z_]\w*)="([^"{}]*)"', re.ASCII)
-#: Stands for the values of all tags past the cap of a name.
-OTHER = "(other)"
 
 
 def series_name(name: str) -> str:
@@ -76,14 +74,3 @@ def _with_graphite_tags(name: str) -> str:
         return name
     tags = _OPENMETRICS_TAG.findall(match[2])
     return match[1] + "".join(f";{key}={value}" for key, value in tags)
-
-
-def metric_of(path: str) -> str:
-    """A series name without its tags."""
-    return path.partition(";")[0]
-
-
-def of_other_tags(path: str) -> str:
-    """The series that collects what is past the cap on tag sets of a name."""
-    metric, *segments = path.split(";")
-    return metric + "".join(f";{segment.partition('=')[0]}={OTHER}" for segment in segments)

@@ -51,6 +51,7 @@ def workers(known: WorkerFacts, now: float) -> list[dict[str, Any]]:
             "fd_limit": row.get("fd_limit"),
             "gc_ms": row.get("gc_ms"),
             "gc_longest_ms": row.get("gc_longest_ms"),
+            "job": row.get("job") or "",
             "is_this": bool(row.get("is_this")),
         }
         for row in (as_plain(each) for each in known.workers)

@@ -1,0 +1,218 @@
+"""The verbs from anywhere, and processes that answer no requests."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import inapp_monitor
+from inapp_monitor import Monitor, metrics, recording
+from inapp_monitor.metrics import MAX_BACKLOG, Switch
+from inapp_monitor.monitor.monitor import Monitor as MonitorClass
+from tests.ingest.conftest import app, latest, total
+
+
+class Heard:
+    """A target that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any, Any]] = []
+        self.events: list[str] = []
+        self.lost = 0
+
+    def record(self, kind: str, name: Any, value: Any) -> None:
+        self.calls.append((kind, name, value))
+
+    def event(self, title: str, text: str, tags: Any) -> None:
+        self.events.append(title)
+
+    def dropped(self, count: int) -> None:
+        self.lost += count
+
+
+def test_what_comes_before_the_monitor_waits_bounded() -> None:
+    """In order, then directly; what found no room is counted."""
+    switch, heard = Switch(), Heard()
+    switch.event("deploy")
+    for number in range(MAX_BACKLOG + 5):
+        switch.record("counter", "early", number)
+    switch.connect(heard)
+    switch.record("counter", "late", 1)
+    assert heard.events == ["deploy"]
+    assert heard.calls[0] == ("counter", "early", 0)
+    assert heard.calls[-1] == ("counter", "late", 1)
+    assert (len(heard.calls), heard.lost) == (MAX_BACKLOG, 6)
+
+
+def test_the_monitor_made_last_hears_and_may_go_away() -> None:
+    """Held weakly: a monitor that is gone is not kept alive, and the one before hears again."""
+    switch, first, second = Switch(), Heard(), Heard()
+    switch.connect(first)
+    switch.connect(second)
+    switch.record("counter", "a", 1)
+    assert (len(first.calls), len(second.calls)) == (0, 1)
+    del second
+    gc.collect()
+    switch.record("counter", "a", 1)
+    assert len(first.calls) == 1
+
+
+def test_verbs_in_a_monitored_app(make: Callable[..., Monitor]) -> None:
+    """Module-level verbs and the monitor's own are the same series."""
+    monitor = make()
+    metrics.incr("orders")
+    monitor.incr("orders", 2)
+    metrics.incr("jobs", tags={"queue": "mail", "a": "x y"})
+    metrics.incr("jobs", tags=["queue:mail", "a:x y"])
+    metrics.gauge("depth", 5)
+    metrics.decr("orders")
+    metrics.observe("size", 100)
+    with metrics.timer("step", tags={"n": 1}):
+        pass
+
+    @metrics.timed("work")
+    def work() -> int:
+        return 7
+
+    assert work() == 7
+    metrics.event("deployed", "v2", tags=["release"])
+    monitor.refresh()
+    assert total(monitor, "orders") == 2.0
+    assert total(monitor, "jobs;a=x_y;queue=mail") == 2.0
+    assert latest(monitor, "depth") == 5.0
+    distributions = {leaf.path for leaf in monitor.store.leaves() if leaf.kind == "distribution"}
+    assert {"size", "step;n=1", "work"} <= distributions
+    rows = monitor.database.read("select what, tags, data from posted_events")
+    assert [tuple(row.values()) for row in rows] == [("deployed", "release", "v2")]
+
+
+def test_tag_sets_are_bounded(make: Callable[..., Monitor]) -> None:
+    """200 sets of a name, then `(other)`; nothing is lost of the total, and it is counted."""
+    monitor = make()
+    for number in range(300):
+        metrics.incr("per_user", tags={"user": number})
+    monitor.refresh()
+    leaves = [leaf.path for leaf in monitor.store.leaves() if leaf.path.startswith("per_user")]
+    assert len(leaves) == 201
+    assert total(monitor, "per_user;user=(other)") == 100.0
+    assert monitor.life.services.drops()["tag sets past the cap of a name"] == 100
+
+
+@pytest.mark.parametrize("tags", ["a:b", 5, [1], {"": 1}, {object(): 1}])
+def test_bad_tags_never_raise(make: Callable[..., Monitor], tags: Any) -> None:
+    """They are misuse, counted with the place, or made legal."""
+    make()
+    metrics.incr("orders", tags=tags)
+
+
+def test_a_process_without_a_monitor_pays_nothing() -> None:
+    """A library's calls are kept, bounded, and nobody is warned."""
+    script = """
+        from inapp_monitor import metrics
+        for number in range(20_000):
+            metrics.incr("a")
+        import threading
+        assert threading.active_count() == 1
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "data"
+
+
+def stored(directory: Path) -> MonitorClass:
+    return Monitor(app, data_dir=directory, flush_interval_s=60)
+
+
+def test_recording_is_on_disk_when_it_returns(directory: Path) -> None:
+    """A cron job adds to the store, its errors are issues, its last run a series."""
+    with recording(directory, name="nightly"):
+        metrics.incr("rows", 5)
+    with pytest.raises(ZeroDivisionError), recording(directory, name="nightly"):
+        1 / 0  # noqa: B018
+
+    @recording(directory, name="nightly")
+    def job(number: int) -> int:
+        metrics.incr("rows", number)
+        return number * 2
+
+    assert job(7) == 14
+    monitor = stored(directory)
+    assert total(monitor, "rows") == 12.0
+    assert total(monitor, "jobs.nightly.runs") == 3.0
+    assert total(monitor, "jobs.nightly.failures") == 1.0
+    last = latest(monitor, "jobs.nightly.last_run")
+    assert last is not None
+    assert abs(last - time.time()) < 60
+    issues = monitor.tracker.triage.list_issues()
+    assert ["ZeroDivisionError" in issue.title for issue in issues] == [True]
+    monitor.close()
+
+
+def test_recording_leads_nothing(directory: Path, port: int) -> None:
+    """It opens no door and runs no host collector, whatever its environment says."""
+    with recording(directory, name="job", listen=[f"carbon://127.0.0.1:{port}"]) as monitor:
+        monitor.tick()
+        monitor.tick()
+        assert not monitor.life.services.leadership.is_leader
+        assert not monitor.life.services.listening.is_set
+
+
+def test_recording_beside_a_running_worker(make: Callable[..., Monitor], tmp_path: Path) -> None:
+    """Both add to the same series in the same second; in one process the monitor is shared."""
+    monitor = make()
+    monitor.incr("rows")
+    with recording(tmp_path / "data", name="inside") as same:
+        assert same is monitor
+        metrics.incr("rows")
+    script = f"""
+        from inapp_monitor import recording, metrics
+        with recording({str(tmp_path / "data")!r}, name="outside"):
+            metrics.incr("rows", 10)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, check=True)
+    monitor.refresh()
+    assert total(monitor, "rows") == 12.0
+    assert total(monitor, "jobs.outside.runs") == 1.0
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    whole = [sys.executable, "-m", "inapp_monitor", "run", *arguments]
+    return subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_run_records_any_program(directory: Path) -> None:
+    """Output and exit status pass; a failure is an issue that names the job."""
+    options = ("--data-dir", str(directory), "--name", "backup", "--")
+    done = command(*options, "sh", "-c", "echo out; exit 3")
+    assert (done.returncode, done.stdout) == (3, "out\n")
+    assert command(*options, "true").returncode == 0
+    assert command(*options, "/no/such/program").returncode == 127
+    monitor = stored(directory)
+    assert total(monitor, "jobs.backup.runs") == 3.0
+    assert total(monitor, "jobs.backup.failures") == 2.0
+    assert (latest(monitor, "jobs.backup.max_rss_bytes") or 0) > 100_000
+    (issue,) = monitor.tracker.triage.list_issues()
+    assert "job backup failed" in issue.title
+    assert issue.count == 2
+    monitor.close()
+
+
+def test_public_names_are_loaded_on_first_use() -> None:
+    """`metrics` and `recording` cost an app that does not use them nothing."""
+    assert inapp_monitor.metrics is metrics
+    assert inapp_monitor.recording is recording
