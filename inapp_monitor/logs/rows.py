@@ -13,12 +13,11 @@ A row is a JSON object; what is empty is left out:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from inapp_monitor.ground import wsgi_text
-from inapp_monitor.ground.request_key import request_key
+from inapp_monitor.ground.request_key import request_key, trace_of
 from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.logs.buffer import HeardRecord
 from inapp_monitor.logs.ring_format import MAX_ROW_BYTES
@@ -27,7 +26,6 @@ MAX_TEXT: Final = 4_000
 _MAX_NAME, _MAX_PLACE, _MAX_PATH = 200, 300, 500
 #: The levels of `logging`, highest first.
 LEVELS: Final = {"CRITICAL": 50, "ERROR": 40, "WARNING": 30, "INFO": 20, "DEBUG": 10}
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
 
 
 class Scrubbing(NamedTuple):
@@ -40,12 +38,6 @@ class Scrubbing(NamedTuple):
 def level_name(level: int) -> str:
     """The name of the standard level that a number reaches; below the lowest, that."""
     return next((name for name, least in LEVELS.items() if level >= least), "DEBUG")
-
-
-def trace_of(traceparent: str) -> str:
-    """The trace's id in a traceparent header (W3C Trace Context); "" when it is none."""
-    match = _TRACEPARENT.fullmatch(traceparent)
-    return match[1] if match and set(match[1]) != {"0"} else ""
 
 
 def row_of(record: HeardRecord, scrubbing: Scrubbing, release: str, pid: int) -> bytes:

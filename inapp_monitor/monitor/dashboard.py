@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.monitor.life import Life
+from inapp_monitor.monitor.trace_secret import trace_secret
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Dashboard:
 
     def _build(self) -> WebApp:
         from inapp_monitor.query.sources import StoreSource
+        from inapp_monitor.traces.asking import cookie_value
         from inapp_monitor.web.app import WebApp
         from inapp_monitor.web.backend import Backend
 
@@ -64,6 +66,8 @@ class Dashboard:
             database=services.database,
             logs=services.log_file,
             sentry=services.sentry,
+            traces=services.trace_table,
+            trace_cookie=lambda: "" if core.traced is None else cookie_value(trace_secret(core)),
             refresh=self._life.refresh,
             live=True,
             facts=self._life.facts,

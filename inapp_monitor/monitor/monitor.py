@@ -229,7 +229,7 @@ class Monitor(Calls):
             # Where it has gone through since, such as the server, is not where it came from; the
             # exception itself is the application's, which may be handling it now.
             issue_id = services.tracker.capture(error, environ, route=route, traceback=traceback)
-            self.recorder.slowest.note_issue(start, issue_id)
+            self._note_issue(services, start, issue_id)
             signals().send_exception(self, error, issue_id, self.guard)
 
         traceback = error.__traceback__
@@ -245,12 +245,18 @@ class Monitor(Calls):
             is_recorded = services.tracker in recorded_by or self in recorded_by
             if environ is not None and not is_recorded:
                 issue_id = services.tracker.capture_status(status, environ, route=route)
-                self.recorder.slowest.note_issue(start, issue_id)
+                self._note_issue(services, start, issue_id)
 
         self.life.attach_if_needed()
         environ, route, start = exchange.environ, template_of(exchange.route), exchange.start
         notes, status = exchange.notes, exchange.status or ""
         self._soon(capture)
+
+    def _note_issue(self, services: Services, start: float, issue_id: str | None) -> None:
+        """A request that began at `start` has failed as an issue."""
+        self.recorder.slowest.note_issue(start, issue_id)
+        if issue_id is not None:
+            services.trace_keeper.note(start, issue=issue_id)
 
     def _soon(self, capture: Callable[[Services], None]) -> None:
         """Capture now, or once what captures is imported; receivers of signals hear at once."""

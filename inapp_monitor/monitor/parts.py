@@ -40,6 +40,7 @@ PARTS: list[Callable[[Services], Part]] = [
     alert_parts.Alerting,
     log_parts.Logs,
     storage_parts.SentrySdks,
+    tracing_parts.TraceKeeping,
     storage_parts.DatabaseWriting,
     process_parts.Memory,
 ]

@@ -33,11 +33,14 @@ from inapp_monitor.logs.rows import Scrubbing
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.trace_secret import slug_in, trace_secret
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.store.series import Store
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.trace_keeper import Around, TraceKeeper
+from inapp_monitor.traces.trace_table import TraceTable
 from inapp_monitor.traces.tracing import Tracing
 
 
@@ -87,6 +90,15 @@ class Services:
             ),
         )
         redactor = self.tracker.redactor
+        self.trace_table = TraceTable(self.database)
+        around = Around(
+            slug_of=lambda route: slug_in(recorder.routes.slugs, route),
+            clean=redactor.text,
+            secret=lambda: trace_secret(core),
+            source_of=redactor.source_line,
+            release=core.release,
+        )
+        self.trace_keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
         self.log_buffer = LogBuffer()
         scrubbing = Scrubbing(redactor.text, redactor.values)

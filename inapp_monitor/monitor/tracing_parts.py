@@ -62,3 +62,22 @@ class Tracing(Part):
 
     def facts(self) -> TracingFacts:
         return TracingFacts(attachments.states() if self._core.traced is not None else ())
+
+
+class TraceKeeping(Part):
+    """Traces of slow, failed and other requests, in the database."""
+
+    name = "kept traces"
+
+    def __init__(self, services: Services) -> None:
+        self._keeper = services.trace_keeper
+        self.holds = (services.trace_keeper,)
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        self._keeper.write()
+
+    def forked(self) -> None:
+        self._keeper.forked()
+
+    def drops(self) -> Mapping[str, int]:
+        return {"traces": self._keeper.dropped}

@@ -39,7 +39,6 @@ from inapp_monitor.web.pages import (
     errors,
     explore,
     failure,
-    live_request,
     login,
     logs,
     not_found,
@@ -49,6 +48,7 @@ from inapp_monitor.web.pages import (
     sdks,
     search,
     status,
+    traces,
 )
 from inapp_monitor.web.sentry import ingest
 
@@ -446,5 +446,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
-    pages += [live_request, logs, sdks, ingest]
+    pages += [logs, sdks, ingest, traces]
     return [*pages, render, metrics, functions, events, tags, version, prometheus]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from inapp_monitor.logs.ring_file import LogFile
     from inapp_monitor.query.sources import Source
     from inapp_monitor.store.series import Store
+    from inapp_monitor.traces.trace_table import TraceTable
 
 
 def _no_stack(pid: int, request: str) -> Mapping[str, Any]:  # noqa: ARG001
@@ -38,6 +39,8 @@ class Backend:
         loaded: The settings and where each came from.
         source: What queries are evaluated against.
         logs: Log records of all workers.
+        traces: Kept traces of all workers.
+        trace_cookie: What a cookie must say for its requests to be traced; "" where none can be.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         sentry: Where SDKs of Sentry come in; None without a running monitor.
         live: True inside the monitored app, False for the stored data of another process.
@@ -58,6 +61,8 @@ class Backend:
     database: Database | None = None
     logs: LogFile | None = None
     sentry: Door | None = None
+    traces: TraceTable | None = None
+    trace_cookie: Callable[[], str] = str
     refresh: Callable[[], None] = lambda: None
     live: bool = True
     facts: Callable[[], Facts] = Facts

@@ -234,6 +234,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "alerts",
         "log records",
         "SDKs",
+        "kept traces",
         "writing to the database",
         "memory",
         "bell",

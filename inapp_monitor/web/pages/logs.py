@@ -42,7 +42,16 @@ def gather(visit: Visit) -> dict[str, Any]:
     after = _number(request, "after", 0, 2**60)
     found = [] if backend.logs is None else list(_find(backend, wanted, limit + 1, after))
     slugs = {route: slug for slug, route in visit.facts.of(RouteFacts).routes.items()}
-    records = [{**row, "slug": slugs.get(row.get("route", ""), "")} for row in found[:limit]]
+    requests = sorted({row["request"] for row in found if row.get("request")})
+    traces = backend.traces.known(requests[:_MOST]) if backend.traces is not None else set()
+    records = [
+        {
+            **row,
+            "slug": slugs.get(row.get("route", ""), ""),
+            "has_trace": row.get("request") in traces,
+        }
+        for row in found[:limit]
+    ]
     setting = backend.loaded.settings.log_level
     return {
         "records": records,

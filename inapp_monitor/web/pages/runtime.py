@@ -14,6 +14,7 @@ from inapp_monitor.web.findings import resource_charts, resources
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_plain
 from inapp_monitor.web.frame.visit import Visit
+from inapp_monitor.web.pages import live_request
 
 _MOST = 50
 _SLOWEST = 20
@@ -71,4 +72,7 @@ def slowest(facts: Facts, slug: str = "", method: str = "") -> list[dict[str, An
     ]
 
 
-ROUTES = templating.page("/runtime", "/runtime.json", gather, "runtime.html")
+ROUTES = [
+    *templating.page("/runtime", "/runtime.json", gather, "runtime.html"),
+    *live_request.ROUTES,
+]

@@ -1,0 +1,29 @@
+"""What the keeper of traces asks its monitor: the secret of the dashboard, and the slug of a route."""  # noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from inapp_monitor.ground.names import route_slug
+from inapp_monitor.ground.process import late_imports
+from inapp_monitor.monitor.core import Core
+
+
+def trace_secret(core: Core) -> str:
+    """What a request that asks to be traced must know: the dashboard's token, or, where an
+    authorizer decides, the key of its forms. Read when a request looks as if it asked."""
+    with late_imports.loading():
+        from inapp_monitor.web.access import login_token
+
+    settings, guard = core.settings, core.guard
+    if core.authorizer is not None:
+        return login_token.form_key(settings, guard, may_write=True)
+    return login_token.obtain(settings, guard).value
+
+
+def slug_in(slugs: Mapping[str, str], route: str) -> str:
+    """The slug under which a route is known."""
+    slug = route_slug(route)
+    if slugs.get(slug) == route:
+        return slug
+    return next((slug for slug, known in list(slugs.items()) if known == route), slug)
