@@ -23,7 +23,8 @@ from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listening import Listening
 from inapp_monitor.ingest.sentry.door import Door
-from inapp_monitor.ingest.sentry.inbox import Inbox, Measures
+from inapp_monitor.ingest.sentry.inbox import Inbox
+from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.logs.buffer import LogBuffer
@@ -87,6 +88,7 @@ class Services:
                 self.tracker.record_event,
                 cast("Measures", core.monitor),
                 self.tracker.triage.comment_of,
+                self.tracker.capture_message,
             ),
         )
         redactor = self.tracker.redactor

@@ -154,16 +154,19 @@ class SentrySdks(Part):
 
     def __init__(self, services: Services) -> None:
         self._door = services.sentry
+        self._leadership = services.leadership
         self.holds = (services.sentry,)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         self._door.inbox.flush()
+        self._door.cron_monitors.tick(is_leader=self._leadership.is_leader)
 
     def forked(self) -> None:
         self._door.forked()
 
     def close(self) -> None:
         self._door.inbox.flush()
+        self._door.cron_monitors.tick(is_leader=False)
 
     def drops(self) -> Mapping[str, int]:
         return self._door.inbox.drops()

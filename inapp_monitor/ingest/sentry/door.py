@@ -24,6 +24,7 @@ class Door:
     def __init__(self, data_dir: Path, inbox: Inbox) -> None:
         self.keys = Keys(data_dir)
         self.inbox = inbox
+        self.cron_monitors = inbox.cron_monitors
         self.rate_limit = RateLimit()
         self.places = threading.BoundedSemaphore(AT_ONCE)
 

@@ -11,18 +11,20 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ingest.sentry import sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
+from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.envelope import Envelope, Item, event_id_of
 from inapp_monitor.ingest.sentry.event import event_of, platform_of, template_of
 from inapp_monitor.ingest.sentry.feedback import feedback_of, note_of
 from inapp_monitor.ingest.sentry.frames import frames_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
 from inapp_monitor.ingest.sentry.sessions import SessionUpdate
+from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 
 #: Of one process, between two ticks.
@@ -38,14 +40,6 @@ MAX_REASONS = 20
 RecordEvent = Callable[[Mapping[str, Any], Grouping], str | None]
 #: Adds a comment to an issue: (issue, text, who).
 Comment = Callable[[str, str, str], None]
-
-
-class Measures(Protocol):
-    """What records numbers, see `recorder.verbs.Calls`."""
-
-    def incr(self, name: str, value: float = ..., rate: float = ...) -> None: ...
-    def gauge(self, name: str, value: float, rate: float = ..., delta: bool = ...) -> None: ...
-    def timing(self, name: str, delta: float, rate: float = ...) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +64,10 @@ class Inbox:
         record_event: See `Tracker.record_event`.
         measures: Where numbers of SDKs go.
         comment: See `Comment`; called in a tick.
+        report: Makes an issue of a job that did not check in, see `Tracker.capture_message`.
+
+    Attributes:
+        cron_monitors: Jobs that check in.
 
     *Threads:* any.
     """
@@ -81,6 +79,7 @@ class Inbox:
         record_event: RecordEvent,
         measures: Measures,
         comment: Comment,
+        report: Reports,
     ) -> None:
         self._clock = clock
         self._database = database
@@ -97,6 +96,7 @@ class Inbox:
         self._drops: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self.frames_of = frames_of
+        self.cron_monitors = CronMonitors(clock, database, measures, report)
         database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
     # -- in the request
@@ -177,6 +177,8 @@ class Inbox:
             self._add_sessions(sessions.of_aggregates(payload, project, now))
         elif kind == "client_report":
             self._add_losses(payload, project)
+        elif kind == "check_in":
+            self.cron_monitors.accept(payload, project)
         elif kind in ("feedback", "user_report"):
             found = feedback_of(payload, kind)
             if found is not None:
@@ -258,6 +260,7 @@ class Inbox:
     def forked(self) -> None:
         """In a child process: what was collected is the parent's."""
         self._lock = threading.Lock()
+        self.cron_monitors.forked()
         self._counts.clear()
         for queue in (self._sessions, self._events, self._attachments, self._feedback):
             queue.clear()

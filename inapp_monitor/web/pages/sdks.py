@@ -17,7 +17,7 @@ from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import issue_page
+from inapp_monitor.web.pages import check_ins, issue_page
 
 _DAYS = 30
 _PATH = "/sdks"
@@ -147,4 +147,5 @@ ROUTES = [
         methods=("POST",),
         changes_state=True,
     ),
+    *check_ins.ROUTES,
 ]
