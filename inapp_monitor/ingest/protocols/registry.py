@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from inapp_monitor.ingest.addresses import Usage
-from inapp_monitor.ingest.protocols import carbon, collectd, ganglia, influx, statsd
+from inapp_monitor.ingest.protocols import carbon, collectd, ganglia, influx, pickled, statsd
 from inapp_monitor.ingest.protocols.framing import (
     Framing,
     LengthFraming,
@@ -51,6 +51,11 @@ PROTOCOLS: dict[str, Spoken] = {
     "carbon": Spoken(
         Usage(("tcp", "udp", "unix", "unixstream", "fifo", "spool"), 2003),
         lambda options: carbon.parse,  # noqa: ARG005
+    ),
+    "carbon+pickle": Spoken(
+        Usage(("tcp", "unixstream"), 2004),
+        lambda options: pickled.parse,  # noqa: ARG005
+        LengthFraming,
     ),
     "statsd": Spoken(
         Usage(
