@@ -7,6 +7,7 @@ parent. The HTTP doors, which every worker has, are made here, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.exceptions import ConfigError
@@ -16,7 +17,6 @@ from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
 from inapp_monitor.ingest.listeners.receiver import Receiver
-from inapp_monitor.ingest.protocols.framing import LengthFraming
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS, Parse, usages
 from inapp_monitor.ingest.protocols.statsd_flush import config_of, with_whole_tags
 from inapp_monitor.ingest.statsd_state import StatsDState
@@ -40,7 +40,10 @@ class Listening:
     *Threads:* `door` any; the rest one at a time.
     """
 
-    def __init__(self, texts: Sequence[str], intake: Intake, clock: Clock, guard: Guard) -> None:
+    def __init__(
+        self, texts: Sequence[str], data_dir: Path, intake: Intake, clock: Clock, guard: Guard
+    ) -> None:
+        self._data_dir = data_dir
         self.intake = intake
         self._clock = clock
         self._guard = guard
@@ -87,7 +90,7 @@ class Listening:
             self.stop()
             return
         listeners = [self._listener(address) for address in self._addresses]
-        loop = ListenLoop(self, listeners, self._clock, self._guard)
+        loop = ListenLoop(self, listeners, self._data_dir, self._clock, self._guard)
         self._loop = loop  # before it starts: a fork must find what it has to close
         try:
             loop.start()
@@ -97,9 +100,9 @@ class Listening:
 
     def _listener(self, address: Address) -> Listener:
         spoken, parse = PROTOCOLS[address.protocol], self._parser(address)
-        by_lines = not isinstance(spoken.framing(), LengthFraming)
         receiver = Receiver(
-            self.doors[address.text], parse, self.intake, self._clock, by_lines=by_lines
+            *(self.doors[address.text], parse, self.intake, self._clock),
+            by_lines=spoken.by_lines,
         )
         return Listener(address, receiver, spoken.framing)
 

@@ -79,7 +79,7 @@ class Services:
             max_series=settings.max_ingested_series,
             graphite_rollup=settings.storage_aggregation is None,
         )
-        self.listening = Listening(settings.listen, intake, clock, core.guard)
+        self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)
         self.sentry = Door(
             settings.data_dir,
             Inbox(

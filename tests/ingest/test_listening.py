@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import stat
 import struct
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.ingest.doors import Door
+from inapp_monitor.ingest.listeners import loop
 from tests.ingest.conftest import app, latest, total, until
 from tests.ports import number_of, reserve_port
 
@@ -173,3 +177,82 @@ def test_a_fork_leaves_the_doors_to_the_parent(make: Callable[..., Monitor], por
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"shop.after 1\n")
     until(lambda: latest(monitor, "shop.after") == 1.0)
+
+
+def test_a_fifo(make: Callable[..., Monitor], tmp_path: Path) -> None:
+    """Shells write lines of both kinds; a writer never waits to open it, half a line of one that
+    died counts when nothing follows, and the FIFO outlives its reader."""
+    path = tmp_path / "metrics"
+    monitor = make(listen=[f"fifo://{path}"])
+    open_door(monitor, f"fifo://{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    script = f"echo 'backups:1|c' > {path}; printf 'disk.free 7\\nbackups:2|c' > {path}"
+    subprocess.run(["sh", "-c", script], timeout=20, check=True)
+    until(lambda: total(monitor, "backups") == 3.0)
+    assert latest(monitor, "disk.free") == 7.0
+    monitor.close()
+    assert path.is_fifo()
+
+
+def test_a_spool_file(make: Callable[..., Monitor], tmp_path: Path) -> None:
+    """Appended, rotated and written while nobody reads: each line counts once."""
+    path = tmp_path / "spool"
+    address = f"spool://{path}"
+    monitor = make(listen=[address])
+    open_door(monitor, address)
+
+    def append(text: str) -> None:
+        with path.open("a") as file:
+            file.write(text)
+
+    append("jobs:1|c\njobs:10|")
+    until(lambda: total(monitor, "jobs") == 1.0)
+    append("c\n")
+    until(lambda: total(monitor, "jobs") == 11.0)
+    append("jobs:100|c")
+    path.rename(tmp_path / "spool.1")
+    append("jobs:1000|c\n")
+    until(lambda: total(monitor, "jobs") == 1111.0)
+    monitor.close()
+    append("jobs:10000|c\n")
+    again = make(listen=[address])
+    until(lambda: total(again, "jobs") == 11111.0)
+
+
+def test_pickles_over_tcp(make: Callable[..., Monitor], port: int) -> None:
+    """What carbon-relay forwards, split anywhere; a late point is stored where it belongs."""
+    address = f"carbon+pickle://127.0.0.1:{port}"
+    monitor = make(listen=[address])
+    open_door(monitor, address)
+    now = int(time.time())
+    points = [("relay.a", (now - 3_600, 1.5)), ("relay.a", (now, 2.5)), ("relay.b", (now + 600, 1))]
+    frame = pickle.dumps(points, 2)
+    data = struct.pack(">L", len(frame)) + frame
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(data[:7])
+        client.sendall(data[7:])
+    until(lambda: latest(monitor, "relay.a") == 2.5)
+    (series,) = monitor.store.fetch(["relay.a"], now - 3_620, now - 3_580, now)
+    assert 1.5 in list(series.values)
+    assert open_door(monitor, address).rejects == {"timestamp_range": 1}
+
+
+def test_a_client_that_sends_half_a_line_and_stays(
+    make: Callable[..., Monitor], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of connections is bounded; the one that was silent longest goes."""
+    monkeypatch.setattr(loop, "MAX_CONNECTIONS", 8)
+    address = f"carbon://127.0.0.1:{port}"
+    monitor = make(listen=[address])
+    door = open_door(monitor, address)
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    for client in clients:
+        client.sendall(b"half.a.li")
+    until(lambda: door.connections == 20)
+    with socket.create_connection(("127.0.0.1", port)) as last:
+        last.sendall(b"shop.whole 1\n")
+        until(lambda: latest(monitor, "shop.whole") == 1.0)
+    assert door.refused_connections == 13
+    for client in clients:
+        client.close()
+    until(lambda: door.rejects["truncated"] + 12 >= 20)

@@ -12,6 +12,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
@@ -19,8 +20,10 @@ from inapp_monitor.ground.process import interrupts
 from inapp_monitor.ingest.addresses import Address
 from inapp_monitor.ingest.listeners import sockets
 from inapp_monitor.ingest.listeners.datagrams import DatagramDoor
+from inapp_monitor.ingest.listeners.fifo import FifoDoor
 from inapp_monitor.ingest.listeners.receiver import Receiver
-from inapp_monitor.ingest.listeners.selected import Selected, Waiting
+from inapp_monitor.ingest.listeners.selected import Selected, Waiting, Watched
+from inapp_monitor.ingest.listeners.spool import SpoolDoor, SpoolPositions
 from inapp_monitor.ingest.listeners.streams import Connections, StreamDoor
 from inapp_monitor.ingest.protocols.framing import Framing
 
@@ -63,8 +66,15 @@ class ListenLoop:
     """
 
     def __init__(
-        self, owner: object, listeners: Sequence[Listener], clock: Clock, guard: Guard
+        self,
+        owner: object,
+        listeners: Sequence[Listener],
+        data_dir: Path,
+        clock: Clock,
+        guard: Guard,
     ) -> None:
+        self._positions = SpoolPositions(data_dir)
+        self._looked_at = float("-inf")
         self._owner = weakref.ref(owner)
         self._listeners = listeners
         self._clock = clock
@@ -121,6 +131,7 @@ class ListenLoop:
                 while not self._stopping and self._owner() is not None:
                     self._open_missing()
                     self._read(_LOOK_S)
+                    self._look()
                 self._drain()
             finally:
                 if self._pid == os.getpid():
@@ -137,10 +148,29 @@ class ListenLoop:
                 self._waiting.remove(selected)
         return bool(ready)
 
+    def _look(self, *, at_once: bool = False) -> None:
+        """Look at what cannot be waited for, once in a while."""
+        now = self._clock.perf()
+        if now - self._looked_at < _LOOK_S and not at_once:
+            return
+        self._looked_at = now
+        for listener in self._listeners:
+            if isinstance(listener.opened, Watched):
+                try:
+                    listener.opened.look()
+                except OSError as error:
+                    self._guard.failed(listener.part, error)
+                    listener.receiver.door.state = error.strerror or str(error)
+                else:
+                    if listener.receiver.door.state != "open":
+                        listener.receiver.door.state = "open"
+                        self._guard.recovered(listener.part)
+
     def _drain(self) -> None:
         until = self._clock.perf() + _DRAIN_S
         while self._read(0.0) and self._clock.perf() < until:
             pass
+        self._look(at_once=True)
 
     def _open_missing(self) -> None:
         now = self._clock.perf()
@@ -156,7 +186,8 @@ class ListenLoop:
         try:
             listener.opened = self._made(listener)
             listener.made = sockets.identity(listener.address.path)
-            self._waiting.add(listener.opened)
+            if listener.opened.fileno() >= 0:
+                self._waiting.add(listener.opened)
         except (OSError, ValueError) as error:
             door.state = getattr(error, "strerror", None) or str(error)
             self._guard.failed(listener.part, error)
@@ -165,8 +196,13 @@ class ListenLoop:
             self._guard.recovered(listener.part)
 
     def _made(self, listener: Listener) -> Selected:
+        transport = listener.address.transport
+        if transport == "fifo":
+            return FifoDoor(listener.address, listener.receiver)
+        if transport == "spool":
+            return SpoolDoor(listener.address.path, listener.receiver, self._positions)
         bound = sockets.bound(listener.address)
-        if listener.address.transport in ("tcp", "unixstream"):
+        if transport in ("tcp", "unixstream"):
             return StreamDoor(bound, listener.receiver, listener.framing, self._connections)
         return DatagramDoor(bound, listener.receiver)
 
@@ -176,7 +212,8 @@ class ListenLoop:
             listener.receiver.door.state = "closed"
             if opened is not None:
                 self._waiting.remove(opened)
-                sockets.remove_own(listener.address.path, listener.made)
+                if listener.address.transport not in ("fifo", "spool"):
+                    sockets.remove_own(listener.address.path, listener.made)
         self._selector.close()
         self._wake.close()
         self._woken.close()

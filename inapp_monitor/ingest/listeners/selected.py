@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selectors import EVENT_READ, BaseSelector
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Selected(Protocol):
@@ -19,6 +19,15 @@ class Selected(Protocol):
 
     def close(self) -> None:
         """Give the descriptor back; may be called twice."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """What has to be looked at once in a while, besides or instead of being waited for."""
+
+    def look(self) -> None:
+        """See what has changed."""
         ...
 
 

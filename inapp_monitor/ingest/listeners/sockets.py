@@ -49,11 +49,7 @@ def _family_of(host: str) -> socket.AddressFamily:
 
 def _bind_path(made: socket.socket, address: Address) -> None:
     _remove_if_dead(address.path, made.type)
-    before = os.umask(0o777 & ~address.mode)  # from the first moment nobody else may connect
-    try:
-        made.bind(address.path)
-    finally:
-        os.umask(before)
+    made.bind(address.path)  # the umask is the whole process's, and stays as it is
     os.chmod(address.path, address.mode)  # noqa: PTH101  # a string, as everywhere here
 
 

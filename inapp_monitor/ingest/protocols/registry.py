@@ -28,12 +28,14 @@ class Spoken:
     Attributes:
         usage: What an address may say of it.
         parser: Makes the function that parses, from an address's options.
+        by_lines: Whether a unit consists of lines, so that it may be parsed in pieces.
         framing: Makes what cuts a stream into units; unused for datagrams.
     """
 
     usage: Usage
     parser: Callable[[Mapping[str, str]], Parse]
     framing: Callable[[], Framing] = LineFraming
+    by_lines: bool = True
 
 
 def _statsd_of(options: Mapping[str, str]) -> statsd.StatsDParser:
@@ -56,6 +58,7 @@ PROTOCOLS: dict[str, Spoken] = {
         Usage(("tcp", "unixstream"), 2004),
         lambda options: pickled.parse,  # noqa: ARG005
         LengthFraming,
+        by_lines=False,
     ),
     "statsd": Spoken(
         Usage(
@@ -82,16 +85,15 @@ PROTOCOLS: dict[str, Spoken] = {
         Usage(("udp", "tcp", "unix", "unixstream"), 8089),
         lambda options: influx.parse,  # noqa: ARG005
     ),
-    # Packets: not to be parsed by lines.
     "collectd": Spoken(
         Usage(("udp",), 25_826),
         lambda options: collectd.Receiver().parse,  # noqa: ARG005
-        LengthFraming,
+        by_lines=False,
     ),
     "ganglia": Spoken(
         Usage(("udp",), 8_649),
         lambda options: ganglia.Receiver().parse,  # noqa: ARG005
-        LengthFraming,
+        by_lines=False,
     ),
 }
 
