@@ -136,7 +136,7 @@ class Measuring:
                 name, _, leaf = path.rpartition(".")
                 if name not in whole:
                     whole[name] = self._histogram(name, window_s, end, now)
-                values[path] = _leaf_of(whole[name], leaf, window_s)
+                values[path] = leaf_of(whole[name], leaf, window_s)
         return {
             question: {
                 path: values[path] for path in paths if not math.isnan(values.get(path, math.nan))
@@ -173,7 +173,7 @@ def combined(found: ScalarRange) -> float:
             return math.fsum(known) / len(known)
 
 
-def _leaf_of(histogram: Histogram | None, leaf: str, span_s: float) -> float:
+def leaf_of(histogram: Histogram | None, leaf: str, span_s: float) -> float:
     if histogram is None or not histogram.count:
         return math.nan
     reader = _LEAVES.get(leaf)

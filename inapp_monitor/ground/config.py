@@ -28,6 +28,7 @@ from inapp_monitor.ground.setting_values import (
     parse_text,
     parse_texts,
     parse_token,
+    parse_url,
     parse_zone,
 )
 
@@ -231,6 +232,21 @@ class Settings:
     # -- alerts
     alert_rules: Path | None = _setting(
         None, parse_path, "TOML file of alert rules, or a directory of such files."
+    )
+    alert_notifiers: Path | None = _setting(
+        None, parse_path, "TOML file of those who are notified of alerts."
+    )
+    alert_programs: bool = _setting(
+        False, parse_bool, "Notifiers may start programs (type `exec`)."
+    )
+    dashboard_url: str = _setting(
+        "",
+        parse_url,
+        "Address of the dashboard in notifications, such as https://example.org/_metrics;"
+        " default: as the server knows itself.",
+    )
+    public_health: bool = _setting(
+        False, parse_bool, "`health` answers without a token: 200 or 503, and no more."
     )
 
     # -- SDKs of Sentry

@@ -112,6 +112,14 @@ def parse_mount(value: object) -> str:
     return value
 
 
+def parse_url(value: object) -> str:
+    """An http or https address without a query; empty: none."""
+    form = r"(https?://[A-Za-z0-9.\-:\[\]]{1,255}(/[\w.~%-]*)*)?"
+    if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+        raise ValueError("an address such as https://example.org/_metrics")
+    return value
+
+
 def parse_zone(value: object) -> str:
     """A zone of IANA such as Europe/Berlin, UTC or `local`."""
     if not isinstance(value, str) or not value:

@@ -61,6 +61,7 @@ _CHECKED_BY_PARTS = (
     "storage_aggregation",
     "listen",
     "alert_rules",
+    "alert_notifiers",
 )
 
 

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from inapp_monitor.alerts import rule_files
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.measuring import Measuring
+from inapp_monitor.alerts.notice import Notice
+from inapp_monitor.alerts.outbox import Outbox
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import disk_shares
+from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listening import Listening
@@ -43,6 +47,9 @@ from inapp_monitor.traces.ended_request import Pending
 from inapp_monitor.traces.trace_keeper import Around, TraceKeeper
 from inapp_monitor.traces.trace_table import TraceTable
 from inapp_monitor.traces.tracing import Tracing
+
+if TYPE_CHECKING:
+    from inapp_monitor.alerts.notifiers.registry import Channel
 
 
 class Services:
@@ -112,9 +119,15 @@ class Services:
         self.alerts = Engine(Measuring(self.store), self.database, core.guard)
         for rule in rule_files.read(settings.alert_rules) if settings.alert_rules else ():
             self.alerts.add(rule)
+        self.channels = _channels(settings)
+        self.outbox = Outbox(self.database, settings.app_name or _app_name(settings), self._wanted)
+        self.alerts.enqueue = self.outbox.enqueue
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
         )
+
+    def _wanted(self, notice: Notice) -> list[str]:
+        return [channel.name for channel in self.channels if channel.wants(notice)]
 
     def _issue_changed(self, what: str, issue_id: str) -> None:
         signals().send_issue(self.core.monitor, what, issue_id, self.core.guard)
@@ -137,3 +150,22 @@ class Services:
             else:
                 found += [] if facts is None else [facts]
         return Facts(found)
+
+
+def _channels(settings: Settings) -> list[Channel]:
+    """Those who are notified; what sends to them is loaded only when there are some."""
+    if settings.alert_notifiers is None:
+        return []
+    with late_imports.loading():
+        from inapp_monitor.alerts.notifiers import registry
+    around = registry.Surroundings(
+        app=settings.app_name or _app_name(settings),
+        link=settings.dashboard_url.rstrip("/"),
+        programs=settings.alert_programs,
+    )
+    return registry.read(settings.alert_notifiers, around)
+
+
+def _app_name(settings: Settings) -> str:
+    """As pages name it: that of the directory around the data."""
+    return settings.data_dir.parent.name or "app"

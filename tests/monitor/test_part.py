@@ -232,6 +232,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "issues",
         "404 table",
         "alerts",
+        "notifiers",
         "log records",
         "SDKs",
         "kept traces",

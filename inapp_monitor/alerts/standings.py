@@ -1,0 +1,42 @@
+"""All states as a snapshot, for those who receive it whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from inapp_monitor.alerts.kept_states import Kept, Key
+from inapp_monitor.alerts.notifiers.base import Standing
+from inapp_monitor.alerts.rule import Rule
+
+
+def standings(rules: Mapping[str, Rule], states: Mapping[Key, Kept]) -> list[Standing]:
+    """A line a state of the rules that there are, sorted by name."""
+    return [
+        _standing(rules[rule], series, kept)
+        for (rule, series), kept in sorted(states.items())
+        if rule in rules
+    ]
+
+
+def _standing(rule: Rule, series: str, kept: Kept) -> Standing:
+    state = kept.state
+    name = rule.title or rule.name
+    return Standing(
+        rule=rule.name,
+        series=series,
+        status=int(state.status),
+        hard=state.hard,
+        hard_status=int(state.status if state.hard else state.last_hard),
+        title=f"{name}: {series}" if series and series != rule.target else name,
+        detail=kept.detail,
+        value=math.nan if kept.value is None else kept.value,
+        unit=rule.unit,
+        warning=str(rule.warning) if rule.warning is not None else "",
+        critical=str(rule.critical) if rule.critical is not None else "",
+        since=state.problem_since or 0.0,
+        silent=state.in_downtime,
+        severity=rule.severity,
+        labels=rule.labels,
+        runbook=rule.runbook,
+    )

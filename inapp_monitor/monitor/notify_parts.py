@@ -1,0 +1,121 @@
+"""The part that has notices sent, and what it tells receivers. Thin: the rooms do not know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from inapp_monitor.alerts import ack_link
+from inapp_monitor.alerts.context import Context
+from inapp_monitor.alerts.last_values import last_shares, last_values
+from inapp_monitor.alerts.published_rules import PublishedRules
+from inapp_monitor.alerts.sender import Sender
+from inapp_monitor.alerts.standings import standings
+from inapp_monitor.database.posted_events import PostedEvents
+from inapp_monitor.ground.process import late_imports
+from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.services import Services
+
+#: Issues looked through for new ones.
+_LATEST = 50
+
+
+class Happened(NamedTuple):
+    """A deploy or a new issue."""
+
+    moment: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierFacts:
+    """Where notices are sent.
+
+    Attributes:
+        notifiers: Name and type of each.
+    """
+
+    notifiers: tuple[tuple[str, str], ...] = ()
+
+
+class Notifying(Part):
+    """Sends what the engine has put into the outbox, in the one process that leads."""
+
+    name = "notifiers"
+    ticks_at_end = False
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._core = services.core
+        self._posted = PostedEvents(services.database)
+        self._published = PublishedRules(services.core.settings.data_dir)
+        context = Context(
+            link=self._link,
+            key=lambda: ack_link.key_of(services.core.settings.data_dir),
+            values=self._values,
+            deploys=self._deploys,
+            issues=self._issues,
+        )
+        core = services.core
+        self._sender = Sender(
+            *(services.channels, services.outbox, core.clock, core.guard, context.enrich),
+            services.database.path,
+        )
+        self.holds = (self._sender,)
+
+    def tick(self, now: float) -> None:
+        engine = self._services.alerts
+        if not self._services.leadership.is_leader or not engine.restored():
+            self._published.forget()
+            return
+        self._published.publish(engine.rules, now)
+        wanted = self._sender.wants_snapshots
+        snapshot = standings(engine.rules, engine.states) if wanted else []
+        self._sender.tick(now, snapshot)
+
+    def forked(self) -> None:
+        self._sender.forked()
+
+    def stop(self) -> None:
+        self._sender.stop()
+
+    def facts(self) -> NotifierFacts:
+        return NotifierFacts(tuple((each.name, each.type) for each in self._services.channels))
+
+    # -- what receivers are told, in the threads of notifiers
+
+    def _link(self) -> str:
+        core = self._core
+        if core.settings.dashboard_url:
+            return core.settings.dashboard_url.rstrip("/")
+        if core.server is None:
+            return ""
+        with late_imports.loading():
+            from inapp_monitor.web.access import login_token
+        return login_token.root_url(core.server, core.settings.mount).rstrip("/")
+
+    def _values(
+        self, name: str, series: str, end: int, span_s: int, step_s: int
+    ) -> list[float | None]:
+        store, rule = self._services.store, self._services.alerts.rules.get(name)
+        if rule is not None and rule.whole:
+            return last_shares(store, series, rule.whole, end, span_s, step_s)
+        return last_values(store, series, end, span_s, step_s)
+
+    def _deploys(self, start: float, end: float) -> Sequence[Happened]:
+        seen = sorted(
+            self._services.tracker.triage.releases_first_seen().items(), key=lambda pair: pair[1]
+        )
+        found = [Happened(moment, name) for name, moment in seen[1:] if start <= moment <= end]
+        posted = self._posted.find(int(start), int(end) + 1, ["deploy"])
+        found += [Happened(float(event.moment), event.what[:80]) for event in posted]
+        return sorted(found)
+
+    def _issues(self, start: float, end: float) -> Sequence[Happened]:
+        latest = self._services.tracker.triage.list_issues(_LATEST)
+        return [
+            Happened(issue.first_seen, f"{issue.title} ({issue.count} times)")
+            for issue in latest
+            if start <= issue.first_seen <= end
+        ]
