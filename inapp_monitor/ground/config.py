@@ -9,13 +9,13 @@ defaults. No I/O but reading that file; nothing here knows what a setting is use
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.setting_sources import ENVIRONMENT_PREFIX, from_environment, from_file
 from inapp_monitor.ground.setting_values import (
     LOCAL_ZONE,
     parse_bool,
@@ -32,13 +32,11 @@ from inapp_monitor.ground.setting_values import (
     parse_zone,
 )
 
-ENVIRONMENT_PREFIX = "INAPP_MONITOR_"
-
 #: Settings that are relative to where the app started: it may change its directory later.
-_PATHS = ("data_dir", "dashboards_dir", "alert_rules", "diamond_collectors", "diamond_config")
-
-#: What Kubernetes puts into every container for a service that is called inapp-monitor.
-_SERVICE_VARIABLE = re.compile(r"(SERVICE_)?(HOST|PORT)(_\w+)?", re.ASCII)
+_PATHS = (
+    *("data_dir", "dashboards_dir", "alert_rules", "alert_notifiers"),
+    *("diamond_collectors", "diamond_config"),
+)
 
 
 def _setting(
@@ -352,8 +350,8 @@ def load(
     values: dict[str, Any] = {}
     sources = dict.fromkeys(table, "default")
     for source, given in (
-        ("environment", _from_environment(environ)),
-        ("file", _from_file(config_file)),
+        ("environment", from_environment(environ)),
+        ("file", from_file(config_file)),
         ("keyword", {k: v for k, v in (keywords or {}).items() if v is not None}),
     ):
         for name, value in given.items():
@@ -421,34 +419,6 @@ def _parse(entry: Field[Any], value: object, source: str) -> Any:
     if at_most is not None and parsed > at_most:
         raise ConfigError(f"{where} must be at most {show_limit(entry, at_most)}, got {value!r}")
     return parsed
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
-    length = len(ENVIRONMENT_PREFIX)
-    return {
-        name[length:].lower(): value
-        for name, value in environ.items()
-        if name.startswith(ENVIRONMENT_PREFIX)
-        and name != f"{ENVIRONMENT_PREFIX}CONFIG"  # names the file, see `load`
-        and not _SERVICE_VARIABLE.fullmatch(name, length)
-    }
-
-
-def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, object]:
-    if config_file is None:
-        return {}
-    import tomllib
-
-    try:
-        document = tomllib.loads(Path(config_file).read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"config file {str(config_file)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config file {str(config_file)!r} is not TOML: {error}") from None
-    section = document.get("inapp_monitor", document)
-    if not isinstance(section, dict):
-        raise ConfigError(f"config file {str(config_file)!r}: inapp_monitor must be a table")
-    return section
 
 
 def _unknown(name: str, table: Mapping[str, object], source: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import Field, fields
 from typing import Any
 
-from inapp_monitor.ground.config import ENVIRONMENT_PREFIX, Settings, show, show_limit
+from inapp_monitor.ground.config import Settings, show, show_limit
+from inapp_monitor.ground.setting_sources import ENVIRONMENT_PREFIX
 from inapp_monitor.ground.setting_values import parse_size
 
 
