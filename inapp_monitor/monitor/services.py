@@ -116,15 +116,20 @@ class Services:
             *(settings.data_dir, clock, recorder, redactor.text),
             damaged=lambda what: core.guard.failed("damaged file slowest", FormatError(what)),
         )
-        self.alerts = Engine(Measuring(self.store), self.database, core.guard)
+        self._make_alerts()
+        self.stacks = LiveStacks(
+            *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
+        )
+
+    def _make_alerts(self) -> None:
+        """The rules' engine, and what is told of them."""
+        settings = self.core.settings
+        self.alerts = Engine(Measuring(self.store), self.database, self.core.guard)
         for rule in rule_files.read(settings.alert_rules) if settings.alert_rules else ():
             self.alerts.add(rule)
         self.channels = _channels(settings)
         self.outbox = Outbox(self.database, settings.app_name or _app_name(settings), self._wanted)
         self.alerts.enqueue = self.outbox.enqueue
-        self.stacks = LiveStacks(
-            *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
-        )
 
     def _wanted(self, notice: Notice) -> list[str]:
         return [channel.name for channel in self.channels if channel.wants(notice)]
