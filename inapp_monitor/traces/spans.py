@@ -94,14 +94,17 @@ class Spans(list[RawSpan]):
 
     Attributes:
         counts: How often each text has come so far.
+        inside: The thread in which an outer hook (SQLAlchemy, Django) runs a statement, or 0: those
+            of the drivers below it are silent there.
         more: Of the texts past `MAX_SPANS`: kind, count, seconds and system.
         sites: Which lines asked for a text that repeats, is slow or was new.
     """
 
-    __slots__ = ("counts", "more", "sites")
+    __slots__ = ("counts", "inside", "more", "sites")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.inside = 0
         self.more: dict[str, list[Any]] | None = None
         self.sites: dict[str, Site] | None = None
 
@@ -109,9 +112,9 @@ class Spans(list[RawSpan]):
 #: What stands in a request's record when its spans have been handed over.
 HANDED_OVER: Final = Spans()
 
-#: While an outer hook runs a statement, those of the drivers below it are silent.
+#: As `Spans.inside`, outside of requests.
 in_statement: Final[ContextVar[bool]] = ContextVar("inapp_monitor_in_statement", default=False)
-#: The same of caches.
+#: While an outer hook (Django) calls a cache, that of its driver is silent.
 in_cache_call: Final[ContextVar[bool]] = ContextVar("inapp_monitor_in_cache_call", default=False)
 
 
@@ -139,7 +142,9 @@ class Outside:
 outside: Final = Outside()
 #: Hashes, so that neither long texts nor literals stay.
 _known_texts: set[int] = set()
-_entered: Final = current_request.entered
+#: The record of the request that this thread, greenlet or task answers, or answered last.
+entered: Final = current_request.entered
+#: What the monitor's own threads have entered.
 NOBODY: Final = current_request.NOBODY
 
 
@@ -158,37 +163,63 @@ def note(
     """
     end = perf_counter()
     try:
-        if len(text) > MAX_TEXT_LENGTH:
-            text = text[:MAX_TEXT_LENGTH]
+        record = entered()
         span = (kind, start, end, text, get_ident(), system, error, rows, key)
-        record = _entered()
         if record is None or record.environ is None:
             if record is not NOBODY:
-                _note_outside(span)
+                note_outside(span)
             return
         spans = record.spans
         if spans is None:
             spans = record.spans = Spans()
-        if len(spans) >= MAX_SPANS:
-            _count(spans, kind, end - start, text, system)
-            return
-        spans.append(span)
-        counts = spans.counts
-        n = counts[text] = counts.get(text, 0) + 1
-        if n == REPEATED or end - start >= SLOW_S or _is_new(text):
-            _note_site(spans, text)
+        add(spans, span, text, end - start)
     except Exception as failure:  # noqa: BLE001  # the monitor's own
-        _failed(failure)
+        failed(failure)
 
 
-def _note_outside(span: RawSpan) -> None:
+def add(spans: Spans, span: RawSpan, text: str, seconds: float) -> None:
+    """Add a span to those of its request.
+
+    Args:
+        spans: Of the request.
+        span: What is added.
+        text, seconds: Its text and how long it took.
+    """
+    if len(spans) >= MAX_SPANS or len(text) > MAX_TEXT_LENGTH:
+        _add_shortened(spans, span)
+        return
+    spans.append(span)
+    counts = spans.counts
+    n = counts[text] = counts.get(text, 0) + 1
+    if n == REPEATED or seconds >= SLOW_S:
+        _note_site(spans, text)
+    elif n == 1 and hash(text) not in _known_texts and _is_new(text):
+        _note_site(spans, text)
+
+
+def _add_shortened(spans: Spans, span: RawSpan) -> None:
+    kind, start, end, text, thread, system, error, rows, key = span
+    text = text[:MAX_TEXT_LENGTH]
+    if len(spans) >= MAX_SPANS:
+        _count(spans, kind, end - start, text, system)
+    else:
+        spans.append((kind, start, end, text, thread, system, error, rows, key))
+        if end - start >= SLOW_S:
+            _note_site(spans, text)
+
+
+def note_outside(span: RawSpan) -> None:
+    """A span that belongs to no request; kept when a monitor wants it and there is room."""
     if not outside.watchers:
         return
     if len(outside.spans) >= MAX_OUTSIDE:
         outside.dropped += 1
         return
     text = span[3]
-    site = call_site.find(3) if _is_new(text) or span[2] - span[1] >= SLOW_S else None
+    if len(text) > MAX_TEXT_LENGTH:
+        text = text[:MAX_TEXT_LENGTH]
+        span = (*span[:3], text, *span[4:])
+    site = call_site.find() if _is_new(text) or span[2] - span[1] >= SLOW_S else None
     outside.spans.append((span, site))
 
 
@@ -210,7 +241,7 @@ def _note_site(spans: Spans, text: str) -> None:
     if sites is None:
         sites = spans.sites = {}
     if text not in sites:
-        sites[text] = call_site.find(3)
+        sites[text] = call_site.find()
 
 
 def _is_new(text: str) -> bool:
@@ -222,7 +253,8 @@ def _is_new(text: str) -> bool:
     return True
 
 
-def _failed(failure: Exception) -> None:
+def failed(failure: Exception) -> None:
+    """Count a failure of the monitor's own."""
     outside.failures += 1
     report = outside.on_failure
     if report is not None:
@@ -233,19 +265,3 @@ def forked() -> None:
     """In a child process: what waits is the parent's."""
     outside.spans.clear()
     outside.dropped = 0
-
-
-def key_of(parameters: Any) -> int | None:
-    """What tells parameters from others; None when there are none or it is not known.
-
-    *Cost:* 0.1-0.3 us. They are not kept.
-    """
-    try:
-        if type(parameters) is tuple:
-            return hash(parameters) if parameters else None
-        if not parameters or len(parameters) > 100:
-            return None
-        values = parameters.values() if isinstance(parameters, dict) else parameters
-        return hash(tuple(values))
-    except Exception:  # noqa: BLE001  # not hashable, or a stranger's class
-        return None

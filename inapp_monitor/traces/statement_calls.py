@@ -1,55 +1,101 @@
 """What the hooks of databases share: timing one call that runs a statement.
 
 An outer hook (SQLAlchemy, Django) silences those of the drivers below it while it runs, so that a
-statement counts once.
+statement counts once: in a request by the number of its thread in `Spans.inside`, outside of one by
+a context variable. Everything here runs inside requests: few functions, few objects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 from inapp_monitor.ground.clock import perf_counter
-from inapp_monitor.traces.spans import DATABASE, in_statement, key_of, note
+from inapp_monitor.traces.spans import (
+    DATABASE,
+    MAX_SPANS,
+    MAX_TEXT_LENGTH,
+    REPEATED,
+    SLOW_S,
+    Spans,
+    add,
+    entered,
+    failed,
+    in_statement,
+    note,
+)
 
-_silent = in_statement.get
-_silence = in_statement.set
+#: Parameters of one statement that are looked at.
+MAX_PARAMETERS = 100
 
 
 def text_of(statement: Any) -> str:
-    """A statement as text, whatever the driver accepts."""
-    if type(statement) is str:
-        return statement
+    """A statement as text, whatever the driver accepts; empty when it is none."""
+    if isinstance(statement, str):
+        return str(statement)
     if isinstance(statement, (bytes, bytearray)):
         return bytes(statement[:20_000]).decode("utf-8", "replace")
-    return str(statement) if isinstance(statement, str) else ""
+    return ""
 
 
-def rows_of(cursor: Any) -> int | None:
-    """What the driver knows of the rows changed or found; None when it does not."""
-    rows = getattr(cursor, "rowcount", None)
-    return rows if type(rows) is int and rows >= 0 else None
+def key_of(parameters: Any) -> int | None:
+    """What tells parameters from others that are no tuple either; None when it is not known."""
+    try:
+        if len(parameters) > MAX_PARAMETERS:
+            return None
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        return hash(tuple(values))
+    except Exception:  # noqa: BLE001  # not hashable, or a stranger's class
+        return None
 
 
-def note_statement(
+def finish(
+    spans: Spans | None,
     start: float,
     statement: Any,
     parameters: Any,
     cursor: Any,
-    system: str,
+    system: str | None,
     error: BaseException | None,
-    *,
-    many: bool = False,
 ) -> None:
-    """A statement has ended. Never raises."""
+    """A statement that began at `start` has ended. Never raises. *Cost:* 0.7 us.
+
+    Args:
+        spans: Those of the request; None outside of any.
+        start: Performance counter, seconds.
+        statement: As the driver got it.
+        parameters: What identifies the call among others like it; None when they are many.
+        cursor: Its `rowcount` is asked.
+        system: Dialect and database.
+        error: What it raised.
+    """
+    end = perf_counter()
     try:
         text = statement if type(statement) is str else text_of(statement)
-        failed = None if error is None else type(error).__name__
-        rows = rows_of(cursor) if error is None else None
-        key = None if many else key_of(parameters)
-    except Exception:  # noqa: BLE001  # a stranger's cursor or statement
-        text, failed, rows, key = "(unreadable)", None, None, None
-    note(DATABASE, start, text, system, failed, rows, key)
+        rows = failure = key = None
+        if error is not None:
+            failure = type(error).__name__
+        elif type(rows := getattr(cursor, "rowcount", None)) is not int or rows < 0:
+            rows = None
+        if parameters:
+            try:
+                key = hash(parameters) if type(parameters) is tuple else key_of(parameters)
+            except TypeError:  # something in it has no hash
+                pass
+        if spans is None:
+            note(DATABASE, start, text, system, failure, rows, key)
+            return
+        span = (DATABASE, start, end, text, get_ident(), system, failure, rows, key)
+        if end - start < SLOW_S and len(spans) < MAX_SPANS and len(text) <= MAX_TEXT_LENGTH:
+            counts = spans.counts
+            if 1 <= counts.get(text, 0) != REPEATED - 1:  # as `add` does it, without the call
+                counts[text] += 1
+                spans.append(span)
+                return
+        add(spans, span, text, end - start)
+    except Exception as mine:  # noqa: BLE001  # the monitor's own
+        failed(mine)
 
 
 def timed_execute(
@@ -68,10 +114,18 @@ def timed_execute(
 
     def make(original: Any) -> Any:
         def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-            if _silent():
+            record = entered()
+            if record is None or record.environ is None:
+                spans, is_silent = None, in_statement.get()
+            else:
+                spans = record.spans
+                if spans is None:
+                    spans = record.spans = Spans()
+                is_silent = spans.inside == get_ident()
+            if is_silent:
                 return original(self, query, *args, **kwargs)
             failure = None
-            _silence(True)
+            _silence(spans, get_ident())
             start = perf_counter()
             try:
                 return original(self, query, *args, **kwargs)
@@ -79,16 +133,23 @@ def timed_execute(
                 failure = error
                 raise
             finally:
-                _silence(False)
+                _silence(spans, 0)
                 try:
                     shown = query if text is None or type(query) is str else text(self, query)
                     system = system_of(self)
                 except Exception:  # noqa: BLE001  # closed, or another version of the library
                     shown, system = text_of(query), ""
-                parameters = args[0] if args else None
-                note_statement(start, shown, parameters, self, system, failure, many=many)
+                parameters = args[0] if args and not many else None
+                finish(spans, start, shown, parameters, self, system, failure)
                 failure = None  # it holds this frame
 
         return execute
 
     return make
+
+
+def _silence(spans: Spans | None, thread: int) -> None:
+    if spans is None:
+        in_statement.set(bool(thread))
+    else:
+        spans.inside = thread

@@ -70,16 +70,19 @@ class Tracing:
         self.statements.end_fold(now)
 
     def _count(self, request: EndedRequest) -> None:
-        spans = request.spans
+        spans, of = request.spans, self.statements.of
         came: dict[Statement, int] = {}
-        sites = spans.sites or {}
         for kind, start, end, text, _, system, error, rows, _ in spans:
             if kind == DATABASE:
-                statement = self.statements.of(text, system)
-                statement.add(end - start, error, rows)
+                statement = of(text, system)
+                statement.seconds.append(end - start if end > start else 0.0)
                 came[statement] = came.get(statement, 0) + 1
-                if text in sites:
-                    _note_site(statement, sites[text])
+                if error is not None:
+                    statement.new_errors += 1
+                elif rows is not None:
+                    statement.new_rows += rows
+        if spans.sites:
+            self._note_sites(request, spans.sites)
         for text, (kind, count, seconds, system) in (spans.more or {}).items():
             if kind == DATABASE:
                 statement = self.statements.of(text, system)
@@ -90,6 +93,11 @@ class Tracing:
             for statement, count in came.items():
                 statement.note_route(route, count)
 
+    def _note_sites(self, request: EndedRequest, sites: dict[str, Site]) -> None:
+        for kind, _, _, text, _, system, _, _, _ in request.spans:
+            if kind == DATABASE and text in sites:
+                _note_site(self.statements.of(text, system), sites[text])
+
     def _fold_outside(self) -> None:
         waiting = outside.spans
         n = len(waiting)
@@ -98,7 +106,9 @@ class Tracing:
         for (kind, start, end, text, _, system, error, rows, _), site in taken:
             if kind == DATABASE:
                 statement = self.statements.of(text, system)
-                statement.add(end - start, error, rows)
+                statement.seconds.append(max(end - start, 0.0))
+                statement.new_errors += error is not None
+                statement.new_rows += rows or 0
                 statement.note_route(OUTSIDE_REQUESTS, 1)
                 if site:
                     _note_site(statement, site)
@@ -114,8 +124,8 @@ class Tracing:
             prefix = f"statements.{each.id}"
             batch.scalars.append(Scalar(f"{prefix}.count", now, float(each.new_count), Method.SUM))
             batch.scalars.append(Scalar(f"{prefix}.total", now, each.new_ms, Method.SUM))
-            if each.milliseconds:
-                longest = max(each.milliseconds)
+            if each.seconds:
+                longest = max(each.seconds) * 1000.0
                 batch.scalars.append(Scalar(f"{prefix}.max", now, longest, Method.MAX))
             if each.new_errors:
                 errors = float(each.new_errors)
@@ -123,12 +133,10 @@ class Tracing:
             if each.new_rows:
                 rows = float(each.new_rows)
                 batch.scalars.append(Scalar(f"{prefix}.rows", now, rows, Method.SUM))
-            if each in with_distribution and each.milliseconds:
-                histogram = Histogram.of(each.milliseconds)
+            if each in with_distribution and each.seconds:
+                histogram = Histogram.of([seconds * 1000.0 for seconds in each.seconds])
                 batch.distributions.append(Distribution(f"{prefix}.time", now, histogram))
-            each.milliseconds = []
-            each.new_count = each.new_errors = each.new_rows = 0
-            each.new_ms = 0.0
+            each.handed_over()
         return batch
 
     def shaped(self, request: EndedRequest) -> list[Span]:

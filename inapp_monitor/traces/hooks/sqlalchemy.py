@@ -11,16 +11,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
-from inapp_monitor.traces.spans import in_statement
-from inapp_monitor.traces.statement_calls import note_statement
+from inapp_monitor.traces.spans import Spans, entered, in_statement
+from inapp_monitor.traces.statement_calls import finish
 
 _SYSTEM = "_inapp_monitor_system"
-_silent = in_statement.get
-_silence = in_statement.set
 
 
 class Hook:
@@ -57,27 +56,53 @@ def _execute(original: Any, *, many: bool = False) -> Any:
     def do_execute(
         self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
     ) -> Any:
-        if _silent():
+        record = entered()
+        if record is None or record.environ is None:
+            arguments = (self, cursor, statement, parameters, context)
+            return _outside(original, arguments, None if many else parameters)
+        spans, thread = record.spans, get_ident()
+        if spans is None:
+            spans = record.spans = Spans()
+        elif spans.inside == thread:
             return original(self, cursor, statement, parameters, context)
-        failure = None
-        _silence(True)
+        spans.inside = thread
         start = perf_counter()
         try:
-            return original(self, cursor, statement, parameters, context)
+            original(self, cursor, statement, parameters, context)
         except BaseException as error:
-            failure = error
-            raise
-        finally:
-            _silence(False)
+            spans.inside = 0
             system = getattr(self, _SYSTEM, None) or _system(self, context)
-            note_statement(start, statement, parameters, cursor, system, failure, many=many)
-            failure = None  # it holds this frame
+            finish(spans, start, statement, None if many else parameters, cursor, system, error)
+            raise
+        spans.inside = 0
+        system = getattr(self, _SYSTEM, None) or _system(self, context)
+        finish(spans, start, statement, None if many else parameters, cursor, system, None)
 
     return do_execute
 
 
 def _execute_many(original: Any) -> Any:
     return _execute(original, many=True)
+
+
+def _outside(original: Any, arguments: tuple[Any, ...], parameters: Any) -> Any:
+    """A statement that no request makes."""
+    if in_statement.get():
+        return original(*arguments)
+    failure = None
+    in_statement.set(True)
+    start = perf_counter()
+    try:
+        return original(*arguments)
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        in_statement.set(False)
+        dialect, cursor, statement, *_, context = arguments
+        system = getattr(dialect, _SYSTEM, None) or _system(dialect, context)
+        finish(None, start, statement, parameters, cursor, system, failure)
+        failure = None  # it holds this frame
 
 
 def _execute_no_params(original: Any) -> Any:
