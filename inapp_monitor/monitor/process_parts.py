@@ -95,6 +95,7 @@ class Recording(Part):
     def __init__(self, services: Services) -> None:
         self._core = services.core
         self._store = services.store
+        self._tracing = services.tracing
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         core, heard = self._core, signals()
@@ -102,6 +103,7 @@ class Recording(Part):
         folded = core.recorder.fold()
         batch = core.recorder.take()
         self._store.add(batch)
+        self._tracing.count_requests(batch.distributions)
         heard.send_datapoints(core.monitor, batch.scalars, core.guard)
         heard.send_requests(core.monitor, map(facts_of, folded), core.guard)
 

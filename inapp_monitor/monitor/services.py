@@ -38,12 +38,13 @@ from inapp_monitor.logs.rows import Scrubbing
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
-from inapp_monitor.monitor.trace_secret import slug_in, trace_secret
+from inapp_monitor.monitor.trace_secret import trace_secret
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.store.series import Store
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.statement_tables import StatementTables
 from inapp_monitor.traces.trace_keeper import Around, TraceKeeper
 from inapp_monitor.traces.trace_table import TraceTable
 from inapp_monitor.traces.tracing import Tracing
@@ -73,7 +74,6 @@ class Services:
         running = replace(settings, release=core.release)
         self.tracker = Tracker(running, clock, core.guard, self.database, core.app_packages())
         self.tracker.before_send = core.before_send
-        self.tracing = Tracing(clock, Pending() if core.traced is None else core.traced)
         self.tracker.listeners.append(self._issue_changed)
         self.not_found_table = NotFoundTable(settings, core.guard, self.database)
         self.leadership = Leadership(settings.data_dir)
@@ -99,15 +99,7 @@ class Services:
             ),
         )
         redactor = self.tracker.redactor
-        self.trace_table = TraceTable(self.database)
-        around = Around(
-            slug_of=lambda route: slug_in(recorder.routes.slugs, route),
-            clean=redactor.text,
-            secret=lambda: trace_secret(core),
-            source_of=redactor.source_line,
-            release=core.release,
-        )
-        self.trace_keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)
+        self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
         self.log_buffer = LogBuffer()
         scrubbing = Scrubbing(redactor.text, redactor.values)
@@ -120,6 +112,22 @@ class Services:
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
         )
+
+    def _make_traces(self) -> None:
+        """What folds the spans of requests, and what keeps some of them."""
+        core, clock, redactor = self.core, self.core.clock, self.tracker.redactor
+        slug_of = core.recorder.slug_of_name
+        self.statements = StatementTables(self.database)
+        self.tracing = Tracing(clock, core.traced or Pending(), self.statements, slug_of)
+        self.trace_table = TraceTable(self.database)
+        around = Around(
+            slug_of=slug_of,
+            clean=redactor.text,
+            secret=lambda: trace_secret(core),
+            source_of=redactor.source_line,
+            release=core.release,
+        )
+        self.trace_keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)
 
     def _make_alerts(self) -> None:
         """The rules' engine, and what is told of them."""

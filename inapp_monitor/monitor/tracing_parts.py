@@ -55,6 +55,7 @@ class Tracing(Part):
         self._tracing.forked()
 
     def close(self) -> None:
+        self._tracing.write(self._core.clock.wall(), at_once=True)
         attachments.detach(self._core.monitor)
 
     def drops(self) -> Mapping[str, int]:

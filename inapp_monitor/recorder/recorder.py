@@ -148,6 +148,11 @@ class Recorder:
         with self.lock:
             self.routes.adopt(slugs)
 
+    def slug_of_name(self, route: str) -> str:
+        """The slug under which requests of a route are counted, without making one."""
+        with self.lock:
+            return self.routes.known_slug(route)
+
     def note_not_found(self, path: str, referer: str) -> None:
         """Keep a 404 for the table; bounded in number and length, the rest is counted."""
         if len(self.not_found) < MAX_NOT_FOUND_PENDING:

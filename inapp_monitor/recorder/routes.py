@@ -87,6 +87,11 @@ class RouteTable:
         slug = self._slug_of[route] = self._adopted.get(route) or self._new_slug(route)
         return slug
 
+    def known_slug(self, route: str) -> str:
+        """The slug of a route that has one; else that of `(other)`."""
+        slug = self._slug_of.get(route) or self._adopted.get(route)
+        return self._adopted[OTHER] if slug is None else slug
+
     def _new_slug(self, route: str) -> str:
         slug = route_slug(route)
         if self.slugs.get(slug, route) != route:  # taken: a suffix that is the same everywhere

@@ -7,7 +7,6 @@ aggregates, formats or does I/O.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from sys import exception
@@ -23,6 +22,7 @@ from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.bodies import AS_IS, CLOSED_BODY, SIZED, HookedBody, has_close
 from inapp_monitor.request.late_start import refuse_late_start
+from inapp_monitor.request.samples import Sample, cpu_s
 from inapp_monitor.request.traced_requests import hand_over
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
 from inapp_monitor.traces.ended_request import Pending
@@ -35,7 +35,6 @@ Shortcut = tuple[str, Callable[[Any], object]]
 
 #: Characters kept of a path that leads nowhere.
 MAX_PATH_LENGTH = 500
-_GREENLETS = ("gevent", "eventlet")
 
 
 class Hooks(Protocol):
@@ -110,7 +109,7 @@ class Notes:
         self.error: BaseException | None = None
         self.outer: Exchange | None = None
         self.recorded_by: tuple[object, ...] = ()
-        self.sample: tuple[int, float] | None = None
+        self.sample: Sample | None = None
 
 
 class Exchange:
@@ -178,12 +177,16 @@ class Exchange:
         self.body = CLOSED_BODY
         self.close()
 
+    def begin_sample(self) -> None:
+        """Look closer at this request: it has just begun."""
+        self.ensure_notes().sample = get_ident(), thread_time()
+        self.spans = None if self.hooks.traced is None else Spans()  # handed over without any, too
+
     def ensure_notes(self) -> Notes:
         """Its notes, made when there are none yet."""
-        notes = self.notes
-        if notes is None:
-            notes = self.notes = Notes()
-        return notes
+        if self.notes is None:
+            self.notes = Notes()
+        return self.notes
 
     def nest_within(self, other: Any, environ: Environ) -> None:
         """Replace the one that is in the environ: of a monitor further out, or of an earlier
@@ -369,12 +372,9 @@ class Exchange:
         except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(failure)
 
-    def _finish_sample(self, sample: tuple[int, float]) -> None:
-        thread, cpu = sample
+    def _finish_sample(self, sample: Sample) -> None:
         try:
-            # Greenlets share a thread and its CPU time; a body may be closed by another thread.
-            known = thread == get_ident() and not any(name in sys.modules for name in _GREENLETS)
-            self.hooks.sampled(self, thread_time() - cpu if known else None)
+            self.hooks.sampled(self, cpu_s(sample))
         except Exception as error:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(error)
 

@@ -24,11 +24,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import exception
-from threading import get_ident
 from typing import Any
 
 from inapp_monitor.ground import current_request
-from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.recorder.tallies import Tally
 from inapp_monitor.request.bodies import (
@@ -198,7 +196,7 @@ def build(
                 if start > due:
                     due = tick(start, environ)
                     context_copied = traced or current_request.context_is_copied()
-                    exchange.ensure_notes().sample = get_ident(), thread_time()
+                    exchange.begin_sample()
                     exchange.start = clock()
                 if context_copied:
                     enter(exchange)

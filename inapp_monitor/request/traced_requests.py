@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from inapp_monitor.ground import current_request
+from inapp_monitor.request.samples import cpu_s
 from inapp_monitor.request.wsgi_types import Environ
 from inapp_monitor.traces.ended_request import NO_SPANS, Pending, facts_of
 from inapp_monitor.traces.spans import HANDED_OVER, MAX_SPANS, Spans
@@ -64,6 +65,7 @@ def hand_over(exchange: Traced, environ: Environ, end: float) -> None:
                 failed,
                 facts_of(environ),
                 spans,
+                None if notes is None or notes.sample is None else cpu_s(notes.sample),
             )
         )
         if notes is not None and notes.outer is not None:

@@ -43,6 +43,7 @@ class EndedRequest(NamedTuple):
         facts: Values of the environ's `ENVIRON_KEYS`. Not scrubbed.
         spans: Its spans, in the order of their ends. Texts of statements are raw: what is kept or
             shown comes from `tracing.Tracing.shaped`.
+        cpu_s: Seconds of a processor that its thread took; None when that was not measured.
     """
 
     start: float
@@ -54,6 +55,7 @@ class EndedRequest(NamedTuple):
     failed: bool
     facts: tuple[str | None, ...]
     spans: Spans
+    cpu_s: float | None = None
 
     def fact(self, key: str) -> str | None:
         """One of `ENVIRON_KEYS`; None when it was missing or is no honest string."""
@@ -67,7 +69,9 @@ class EndedRequest(NamedTuple):
 
 
 #: As `EndedRequest`, without its cost.
-RawEnded = tuple[float, float, str, object, str | None, str, bool, tuple[Any, ...], Spans]
+RawEnded = tuple[
+    float, float, str, object, str | None, str, bool, tuple[Any, ...], Spans, float | None
+]
 
 
 class Pending:

@@ -191,9 +191,11 @@ def add(spans: Spans, span: RawSpan, text: str, seconds: float) -> None:
     spans.append(span)
     counts = spans.counts
     n = counts[text] = counts.get(text, 0) + 1
-    if n == REPEATED or seconds >= SLOW_S:
-        _note_site(spans, text)
-    elif n == 1 and hash(text) not in _known_texts and _is_new(text):
+    if (
+        n == REPEATED
+        or seconds >= SLOW_S
+        or (n == 1 and hash(text) not in _known_texts and _is_new(text))
+    ):
         _note_site(spans, text)
 
 

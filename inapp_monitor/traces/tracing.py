@@ -1,12 +1,12 @@
-"""Ended requests, folded: their spans counted by statement, and the requests handed on.
+"""Ended requests, folded: their spans counted by statement, what repeats, and where time went.
 
-Off the requests, in the tick; other threads get the interpreter between small pieces of work. No
-I/O. What else wants to see ended requests (what keeps traces, what compares) is a listener.
+Off the requests, in the tick; other threads get the interpreter between small pieces of work. What
+else wants to see ended requests (what keeps traces, what compares) is a listener.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 
 from inapp_monitor.ground.clock import Clock
@@ -14,23 +14,41 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.recorder.routes import route_name
-from inapp_monitor.traces import call_site
+from inapp_monitor.traces import call_site, repeats
+from inapp_monitor.traces.breakdown import breakdown
+from inapp_monitor.traces.breakdown_sums import BreakdownSums
 from inapp_monitor.traces.call_site import Site
 from inapp_monitor.traces.ended_request import EndedRequest, Pending
-from inapp_monitor.traces.spans import DATABASE, RawSpan, Span, outside
+from inapp_monitor.traces.spans import DATABASE, OTHER, RawSpan, Span, outside
+from inapp_monitor.traces.statement_tables import (
+    Figures,
+    RepeatRow,
+    StatementRow,
+    StatementTables,
+    figures_of,
+)
 from inapp_monitor.traces.statements import Statement, StatementTable
 
 #: Requests folded at a time.
 SLICE = 200
-#: Statements whose durations are kept as a distribution: those that cost most.
-MAX_DISTRIBUTIONS = 50
+#: Statements whose durations are series, too: a distribution takes half a megabyte of the disk.
+MAX_SERIES = 20
+#: Share of all statements' time from which on one gets the second half of these.
+_LATE_SHARE = 0.05
 #: Route of what no request did.
 OUTSIDE_REQUESTS = "(outside requests)"
 #: Characters of a text that is no statement.
 MAX_TEXT_LENGTH = 200
+#: Repetitions (route, statement, line) that wait for the next write.
+MAX_REPEATS = 500
+#: Statements that are written in each tick, and seconds between two writes for each further one.
+_WRITTEN_AT_ONCE = 50
+_WRITE_S = 0.02
 
 #: Called in the fold with each request that was handed over.
 Listener = Callable[[EndedRequest], object]
+#: The slug under which the requests of a route are counted.
+SlugOf = Callable[[str], str]
 
 
 class Tracing:
@@ -39,6 +57,8 @@ class Tracing:
     Args:
         clock: Source of time.
         pending: Where requests wait.
+        tables: Where statements are kept.
+        slug_of: The slug of a route's name.
 
     Attributes:
         listeners: Called with each ended request, in the order of their ends.
@@ -47,12 +67,30 @@ class Tracing:
     *Threads:* for the one that ticks.
     """
 
-    def __init__(self, clock: Clock, pending: Pending) -> None:
+    def __init__(
+        self, clock: Clock, pending: Pending, tables: StatementTables, slug_of: SlugOf
+    ) -> None:
         self._clock = clock
+        self._slug_of = slug_of
         self.pending = pending
+        self.tables = tables
         self.listeners: list[Listener] = []
         self.statements = StatementTable()
+        self._forget()
+
+    def _forget(self) -> None:
         self._yield_gil = GilYield()
+        self._sums = BreakdownSums()
+        self._repeats: dict[tuple[str, str, str], RepeatRow] = {}
+        self._with_series: set[str] = set()
+        self._figures: dict[str, Figures] = {}
+        self._changed: dict[str, StatementRow] = {}
+        self._written_at = 0.0
+        self._queue_ms = 0.0
+
+    def count_requests(self, distributions: Iterable[Distribution]) -> None:
+        """What the recorder has counted: of all requests, with and without spans."""
+        self._queue_ms = self._sums.count(distributions) or self._queue_ms
 
     def fold(self) -> None:
         """Count what has ended since the last call."""
@@ -63,13 +101,29 @@ class Tracing:
         while ended := self.pending.cut(SLICE):
             for request in ended:
                 self._yield_gil()
-                if request.spans:
-                    self._count(request)
+                if request.spans or request.cpu_s is not None:
+                    self._count(request, now)
                 for listener in self.listeners:
                     listener(request)
         self.statements.end_fold(now)
 
-    def _count(self, request: EndedRequest) -> None:
+    def _count(self, request: EndedRequest, now: float) -> None:
+        route = route_name(request.route, request.status)
+        parts = breakdown(request)
+        slug = self._slug_of(route)
+        self._sums.add(slug, parts)
+        if request.cpu_s is not None:
+            rest_s = max(request.end - request.start - sum(parts.values()), 0.0)
+            computed_s = _computed_by_sqlite(request) + parts.get("templates", 0.0)
+            self._sums.sample(slug, rest_s, request.cpu_s - computed_s)
+        spans = request.spans
+        if spans:
+            most = self._count_statements(request, route)
+            if most >= repeats.MIN_TIMES:
+                self._find_repeats(request, route, now)
+
+    def _count_statements(self, request: EndedRequest, route: str) -> int:
+        """Count the statements of a request. Returns how often the most frequent one came."""
         spans, of = request.spans, self.statements.of
         came: dict[Statement, int] = {}
         for kind, start, end, text, _, system, error, rows, _ in spans:
@@ -81,22 +135,45 @@ class Tracing:
                     statement.new_errors += 1
                 elif rows is not None:
                     statement.new_rows += rows
-        if spans.sites:
-            self._note_sites(request, spans.sites)
         for text, (kind, count, seconds, system) in (spans.more or {}).items():
             if kind == DATABASE:
-                statement = self.statements.of(text, system)
+                statement = self.statements.other if text == OTHER else of(text, system)
                 statement.add_uncertain(count, seconds)
                 came[statement] = came.get(statement, 0) + count
-        if came:
-            route = route_name(request.route, request.status)
-            for statement, count in came.items():
-                statement.note_route(route, count)
+        if spans.sites:
+            self._note_sites(request, spans.sites)
+        for statement, count in came.items():
+            statement.note_route(route, count)
+        return max(came.values(), default=0)
 
     def _note_sites(self, request: EndedRequest, sites: dict[str, Site]) -> None:
         for kind, _, _, text, _, system, _, _, _ in request.spans:
             if kind == DATABASE and text in sites:
                 _note_site(self.statements.of(text, system), sites[text])
+
+    def _find_repeats(self, request: EndedRequest, route: str, now: float) -> None:
+        of = self.statements.of
+        spans = [(raw, of(raw[3], raw[5]) if raw[0] == DATABASE else None) for raw in request.spans]
+        request_ms = (request.end - request.start) * 1000.0
+        for found in repeats.find(spans, request_ms):
+            statement = found.statement
+            raw_site = (request.spans.sites or {}).get(found.text)
+            sites = (call_site.show(raw_site) if raw_site else []) or statement.site
+            key = (route, statement.id, sites[0] if sites else "")
+            row = self._repeats.get(key)
+            if row is None:
+                if len(self._repeats) >= MAX_REPEATS:
+                    continue
+                row = self._repeats[key] = RepeatRow(
+                    route, statement.id, found.kind, sites, now, now
+                )
+            row.kind = found.kind
+            row.last_seen = now
+            row.requests += 1
+            row.times += found.times
+            row.total_ms += found.ms
+            row.loop_ms += found.loop_ms
+            row.request_ms += request_ms
 
     def _fold_outside(self) -> None:
         waiting = outside.spans
@@ -114,30 +191,69 @@ class Tracing:
                     _note_site(statement, site)
 
     def take(self) -> Batch:
-        """The figures since the last call, as series `statements.<id>.*`."""
-        now = int(self._clock.wall())
-        fresh = [each for each in self.statements.shown() if each.new_count]
-        costly = sorted(self.statements.shown(), key=attrgetter("total_ms"), reverse=True)
-        with_distribution = set(costly[:MAX_DISTRIBUTIONS])
-        batch = Batch([], [])
-        for each in fresh:
-            prefix = f"statements.{each.id}"
-            batch.scalars.append(Scalar(f"{prefix}.count", now, float(each.new_count), Method.SUM))
-            batch.scalars.append(Scalar(f"{prefix}.total", now, each.new_ms, Method.SUM))
-            if each.seconds:
-                longest = max(each.seconds) * 1000.0
-                batch.scalars.append(Scalar(f"{prefix}.max", now, longest, Method.MAX))
-            if each.new_errors:
-                errors = float(each.new_errors)
-                batch.scalars.append(Scalar(f"{prefix}.errors", now, errors, Method.SUM))
-            if each.new_rows:
-                rows = float(each.new_rows)
-                batch.scalars.append(Scalar(f"{prefix}.rows", now, rows, Method.SUM))
-            if each in with_distribution and each.seconds:
-                histogram = Histogram.of([seconds * 1000.0 for seconds in each.seconds])
-                batch.distributions.append(Distribution(f"{prefix}.time", now, histogram))
+        """The series since the last call: the breakdown, and `statements.<id>.time` and `.errors`
+        of the costliest. The figures of all statements go to their tables."""
+        now = self._clock.wall()
+        batch = Batch(self._sums.take(int(now), self._queue_ms), [])
+        self._choose_series()
+        for each in self.statements.shown():
+            if not each.new_count:
+                continue
+            if each.id in self._with_series:
+                _add_series(batch, each, int(now))
+            self._note_figures(each)
             each.handed_over()
+        self.write(now)
         return batch
+
+    def _choose_series(self) -> None:
+        chosen = self._with_series
+        if len(chosen) >= MAX_SERIES:
+            return
+        own = [each for each in self.statements.shown() if each.system]
+        enough_ms = _LATE_SHARE * sum(each.total_ms for each in own)
+        for each in sorted(own, key=attrgetter("total_ms"), reverse=True):
+            if len(chosen) < MAX_SERIES // 2 or each.total_ms >= enough_ms:
+                chosen.add(each.id)
+            if len(chosen) >= MAX_SERIES:
+                return
+
+    def _note_figures(self, each: Statement) -> None:
+        new = figures_of(each.new_count, each.new_ms, each.seconds, each.new_errors, each.new_rows)
+        known = self._figures.get(each.id)
+        if known is None:
+            self._figures[each.id] = new
+        else:
+            known.merge(new)
+        routes = dict(each.routes)
+        before = self._changed.get(each.id)
+        for route, count in (before.routes if before else {}).items():
+            routes[route] = routes.get(route, 0) + count
+        each.routes.clear()
+        self._changed[each.id] = StatementRow(
+            each.id,
+            each.system,
+            each.shape,
+            each.is_write,
+            each.site,
+            routes,
+            each.first_seen,
+            each.last_seen,
+        )
+
+    def write(self, now: float, *, at_once: bool = False) -> None:
+        """Queue figures and repetitions for the tables: the more there are, the less often."""
+        waited = now - self._written_at
+        if not self._changed and not self._repeats:
+            return
+        excess = len(self._changed) - _WRITTEN_AT_ONCE
+        if 0.0 <= waited < _WRITE_S * excess and not at_once:
+            return
+        self._written_at = now
+        rows, self._changed = list(self._changed.values()), {}
+        figures, self._figures = self._figures, {}
+        found, self._repeats = list(self._repeats.values()), {}
+        self.tables.submit(rows, figures, found, now)
 
     def shaped(self, request: EndedRequest) -> list[Span]:
         """The spans of a request as they may be kept and shown: statements as their shapes."""
@@ -165,9 +281,29 @@ class Tracing:
         """In a child process: what waits and was counted is the parent's."""
         self.pending.clear()
         self.statements.clear()
+        self._forget()
 
 
 def _note_site(statement: Statement, site: Site) -> None:
     shown = call_site.show(site)
     if shown:
         statement.site = shown
+
+
+def _add_series(batch: Batch, each: Statement, now: int) -> None:
+    prefix = f"statements.{each.id}"
+    if each.seconds:
+        histogram = Histogram.of([seconds * 1000.0 for seconds in each.seconds])
+        batch.distributions.append(Distribution(f"{prefix}.time", now, histogram))
+    if each.new_errors:
+        errors = float(each.new_errors)
+        batch.scalars.append(Scalar(f"{prefix}.errors", now, errors, Method.SUM))
+
+
+def _computed_by_sqlite(request: EndedRequest) -> float:
+    """Seconds of statements that were computed in this process."""
+    return sum(
+        end - start
+        for kind, start, end, _, _, system, _, _, _ in request.spans
+        if kind == DATABASE and system is not None and system.startswith("sqlite")
+    )

@@ -77,6 +77,7 @@ def _execute(original: Any, *, many: bool = False) -> Any:
         spans.inside = 0
         system = getattr(self, _SYSTEM, None) or _system(self, context)
         finish(spans, start, statement, None if many else parameters, cursor, system, None)
+        return None
 
     return do_execute
 
