@@ -32,6 +32,8 @@ from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
 from inapp_monitor.monitor.life import Life
 from inapp_monitor.monitor.metrics_target import MetricsTarget
+from inapp_monitor.monitor.test_runs import switched_off_in_tests
+from inapp_monitor.monitor.wrapped_app import require_wsgi
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.verbs import Calls, record_nothing
@@ -84,7 +86,8 @@ class Monitor(Calls):
         **settings: Any name of `config.Settings`.
 
     Raises:
-        ConfigError: an unknown setting, with the nearest match, or a bad value.
+        ConfigError: what is no WSGI application; an unknown setting, with the nearest match, or a
+            bad value.
 
     *Cost:* about 1 us a request. *Threads:* everything may be called from any thread.
     """
@@ -114,7 +117,8 @@ class Monitor(Calls):
         given = {"data_dir": data_dir, "token": token, **settings}
         if mount != DEFAULT_MOUNT:
             given["mount"] = mount
-        loaded = configuration.load(given, config)
+        require_wsgi(app)
+        loaded = switched_off_in_tests(configuration.load(given, config))
         self.settings = loaded.settings
         self.guard = Guard()
         self.clock = clock
