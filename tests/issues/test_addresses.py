@@ -59,7 +59,7 @@ def application() -> flask.Flask:
 
 def left_behind(app: Any, directory: Path, **settings: Any) -> tuple[str, dict[str, Any]]:
     """Everything a failing request leaves in the data directory and on the pages, as one text."""
-    monitor = Monitor(app, data_dir=directory, **settings)
+    monitor = Monitor(getattr(app, "wsgi_app", app), data_dir=directory, **settings)
     try:
         serve(monitor, environ_of("/boom", HTTP_HOST="localhost", **FROM))
         monitor.refresh()

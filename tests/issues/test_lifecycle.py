@@ -326,9 +326,9 @@ def test_old_issues_give_way(make_monitor: MakeMonitor) -> None:
 
 def test_events_stay_within_their_share_of_the_budget(make_monitor: MakeMonitor) -> None:
     """Old events go first, the first event of each issue last; counts stay exact."""
-    monitor = make_monitor(disk_budget=2**20)
-    room = 2**20 // 4 // 2
-    for round_number in range(30):
+    monitor = make_monitor(disk_budget=2**21)
+    room = 2**21 // 4 // 2
+    for round_number in range(60):
         for number in range(10):
             monitor.clock.advance(2)
             monitor.tracker.capture_message(
@@ -340,7 +340,7 @@ def test_events_stay_within_their_share_of_the_budget(make_monitor: MakeMonitor)
     rows = monitor.database.read("select sum(size) as size from issue_events")
     assert 0 < rows[0]["size"] <= room
     issues = monitor.tracker.list_issues()
-    assert [issue.count for issue in issues] == [30] * 10
+    assert [issue.count for issue in issues] == [60] * 10
     for issue in issues:
         detail = monitor.tracker.get_issue(issue.id)
         assert detail is not None
