@@ -1,4 +1,4 @@
-"""For tests: a clock that is stepped by hand, and what a collector publishes."""
+"""For tests: what code records, what a collector publishes, a clock that is stepped by hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from inapp_monitor.collectors import Collector
 from inapp_monitor.collectors.base import Sink, prefix_of
 from inapp_monitor.collectors.description import Description
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.monitor.recorded import Recorded as Recorded
+from inapp_monitor.monitor.recorded import recorded as recorded
 
 
 class FakeClock(Clock):
