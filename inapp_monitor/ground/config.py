@@ -14,6 +14,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from inapp_monitor.ground.destination import parse_destinations
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.setting_sources import ENVIRONMENT_PREFIX, from_environment, from_file
 from inapp_monitor.ground.setting_values import (
@@ -253,6 +254,11 @@ class Settings:
         parse_texts,
         "Pages of which other origins may send errors: `https://shop.example`, `*.example.com`,"
         " `*`; for keys that name none. The app's own pages always may.",
+    )
+
+    # -- what leaves
+    forward: tuple[str, ...] = _setting(
+        (), parse_destinations, "Where numbers and errors are sent as well.", secret=True
     )
 
     # -- store

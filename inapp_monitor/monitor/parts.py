@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from inapp_monitor.monitor import (
     alert_parts,
+    export_parts,
     ingest_parts,
     log_parts,
     notify_parts,
@@ -44,6 +45,7 @@ PARTS: list[Callable[[Services], Part]] = [
     storage_parts.SentrySdks,
     tracing_parts.TraceKeeping,
     storage_parts.DatabaseWriting,
+    export_parts.Exporting,
     process_parts.Memory,
 ]
 

@@ -18,6 +18,7 @@ from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.outbox import Outbox
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
+from inapp_monitor.export.exporting import Exporting
 from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import FormatError
@@ -98,6 +99,7 @@ class Services:
                 self.tracker.capture_message,
             ),
         )
+        self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
         redactor = self.tracker.redactor
         self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))

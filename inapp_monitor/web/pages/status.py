@@ -17,7 +17,16 @@ from inapp_monitor.web.kept.process_state import process_state
 #: The facts in the order in which people read them; what others there are comes after.
 _FIRST = (
     *("pid", "leader", "requests_seen", "routes_over_the_cap", "release", "dropped", "cost_us"),
-    *("memory_bytes", "cpu_share", "misuses", "live", "workers", "collectors", "slowest"),
+    *(
+        "memory_bytes",
+        "cpu_share",
+        "misuses",
+        "live",
+        "workers",
+        "collectors",
+        "slowest",
+        "exports",
+    ),
     *("ticker", "multithread"),
 )
 

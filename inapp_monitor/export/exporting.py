@@ -1,0 +1,173 @@
+"""All destinations of one monitor: who feeds them, how they fare, what they cost in losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inapp_monitor import __version__
+from inapp_monitor.database.file import Database
+from inapp_monitor.export.channel import Channel
+from inapp_monitor.export.forwarding import Forwarder
+from inapp_monitor.export.identity import Identity
+from inapp_monitor.export.metrics_channel import MetricsChannel, Sender
+from inapp_monitor.export.running_totals import DIRECTORY, Series
+from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.destination import Destination, parse
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.points import Method, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFacts:
+    """Every destination and how it fares, see `Exporting.rows`."""
+
+    exports: Sequence[Mapping[str, Any]] = ()
+
+
+class Exporting:
+    """The forwarders of one data directory.
+
+    Args:
+        settings: What to send where; what peers are told of the app.
+
+    *Threads:* `rows` for any, the rest for the ticking thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Series,
+        database: Database,
+        clock: Clock,
+        guard: Guard,
+    ) -> None:
+        self._guard = guard
+        data_dir = settings.data_dir
+        identity = Identity(
+            settings.app_name, settings.environment, settings.release, data_dir, __version__
+        )
+        self._is_leader = False
+        self._reported: dict[str, tuple[int, int]] = {}
+        self._forwarders: dict[str, tuple[Destination, Forwarder]] = {}
+        for destination in map(parse, settings.forward):
+            self._forwarders[destination.node] = (
+                destination,
+                Forwarder(
+                    _maker(destination, store, database, identity),
+                    data_dir / DIRECTORY / destination.node,
+                    clock,
+                    f"inapp-monitor-{destination.kind}",
+                    self._failure_of(destination),
+                ),
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self._forwarders)
+
+    def _failure_of(self, destination: Destination) -> Callable[[Exception], None]:
+        def failed(error: Exception) -> None:
+            self._guard.failed(f"export to {destination.label}", error)
+
+        return failed
+
+    def tick(self, *, is_leader: bool) -> None:
+        """Have the threads run in the leader."""
+        self._is_leader = is_leader
+        for _, forwarder in self._forwarders.values():
+            try:
+                forwarder.tick(is_leader=is_leader)
+            except RuntimeError as error:  # no thread can be started here
+                self._guard.failed("thread of an export", error)
+
+    def stop(self) -> None:
+        """End the threads."""
+        for _, forwarder in self._forwarders.values():
+            forwarder.stop()
+
+    def forked(self) -> None:
+        """In a child process."""
+        self._is_leader = False
+        self._reported = {}
+        for _, forwarder in self._forwarders.values():
+            forwarder.forked()
+
+    def drops(self) -> dict[str, int]:
+        """What this process could not hand over, by destination."""
+        found = {f"export {node}": f.dropped for node, (_, f) in self._forwarders.items()}
+        return {reason: n for reason, n in found.items() if n}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each destination: where, what it was sent, what waits, and what is wrong."""
+        rows = []
+        for destination, forwarder in self._forwarders.values():
+            known = forwarder.progress()
+            rows.append(
+                {
+                    "destination": destination.label,
+                    "state": _state(known.failures, known.last_error, known.last_sent),
+                    "sent": known.sent,
+                    "dropped": known.dropped,
+                    "waiting": known.waiting,
+                    "lag_s": known.waiting_s,
+                    "failures": known.failures,
+                    "last_error": known.last_error,
+                    "last_sent": known.last_sent,
+                }
+            )
+        return rows
+
+    def scalars(self, now: int) -> list[Scalar]:
+        """How the destinations fare, as series; from the leader alone."""
+        scalars: list[Scalar] = []
+        for node, (_, forwarder) in self._forwarders.items() if self._is_leader else ():
+            known, prefix = forwarder.progress(), f"monitor.export.{node}"
+            before = self._reported.get(node)
+            self._reported[node] = known.sent, known.dropped
+            scalars += [
+                Scalar(f"{prefix}.lag_s", now, known.waiting_s, Method.MAX),
+                Scalar(f"{prefix}.failures", now, float(known.failures), Method.MAX),
+            ]
+            for name, total, earlier in zip(
+                ("sent", "dropped"), (known.sent, known.dropped), before or (), strict=False
+            ):
+                if total > earlier or name == "sent":
+                    scalars.append(
+                        Scalar(f"{prefix}.{name}", now, float(max(0, total - earlier)), Method.SUM)
+                    )
+        return scalars
+
+
+def _state(failures: int, last_error: str, last_sent: float) -> str:
+    if failures:
+        return "failing"
+    if last_error:
+        return "refused"
+    return "ok" if last_sent else "nothing sent yet"
+
+
+def _maker(
+    destination: Destination, store: Series, database: Database, identity: Identity
+) -> Callable[[], Channel]:
+    """Makes the channel of a destination, in its thread: what it needs is loaded there."""
+
+    def make() -> Channel:
+        if destination.kind == "sentry":
+            from inapp_monitor.export.events_channel import EventsChannel
+
+            return EventsChannel(database, destination)
+        return MetricsChannel(store, _sender(destination, identity))
+
+    return make
+
+
+def _sender(destination: Destination, identity: Identity) -> Sender:
+    if destination.kind == "carbon":
+        from inapp_monitor.export.carbon_sender import CarbonSender
+
+        return CarbonSender(destination)
+    from inapp_monitor.export.otlp_sender import OtlpSender
+
+    return OtlpSender(destination, identity)

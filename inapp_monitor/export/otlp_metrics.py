@@ -1,0 +1,239 @@
+"""Numbers as OpenTelemetry's protocol has them: a portion in, the request's JSON out. Pure.
+
+Format: opentelemetry.io/docs/specs/otlp and opentelemetry-proto 1.x. Sums and histograms are deltas
+of their interval; histograms are exponential ones. Names and units are ours but where the semantic
+conventions have one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from inapp_monitor.export.closed_intervals import Counted, Number, Portion
+from inapp_monitor.export.protobuf import Field, Schema
+from inapp_monitor.ground.histogram import Histogram, bucket_bounds
+from inapp_monitor.ground.points import Method
+
+_Json = dict[str, Any]
+_DELTA: Final = 1
+_NANO: Final = 1_000_000_000
+#: Buckets an octave as a power of two, and the most buckets of one histogram.
+_FINEST_SCALE: Final = 6
+_MAX_BUCKETS: Final = 160
+_SCOPE: Final = "inapp_monitor"
+
+
+class Meaning(NamedTuple):
+    """What a series is called by OpenTelemetry: name, unit (UCUM), factor to it, attributes."""
+
+    name: str
+    unit: str
+    factor: float
+    attributes: tuple[tuple[str, str], ...]
+
+
+_CONVENTIONS: Final = {
+    "requests.response_bytes": Meaning("http.server.response.body.size", "By", 1.0, ()),
+    "requests.in_flight": Meaning("http.server.active_requests", "{request}", 1.0, ()),
+    "process.memory.rss_bytes": Meaning("process.memory.usage", "By", 1.0, ()),
+    "process.threads": Meaning("process.thread.count", "{thread}", 1.0, ()),
+    "process.cpu.user_ms": Meaning("process.cpu.time", "s", 1e-3, (("cpu.mode", "user"),)),
+    "process.cpu.system_ms": Meaning("process.cpu.time", "s", 1e-3, (("cpu.mode", "system"),)),
+    "host.memory.used_bytes": Meaning("system.memory.usage", "By", 1.0, ()),
+}
+_UNITS: Final = {
+    "ms": "ms", "s": "s", "seconds": "s", "bytes": "By", "percent": "%", "time": "ms",
+}  # fmt: skip
+
+
+def meaning_of(path: str, routes: Mapping[str, str], *, is_distribution: bool) -> Meaning:
+    """What a series is called, by its path."""
+    known = _CONVENTIONS.get(path)
+    if known is not None:
+        return known
+    name, *tags = path.split(";")
+    attributes = tuple((tag.partition("=")[0], tag.partition("=")[2]) for tag in tags)
+    nodes = name.split(".")
+    if nodes[0] == "routes" and len(nodes) > 3:
+        route = routes.get(nodes[1], nodes[1])
+        attributes = (("http.request.method", nodes[2]), ("http.route", route))
+        name = ".".join(("routes", *nodes[3:]))
+        if name == "routes.time":
+            return Meaning("http.server.request.duration", "s", 1e-3, attributes)
+    elif nodes[0] == "errors" and len(nodes) == 2:
+        return Meaning("errors", "{error}", 1.0, (("issue", nodes[1]),))
+    last = nodes[-1].rpartition("_")[2]
+    unit = _UNITS.get(last, "ms" if is_distribution else "1")
+    return Meaning(name, unit, 1.0, attributes)
+
+
+def request_of(
+    portion: Portion, resource: Mapping[str, str], routes: Mapping[str, str], version: str
+) -> _Json:
+    """The document of `ExportMetricsServiceRequest`."""
+    metrics: dict[tuple[str, str], _Json] = {}
+    for number in portion.numbers:
+        _add_number(metrics, number, meaning_of(number.path, routes, is_distribution=False))
+    for counted in portion.counted:
+        _add_counted(metrics, counted, meaning_of(counted.path, routes, is_distribution=True))
+    scope = {"scope": {"name": _SCOPE, "version": version}, "metrics": list(metrics.values())}
+    attributes = _attributes(resource.items())
+    return {"resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": [scope]}]}
+
+
+def _attributes(pairs: Any) -> list[_Json]:
+    return [{"key": name, "value": {"stringValue": text}} for name, text in pairs]
+
+
+def _metric(metrics: dict[tuple[str, str], _Json], meaning: Meaning, kind: str) -> _Json:
+    known = metrics.get((meaning.name, kind))
+    if known is None:
+        data: _Json = {"dataPoints": []}
+        if kind != "gauge":
+            data["aggregationTemporality"] = _DELTA
+        if kind == "sum":
+            data["isMonotonic"] = True
+        known = metrics[meaning.name, kind] = {"name": meaning.name, "unit": meaning.unit}
+        known[kind] = data
+    found: _Json = known[kind]
+    return found
+
+
+def _times(timestamp: int, step_s: int) -> _Json:
+    return {
+        "startTimeUnixNano": str(timestamp * _NANO),
+        "timeUnixNano": str((timestamp + step_s) * _NANO),
+    }
+
+
+def _add_number(metrics: dict[tuple[str, str], _Json], number: Number, meaning: Meaning) -> None:
+    kind = "sum" if number.method is Method.SUM else "gauge"
+    metric = _metric(metrics, meaning, kind)
+    value = number.value * meaning.factor if meaning.factor != 1.0 else number.value
+    if kind == "sum" and value < 0:
+        metric["isMonotonic"] = False
+    metric["dataPoints"].append(
+        {
+            "attributes": _attributes(meaning.attributes),
+            **_times(number.timestamp, number.step_s),
+            "asDouble": value,
+        }
+    )
+
+
+def _add_counted(metrics: dict[tuple[str, str], _Json], counted: Counted, meaning: Meaning) -> None:
+    histogram, factor = counted.histogram, meaning.factor
+    scale, zeros, offset, counts = exponential(histogram, factor)
+    _metric(metrics, meaning, "exponentialHistogram")["dataPoints"].append(
+        {
+            "attributes": _attributes(meaning.attributes),
+            **_times(counted.timestamp, counted.step_s),
+            "count": str(histogram.count),
+            "sum": histogram.total * factor,
+            "scale": scale,
+            "zeroCount": str(zeros),
+            "positive": {"offset": offset, "bucketCounts": [str(n) for n in counts]},
+            "min": histogram.minimum * factor,
+            "max": histogram.maximum * factor,
+        }
+    )
+
+
+def exponential(histogram: Histogram, factor: float = 1.0) -> tuple[int, int, int, list[int]]:
+    """Our buckets as exponential ones.
+
+    Returns:
+        Scale, zeros, the index of the first bucket, and the counts from there on. Bucket i holds
+        values above base**i up to base**(i + 1), where base is 2**(2**-scale).
+    """
+    middles: dict[float, int] = {}
+    zeros = 0
+    for number, n in histogram.buckets.items():
+        lower, upper = bucket_bounds(number, histogram.shift)
+        if not number:
+            zeros += n
+        else:
+            middles[math.log2((lower if math.isinf(upper) else (lower + upper) / 2) * factor)] = n
+    if not middles:
+        return 0, zeros, 0, []
+    scale = _FINEST_SCALE
+    first, last = _index(min(middles), scale), _index(max(middles), scale)
+    while last - first >= _MAX_BUCKETS:
+        scale -= 1
+        first, last = _index(min(middles), scale), _index(max(middles), scale)
+    counts = [0] * (last - first + 1)
+    for logarithm, n in middles.items():
+        counts[_index(logarithm, scale) - first] += n
+    return scale, zeros, first, counts
+
+
+def _index(logarithm: float, scale: int) -> int:
+    return math.ceil(math.ldexp(logarithm, scale)) - 1
+
+
+# -- the same document in Protocol Buffers, opentelemetry/proto/metrics/v1/metrics.proto
+
+_ATTRIBUTE: Final[Schema] = {
+    "key": Field(1, "string"),
+    "value": Field(2, {"stringValue": Field(1, "string")}),
+}
+_TIMES: Final[Schema] = {
+    "startTimeUnixNano": Field(2, "fixed64"),
+    "timeUnixNano": Field(3, "fixed64"),
+}
+_NUMBER: Final[Schema] = {
+    **_TIMES,
+    "asDouble": Field(4, "double"),
+    "attributes": Field(7, _ATTRIBUTE, repeated=True),
+}
+_EXPONENTIAL: Final[Schema] = {
+    **_TIMES,
+    "attributes": Field(1, _ATTRIBUTE, repeated=True),
+    "count": Field(4, "fixed64"),
+    "sum": Field(5, "double"),
+    "scale": Field(6, "sint32"),
+    "zeroCount": Field(7, "fixed64"),
+    "positive": Field(8, {"offset": Field(1, "sint32"), "bucketCounts": Field(2, "packed")}),
+    "min": Field(12, "double"),
+    "max": Field(13, "double"),
+}
+_METRIC: Final[Schema] = {
+    "name": Field(1, "string"),
+    "unit": Field(3, "string"),
+    "gauge": Field(5, {"dataPoints": Field(1, _NUMBER, repeated=True)}),
+    "sum": Field(
+        7,
+        {
+            "dataPoints": Field(1, _NUMBER, repeated=True),
+            "aggregationTemporality": Field(2, "enum"),
+            "isMonotonic": Field(3, "bool"),
+        },
+    ),
+    "exponentialHistogram": Field(
+        10,
+        {
+            "dataPoints": Field(1, _EXPONENTIAL, repeated=True),
+            "aggregationTemporality": Field(2, "enum"),
+        },
+    ),
+}
+#: `ExportMetricsServiceRequest`.
+REQUEST: Final[Schema] = {
+    "resourceMetrics": Field(
+        1,
+        {
+            "resource": Field(1, {"attributes": Field(1, _ATTRIBUTE, repeated=True)}),
+            "scopeMetrics": Field(
+                2,
+                {
+                    "scope": Field(1, {"name": Field(1, "string"), "version": Field(2, "string")}),
+                    "metrics": Field(2, _METRIC, repeated=True),
+                },
+                repeated=True,
+            ),
+        },
+        repeated=True,
+    )
+}

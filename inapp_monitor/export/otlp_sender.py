@@ -1,0 +1,105 @@
+"""Hands portions to an OpenTelemetry collector by OTLP/HTTP, and tries again by its rules.
+
+429, 502, 503 and 504 are tried again, after `Retry-After` where it is given; any other refusal is
+final. Specification: opentelemetry.io/docs/specs/otlp/#otlphttp-response
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from pathlib import Path
+from typing import Any, Final
+
+from inapp_monitor.export import otlp_metrics, protobuf
+from inapp_monitor.export.channel import LaterError, RefusedError
+from inapp_monitor.export.closed_intervals import Portion
+from inapp_monitor.export.http_post import Answer, post
+from inapp_monitor.export.identity import Identity
+from inapp_monitor.ground.clock import SYSTEM, Clock
+from inapp_monitor.ground.destination import Destination
+from inapp_monitor.ground.workers.route_names import RouteNames
+
+_RETRIED: Final = (429, 502, 503, 504)
+_PATH: Final = "/v1/metrics"
+
+
+class OtlpSender:
+    """A `Sender` for one destination."""
+
+    def __init__(self, destination: Destination, identity: Identity, clock: Clock = SYSTEM) -> None:
+        self._destination = destination
+        self._identity = identity
+        self._clock = clock
+        self._routes = RouteNames(identity.data_dir)
+        self._is_json = destination.options.get("encoding") == "json"
+
+    def send(self, portion: Portion) -> int:
+        """Post a portion. Returns how many points the peer refused; raises as `Channel.send`."""
+        document = otlp_metrics.request_of(
+            portion, resource_of(self._identity), self._routes.load(), self._identity.version
+        )
+        if self._is_json:
+            body, kind = json.dumps(document, separators=(",", ":")).encode(), "application/json"
+        else:
+            body = protobuf.encode(document, otlp_metrics.REQUEST)
+            kind = "application/x-protobuf"
+        path = f"{self._destination.path}{_PATH}"
+        headers = {"Content-Type": kind, **_authorization(self._destination)}
+        answer = post(self._destination, path, body, headers)
+        if answer.status in _RETRIED:
+            raise LaterError(answer.text, answer.retry_after_s(self._clock.wall()))
+        if not 200 <= answer.status < 300:
+            raise RefusedError(answer.text)
+        return min(_rejected(answer), len(portion))
+
+    def close(self) -> None:
+        """Every portion has a connection of its own."""
+
+
+def resource_of(identity: Identity) -> dict[str, str]:
+    """The resource's attributes, by the semantic conventions; empty ones are left out."""
+    attributes = {
+        "service.name": identity.service or f"unknown_service:{Path.cwd().name}",
+        "service.version": identity.release,
+        "deployment.environment.name": identity.environment,
+        "host.name": socket.gethostname(),
+        "telemetry.sdk.name": "inapp-monitor",
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.version": identity.version,
+    }
+    return {name: text for name, text in attributes.items() if text}
+
+
+def _authorization(destination: Destination) -> dict[str, str]:
+    if destination.options.get("bearer"):
+        return {"Authorization": f"Bearer {destination.options['bearer']}"}
+    if destination.user:
+        both = f"{destination.user}:{destination.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
+    return {}
+
+
+def _rejected(answer: Answer) -> int:
+    """Points that a peer which took the rest did not: `partialSuccess` of its answer."""
+    if answer.headers.get("content-type", "").startswith("application/json"):
+        try:
+            document: Any = json.loads(answer.body)
+            return max(0, int(document["partialSuccess"]["rejectedDataPoints"]))
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return 0
+    return _rejected_in_protobuf(answer.body)
+
+
+def _rejected_in_protobuf(body: bytes) -> int:
+    """Field 1 of field 1: a message, and in it a number."""
+    if len(body) < 4 or body[0] != 0x0A or body[2] != 0x08:
+        return 0
+    value, shift = 0, 0
+    for byte in body[3:12]:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value
+    return 0

@@ -1,0 +1,139 @@
+"""Where something is sent to: an address of the setting `forward`, taken apart and checked. Pure.
+
+carbon://host:2003                Graphite's Carbon, a line a point; `?protocol=pickle` for 2004
+otlp://host:4318, otlps://host    an OpenTelemetry collector by OTLP/HTTP
+https://KEY@host/1                Sentry, Bugsink, GlitchTip: a DSN
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+Kind = Literal["carbon", "otlp", "sentry"]
+#: By scheme: what it is, whether by TLS, the port, and the options with what they may be.
+_SCHEMES: Final[dict[str, tuple[Kind, bool, int]]] = {
+    "carbon": ("carbon", False, 2003),
+    "otlp": ("otlp", False, 4318),
+    "otlps": ("otlp", True, 4318),
+    "http": ("sentry", False, 80),
+    "https": ("sentry", True, 443),
+}
+_ANY: Final = re.compile(r"[^\x00-\x20\x7f]*")
+_OPTIONS: Final[dict[Kind, dict[str, re.Pattern[str]]]] = {
+    "carbon": {
+        "protocol": re.compile("plaintext|pickle"),
+        "names": re.compile("native|statsd"),
+        "prefix": re.compile(r"[\w.-]*", re.ASCII),
+    },
+    "otlp": {"encoding": re.compile("json|protobuf"), "bearer": _ANY},
+    "sentry": {},
+}
+_NOT_A_NODE: Final = re.compile(r"[^A-Za-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One address.
+
+    Attributes:
+        kind: What is spoken there.
+        secure: Whether by TLS.
+        host, port, path: Where; a path has no slash at its end.
+        user, password: As in the address; "" without. Secret, as `options` may be.
+        options: What follows the question mark.
+    """
+
+    kind: Kind
+    secure: bool
+    host: str
+    port: int
+    path: str = ""
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What people are shown: no secret is in it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.kind}://{host}:{self.port}{self.path}"
+
+    @property
+    def node(self) -> str:
+        """A node of series names, and the name of its file."""
+        text = _NOT_A_NODE.sub("_", f"{self.kind}_{self.host}_{self.port}{self.path}")
+        return text.strip("_")[:80]
+
+
+def parse(text: str) -> Destination:
+    """The parts of an address.
+
+    Raises:
+        ValueError: what is wrong with it, without anything of it that may be secret.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"no address: {error}") from None
+    known = _SCHEMES.get(parts.scheme)
+    if known is None:
+        schemes = ", ".join(f"{name}://" for name in _SCHEMES)
+        raise ValueError(f"scheme {parts.scheme[:20]!r} is none of {schemes}")
+    kind, secure, usual_port = known
+    if not parts.hostname:
+        raise ValueError(f"expected {parts.scheme}://host:port")
+    if parts.fragment:
+        raise ValueError("an address has no fragment")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    for name, value in options.items():
+        allowed = _OPTIONS[kind].get(name)
+        if allowed is None:
+            names = ", ".join(_OPTIONS[kind]) or "none"
+            raise ValueError(f"unknown option {name[:40]!r}: {kind} has {names}")
+        if not allowed.fullmatch(value):
+            raise ValueError(f"option {name!r} must be {allowed.pattern}")
+    if kind == "sentry":
+        _check_dsn(parts.username, parts.path)
+    elif kind == "carbon" and parts.path not in ("", "/"):
+        raise ValueError("a carbon address has no path")
+    if kind == "carbon" and port is None and options.get("protocol") == "pickle":
+        usual_port = 2004
+    return Destination(
+        kind,
+        secure,
+        parts.hostname,
+        usual_port if port is None else port,
+        parts.path.rstrip("/"),
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        options,
+    )
+
+
+def _check_dsn(key: str | None, path: str) -> None:
+    if not key:
+        raise ValueError("a DSN is https://KEY@host/PROJECT, and the key is missing")
+    if not re.fullmatch(r"(/[^/]+)*/\d+/?", path):
+        raise ValueError("a DSN is https://KEY@host/PROJECT, and PROJECT is a number")
+
+
+def parse_destinations(value: object) -> tuple[str, ...]:
+    """Addresses such as `carbon://host:2003`, `otlp://host:4318` or a DSN `https://KEY@host/1`."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a list of addresses")
+    found = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    nodes: set[str] = set()
+    for text in found:
+        try:
+            node = parse(text).node
+        except ValueError as error:
+            raise ValueError(f"addresses such as carbon://host:2003: {error}") from None
+        if node in nodes:
+            raise ValueError("addresses, each of them once")
+        nodes.add(node)
+    return tuple(found)
