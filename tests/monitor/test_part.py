@@ -237,6 +237,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "SDKs",
         "kept traces",
         "writing to the database",
+        "export",
         "memory",
         "bell",
         "plain",
