@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final
 
-from inapp_monitor.export.closed_intervals import Counted, Number, Portion
+from inapp_monitor.export.portions import Counted, Number, Portion
 from inapp_monitor.export.statistics import NAMES, statistics_of
 from inapp_monitor.ground.points import Method
 

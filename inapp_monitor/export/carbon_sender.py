@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inapp_monitor.export.carbon_connection import CarbonConnection
 from inapp_monitor.export.carbon_lines import Naming, as_lines, as_pickles, points_of
-from inapp_monitor.export.closed_intervals import Portion
+from inapp_monitor.export.portions import Portion
 from inapp_monitor.ground.destination import Destination
 
 

@@ -7,49 +7,16 @@ The store is the queue: what could not be sent is read again later, as long as i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
+from inapp_monitor.export.portions import Counted, Number, Portion
 from inapp_monitor.export.running_totals import Series
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.ground.points import Method
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.ground.ranges import Leaf
 
 #: Seconds of one portion at most: what is sent again when a connection breaks.
 PORTION_S: Final = 300
-
-
-class Number(NamedTuple):
-    """One value of one series: of the interval that begins at `timestamp`."""
-
-    path: str
-    method: Method
-    timestamp: int
-    step_s: int
-    value: float
-
-
-class Counted(NamedTuple):
-    """A distribution's values in one interval."""
-
-    path: str
-    timestamp: int
-    step_s: int
-    histogram: Histogram
-
-
-@dataclass(slots=True)
-class Portion:
-    """Everything whose interval ended after `after`, up to and with `until`."""
-
-    after: int
-    until: int
-    numbers: list[Number] = field(default_factory=list)
-    counted: list[Counted] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.numbers) + len(self.counted)
 
 
 def read(store: Series, after: int, until: int, now: int) -> Portion:

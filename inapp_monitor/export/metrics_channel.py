@@ -6,7 +6,8 @@ from typing import Final, Protocol
 
 from inapp_monitor.export import closed_intervals
 from inapp_monitor.export.channel import Work
-from inapp_monitor.export.closed_intervals import PORTION_S, Portion
+from inapp_monitor.export.closed_intervals import PORTION_S
+from inapp_monitor.export.portions import Portion
 from inapp_monitor.export.running_totals import Series
 
 #: Seconds after its end until which workers add to an interval, as a rule.

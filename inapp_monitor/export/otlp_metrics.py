@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from inapp_monitor.export.closed_intervals import Counted, Number, Portion
+from inapp_monitor.export.portions import Counted, Number, Portion
 from inapp_monitor.export.protobuf import Field, Schema
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds
 from inapp_monitor.ground.points import Method

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor import ConfigError, Monitor
-from inapp_monitor.export import closed_intervals
+from inapp_monitor.export import portions
 from inapp_monitor.export.carbon_connection import CarbonConnection
 from inapp_monitor.export.carbon_lines import Naming, as_lines, as_pickles, points_of
 from inapp_monitor.export.carbon_sender import CarbonSender
@@ -363,10 +363,10 @@ _NUMBERS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=30)
 @given(_NUMBERS)
 def test_both_protocols_of_carbon_say_the_same(values: list[float]) -> None:
     """Lines and pickles hold the same points, and floats as they are."""
-    portion = closed_intervals.Portion(0, 10)
-    portion.counted.append(closed_intervals.Counted("t;a=b", 0, 10, Histogram.of(values)))
+    portion = portions.Portion(0, 10)
+    portion.counted.append(portions.Counted("t;a=b", 0, 10, Histogram.of(values)))
     portion.numbers += [
-        closed_intervals.Number(f"n{i}/x", Method.SUM, 10 * i, 10, v) for i, v in enumerate(values)
+        portions.Number(f"n{i}/x", Method.SUM, 10 * i, 10, v) for i, v in enumerate(values)
     ]
     points = list(points_of(portion, Naming("p")))
     lines = b"".join(as_lines(points)).decode().splitlines()
@@ -383,10 +383,10 @@ def test_both_protocols_of_carbon_say_the_same(values: list[float]) -> None:
 
 def test_statsd_names() -> None:
     """Those of StatsD's graphite back end."""
-    portion = closed_intervals.Portion(0, 10)
-    portion.numbers.append(closed_intervals.Number("orders", Method.SUM, 0, 10, 5.0))
-    portion.numbers.append(closed_intervals.Number("size", Method.LAST, 0, 10, 5.0))
-    portion.counted.append(closed_intervals.Counted("pay", 0, 10, Histogram.of([4.0])))
+    portion = portions.Portion(0, 10)
+    portion.numbers.append(portions.Number("orders", Method.SUM, 0, 10, 5.0))
+    portion.numbers.append(portions.Number("size", Method.LAST, 0, 10, 5.0))
+    portion.counted.append(portions.Counted("pay", 0, 10, Histogram.of([4.0])))
     points = {path: value for path, _, value in points_of(portion, Naming(statsd=True))}
     assert points["stats.counters.orders.count"] == 5.0
     assert points["stats.counters.orders.rate"] == 0.5
