@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inapp_monitor import __version__
 from inapp_monitor.database.file import Database
 from inapp_monitor.export.channel import Channel
 from inapp_monitor.export.forwarding import Forwarder
@@ -32,6 +31,7 @@ class Exporting:
 
     Args:
         settings: What to send where; what peers are told of the app.
+        version: Of this package.
 
     *Threads:* `rows` for any, the rest for the ticking thread.
     """
@@ -43,11 +43,12 @@ class Exporting:
         database: Database,
         clock: Clock,
         guard: Guard,
+        version: str,
     ) -> None:
         self._guard = guard
         data_dir = settings.data_dir
         identity = Identity(
-            settings.app_name, settings.environment, settings.release, data_dir, __version__
+            settings.app_name, settings.environment, settings.release, data_dir, version
         )
         self._is_leader = False
         self._reported: dict[str, tuple[int, int]] = {}
