@@ -7,6 +7,7 @@ application = Monitor(application)          # then open /_metrics
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.ground.exceptions import ConfigError, MonitorError, QueryError
+from inapp_monitor.ground.version import VERSION
 from inapp_monitor.monitor.monitor import Monitor
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     )
     from inapp_monitor.monitor.recording import recording
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Collector",

@@ -17,6 +17,7 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.destination import Destination, parse
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Method, Scalar
+from inapp_monitor.ground.version import VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,6 @@ class Exporting:
 
     Args:
         settings: What to send where; what peers are told of the app.
-        version: Of this package.
 
     *Threads:* `rows` for any, the rest for the ticking thread.
     """
@@ -43,12 +43,11 @@ class Exporting:
         database: Database,
         clock: Clock,
         guard: Guard,
-        version: str,
     ) -> None:
         self._guard = guard
         data_dir = settings.data_dir
         identity = Identity(
-            settings.app_name, settings.environment, settings.release, data_dir, version
+            settings.app_name, settings.environment, settings.release, data_dir, VERSION
         )
         self._is_leader = False
         self._reported: dict[str, tuple[int, int]] = {}

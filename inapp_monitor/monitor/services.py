@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from inapp_monitor import __version__
 from inapp_monitor.alerts import rule_files
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.measuring import Measuring
@@ -100,8 +99,7 @@ class Services:
                 self.tracker.capture_message,
             ),
         )
-        about = (clock, core.guard, __version__)
-        self.exporting = Exporting(running, self.store, self.database, *about)
+        self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
         redactor = self.tracker.redactor
         self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))

@@ -323,7 +323,7 @@ def test_a_child_process_forwards_nothing_until_it_leads(
     given = {"data_dir": data_dir, "forward": "carbon://127.0.0.1:1"}
     settings = config.load(given, None, {}).settings
     database = Database(data_dir, settings, clock, Guard())
-    exporting = Exporting(settings, store, database, clock, Guard(), "0")
+    exporting = Exporting(settings, store, database, clock, Guard())
     exporting.tick(is_leader=True)
     child = os.fork()
     if not child:

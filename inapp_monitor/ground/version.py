@@ -1,0 +1,5 @@
+"""The release of this package. Pure."""
+
+from typing import Final
+
+VERSION: Final = "0.1.0"
