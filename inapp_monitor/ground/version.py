@@ -1,4 +1,4 @@
-"""The release of this package. Pure."""
+"""The release of this package."""
 
 from typing import Final
 
