@@ -6,7 +6,7 @@ parent. The HTTP doors, which every worker has, are made here, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from inapp_monitor.ground.clock import Clock
@@ -17,7 +17,7 @@ from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
 from inapp_monitor.ingest.listeners.receiver import Receiver
-from inapp_monitor.ingest.protocols.registry import PROTOCOLS, Parse, usages
+from inapp_monitor.ingest.protocols.registry import FILES, PROTOCOLS, Parse, usages
 from inapp_monitor.ingest.protocols.statsd_flush import config_of, with_whole_tags
 from inapp_monitor.ingest.statsd_state import StatsDState
 
@@ -112,7 +112,7 @@ class Listening:
                 state = _state_of(address)
                 self._states[address.text] = state
                 return state.parse
-            return PROTOCOLS[address.protocol].parser(address.options)
+            return PROTOCOLS[address.protocol].parser(_with_files(address.options))
         except ValueError as error:
             raise ConfigError(f"setting 'listen': {address.text!r}: {error}") from None
 
@@ -154,3 +154,14 @@ def _state_of(address: Address) -> StatsDState:
         raise ValueError("dialect is for names=native: with names=statsd a sign moves a gauge")
     is_datagram = address.transport in ("udp", "unix")
     return StatsDState(config_of(options), packet_per_line=not is_datagram)
+
+
+def _with_files(options: Mapping[str, str]) -> dict[str, str]:
+    """The options, with what is in the files that some of them name."""
+    try:
+        return {
+            name: Path(value).read_text("utf-8") if name in FILES else value
+            for name, value in options.items()
+        }
+    except OSError as error:
+        raise ValueError(f"{error.filename}: {error.strerror}") from None

@@ -236,7 +236,10 @@ class WebApp:
             guard.failed("authorizer", error)
             return self._failure(request, 403, "the authorizer of this dashboard failed")
         if not request.access.allowed:
-            return self._refuse(request, request.access)
+            refused = self._refuse(request, request.access)
+            # libcurl with any authentication, as in collectd, sends its password only when asked.
+            refused.headers.add("WWW-Authenticate", 'Basic realm="inapp-monitor"')
+            return refused
         csrf = request.headers.get("X-CSRF-Token", "")
         if not self.gate.may_change(environ, request.access, csrf):
             return self._failure(request, 403, _NOT_MEANT)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from inapp_monitor.ingest.addresses import Usage
 from inapp_monitor.ingest.protocols import carbon, collectd, ganglia, influx, pickled, statsd
+from inapp_monitor.ingest.protocols.absolute_counters import AbsoluteCounters
 from inapp_monitor.ingest.protocols.framing import (
     Framing,
     LengthFraming,
@@ -21,13 +22,18 @@ from inapp_monitor.ingest.protocols.statsd_flush import OPTION_NAMES
 Parse = Callable[[bytes, float], Parsed]
 
 
+#: Options that name a file.
+FILES = frozenset(("auth_file",))
+
+
 @dataclass(frozen=True, slots=True)
 class Spoken:
     """One protocol.
 
     Attributes:
         usage: What an address may say of it.
-        parser: Makes the function that parses, from an address's options.
+        parser: Makes the function that parses, from an address's options; of an option in FILES it
+            gets what the file holds. Raises ValueError for one that it cannot use.
         by_lines: Whether a unit consists of lines, so that it may be parsed in pieces.
         framing: Makes what cuts a stream into units; unused for datagrams.
     """
@@ -47,6 +53,16 @@ def _statsd_of(options: Mapping[str, str]) -> statsd.StatsDParser:
 
 def _statsd_parser(options: Mapping[str, str]) -> Parse:
     return _statsd_of(options).parse
+
+
+def _collectd_parser(options: Mapping[str, str]) -> Parse:
+    security = options.get("security", "none")
+    if security not in collectd.SECURITY:
+        raise ValueError(f"security={security}: expected one of {', '.join(collectd.SECURITY)}")
+    passwords = collectd.parse_passwords(options.get("auth_file", ""))
+    if security != "none" and not passwords:
+        raise ValueError(f"security={security} needs auth_file, with lines `user: password`")
+    return collectd.Receiver(security, passwords).parse
 
 
 PROTOCOLS: dict[str, Spoken] = {
@@ -81,13 +97,28 @@ PROTOCOLS: dict[str, Spoken] = {
         ),
         lambda options: MixedParser(_statsd_of(options)).parse,
     ),
+    "gunicorn": Spoken(  # `gunicorn --statsd-host`: plain StatsD
+        Usage(("udp", "unix"), 8125), _statsd_parser, framing=StatsDFraming
+    ),
+    "uwsgi": Spoken(  # `uwsgi --stats-push statsd:...`: StatsD with totals as counters
+        Usage(("udp", "unix"), 8125),
+        lambda options: AbsoluteCounters(_statsd_parser(options)).parse,
+        framing=StatsDFraming,
+    ),
     "influx": Spoken(
         Usage(("udp", "tcp", "unix", "unixstream"), 8089),
         lambda options: influx.parse,  # noqa: ARG005
     ),
     "collectd": Spoken(
-        Usage(("udp",), 25_826),
-        lambda options: collectd.Receiver().parse,  # noqa: ARG005
+        Usage(
+            ("udp",),
+            25_826,
+            {
+                "security": "none, sign or encrypt: what a packet must be",
+                "auth_file": "path of collectd's file of users and passwords",
+            },
+        ),
+        _collectd_parser,
         by_lines=False,
     ),
     "ganglia": Spoken(
