@@ -7,12 +7,14 @@ import hmac
 import json
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols import (
     collectd,
@@ -23,6 +25,7 @@ from inapp_monitor.ingest.protocols import (
     prometheus_text,
 )
 from inapp_monitor.ingest.protocols.parsed import Parsed, Point, RejectedError
+from inapp_monitor.ingest.protocols.registry import PROTOCOLS
 from tests.ingest import corpus
 from tests.ingest.conftest import NOW
 
@@ -479,3 +482,47 @@ def test_signatures_cover_what_follows() -> None:
     packet = packets("collectd-network-signed")[1]
     expected = hmac.new(b"secret", packet[36:], hashlib.sha256).digest()
     assert packet[4:36] == expected
+
+
+# -- addresses
+
+
+def test_uwsgis_totals_are_counted_as_what_they_grew_by() -> None:
+    """Each push repeats the total; a worker that was started anew begins at zero."""
+    parse = PROTOCOLS["uwsgi"].parser({})
+    grown: dict[str, float] = {}
+    for packet in packets("uwsgi-statsd"):
+        for kind, name, value, _ in parse(packet, NOW).samples:
+            if kind == "c":
+                grown[name] = grown.get(name, 0.0) + float(value)
+    assert grown["myapp.worker.1.requests"] == 3.0  # pushed as 0, 3, 3 and 3: StatsD counts 9
+    for total, expected in ((5, 2.0), (5, 0.0), (1, 1.0)):
+        (sample,) = parse(b"myapp.worker.1.requests:%d|c" % total, NOW).samples
+        assert sample[2] == expected
+    (gauge,) = parse(b"myapp.core.idle_workers:4|g", NOW).samples
+    assert gauge[2] == 4.0
+
+
+def test_gunicorns_statistics_are_plain_statsd() -> None:
+    """Every line of the capture is a sample."""
+    parse = PROTOCOLS["gunicorn"].parser({})
+    samples = [
+        sample for packet in packets("gunicorn-statsd") for sample in parse(packet, NOW).samples
+    ]
+    assert sum(value for _, name, value, _ in samples if name == "myapp.gunicorn.requests") == 3.0  # type: ignore[misc]
+    assert {kind for kind, *_ in samples} == {"c", "g", "ms"}
+
+
+def test_collectds_users_come_from_a_file(make: Callable[..., Monitor], tmp_path: Path) -> None:
+    """An option that cannot be kept is an error at the start, and no password is in the address."""
+    users = tmp_path / "users"
+    for options, why in (
+        ("security=much", "expected one of"),
+        ("security=sign", "needs auth_file"),
+        (f"security=sign&auth_file={users}", "No such file"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            make(listen=[f"collectd://127.0.0.1:1?{options}"])
+    users.write_text("# users\nweb: a secret\n\n")
+    assert collectd.parse_passwords(users.read_text()) == {"web": "a secret"}
+    make(listen=[f"collectd://127.0.0.1:1?security=sign&auth_file={users}"])
