@@ -33,7 +33,7 @@ from inapp_monitor.web.graphite import (
     tags,
     version,
 )
-from inapp_monitor.web.ingest import endpoints
+from inapp_monitor.web.ingest import admission
 from inapp_monitor.web.pages import (
     dashboards,
     errors,
@@ -194,7 +194,7 @@ class WebApp:
         if door is not None:
             return self._handle(request, *door)
         if request.is_ingest:
-            return self._take_numbers(request)
+            return admission.answer(self.gate, self._backend, request, self._refuse)
         asset = static.answer(request)
         if asset is not None:
             return asset
@@ -226,30 +226,6 @@ class WebApp:
             return None
         route = self._routes[number]
         return (route, dict(parameters)) if route.admits_itself else None
-
-    def _take_numbers(self, request: MonitorRequest) -> Response:
-        """Numbers that a program sends. They hold no place: pages are not kept waiting by them."""
-        environ, guard = request.environ, self._backend.guard
-        try:
-            request.access = self.gate.check_sender(environ)
-        except Exception as error:  # noqa: BLE001  # an authorizer that fails lets nobody in
-            guard.failed("authorizer", error)
-            return self._failure(request, 403, "the authorizer of this dashboard failed")
-        if not request.access.allowed:
-            refused = self._refuse(request, request.access)
-            # libcurl with any authentication, as in collectd, sends its password only when asked.
-            refused.headers.add("WWW-Authenticate", 'Basic realm="inapp-monitor"')
-            return refused
-        csrf = request.headers.get("X-CSRF-Token", "")
-        if not self.gate.may_change(environ, request.access, csrf):
-            return self._failure(request, 403, _NOT_MEANT)
-        try:
-            response = endpoints.answer(self._backend, request)
-        except Exception as error:  # noqa: BLE001  # never the app's matter
-            guard.failed("ingest", error)
-            return self._failure(request, 500, "this failed; the status page and the log say why")
-        guard.recovered("ingest")
-        return response
 
     def _busy(self, request: MonitorRequest) -> Response:
         busy = self._failure(request, 503, "the dashboard is busy, try again in a moment")
