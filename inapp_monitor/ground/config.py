@@ -36,7 +36,7 @@ from inapp_monitor.ground.setting_values import (
 #: Settings that are relative to where the app started: it may change its directory later.
 _PATHS = (
     *("data_dir", "dashboards_dir", "alert_rules", "alert_notifiers"),
-    *("diamond_collectors", "diamond_config"),
+    *("diamond_collectors", "diamond_config", "source_maps"),
 )
 
 
@@ -254,6 +254,9 @@ class Settings:
         parse_texts,
         "Pages of which other origins may send errors: `https://shop.example`, `*.example.com`,"
         " `*`; for keys that name none. The app's own pages always may.",
+    )
+    source_maps: Path | None = _setting(
+        None, parse_path, "Folder of source maps; the static files of Flask and Django are known."
     )
 
     # -- what leaves

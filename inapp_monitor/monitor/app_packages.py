@@ -68,6 +68,23 @@ def packages_of(app: object, made_in: str) -> tuple[str, ...]:
     return tuple(sorted({package for name in modules if (package := _package(name))}))
 
 
+def static_folders(app: object) -> tuple[str, ...]:
+    """Where the innermost application keeps the files that it hands out: of Flask and Django."""
+    for _ in range(MAX_LAYERS):
+        bound_to = _attribute(app, "__self__")
+        app = app if bound_to is None else bound_to
+        folder = _attribute(app, "static_folder")  # Flask, Quart
+        if type(folder) is str:
+            return (folder,)
+        inner = _inner(app)
+        if inner is None or inner is app:
+            break
+        app = inner
+    settings = sys.modules.get("django.conf")
+    folder = _attribute(_attribute(settings, "settings"), "STATIC_ROOT")
+    return (str(folder),) if folder else ()
+
+
 def maker() -> str:
     """The module that makes a monitor now: the innermost one that is not part of this package."""
     frame: FrameType | None = sys._getframe(1)

@@ -62,6 +62,7 @@ class Core:
         before_send, authorizer: The app's own functions.
         traced: Where requests wait that traces want; None: traces are off.
         app_packages: Finds the packages of the application.
+        static_folders: Finds where it keeps the files that it hands out.
         pid: The process that it lives in; 0 in none.
         release: Of the code that runs: the setting, else the revision that was checked out when the
             monitor was made.
@@ -88,6 +89,7 @@ class Core:
     traced: Pending | None = None
     release: str = ""
     app_packages: Callable[[], tuple[str, ...]] = tuple
+    static_folders: Callable[[], tuple[str, ...]] = tuple
     pid: int = 0
     attached_at: float = 0.0
     server: dict[str, Any] | None = None

@@ -139,6 +139,7 @@ class Monitor(Calls):
             traced=self.traced,
             release=self.settings.release or detect_release(),
             app_packages=lambda: app_packages.packages_of(self._app, made_in),
+            static_folders=lambda: app_packages.static_folders(self._app),
         )
         self.life = Life(self._core, self._refresh_frameworks)
         for collector in collectors:

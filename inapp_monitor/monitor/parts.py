@@ -16,6 +16,7 @@ from inapp_monitor.monitor import (
     notify_parts,
     process_parts,
     self_metrics,
+    sentry_parts,
     storage_parts,
     tracing_parts,
 )
@@ -42,7 +43,7 @@ PARTS: list[Callable[[Services], Part]] = [
     alert_parts.Alerting,
     notify_parts.Notifying,
     log_parts.Logs,
-    storage_parts.SentrySdks,
+    sentry_parts.SentrySdks,
     tracing_parts.TraceKeeping,
     storage_parts.DatabaseWriting,
     export_parts.Exporting,

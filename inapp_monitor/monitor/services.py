@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from inapp_monitor.alerts import rule_files
 from inapp_monitor.alerts.engine import Engine
@@ -27,9 +27,6 @@ from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ground.workers.leader import Leadership
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listening import Listening
-from inapp_monitor.ingest.sentry.door import Door
-from inapp_monitor.ingest.sentry.inbox import Inbox
-from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.issues.not_found import NotFoundTable
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.logs.buffer import LogBuffer
@@ -39,6 +36,7 @@ from inapp_monitor.logs.rows import Scrubbing
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
+from inapp_monitor.monitor.sentry_door import make_door
 from inapp_monitor.monitor.trace_secret import trace_secret
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
@@ -88,17 +86,7 @@ class Services:
             graphite_rollup=settings.storage_aggregation is None,
         )
         self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)
-        self.sentry = Door(
-            settings.data_dir,
-            Inbox(
-                clock,
-                self.database,
-                self.tracker.record_event,
-                cast("Measures", core.monitor),
-                self.tracker.triage.comment_of,
-                self.tracker.capture_message,
-            ),
-        )
+        self.sentry = make_door(core, self.database, self.tracker)
         self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
         redactor = self.tracker.redactor
         self._make_traces()

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.exceptions import FormatError
 from inapp_monitor.ground.workers.route_names import RouteFacts
-from inapp_monitor.ingest.sentry.inbox import SentryFacts
 from inapp_monitor.issues.release import ReleaseFacts
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.part import Part
@@ -145,34 +144,6 @@ class NotFound(Part):
             self._table.add(hits)
             signals().send_not_found(core.monitor, hits, core.guard)
         self._table.flush()
-
-
-class SentrySdks(Part):
-    """What SDKs of Sentry have sent."""
-
-    name = "SDKs"
-
-    def __init__(self, services: Services) -> None:
-        self._door = services.sentry
-        self._leadership = services.leadership
-        self.holds = (services.sentry,)
-
-    def tick(self, now: float) -> None:  # noqa: ARG002
-        self._door.inbox.flush()
-        self._door.cron_monitors.tick(is_leader=self._leadership.is_leader)
-
-    def forked(self) -> None:
-        self._door.forked()
-
-    def close(self) -> None:
-        self._door.inbox.flush()
-        self._door.cron_monitors.tick(is_leader=False)
-
-    def drops(self) -> Mapping[str, int]:
-        return self._door.inbox.drops()
-
-    def facts(self) -> SentryFacts:
-        return self._door.inbox.facts()
 
 
 class DatabaseWriting(Part):

@@ -21,9 +21,9 @@ from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.envelope import Envelope, Item, event_id_of
 from inapp_monitor.ingest.sentry.event import event_of, platform_of, template_of
 from inapp_monitor.ingest.sentry.feedback import feedback_of, note_of
-from inapp_monitor.ingest.sentry.frames import frames_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
 from inapp_monitor.ingest.sentry.sessions import SessionUpdate
+from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
 from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 
@@ -65,6 +65,7 @@ class Inbox:
         measures: Where numbers of SDKs go.
         comment: See `Comment`; called in a tick.
         report: Makes an issue of a job that did not check in, see `Tracker.capture_message`.
+        source_maps: Where the places in minified JavaScript are looked up.
 
     Attributes:
         cron_monitors: Jobs that check in.
@@ -80,6 +81,7 @@ class Inbox:
         measures: Measures,
         comment: Comment,
         report: Reports,
+        source_maps: SourceMapFiles,
     ) -> None:
         self._clock = clock
         self._database = database
@@ -95,7 +97,7 @@ class Inbox:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._drops: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
-        self.frames_of = frames_of
+        self.source_maps = source_maps
         self.cron_monitors = CronMonitors(clock, database, measures, report)
         database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
@@ -156,7 +158,7 @@ class Inbox:
             event_id=given_id,
             project=project,
             remote_address=remote_address,
-            frames=self.frames_of,
+            frames=self.source_maps.frames_of,
         )
         template, logger = template_of(payload), values.text(payload.get("logger"), 200)
         found = grouping_of_event(event, payload.get("fingerprint"), template, logger)
@@ -261,6 +263,7 @@ class Inbox:
         """In a child process: what was collected is the parent's."""
         self._lock = threading.Lock()
         self.cron_monitors.forked()
+        self.source_maps.forked()
         self._counts.clear()
         for queue in (self._sessions, self._events, self._attachments, self._feedback):
             queue.clear()

@@ -24,6 +24,7 @@ class Installation:
     """A monitored application without pages of its own, and its clock."""
 
     def __init__(self, data_dir: Path, **settings: Any) -> None:
+        data_dir.mkdir()
         self.clock = FakeClock(NOW)
         self.data_dir = data_dir
         self.keys = Keys(data_dir)
@@ -82,7 +83,6 @@ def event_body(**more: Any) -> bytes:
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """With the key of the recorded requests, of a project `web`."""
     made = Installation(tmp_path / "data")
-    made.data_dir.mkdir(exist_ok=True)
     made.keys.make("web", NOW, key=KEY)
     yield made
     made.monitor.close()
