@@ -41,6 +41,9 @@ class Door:
         connections: Clients that have connected; those refused because of their number apart.
         kernel_drops: Datagrams that the system dropped because nobody received them in time.
         rejects: Lines refused, by reason.
+        backlog_bytes: What waits in the system to be received.
+        latest: Name and value of the last one that was accepted.
+        dropped_at: When the system last dropped a datagram.
         notes: What was accepted and changed, or ignored as meant.
     """
 
@@ -57,6 +60,17 @@ class Door:
     last_rejected: dict[str, RejectedLine] = field(default_factory=dict)
     last_client: str = ""
     last_time: float = 0.0
+    latest: tuple[str, float | str] | None = None
+    backlog_bytes: int = 0
+    dropped_at: float = 0.0
+
+    @property
+    def last_point(self) -> str:
+        """The last one that was accepted, as text."""
+        if self.latest is None:
+            return ""
+        name, value = self.latest
+        return shown(f"{name} {value:.10g}" if isinstance(value, float) else f"{name} {value}")
 
     def count(self, parsed: Parsed, points: int, client: str, now: float) -> None:
         """Add what one call of a protocol found, and how many of its points were accepted."""

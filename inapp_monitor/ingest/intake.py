@@ -96,6 +96,10 @@ class Intake:
                 for what, count in self._notes.items():
                     parsed.note(what, count)
                 self._notes.clear()
+            if scalars:
+                door.latest = scalars[-1].path, scalars[-1].value
+            elif accepted and parsed.samples:
+                door.latest = parsed.samples[-1][1:3]
             door.count(parsed, accepted, client, now)
         if scalars:
             self._add(Batch(scalars, []))

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ingest.addresses import Address, parse_address
-from inapp_monitor.ingest.doors import Door
+from inapp_monitor.ingest.doors import Door, DoorFacts
 from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
 from inapp_monitor.ingest.listeners.receiver import Receiver
 from inapp_monitor.ingest.protocols.registry import FILES, PROTOCOLS, Parse, usages
 from inapp_monitor.ingest.protocols.statsd_flush import config_of, with_whole_tags
+from inapp_monitor.ingest.shared_doors import SharedDoors
 from inapp_monitor.ingest.statsd_state import StatsDState
 
 #: Seconds that closing waits for what is arriving.
@@ -53,6 +55,7 @@ class Listening:
         for address in self._addresses:
             self._parser(address)  # a bad option is an error now
         self._loop: ListenLoop | None = None
+        self._shared = SharedDoors(data_dir, clock)
         self._make_doors()
 
     def _make_doors(self) -> None:
@@ -123,12 +126,25 @@ class Listening:
                 points = [(with_whole_tags(p[0]), *p[1:]) for p in state.flush(now)]
                 self.intake.hand_over(self.doors[text], points)
 
+    def share(self, *, at_once: bool = False) -> dict[str, dict[str, Any]]:
+        """Add this process's counts to those of all workers; returns what was new, by address.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        return self._shared.share(self.doors, listens=self.is_open, at_once=at_once)
+
+    def facts(self) -> DoorFacts:
+        """The doors of all workers."""
+        return DoorFacts(self._shared.rows(self.doors), self.is_set)
+
     def forked(self) -> None:
         """In a child process: the doors stay the parent's."""
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.forked()
         self.intake.forked()
+        self._shared.forked()
         self._make_doors()
 
     def stop(self) -> None:

@@ -5,9 +5,14 @@ Thin: it calls what the room offers when the monitor's life says so. The room do
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
+from inapp_monitor.ground.names import clean_node
+from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.ingest.doors import DoorFacts
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
 
@@ -25,6 +30,7 @@ class Ingesting(Part):
     ending_name = "closing the doors"
 
     def __init__(self, services: Services) -> None:
+        self._core = services.core
         self._store = services.store
         self._leadership = services.leadership
         self._listening = services.listening
@@ -40,6 +46,7 @@ class Ingesting(Part):
             status = self._store.status()
             self._is_full = status.size > status.budget * _OUTSIDERS_PART
         self._take(now)
+        self._share(now)
         if not self._ends:
             self._listening.tick(is_leader=self._leadership.is_leader)
 
@@ -59,6 +66,27 @@ class Ingesting(Part):
                 self._events = PostedEvents(self._database)
             self._events.add(PostedEvent(moment, event.title, event.tags, event.text))
 
+    def _share(self, now: float, *, at_once: bool = False) -> None:
+        """Count what came, in the file of all workers and as series `monitor.ingest.*`."""
+        guard = self._core.guard
+        try:
+            news = self._listening.share(at_once=at_once)
+        except OSError as error:  # shown until it works again, not until the next tick
+            guard.failed("file of doors", error)
+            return
+        guard.recovered("file of doors")
+        scalars = [
+            Scalar(f"monitor.ingest.{path}", int(now), float(count), Method.SUM)
+            for path, count in _counts(news).items()
+        ]
+        self._store.add(Batch(scalars, []))
+
+    def close(self) -> None:
+        self._share(self._core.clock.wall(), at_once=True)
+
+    def facts(self) -> DoorFacts:
+        return self._listening.facts()
+
     def drops(self) -> Mapping[str, int]:
         return {"events past the cap of a tick": self._listening.intake.dropped_events}
 
@@ -73,3 +101,17 @@ class Ingesting(Part):
     def stop(self) -> None:
         self._ends = True
         self._listening.stop()
+
+
+def _counts(news: Mapping[str, Mapping[str, Any]]) -> Counter[str]:
+    """What is new, by the rest of a series name: of all doors, by reason, and of each door."""
+    counts: Counter[str] = Counter()
+    for address, row in news.items():
+        door = f"doors.{clean_node(address.partition('?')[0])}"
+        for name in ("lines", "points", "rejected", "kernel_drops"):
+            if row[name]:
+                counts[name] += row[name]
+                counts[f"{door}.{name}"] += row[name]
+        for reason, entry in row["rejects"].items():
+            counts[f"rejects.{clean_node(reason)}"] += entry["count"]
+    return counts

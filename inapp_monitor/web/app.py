@@ -25,14 +25,7 @@ from inapp_monitor.web.frame.links import address, below_mount
 from inapp_monitor.web.frame.places import Places
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
-from inapp_monitor.web.graphite import (
-    events,
-    functions,
-    metrics,
-    render,
-    tags,
-    version,
-)
+from inapp_monitor.web.graphite import events, functions, metrics, render, tags, version
 from inapp_monitor.web.ingest import admission
 from inapp_monitor.web.pages import (
     dashboards,
@@ -47,6 +40,7 @@ from inapp_monitor.web.pages import (
     runtime,
     sdks,
     search,
+    sources,
     status,
     traces,
 )
@@ -425,5 +419,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
-    pages += [logs, sdks, ingest, traces]
+    pages += [logs, sdks, sources, ingest, traces]
     return [*pages, render, metrics, functions, events, tags, version, prometheus]

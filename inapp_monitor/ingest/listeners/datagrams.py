@@ -19,6 +19,9 @@ RECEIVE_BUFFER_BYTES = 4 * 2**20
 #: Linux's number of the option, which Python does not name.
 _SO_RXQ_OVFL = getattr(socket, "SO_RXQ_OVFL", 40)
 _DROPPED = struct.Struct("=I")
+#: Linux's memory of a socket: what it holds comes first, drops ninth (`SK_MEMINFO_*`).
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("=9I")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_DROPPED.size)
 #: Datagrams received before other doors come next.
 _AT_ONCE = 64
@@ -62,9 +65,24 @@ class DatagramDoor:
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
                 (dropped,) = _DROPPED.unpack(data[: _DROPPED.size])
-                if dropped != self._dropped:
-                    self.receiver.door.kernel_drops += (dropped - self._dropped) % 2**32
-                    self._dropped = dropped
+                self._note_dropped(dropped)
+
+    def _note_dropped(self, dropped: int) -> None:
+        new = (dropped - self._dropped) % 2**32
+        if new:
+            self._dropped = dropped
+            self.receiver.count_dropped(new)
+
+    def look(self) -> None:
+        """See, once in a while, what waits and what was dropped meanwhile."""
+        try:
+            found = self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+        except OSError:
+            return
+        if len(found) == _MEMINFO.size:
+            numbers = _MEMINFO.unpack(found)
+            self.receiver.door.backlog_bytes = numbers[0]
+            self._note_dropped(numbers[8])
 
     def close(self) -> None:
         self._socket.close()

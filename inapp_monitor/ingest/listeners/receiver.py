@@ -48,6 +48,11 @@ class Receiver:
     def _take(self, unit: bytes, client: str) -> None:
         self._intake.take(self.door, self._parse(unit, self._clock.wall()), client)
 
+    def count_dropped(self, count: int) -> None:
+        """Count datagrams that the system has dropped."""
+        self.door.kernel_drops += count
+        self.door.dropped_at = self._clock.wall()
+
     def refuse(self, reason: str, text: bytes, client: str) -> None:
         """Count half a unit, or one that is too long."""
         self.door.reject(reason, text, client, self._clock.wall())

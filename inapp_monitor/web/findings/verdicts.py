@@ -17,6 +17,7 @@ from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import (
     capacity,
     deploys,
+    doors,
     missing,
     own_health,
     route_table,
@@ -58,6 +59,7 @@ def collect(
         own_health.disk(own),
         own_health.monitor(backend, facts, own),
     ]
+    made += [each for each in (doors.verdict(facts, backend.now()),) if each is not None]
     return sorted(made, key=lambda entry: _ORDER[entry["state"]])
 
 

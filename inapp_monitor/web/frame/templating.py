@@ -52,6 +52,7 @@ _NAVIGATION = (
     ("/explore", "Explore"),
     ("/dashboards", "Dashboards"),
     ("/runtime", "Runtime"),
+    ("/sources", "Sources"),
     ("/status", "Status"),
 )
 
