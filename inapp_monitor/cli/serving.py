@@ -145,6 +145,7 @@ def stored_backend(
     from inapp_monitor.query.sources import StoreSource
     from inapp_monitor.request.slowest_file import SlowestFacts, as_rows, stored
     from inapp_monitor.store.series import Store
+    from inapp_monitor.traces.profile_table import ProfileTable
     from inapp_monitor.traces.trace_table import TraceTable
     from inapp_monitor.web.backend import Backend
 
@@ -166,6 +167,7 @@ def stored_backend(
         not_found=NotFoundTable(loaded.settings, guard, database),
         database=database,
         traces=TraceTable(database),
+        profiles=ProfileTable(database),
         logs=LogFile(data_dir, disk_shares.of_logs(loaded.settings.disk_budget)),
         refresh=database.write_pending,
         live=False,

@@ -136,6 +136,9 @@ class Settings:
     traces: bool = _setting(
         True, parse_bool, "Note what requests spend their time on: statements, calls, templates."
     )
+    profiles: bool = _setting(
+        True, parse_bool, "Profile one request a route and minute, for flame graphs; with traces."
+    )
     traces_off: tuple[str, ...] = _setting(
         (), parse_texts, "Libraries that are not watched, by the names on the status page."
     )

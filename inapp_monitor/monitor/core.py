@@ -17,6 +17,7 @@ from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.profiling import Profiling
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.discovery import Candidate
@@ -60,6 +61,7 @@ class Core:
         collectors: What the app registered; may grow.
         alert_rules: Names and tables of the rules that the app gave; may grow.
         before_send, authorizer: The app's own functions.
+        profiling: Who is profiled; None: nobody.
         traced: Where requests wait that traces want; None: traces are off.
         app_packages: Finds the packages of the application.
         static_folders: Finds where it keeps the files that it hands out.
@@ -87,6 +89,7 @@ class Core:
     before_send: BeforeSend | None = None
     authorizer: Callable[[Environ], object] | None = None
     traced: Pending | None = None
+    profiling: Profiling | None = None
     release: str = ""
     app_packages: Callable[[], tuple[str, ...]] = tuple
     static_folders: Callable[[], tuple[str, ...]] = tuple

@@ -67,6 +67,7 @@ class Dashboard:
             logs=services.log_file,
             sentry=services.sentry,
             traces=services.trace_table,
+            profiles=services.profile_table,
             trace_cookie=lambda: "" if core.traced is None else cookie_value(trace_secret(core)),
             refresh=self._life.refresh,
             live=True,

@@ -43,6 +43,7 @@ from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 from inapp_monitor.traces.attaching import attachments
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.profiling import Profiling
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
@@ -137,6 +138,7 @@ class Monitor(Calls):
             before_send=before_send,
             authorizer=authorizer,
             traced=self.traced,
+            profiling=self.profiling,
             release=self.settings.release or detect_release(),
             app_packages=lambda: app_packages.packages_of(self._app, made_in),
             static_folders=lambda: app_packages.static_folders(self._app),
@@ -173,6 +175,8 @@ class Monitor(Calls):
         self.live, self.record = self.recorder.live, self.recorder.pending.append
         self.tallies = self.recorder.tallies
         self.traced = Pending() if settings.enabled and settings.traces else None
+        profiles = self.traced is not None and settings.profiles
+        self.profiling = Profiling(clock.perf) if profiles else None
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
         self.metrics_target = MetricsTarget(record, self.event, self.recorder.instruments, self)

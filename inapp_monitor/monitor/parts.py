@@ -29,6 +29,8 @@ PARTS: list[Callable[[Services], Part]] = [
     process_parts.LoginToken,
     process_parts.ErrorChannels,
     process_parts.Recording,
+    tracing_parts.SlowRequestLooks,
+    tracing_parts.Profiles,
     tracing_parts.Tracing,
     self_metrics.SelfMetrics,
     process_parts.Collecting,

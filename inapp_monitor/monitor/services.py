@@ -38,11 +38,17 @@ from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.sentry_door import make_door
 from inapp_monitor.monitor.trace_secret import trace_secret
+from inapp_monitor.monitor.usual_times import UsualTimes
+from inapp_monitor.request.slow_looks import SlowLooks
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
 from inapp_monitor.store.retention import parse_retention
 from inapp_monitor.store.series import Store
+from inapp_monitor.traces import call_site
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.profile_keeper import ProfileKeeper
+from inapp_monitor.traces.profile_table import ProfileTable
+from inapp_monitor.traces.profiling import Profiling
 from inapp_monitor.traces.statement_tables import StatementTables
 from inapp_monitor.traces.trace_keeper import Around, TraceKeeper
 from inapp_monitor.traces.trace_table import TraceTable
@@ -115,9 +121,23 @@ class Services:
             clean=redactor.text,
             secret=lambda: trace_secret(core),
             source_of=redactor.source_line,
+            slow=(lambda *_: None) if core.profiling is None else core.profiling.want,
             release=core.release,
         )
-        self.trace_keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)
+        self.trace_keeper = keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)
+        self.profile_table = ProfileTable(self.database)
+        self.profile_keeper = ProfileKeeper(
+            *(core.profiling or Profiling(clock.perf), self.profile_table, clock),
+            slug_of=slug_of,
+            packages=core.app_packages,
+            note=lambda start, found: keeper.note(start, functions=found),
+        )
+        self.slow_looks = SlowLooks(
+            *(clock, core.live_requests),
+            p95_ms=UsualTimes(self.store, clock, slug_of).p95_ms,
+            describe=lambda code, line: call_site.show(((code, line),))[0],
+            note=lambda start, found: keeper.note(start, stacks=found),
+        )
 
     def _make_alerts(self) -> None:
         """The rules' engine, and what is told of them."""

@@ -1,10 +1,7 @@
-"""What the keeper of traces asks its monitor: the secret of the dashboard, and the slug of a route."""  # noqa: E501
+"""The secret of the dashboard, for requests that ask to be traced."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from inapp_monitor.ground.names import route_slug
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.monitor.core import Core
 
@@ -19,11 +16,3 @@ def trace_secret(core: Core) -> str:
     if core.authorizer is not None:
         return login_token.form_key(settings, guard, may_write=True)
     return login_token.obtain(settings, guard).value
-
-
-def slug_in(slugs: Mapping[str, str], route: str) -> str:
-    """The slug under which a route is known."""
-    slug = route_slug(route)
-    if slugs.get(slug) == route:
-        return slug
-    return next((slug for slug, known in list(slugs.items()) if known == route), slug)

@@ -82,3 +82,40 @@ class TraceKeeping(Part):
 
     def drops(self) -> Mapping[str, int]:
         return {"traces": self._keeper.dropped}
+
+
+class Profiles(Part):
+    """Profiles of requests, put together by route. Before the traces, to which they belong."""
+
+    name = "profiles"
+
+    def __init__(self, services: Services) -> None:
+        self._keeper = services.profile_keeper
+        self.holds = (services.profile_keeper,)
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        self._keeper.write()
+
+    def forked(self) -> None:
+        self._keeper.forked()
+
+    def drops(self) -> Mapping[str, int]:
+        return {"profiles": self._keeper.dropped}
+
+
+class SlowRequestLooks(Part):
+    """Looks where requests are that take much longer than usual."""
+
+    name = "looks at slow requests"
+    ticks_at_end = False
+
+    def __init__(self, services: Services) -> None:
+        self._is_on = services.core.traced is not None
+        self._looks = services.slow_looks
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        if self._is_on:
+            self._looks.look()
+
+    def forked(self) -> None:
+        self._looks.forked()

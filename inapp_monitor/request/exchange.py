@@ -22,10 +22,12 @@ from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.bodies import AS_IS, CLOSED_BODY, SIZED, HookedBody, has_close
 from inapp_monitor.request.late_start import refuse_late_start
+from inapp_monitor.request.notes import Notes
 from inapp_monitor.request.samples import Sample, cpu_s
 from inapp_monitor.request.traced_requests import hand_over
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.profiling import Profiling
 from inapp_monitor.traces.spans import HANDED_OVER, Spans
 
 #: Asked for a request's route; None when it is not known.
@@ -49,6 +51,7 @@ class Hooks(Protocol):
         route_askers: Asked for the route inside start_response, while the framework's request
             context is alive, until one answers.
         body_askers: Asked with what the application returned when the route is still unknown.
+        profiling: Decides who is profiled; None: nobody is.
         traced: Where what is wanted for traces waits for the fold; None: traces are off.
     """
 
@@ -59,6 +62,7 @@ class Hooks(Protocol):
     route_askers: list[RouteAsker]
     body_askers: list[BodyAsker]
     traced: Pending | None
+    profiling: Profiling | None
 
     def record(self, exchange: Exchange, /) -> None:
         """Keep a request that has ended, whole."""
@@ -77,39 +81,6 @@ class Hooks(Protocol):
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the facts of a request that are too expensive for each; None: not known."""
-
-
-class Notes:
-    """What is unusual about a request that is being answered.
-
-    Attributes:
-        announced: An exception that is an error if the answer is 5xx.
-        answered_5xx: Whether the answer is 5xx, for whatever reason.
-        client_left: Whether an exception of the client's connection has been seen.
-        error: The application's exception, once seen.
-        outer: The exchange of a monitor further out, which learns what this one learns.
-        recorded_by: What has recorded errors of this request that were logged or captured.
-        sample: Of requests that are looked at closer: thread and its CPU seconds on entry.
-    """
-
-    __slots__ = (
-        "announced",
-        "answered_5xx",
-        "client_left",
-        "error",
-        "outer",
-        "recorded_by",
-        "sample",
-    )
-
-    def __init__(self) -> None:
-        self.announced: BaseException | None = None
-        self.answered_5xx = False
-        self.client_left = False
-        self.error: BaseException | None = None
-        self.outer: Exchange | None = None
-        self.recorded_by: tuple[object, ...] = ()
-        self.sample: Sample | None = None
 
 
 class Exchange:
@@ -179,7 +150,10 @@ class Exchange:
 
     def begin_sample(self) -> None:
         """Look closer at this request: it has just begun."""
-        self.ensure_notes().sample = get_ident(), thread_time()
+        notes, profiling = self.ensure_notes(), self.hooks.profiling
+        if profiling is not None:
+            notes.profile = profiling.begin(self)
+        notes.sample = get_ident(), thread_time()
         self.spans = None if self.hooks.traced is None else Spans()  # handed over without any, too
 
     def ensure_notes(self) -> Notes:
@@ -373,8 +347,11 @@ class Exchange:
             self.hooks.broke(failure)
 
     def _finish_sample(self, sample: Sample) -> None:
+        profile, profiling = self.ensure_notes().profile, self.hooks.profiling
         try:
-            self.hooks.sampled(self, cpu_s(sample))
+            if profile is not None and profiling is not None:
+                profiling.end(self, profile)
+            self.hooks.sampled(self, cpu_s(sample) if profile is None else None)
         except Exception as error:  # noqa: BLE001  # the monitor's own
             self.hooks.broke(error)
 

@@ -6,6 +6,7 @@ from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.exchange import BodyAsker, RouteAsker, Shortcut
 from inapp_monitor.traces.ended_request import Pending
+from inapp_monitor.traces.profiling import Profiling
 
 
 class SilentHooks:
@@ -23,6 +24,7 @@ class SilentHooks:
         self.route_askers: list[RouteAsker] = []
         self.body_askers: list[BodyAsker] = []
         self.traced: Pending | None = None
+        self.profiling: Profiling | None = None
 
     def ignore(self, *_: object) -> None:
         """Whatever happens."""

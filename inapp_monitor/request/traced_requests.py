@@ -65,13 +65,20 @@ def hand_over(exchange: Traced, environ: Environ, end: float) -> None:
                 failed,
                 facts_of(environ),
                 spans,
-                None if notes is None or notes.sample is None else cpu_s(notes.sample),
+                _cpu_s(notes),
             )
         )
         if notes is not None and notes.outer is not None:
             _give_outer(notes.outer, spans)
     except Exception as error:  # noqa: BLE001  # the monitor's own
         exchange.hooks.broke(error)
+
+
+def _cpu_s(notes: Any) -> float | None:
+    """Of a request that was looked at closer, and not profiled, which takes time of its own."""
+    if notes is None or notes.sample is None or notes.profile is not None:
+        return None
+    return cpu_s(notes.sample)
 
 
 def _give_outer(outer: Traced, spans: Spans) -> None:

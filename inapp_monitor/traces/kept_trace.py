@@ -12,6 +12,7 @@
                               first
     spans                     [kind, start us, duration us, text, lane, system, rows, error, same]
     counted                   past 500 spans: [kind, text, count, ms]
+    functions                 of a profiled request: [function, place, owner, own ms]
     stacks                    where it was found while it ran: [ms, [line, ...]]
 
 Kinds are the names of `spans.KIND_NAMES`; `lane` numbers threads by their first span; `same` is a

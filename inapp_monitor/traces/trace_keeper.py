@@ -30,6 +30,8 @@ THIN_OUT_INTERVAL_S: Final = 60.0
 _MAX_PATH, _MAX_HEADER = 500, 200
 #: Notes of other parts that wait for the request to which they belong.
 _MAX_NOTES = 1_000
+#: Milliseconds from which on a request can be slow.
+SLOW_MS: Final = 50.0
 #: Texts whose call site is remembered.
 _MAX_SITES = 2_000
 
@@ -43,6 +45,7 @@ class Around:
         clean: Takes secrets out of a text.
         secret: What opens the dashboard, for requests that ask to be traced.
         source_of: A line of a function's source, without secrets; "" when it is not known.
+        slow: Called with method and path of a request that was slow for its route.
         release: Of the code that runs.
     """
 
@@ -50,6 +53,7 @@ class Around:
     clean: Callable[[str], str]
     secret: Callable[[], str]
     source_of: Callable[[CodeType, int], str]
+    slow: Callable[[str, str], object]
     release: str
 
 
@@ -94,6 +98,8 @@ class TraceKeeper:
             reasons.append("asked")
         if not reasons:
             return
+        if "slow" in reasons and ms >= SLOW_MS:
+            self._around.slow(request.method, request.path)
         if len(self._rows) >= MAX_BUILT:
             self.dropped += 1
             return

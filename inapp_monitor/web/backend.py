@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from inapp_monitor.logs.ring_file import LogFile
     from inapp_monitor.query.sources import Source
     from inapp_monitor.store.series import Store
+    from inapp_monitor.traces.profile_table import ProfileTable
     from inapp_monitor.traces.trace_table import TraceTable
 
 
@@ -40,6 +41,7 @@ class Backend:
         source: What queries are evaluated against.
         logs: Log records of all workers.
         traces: Kept traces of all workers.
+        profiles: Profiles of all workers.
         trace_cookie: What a cookie must say for its requests to be traced; "" where none can be.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         sentry: Where SDKs of Sentry come in; None without a running monitor.
@@ -62,6 +64,7 @@ class Backend:
     logs: LogFile | None = None
     sentry: Door | None = None
     traces: TraceTable | None = None
+    profiles: ProfileTable | None = None
     trace_cookie: Callable[[], str] = str
     refresh: Callable[[], None] = lambda: None
     live: bool = True

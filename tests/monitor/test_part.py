@@ -220,6 +220,8 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "login token",
         "error channels",
         "recorder",
+        "looks at slow requests",
+        "profiles",
         "traces",
         "own numbers",
         "collectors",

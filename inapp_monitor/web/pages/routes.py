@@ -19,7 +19,7 @@ from inapp_monitor.web.findings import (
 )
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.visit import Visit
-from inapp_monitor.web.pages import runtime
+from inapp_monitor.web.pages import profile, runtime
 
 #: Slow requests of one route that are shown.
 _SLOWEST = 50
@@ -103,4 +103,5 @@ def _order(value: Any, descending: bool) -> Any:
 ROUTES = [
     *templating.page("/routes", "/routes.json", gather, "routes.html"),
     *templating.page("/routes/<name:slug>", "/routes/<name:slug>.json", gather_one, "route.html"),
+    *profile.ROUTES,
 ]

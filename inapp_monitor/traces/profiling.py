@@ -1,0 +1,108 @@
+"""Which requests are profiled: of each route one a minute, and few a second in all.
+
+Asked when a request begins that is looked at closer anyway (ten a second at most). Its route is not
+known then: what is known is method and path, and a path whose variable parts are left out stands
+for it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from inapp_monitor.traces.request_profile import RequestProfile, Stack
+
+#: Seconds between two profiles of one kind of request, of any, and after one that was slow.
+INTERVAL_S: Final = 60.0
+ANY_INTERVAL_S: Final = 0.5
+SLOW_INTERVAL_S: Final = 10.0
+#: Kinds of requests that are remembered.
+MAX_KINDS: Final = 2_000
+#: Profiles that wait for the fold.
+MAX_PENDING: Final = 50
+#: Where threads are shared between requests, a thread's profile is several requests'.
+_GREENLETS = ("gevent", "eventlet")
+_VARIABLE = re.compile(r"[^/]*\d[^/]*")
+
+
+class Finished(NamedTuple):
+    """The profile of a request that has ended.
+
+    Attributes:
+        start: Of the request, performance counter.
+        method, route, status: As the request path has them.
+        stacks: Seconds by stack.
+        is_whole: Whether they are all there are.
+    """
+
+    start: float
+    method: str
+    route: object
+    status: str | None
+    stacks: dict[Stack, float]
+    is_whole: bool
+
+
+class Profiling:
+    """The profiles of one process.
+
+    Args:
+        clock: Performance counter.
+
+    *Threads:* any.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun: dict[tuple[str, str], float] = {}
+        self._wanted: set[tuple[str, str]] = set()
+        self._begun_any = float("-inf")
+        self._finished: list[Finished] = []
+
+    def begin(self, request: Any) -> RequestProfile | None:
+        """Profile this request, which begins in this thread, if it is its turn."""
+        now = self._clock()
+        if now - self._begun_any < ANY_INTERVAL_S or any(map(sys.modules.__contains__, _GREENLETS)):
+            return None
+        kind = self._kind(request.environ.get("REQUEST_METHOD", ""), request.path)
+        interval_s = SLOW_INTERVAL_S if kind in self._wanted else INTERVAL_S
+        if now - self._begun.get(kind, float("-inf")) < interval_s:
+            return None
+        profile = RequestProfile(request, self._clock)
+        if not profile.start():
+            return None
+        if len(self._begun) >= MAX_KINDS:
+            self._begun.clear()
+        self._begun_any = self._begun[kind] = now
+        self._wanted.discard(kind)
+        return profile
+
+    def end(self, request: Any, profile: RequestProfile) -> None:
+        """The request is over."""
+        profile.stop()
+        if len(self._finished) < MAX_PENDING:
+            method = str((request.environ or {}).get("REQUEST_METHOD", ""))
+            facts = (request.start, method, request.route, request.status)
+            self._finished.append(Finished(*facts, profile.stacks, profile.is_whole))
+
+    def want(self, method: str, path: str) -> None:
+        """Requests such as this one are slow: profile the next one soon."""
+        if len(self._wanted) < MAX_KINDS:
+            self._wanted.add(self._kind(method, path))
+
+    def take(self) -> list[Finished]:
+        """What has ended since the last call."""
+        finished = self._finished
+        taken = finished[:]
+        del finished[: len(taken)]
+        return taken
+
+    def forked(self) -> None:
+        """In a child process: what has ended is the parent's."""
+        self._finished.clear()
+
+    @staticmethod
+    def _kind(method: object, path: str) -> tuple[str, str]:
+        return str(method)[:20], _VARIABLE.sub("#", path[:200])
