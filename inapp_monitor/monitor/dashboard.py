@@ -68,6 +68,7 @@ class Dashboard:
             sentry=services.sentry,
             traces=services.trace_table,
             profiles=services.profile_table,
+            statements=services.statements,
             trace_cookie=lambda: "" if core.traced is None else cookie_value(trace_secret(core)),
             refresh=self._life.refresh,
             live=True,

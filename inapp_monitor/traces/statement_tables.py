@@ -207,7 +207,7 @@ class StatementTables:
         """All repetitions, or those of a route; the latest first."""
         sql, parameters = "select * from statement_repeats", []
         if route is not None:
-            sql, parameters = f"{sql} where route = ?", [route]
+            sql, parameters = f"{sql} where route = ?", [_storable(route)]
         rows = self._database.read(f"{sql} order by last_seen desc", parameters)
         return [_repeat(row) for row in rows]
 
@@ -216,6 +216,11 @@ def step_of(start: int, end: int, now: int | None = None) -> int:
     """Seconds of the rows from which a window is read; its edges are rounded to them."""
     oldest = (end if now is None else now) - start
     return FINE_S if oldest <= KEPT[FINE_S] - FINE_S and end - start <= KEPT[FINE_S] else COARSE_S
+
+
+def _storable(text: str) -> str:
+    """The text without what UTF-8 cannot say, such as a lone surrogate, and without NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _statement(row: Mapping[str, Any]) -> StatementRow:
@@ -288,8 +293,8 @@ def _merge_statement(connection: Connection, row: StatementRow, total_ms: float)
         " last_seen = max(last_seen, excluded.last_seen), total_ms = total_ms + excluded.total_ms",
         (
             row.id,
-            row.system,
-            row.shape,
+            _storable(row.system),
+            _storable(row.shape),
             row.is_write,
             json.dumps(row.sites),
             json.dumps(most),
@@ -340,9 +345,9 @@ def _merge_repeat(connection: Connection, row: RepeatRow) -> None:
         " total_ms = total_ms + excluded.total_ms, loop_ms = loop_ms + excluded.loop_ms,"
         " request_ms = request_ms + excluded.request_ms",
         (
-            row.route,
+            _storable(row.route),
             row.id,
-            row.sites[0] if row.sites else "",
+            _storable(row.sites[0] if row.sites else ""),
             row.kind,
             json.dumps(row.sites),
             row.first_seen,

@@ -41,6 +41,7 @@ from inapp_monitor.web.pages import (
     sdks,
     search,
     sources,
+    statements,
     status,
     traces,
 )
@@ -419,5 +420,5 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
-    pages += [logs, sdks, sources, ingest, traces]
+    pages += [logs, sdks, sources, ingest, statements, traces]
     return [*pages, render, metrics, functions, events, tags, version, prometheus]

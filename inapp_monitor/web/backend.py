@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inapp_monitor.query.sources import Source
     from inapp_monitor.store.series import Store
     from inapp_monitor.traces.profile_table import ProfileTable
+    from inapp_monitor.traces.statement_tables import StatementTables
     from inapp_monitor.traces.trace_table import TraceTable
 
 
@@ -42,6 +43,7 @@ class Backend:
         logs: Log records of all workers.
         traces: Kept traces of all workers.
         profiles: Profiles of all workers.
+        statements: Statements of all workers.
         trace_cookie: What a cookie must say for its requests to be traced; "" where none can be.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         sentry: Where SDKs of Sentry come in; None without a running monitor.
@@ -65,6 +67,7 @@ class Backend:
     sentry: Door | None = None
     traces: TraceTable | None = None
     profiles: ProfileTable | None = None
+    statements: StatementTables | None = None
     trace_cookie: Callable[[], str] = str
     refresh: Callable[[], None] = lambda: None
     live: bool = True

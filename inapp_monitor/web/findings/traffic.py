@@ -241,8 +241,8 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
         else []
     )
     return drawing.chart(
-        "Where the time goes", "ms", view.start, view.end, [], markers,
-        summary="every request, by duration",
+        "Every request", "ms", view.start, view.end, [], markers,
+        summary="by duration",
         description=_spread(traffic),
         change=("", False),
         slots=slots,

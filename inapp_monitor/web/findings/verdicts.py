@@ -20,6 +20,7 @@ from inapp_monitor.web.findings import (
     doors,
     missing,
     own_health,
+    repeated_statements,
     route_table,
 )
 from inapp_monitor.web.findings.onset import onset
@@ -55,6 +56,7 @@ def collect(
         _errors(backend, traffic, rows),
         _new_issues(traffic, issues),
         _not_found(backend, traffic, not_found, not_found_counts),
+        *_statements(backend, facts, traffic),
         *capacity.collect(backend, facts, traffic.view),
         own_health.disk(own),
         own_health.monitor(backend, facts, own),
@@ -202,3 +204,18 @@ def _not_found(
         detail += f" from your own pages{when}"
         return verdict("warn", f"404s: {times}", detail, "/not-found", "broken links")
     return verdict("warn", f"404s: {times}", f"{detail}{when}", "/not-found", "404s")
+
+
+def _statements(backend: Backend, facts: Facts, traffic: Traffic) -> list[dict[str, Any]]:
+    """What costs a route a tenth of its time because it repeats; nothing where nothing does."""
+    view = traffic.view
+    found = repeated_statements.costly(backend, facts, max(view.start, view.end - 900), view.now)
+    if not found:
+        return []
+    worst = max(found, key=lambda each: each["cost"] * each["requests"] * each["request_ms"])
+    title = f"{worst['kind']}: {human.shorten(worst['route'], 40)}"
+    shape = human.shorten(worst["shape"], 60)
+    detail = f"{shape} {repeated_statements.sentence(worst)}"
+    if len(found) > 1:
+        detail += f" · {len(found) - 1} more"
+    return [verdict("warn", title, detail, f"/routes/{worst['slug']}", "route")]

@@ -20,8 +20,9 @@ def address(root: str, path: str, query: Iterable[tuple[str, str]] = ()) -> str:
         query: Parameters; those with an empty value are left out.
     """
     given = [(name, value) for name, value in query if value != ""]
-    suffix = f"?{urlencode(given)}" if given else ""
-    return quote(root, safe="/-._~") + "/" + quote(path.lstrip("/"), safe="/-._~") + suffix
+    suffix = f"?{urlencode(given, errors='replace')}" if given else ""
+    place = quote(path.lstrip("/"), safe="/-._~", errors="replace")
+    return quote(root, safe="/-._~", errors="replace") + "/" + place + suffix
 
 
 def below_mount(wanted: str) -> str:

@@ -46,6 +46,7 @@ _NAVIGATION = (
     ("/", "Overview"),
     ("/routes", "Routes"),
     ("/errors", "Errors"),
+    ("/statements", "Statements"),
     ("/traces", "Traces"),
     ("/logs", "Logs"),
     ("/not-found", "Not found"),

@@ -11,6 +11,7 @@ from inapp_monitor.web.findings import (
     missing,
     own_health,
     route_table,
+    time_breakdown,
     traffic,
     verdicts,
 )
@@ -51,7 +52,10 @@ def gather(visit: Visit) -> dict[str, Any]:
             own,
         ),
         "totals": current.totals(target_ms),
-        "charts": traffic.charts(current, before, marks),
+        "charts": {
+            **traffic.charts(current, before, marks),
+            "breakdown": time_breakdown.chart(backend, view, "requests", ["requests"], marks),
+        },
         "routes": rows[:_ROUTES],
         "route_count": len(rows),
         "issues": issues[:_ISSUES],

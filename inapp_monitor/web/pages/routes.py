@@ -13,8 +13,10 @@ from inapp_monitor.web.findings import (
     comparison,
     deploys,
     issue_list,
+    repeated_statements,
     route_table,
     slow,
+    time_breakdown,
     traffic,
 )
 from inapp_monitor.web.frame import templating
@@ -85,7 +87,15 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
         "methods": sorted(methods),
         "row": next((row for row in rows if row["method"] == method), None),
         "totals": current.totals(backend.loaded.settings.apdex_target_s * 1_000),
-        "charts": traffic.charts(current, before, marks),
+        "charts": {
+            **traffic.charts(current, before, marks),
+            "breakdown": time_breakdown.chart(
+                *(backend, view, f"routes.{slug}"),
+                [f"routes.{slug}.{each}" for each in methods],
+                marks,
+            ),
+        },
+        "repeats": repeated_statements.of_route(backend, visit.facts, route, view.now),
         "issues": issues[:20],
         "slowest": slowest,
         "slow_chart": slow.chart(visit, slowest),
