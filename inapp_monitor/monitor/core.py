@@ -21,6 +21,7 @@ from inapp_monitor.traces.profiling import Profiling
 
 if TYPE_CHECKING:
     from inapp_monitor.collectors.discovery import Candidate
+    from inapp_monitor.ingest.adopted import Adopted
     from inapp_monitor.issues.writer import BeforeSend
     from inapp_monitor.web.app import WebApp
 
@@ -74,6 +75,7 @@ class Core:
         ticks: What they cost.
         hears_channels: Whether the parts hear what is logged, dies and ends.
         job: Name of a process that answers no requests, such as a cron job; it leads nothing.
+        adopted: What live StatsD clients of the app write into; made with the first of them.
         dropped_first_errors: Errors of which nothing was kept: what records them was not loaded.
     """
 
@@ -100,6 +102,7 @@ class Core:
     ticks: TickCosts = field(default_factory=TickCosts)
     hears_channels: bool = False
     job: str = ""
+    adopted: Adopted | None = None
     dropped_first_errors: int = 0
 
     @property

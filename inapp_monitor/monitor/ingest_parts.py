@@ -13,6 +13,8 @@ from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.ground.names import clean_node
 from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.ingest.doors import DoorFacts
+from inapp_monitor.ingest.listeners.receiver import Receiver
+from inapp_monitor.ingest.protocols.registry import PROTOCOLS
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
 
@@ -115,3 +117,36 @@ def _counts(news: Mapping[str, Mapping[str, Any]]) -> Counter[str]:
         for reason, entry in row["rejects"].items():
             counts[f"rejects.{clean_node(reason)}"] += entry["count"]
     return counts
+
+
+class AdoptedClients(Part):
+    """What live StatsD clients of the app have written since the last tick."""
+
+    name = "adopted clients"
+
+    def __init__(self, services: Services) -> None:
+        self._core = services.core
+        self._listening = services.listening
+        self._receivers: dict[str, Receiver] = {}
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        adopted = self._core.adopted
+        for dialect, data in adopted.take() if adopted is not None else ():
+            receiver = self._receivers.get(dialect)
+            if receiver is None:
+                receiver = self._receivers[dialect] = self._receiver(dialect)
+            receiver.receive(data, "")
+
+    def _receiver(self, dialect: str) -> Receiver:
+        parse = PROTOCOLS["statsd"].parser({"dialect": dialect})
+        door = self._listening.door(f"adopted clients ({dialect})")
+        return Receiver(door, parse, self._listening.intake, self._core.clock)
+
+    def forked(self) -> None:
+        self._receivers.clear()
+        if self._core.adopted is not None:
+            self._core.adopted.forked()
+
+    def drops(self) -> Mapping[str, int]:
+        adopted = self._core.adopted
+        return {"datagrams of adopted clients": adopted.dropped if adopted is not None else 0}

@@ -47,6 +47,7 @@ from inapp_monitor.traces.profiling import Profiling
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
+    from inapp_monitor.ingest.adopted import Adopted, AdoptedSocket
     from inapp_monitor.issues.not_found import NotFoundTable
     from inapp_monitor.issues.tracker import Tracker
     from inapp_monitor.issues.writer import BeforeSend
@@ -124,6 +125,7 @@ class Monitor(Calls):
         self.guard = Guard()
         self.clock = clock
         self._app = app
+        self._watched = 0
         made_in = app_packages.maker()
         self._make_recorder()
         self._core = Core(
@@ -313,6 +315,49 @@ class Monitor(Calls):
         except ValueError as error:
             raise ConfigError(str(error)) from None
         self._core.alert_rules.append((name, table))
+
+    def watch(self, registry: Any, prefix: str = "", *, per_worker: bool = True) -> None:
+        """Keep what a registry of prometheus_client holds, each interval.
+
+        Args:
+            registry: Such as `prometheus_client.REGISTRY`.
+            prefix: First nodes of its series; "" for none.
+            per_worker: False where the registry itself joins all workers.
+
+        Raises:
+            ConfigError: it has no `collect()`.
+        """
+        from inapp_monitor.collectors.prometheus_registry import PrometheusRegistry
+
+        self._watched += 1
+        name = "prometheus" if self._watched == 1 else f"prometheus.{self._watched}"
+        self.collect(PrometheusRegistry(registry, name, prefix, per_worker))
+
+    def socket(self, dialect: str = "statsd") -> AdoptedSocket:
+        """What behaves as a socket and takes StatsD's lines: for clients that take a socket.
+
+        Args:
+            dialect: `statsd` or `dogstatsd`: whether a gauge with a sign is moved or set.
+        """
+        from inapp_monitor.ingest.adopted import AdoptedSocket
+
+        return AdoptedSocket(self._adopted(), dialect)
+
+    def adopt(self, client: C) -> C:
+        """Let a live client of statsd or datadog write into this process. Returns it.
+
+        It stays so over forks. Raises TypeError when it is none of these.
+        """
+        self._adopted().adopt(client)
+        return client
+
+    def _adopted(self) -> Adopted:
+        from inapp_monitor.ingest.adopted import Adopted
+
+        if self._core.adopted is None:
+            is_enabled = self.settings.enabled
+            self._core.adopted = Adopted(self.life.attach_if_needed if is_enabled else None)
+        return self._core.adopted
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""

@@ -34,6 +34,7 @@ PARTS: list[Callable[[Services], Part]] = [
     tracing_parts.Tracing,
     self_metrics.SelfMetrics,
     process_parts.Collecting,
+    ingest_parts.AdoptedClients,
     ingest_parts.Ingesting,
     storage_parts.StoreWriting,
     storage_parts.RouteNaming,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from StringIO import StringIO
 
 import diamond.collector
 from diamond.collector import str_to_bool
+import xml.etree.cElementTree as ElementTree
 import helper
 
 
@@ -58,6 +61,7 @@ class OldCollector(diamond.collector.Collector):
         half = 9
         half /= 2
         self.publish('half', half)
+        self.publish('xml', len(ElementTree.fromstring('<a><b/><b/></a>')))
         self.publish('max', sys_maxint() > 2 ** 40 and 1 or 0)
 
 
@@ -98,6 +102,7 @@ def test_an_old_collector_runs_as_it_is(folder: Path) -> None:
         "servers.web1.old.helped": 1.0,
         "servers.web1.old.failed": 1.0,
         "servers.web1.old.half": 4.0,
+        "servers.web1.old.xml": 2.0,
         "servers.web1.old.max": 1.0,
     }
 
@@ -235,6 +240,44 @@ def test_a_class_of_ones_own_runs_in_a_monitor() -> None:
     collector = diamond.adapt(Sample, {"hostname": "web1", "interval": 15})
     assert collector.interval_s == 15.0
     assert collected(collector) == {"servers.web1.Sample.one": 1.0}
+
+
+ASKS = """
+import socket
+import diamond.collector
+
+
+class AskCollector(diamond.collector.Collector):
+    def collect(self):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.connect(('127.0.0.1', int(self.config['port'])))
+        sock.send('stats\\n')
+        for line in sock.recv(4096).split('\\n'):
+            if line.startswith('STAT '):
+                _, name, value = line.split(' ')
+                self.publish(name, value)
+        sock.close()
+"""
+
+
+def test_a_collector_that_asks_a_server_gets_texts(tmp_path: Path) -> None:
+    """As memcached's: what is sent and received are strings."""
+    (tmp_path / "ask.py").write_text(ASKS)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            assert client.recv(100) == b"stats\n"
+            client.sendall(b"STAT hits 7\nEND\n")
+            client.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        files = Folder(tmp_path)
+        config = {"port": server.getsockname()[1], "hostname": "web1", "path": "ask"}
+        inner = files.load(files.find()[0])({"collectors": {"AskCollector": config}})
+        assert collected(adapted.DiamondCollector(inner)) == {"servers.web1.ask.hits": 7.0}
+        thread.join()
 
 
 def test_reserved_names_stay_the_monitors() -> None:

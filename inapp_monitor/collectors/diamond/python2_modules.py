@@ -11,6 +11,7 @@ import base64
 import functools
 import importlib
 import io
+import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -53,6 +54,30 @@ def _check_output(*given: Any, **named: Any) -> str:
     named.setdefault("errors", _ERRORS)
     named.setdefault("timeout", COMMAND_LIMIT_S)
     return str(subprocess.check_output(*given, **named))  # noqa: S603
+
+
+class TextSocket(socket.socket):
+    """A socket that sends and receives texts, a character a byte."""
+
+    def send(self, data: Any, *given: Any) -> int:
+        return super().send(_as_bytes(data), *given)
+
+    def sendall(self, data: Any, *given: Any) -> None:
+        super().sendall(_as_bytes(data), *given)
+
+    def recv(self, *given: Any) -> Any:
+        return super().recv(*given).decode("latin-1")
+
+
+def _as_bytes(data: Any) -> Any:
+    return data.encode("latin-1", "replace") if isinstance(data, str) else data
+
+
+def _text_connection(*given: Any, **named: Any) -> TextSocket:
+    plain = socket.create_connection(*given, **named)
+    made = TextSocket(plain.family, plain.type, plain.proto, plain.detach())
+    made.settimeout(named.get("timeout", ANSWER_LIMIT_S))
+    return made
 
 
 class _TextAnswer:
@@ -125,6 +150,10 @@ def _text_subprocess(name: str) -> ModuleType:
     return _module(name, subprocess, Popen=TextPopen, check_output=_check_output)
 
 
+def _text_sockets(name: str) -> ModuleType:
+    return _module(name, socket, socket=TextSocket, create_connection=_text_connection)
+
+
 def _urllib2(name: str) -> ModuleType:
     members = {"urlopen": _urlopen, "Request": _TextRequest, "quote": urllib.parse.quote}
     return _module(name, urllib.request, urllib.error, **members)
@@ -176,6 +205,7 @@ def _base64(name: str) -> ModuleType:
 #: Name of Python 2 to what makes its module.
 _MAKERS: Final[Mapping[str, Callable[[str], ModuleType]]] = {
     "diamond": _diamond,
+    "socket": _text_sockets,
     "subprocess": _text_subprocess,
     "urllib2": _urllib2,
     "urllib": _urllib,

@@ -68,6 +68,20 @@ class _Rewriter(ast.NodeTransformer):
         value = _call("__divided__", node, read, node.value)
         return ast.copy_location(ast.Assign([node.target], value), node)
 
+    def visit_Import(self, node: ast.Import) -> Any:
+        """`import a.b as c` would look for `b` in the present `a`, whatever stands for it here."""
+        made: list[ast.stmt] = []
+        for alias in node.names:
+            if alias.asname is None or "." not in alias.name:
+                made.append(ast.copy_location(ast.Import([alias]), node))
+                continue
+            nothing = ast.Constant(None)
+            wanted = ast.Tuple([ast.Constant("*")], ast.Load())
+            found = _call("__import__", node, ast.Constant(alias.name), nothing, nothing, wanted)
+            target = ast.Name(alias.asname, ast.Store())
+            made.append(ast.copy_location(ast.Assign([target], found), node))
+        return made
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         is_sys = isinstance(node.value, ast.Name) and node.value.id == "sys"

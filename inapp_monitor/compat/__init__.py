@@ -1,0 +1,1 @@
+"""Modules with the signatures of libraries that apps may use already."""

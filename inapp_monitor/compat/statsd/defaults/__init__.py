@@ -1,0 +1,1 @@
+"""The ready-made clients of `statsd`: `defaults.env.statsd`, `defaults.django.statsd`."""
