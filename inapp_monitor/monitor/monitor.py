@@ -125,7 +125,6 @@ class Monitor(Calls):
         self.guard = Guard()
         self.clock = clock
         self._app = app
-        self._watched = 0
         made_in = app_packages.maker()
         self._make_recorder()
         self._core = Core(
@@ -329,8 +328,8 @@ class Monitor(Calls):
         """
         from inapp_monitor.collectors.prometheus_registry import PrometheusRegistry
 
-        self._watched += 1
-        name = "prometheus" if self._watched == 1 else f"prometheus.{self._watched}"
+        before = sum(each.label.startswith("prometheus") for each in self._core.collectors)
+        name = f"prometheus.{before + 1}" if before else "prometheus"
         self.collect(PrometheusRegistry(registry, name, prefix, per_worker))
 
     def socket(self, dialect: str = "statsd") -> AdoptedSocket:
