@@ -91,8 +91,10 @@ class Outbox:
     *Threads:* any; `claim` and `settle` wait for the disk.
     """
 
-    def __init__(self, database: Database | None, app: str, route: Route) -> None:
-        """No I/O."""
+    def __init__(
+        self, database: Database | None, app: str = "", route: Route = lambda _notice: ()
+    ) -> None:
+        """No I/O; to look into the table neither name nor route is needed."""
         self._database = database
         self._app = app
         self._route = route

@@ -10,7 +10,19 @@ from pathlib import Path
 import click
 
 from inapp_monitor import __version__
-from inapp_monitor.cli import dashboards, echo, errors, logs, run, sdk_keys, serving, store
+from inapp_monitor.cli import (
+    alerts,
+    check,
+    dashboards,
+    echo,
+    errors,
+    export,
+    logs,
+    run,
+    sdk_keys,
+    serving,
+    store,
+)
 from inapp_monitor.cli.group import Group
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground import settings_page
@@ -56,6 +68,6 @@ def settings(config_file: str | None, markdown: bool) -> None:
         echo.line(f"    {row.doc}")
 
 
-for module in (serving, store, errors, dashboards, logs, run, sdk_keys):
+for module in (serving, store, check, export, errors, alerts, dashboards, logs, run, sdk_keys):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -1,4 +1,4 @@
-"""The commands that look after stored data: check, import, export, convert, plan.
+"""The commands that look after stored data: import, convert, plan.
 
 Only arguments, messages and exit codes; what they do is in `store.check` and `store.maintenance`.
 The main command turns their errors into one line.
@@ -30,7 +30,7 @@ def _settings(data_dir: Path | None, config_file: str | None) -> Settings:
     return config.load({"data_dir": data_dir}, config_file).settings
 
 
-def _existing(data_dir: Path | None, config_file: str | None) -> Settings:
+def existing(data_dir: Path | None, config_file: str | None) -> Settings:
     """The settings of a data directory that is there: nobody means to look at a missing one."""
     settings = _settings(data_dir, config_file)
     if not settings.data_dir.is_dir():
@@ -38,29 +38,11 @@ def _existing(data_dir: Path | None, config_file: str | None) -> Settings:
     return settings
 
 
-def _check_target(directory: Path) -> None:
+def check_target(directory: Path) -> None:
     """Make a directory, or say at once that nothing can be written there."""
     directory.mkdir(parents=True, exist_ok=True)
     with TemporaryFile(dir=directory):
         pass
-
-
-@click.command()
-@click.argument("data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--repair", is_flag=True, help="Mend what can be mended.")
-def check(data_dir: Path, repair: bool) -> None:
-    """Verify every file of DATA_DIR; exit 0 only when all are sound."""
-    from inapp_monitor.store.check import check_directory
-
-    report = check_directory(data_dir, SYSTEM.wall(), repair=repair)
-    for problem in report.problems:
-        done = f" ({problem.repaired})" if problem.repaired else ""
-        echo.line(f"{problem.file}: {problem.kind}: {problem.detail}{done}")
-    if repair and not report.clean:
-        report = check_directory(data_dir, SYSTEM.wall())
-    echo.line(f"{report.files} files, {report.rows} rows, {len(report.problems)} problems")
-    if not report.clean:
-        raise SystemExit(1)
 
 
 @click.command("import")
@@ -77,33 +59,9 @@ def import_(source: Path, prefix: str, data_dir: Path | None, config_file: str |
 
     settings = _settings(data_dir, config_file)
     report = import_whisper(settings.data_dir, settings, source, SYSTEM.wall(), prefix=prefix)
-    _failures(report.failed)
+    failures(report.failed)
     left = f", {len(report.failed)} left out" if report.failed else ""
     echo.line(f"{report.files} files, {report.points} points imported{left}")
-    if report.failed:
-        raise SystemExit(1)
-
-
-@click.command()
-@click.option("--whisper", "target", type=_DIRECTORY, required=True, help="Where to write.")
-@_DATA_DIR
-@_CONFIG
-def export(target: Path, data_dir: Path | None, config_file: str | None) -> None:
-    """Write every series as a Whisper file, for Graphite."""
-    from inapp_monitor.store.maintenance import export_whisper
-    from inapp_monitor.store.series import Store
-
-    settings = _existing(data_dir, config_file)
-    _check_target(target)
-    store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
-    report = export_whisper(store, target, SYSTEM.wall())
-    _failures(report.failed)
-    echo.line(f"{report.files} files, {report.points} points written")
-    if report.beyond_whisper:
-        echo.line(
-            f"{report.beyond_whisper} points left out: Whisper's times end in February 2106",
-            err=True,
-        )
     if report.failed:
         raise SystemExit(1)
 
@@ -116,11 +74,11 @@ def convert(dry_run: bool, data_dir: Path | None, config_file: str | None) -> No
     """Move series to the retention that the settings ask for now."""
     from inapp_monitor.store.maintenance import convert as run
 
-    settings = _existing(data_dir, config_file)
+    settings = existing(data_dir, config_file)
     report = run(settings.data_dir, settings, SYSTEM.wall(), dry_run=dry_run)
     for path, old, new in report.converted:
         echo.line(f"{path}: {old} -> {new}")
-    _failures(report.failed)
+    failures(report.failed)
     echo.line(f"{len(report.converted)} series {'would move' if dry_run else 'moved'}")
     if report.failed:
         raise SystemExit(1)
@@ -134,7 +92,7 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     from inapp_monitor.store.maintenance import plan as run
     from inapp_monitor.store.series import Store
 
-    settings = _existing(data_dir, config_file)
+    settings = existing(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = run(store, settings)
     largest, smallest = (size // report.series_bytes for size in report.distribution_bytes)
@@ -152,7 +110,7 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     )
 
 
-def _failures(failed: list[tuple[str, str]]) -> None:
+def failures(failed: list[tuple[str, str]]) -> None:
     for name, reason in failed:
         echo.line(clean_text(f"{name}: {reason}"), err=True)
 
@@ -164,4 +122,4 @@ def _size(count: int) -> str:
 
 
 #: What the main command registers.
-COMMANDS: list[click.Command] = [check, import_, export, convert, plan]
+COMMANDS: list[click.Command] = [import_, convert, plan]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
-from typing import Any, TypedDict
+from typing import Any
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -25,13 +25,18 @@ from inapp_monitor.web.frame.links import address, below_mount
 from inapp_monitor.web.frame.places import Places
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
+from inapp_monitor.web.frame.session_cookie import cookie_scope
 from inapp_monitor.web.graphite import events, functions, metrics, render, tags, version
 from inapp_monitor.web.ingest import admission
 from inapp_monitor.web.pages import (
+    acknowledge,
+    alert_rule,
+    alerts,
     dashboards,
     errors,
     explore,
     failure,
+    health,
     login,
     logs,
     not_found,
@@ -108,7 +113,7 @@ class WebApp:
         shared = SharedState(settings.data_dir, backend.guard, may_write=backend.live)
         self.gate = auth.Gate(settings, backend.clock, secret, authorizer, shared)
         self.gate.use_token(secret, earlier)
-        self._routes = [*further, *collect_routes()]
+        self._routes = [*further, *health.routes(settings), *collect_routes()]
         self._map = Map(
             [
                 Rule(route.rule, endpoint=number, methods=route.methods)
@@ -283,7 +288,7 @@ class WebApp:
             return self._failure(request, 403, _NOT_MEANT)
         self.gate.log_out(request.environ)
         response = self._redirect(request, "/login")
-        response.delete_cookie(self.gate.cookie_name, **_cookie_scope(request))
+        response.delete_cookie(self.gate.cookie_name, **cookie_scope(request))
         return response
 
     def _is_meant(self, request: MonitorRequest) -> bool:
@@ -375,7 +380,7 @@ class WebApp:
     def _with_session(
         self, request: MonitorRequest, response: Response, access: auth.Access
     ) -> Response:
-        scope = _cookie_scope(request)
+        scope = cookie_scope(request)
         response.set_cookie(self.gate.cookie_name, access.session, max_age=auth.SESSION_S, **scope)
         return response
 
@@ -391,24 +396,6 @@ class WebApp:
         return response
 
 
-class _CookieScope(TypedDict):
-    """What the session's cookie is set with, and must be deleted with."""
-
-    path: str
-    secure: bool
-    httponly: bool
-    samesite: str
-
-
-def _cookie_scope(request: MonitorRequest) -> _CookieScope:
-    return {
-        "path": request.root or "/",
-        "secure": request.is_secure_cookie,
-        "httponly": True,
-        "samesite": "Strict",
-    }
-
-
 def collect_routes() -> list[Route]:
     """The ROUTES of all modules that have some."""
     routes: list[Route] = []
@@ -421,4 +408,5 @@ def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     pages += [logs, sdks, sources, ingest, statements, traces]
+    pages += [alerts, alert_rule, acknowledge, health]
     return [*pages, render, metrics, functions, events, tags, version, prometheus]

@@ -132,9 +132,13 @@ class _Pinned(http.client.HTTPConnection):
 
 
 def request(
-    address: Address, method: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    address: Address,
+    method: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    most: int = _MAX_ANSWER,
 ) -> bytes:
-    """Send a request; the answer's body, at most 64 kB of it.
+    """Send a request; the answer's body, at most `most` bytes of it.
 
     Raises:
         FailedError: nobody answered in time, or said that it may work later.
@@ -151,7 +155,7 @@ def request(
         connection.request(method, address.path, body, sent)
         answer = connection.getresponse()
         received = b""
-        while len(received) < _MAX_ANSWER:
+        while len(received) < most:
             piece = answer.read1(8_192)
             received += piece
             if not piece or perf_counter() - begun > 3 * address.timeout_s:

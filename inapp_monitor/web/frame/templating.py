@@ -49,6 +49,7 @@ _NAVIGATION = (
     ("/statements", "Statements"),
     ("/traces", "Traces"),
     ("/logs", "Logs"),
+    ("/alerts", "Alerts"),
     ("/not-found", "Not found"),
     ("/explore", "Explore"),
     ("/dashboards", "Dashboards"),
