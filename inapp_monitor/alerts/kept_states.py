@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inapp_monitor.alerts.downtime import Downtime
 from inapp_monitor.alerts.state import Acknowledgement, State
 from inapp_monitor.alerts.status import Status
+from inapp_monitor.ground.visible_text import visible
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Connection, Database
@@ -165,7 +166,8 @@ class KeptStates:
 def write_state(connection: Connection, key: Key, kept: Kept) -> None:
     """Put one state, inside a transaction."""
     state = kept.state
-    row = (*key, int(state.status), int(state.hard), state.since, kept.value, kept.detail)
+    detail = visible(kept.detail)  # a lone surrogate would cost the whole transaction
+    row = (*key, int(state.status), int(state.hard), state.since, kept.value, detail)
     connection.execute(
         "insert into alert_states values (?, ?, ?, ?, ?, ?, ?, ?)"
         " on conflict (rule, series) do update set status = excluded.status, hard = excluded.hard,"
@@ -180,7 +182,10 @@ def write_transition(connection: Connection, transition: Transition) -> None:
     connection.execute(
         "insert into alert_transitions (rule, series, moment, status, hard, value, detail)"
         " values (?, ?, ?, ?, ?, ?, ?)",
-        (*transition[:3], int(transition.status), int(transition.hard), *transition[5:]),
+        (
+            *(*transition[:3], int(transition.status), int(transition.hard), transition.value),
+            visible(transition.detail),
+        ),
     )
     connection.execute(
         "delete from alert_transitions where id <= (select max(id) from alert_transitions) - ?",

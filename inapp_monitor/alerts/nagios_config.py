@@ -34,7 +34,7 @@ def objects(
         prefix: Put before each service's name, as in the notifier.
         template: A service template of yours to `use`.
     """
-    lines = ["# Written by inapp-monitor export --nagios; a service a rule.", ""]
+    lines = ["# Written by inapp-monitor export --nagios: a service a rule.", ""]
     if passive:
         lines += _definition(
             "command",

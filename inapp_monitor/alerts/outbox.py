@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inapp_monitor.alerts.message import Message
 from inapp_monitor.alerts.notice import Notice, notice_from, notice_of
 from inapp_monitor.alerts.throttle import LOOK_BACK_S, Key
+from inapp_monitor.ground.visible_text import visible
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Change, Connection, Database
@@ -208,7 +209,10 @@ def _insert(connection: Connection, channel: str, notice: Notice) -> None:
         " on conflict (key, channel) do update set state = 'waiting', moment = excluded.moment,"
         " due = excluded.due, lease = 0, attempts = 0, sent = null, fault = '',"
         " document = excluded.document where excluded.moment > moment + ?",
-        (notice.key, channel, notice.rule, notice.series, notice.at, notice.at, document, _SAME_S),
+        (
+            *(visible(notice.key), channel, notice.rule, visible(notice.series)),
+            *(notice.at, notice.at, document, _SAME_S),
+        ),
     )
 
 

@@ -70,10 +70,9 @@ def of_all(document: Mapping[str, Any], now: float) -> Answer:
     lines = [_sentence(row, row["series"][0]) for row in bad]
     text = f"{status.name}: {len(bad)} of {len(rules)} rules: {lines[0]}" if bad else ""
     counts = [Metric("problems", float(len(bad))), Metric("rules", float(len(rules)))]
-    return Answer(
-        status,
-        nagios_output.output(text or f"OK: {len(rules)} rules, no problem", lines, counts),
-    )
+    further = lines if len(lines) > 1 else []
+    fine = f"OK: no problem, {len(rules)} rule{'s' if len(rules) != 1 else ''}"
+    return Answer(status, nagios_output.output(text or fine, further, counts))
 
 
 def of_target(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 
 from inapp_monitor.alerts.status import Status
 
@@ -117,4 +118,5 @@ def _number(atom: str, default: float, text: str, unit: str) -> float:
 
 
 def _text(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    """The shortest digits that are read as the same number, without an exponent."""
+    return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from inapp_monitor import __version__
 from inapp_monitor.cli import asking, echo
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
@@ -56,6 +57,7 @@ class _Plugin(click.Command):
 @click.option("-t", "--timeout", default="10", show_default=True, help="Seconds, then UNKNOWN.")
 @click.option("-H", "--hostname", default="", help="Not used; Nagios may give it.")
 @click.option("-v", "--verbose", count=True, help="Not used.")
+@click.version_option(__version__, "-V", "--version")
 def check(what: str, repair: bool, **given: Any) -> None:
     """Verify the files of DATA_DIR (exit 0 when all are sound), or be a Nagios plugin for RULE.
 
