@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from inapp_monitor.cli import store
+from inapp_monitor.cli import check, export, store
 from inapp_monitor.cli.command_line import main
 from inapp_monitor.ground import config
 from inapp_monitor.ground.points import Method
@@ -17,7 +17,8 @@ from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import convert
 from tests.store.conftest import START, Bench
 
-COMMANDS = {command.name: command for command in store.COMMANDS}
+GROUPS = (store, check, export)
+COMMANDS = {command.name: command for module in GROUPS for command in module.COMMANDS}
 
 
 def live(bench: Bench, rounds: int = 100) -> None:
