@@ -94,6 +94,14 @@ def bounded_event(
         "release": _text(given, "release", MAX_NAME),
         "environment": _text(given, "environment", 100),
         "server": _text(given, "server", 100),
+        **bounded_facts(given),
+        **{name: _text(given, name, 100) for name in ORIGIN},
+    }
+
+
+def bounded_facts(given: Mapping[str, Any]) -> Event:
+    """What surrounds an event: `user`, `tags`, `contexts` and `breadcrumbs`."""
+    return {
         "user": _texts(given.get("user"), MAX_USER_ITEMS, MAX_TAG_VALUE),
         "tags": _texts(given.get("tags"), MAX_TAGS, MAX_TAG_VALUE),
         "contexts": {
@@ -103,7 +111,6 @@ def bounded_event(
         "breadcrumbs": [
             _breadcrumb(crumb) for crumb in _mappings(given, "breadcrumbs")[-MAX_BREADCRUMBS:]
         ],
-        **{name: _text(given, name, 100) for name in ORIGIN},
     }
 
 

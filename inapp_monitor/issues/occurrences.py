@@ -13,12 +13,15 @@ from typing import Any
 from weakref import ref
 
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.issues import exception_tree, shapes_v1, shapes_v2, stack
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event
+from inapp_monitor.issues.foreign_event import bounded_facts
 from inapp_monitor.issues.grouping import messages, v1, v2
 from inapp_monitor.issues.grouping.fingerprint import Grouping, group_by
 from inapp_monitor.issues.pending import MAX_CACHED, Drops, KnownFingerprint, ProcessMemory
+from inapp_monitor.issues.scope import Scope
 from inapp_monitor.issues.titles import identity_of
 from inapp_monitor.issues.traceback_key import key_of
 
@@ -200,3 +203,36 @@ def queue_event(
     with memory.lock:
         memory.waiting[event_id] = (known, event, record if event["route"] is None else None)
     return event_id
+
+
+def queue_with_scope(
+    memory: ProcessMemory,
+    known: KnownFingerprint,
+    event: Event,
+    facts: Scope | None,
+    environ: Mapping[str, Any] | None,
+) -> str:
+    """Queue an event with what the application set for its request; returns its id."""
+    if facts is not None:
+        event["user"] = dict(facts.user)
+        event["tags"] = dict(facts.tags)
+        event["contexts"] = dict(facts.contexts)
+        event["breadcrumbs"] = list(facts.breadcrumbs)
+    return queue_event(memory, known, event, environ.get(ENVIRON_KEY) if environ else None)
+
+
+def add_facts(memory: ProcessMemory, event_id: str, given: Mapping[str, Any]) -> None:
+    """Add facts of any shape to an event that is still queued; what it has already stays."""
+    facts = bounded_facts(given)
+    waiting = memory.waiting.get(event_id)
+    if waiting is None:
+        return
+    known, event, _ = waiting
+    with memory.lock:
+        for name, value in facts["tags"].items():
+            if name not in event.get("tags", {}):
+                known.delta.add_tag(name, value)
+        for part in ("tags", "contexts"):
+            event[part] = {**facts[part], **event.get(part, {})}
+        for part in ("user", "breadcrumbs"):
+            event[part] = event.get(part) or facts[part]

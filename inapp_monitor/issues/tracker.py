@@ -35,7 +35,12 @@ from inapp_monitor.issues.event import Event, EventBuilder
 from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping, origin_tags
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.model import IssueDetail, IssueSummary
-from inapp_monitor.issues.occurrences import OccurrenceCounter, queue_event
+from inapp_monitor.issues.occurrences import (
+    OccurrenceCounter,
+    add_facts,
+    queue_event,
+    queue_with_scope,
+)
 from inapp_monitor.issues.pending import Drops, KnownFingerprint, ProcessMemories, ProcessMemory
 from inapp_monitor.issues.redaction import Redactor
 from inapp_monitor.issues.safe_text import MAX_TEXT_CHARS
@@ -243,6 +248,15 @@ class Tracker:
         """
         return self._safely(lambda: self._record_event(event, found))
 
+    def add_facts(self, exception: BaseException, facts: Mapping[str, Any]) -> None:
+        """Add what somebody else knows about an exception that is recorded, while its event waits
+        here: `user`, `tags`, `contexts` and `breadcrumbs`. What the application set itself stays.
+        """
+        request = requests.identity_of(scope.current_environ())
+        recorded = recorded_exceptions.find(exception, self._identity, request)
+        if recorded is not None:
+            add_facts(self._memories.here(), recorded.event_id, facts)
+
     # -- handing over
 
     def flush(self) -> None:
@@ -340,7 +354,7 @@ class Tracker:
             event_id = ""
             if self._count(memory, known, environ, route, facts):
                 event = self._builder.build(exception, environ, route=route, channel=channel)
-                event_id = _queue(memory, known, event, facts, environ)
+                event_id = queue_with_scope(memory, known, event, facts, environ)
             issue = known.identity.issue
         recorded_exceptions.remember(exception, self._identity, issue, event_id, request)
         requests.note_recorded(environ, self)
@@ -364,7 +378,7 @@ class Tracker:
         given = facts.fingerprint if facts is not None else ()
         known = self._counter.of_message(memory, *compared, given, kind, level)
         if self._count(memory, known, environ, route, facts):
-            _queue(memory, known, build(environ), facts, environ)
+            queue_with_scope(memory, known, build(environ), facts, environ)
         if level not in _BELOW_ERROR:
             requests.note_recorded(environ, self)
         return known.identity.issue
@@ -431,19 +445,3 @@ class Tracker:
             with memory.lock:
                 known.delta.add_tag("route", route)
                 known.delta.route = route
-
-
-def _queue(
-    memory: ProcessMemory,
-    known: KnownFingerprint,
-    event: Event,
-    facts: scope.Scope | None,
-    environ: Mapping[str, Any] | None,
-) -> str:
-    """Queue an event with what the application set for its request; returns its id."""
-    if facts is not None:
-        event["user"] = dict(facts.user)
-        event["tags"] = dict(facts.tags)
-        event["contexts"] = dict(facts.contexts)
-        event["breadcrumbs"] = list(facts.breadcrumbs)
-    return queue_event(memory, known, event, environ.get(ENVIRON_KEY) if environ else None)

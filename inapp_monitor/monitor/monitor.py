@@ -373,6 +373,31 @@ class Monitor(Calls):
             self.guard.failed("capture_exception", failure)
             return None
 
+    def sentry_transport(self) -> Any:
+        """For an SDK of Sentry in this application: `sentry_sdk.init(transport=...)` with it hands
+        over without HTTP, and an exception that both see is one event.
+
+        Raises:
+            ImportError: `sentry_sdk` is not installed.
+        """
+        from inapp_monitor.ingest.sentry import in_process
+
+        def hand_over(envelope: Any, exception: BaseException | None) -> None:
+            def work(services: Services) -> None:
+                inbox, log_errors = services.sentry.inbox, self.settings.log_errors
+                in_process.receive(
+                    envelope, exception, inbox, services.tracker, log_errors=log_errors
+                )
+
+            try:
+                if self.settings.enabled:
+                    self.life.attach_if_needed()
+                    self.life.when_loaded(work)
+            except Exception as failure:  # noqa: BLE001  # the monitor's own
+                self.guard.failed("sentry_transport", failure)
+
+        return in_process.make_transport(hand_over)
+
     def capture_message(self, message: str, level: str = "error") -> str | None:
         """Record a message as an event of its own. Returns the issue's id."""
         try:

@@ -70,7 +70,8 @@ def event_of(
         "module": raised["module"],
         "message": raised["message"],
         "culprit": values.first_text(given, "culprit") or _culprit(raised["frames"]),
-        "exceptions": exceptions,
+        # A message without a stack has nothing to show beside itself.
+        "exceptions": exceptions if raised["type"] != "Message" or raised["frames"] else [],
         "route": values.first_text(given, "transaction", limit=1_000),
         "request": request,
         "cuts": _cuts(given),

@@ -294,7 +294,7 @@ class Inbox:
             return False
         payload = {**feedback["payload"], "message": note_of(feedback), "level": "info"}
         event = {**event_of(payload, project=project), "type": "Feedback"}
-        event["exceptions"][0]["type"] = "Feedback"
+        event["exceptions"] = []
         self._record_event(event, grouping_of_event(event, ["feedback"]))
         return True
 

@@ -67,7 +67,7 @@ class Installation:
     def tick(self) -> None:
         """What the background does about once a second."""
         self.clock.advance(1)
-        self.monitor.tick()
+        self.monitor.refresh()
 
 
 def event_body(**more: Any) -> bytes:
