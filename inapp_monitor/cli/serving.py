@@ -147,6 +147,7 @@ def stored_backend(
     from inapp_monitor.store.series import Store
     from inapp_monitor.traces.profile_table import ProfileTable
     from inapp_monitor.traces.statement_tables import StatementTables
+    from inapp_monitor.traces.time_table import TimeTable
     from inapp_monitor.traces.trace_table import TraceTable
     from inapp_monitor.web.backend import Backend
 
@@ -170,6 +171,7 @@ def stored_backend(
         traces=TraceTable(database),
         profiles=ProfileTable(database),
         statements=StatementTables(database),
+        times=TimeTable(database),
         logs=LogFile(data_dir, disk_shares.of_logs(loaded.settings.disk_budget)),
         refresh=database.write_pending,
         live=False,

@@ -69,6 +69,7 @@ class Dashboard:
             traces=services.trace_table,
             profiles=services.profile_table,
             statements=services.statements,
+            times=services.time_table,
             trace_cookie=lambda: "" if core.traced is None else cookie_value(trace_secret(core)),
             refresh=self._life.refresh,
             live=True,

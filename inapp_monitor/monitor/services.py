@@ -50,6 +50,8 @@ from inapp_monitor.traces.profile_keeper import ProfileKeeper
 from inapp_monitor.traces.profile_table import ProfileTable
 from inapp_monitor.traces.profiling import Profiling
 from inapp_monitor.traces.statement_tables import StatementTables
+from inapp_monitor.traces.time_keeper import TimeKeeper
+from inapp_monitor.traces.time_table import TimeTable
 from inapp_monitor.traces.trace_keeper import Around, TraceKeeper
 from inapp_monitor.traces.trace_table import TraceTable
 from inapp_monitor.traces.tracing import Tracing
@@ -125,6 +127,8 @@ class Services:
             release=core.release,
         )
         self.trace_keeper = keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)
+        self.time_table = TimeTable(self.database)
+        self.time_keeper = TimeKeeper(self.tracing, self.time_table, clock, slug_of)
         self.profile_table = ProfileTable(self.database)
         self.profile_keeper = ProfileKeeper(
             *(core.profiling or Profiling(clock.perf), self.profile_table, clock),

@@ -72,16 +72,19 @@ class TraceKeeping(Part):
 
     def __init__(self, services: Services) -> None:
         self._keeper = services.trace_keeper
-        self.holds = (services.trace_keeper,)
+        self._times = services.time_keeper
+        self.holds = (services.trace_keeper, services.time_keeper)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         self._keeper.write()
+        self._times.write()
 
     def forked(self) -> None:
         self._keeper.forked()
+        self._times.forked()
 
     def drops(self) -> Mapping[str, int]:
-        return {"traces": self._keeper.dropped}
+        return {"traces": self._keeper.dropped, "times of routes": self._times.dropped}
 
 
 class Profiles(Part):

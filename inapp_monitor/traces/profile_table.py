@@ -1,4 +1,6 @@
-"""Profiles of all workers in the database: a row a route, method and hour, merged when written."""
+"""Profiles of all workers in the database, merged when written: a row a route, method and ten
+minutes for a day; and a row for twenty seconds for half an hour, to compare now with before.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,8 @@ from inapp_monitor.traces.profile_tree import Tree
 #: Seconds of one row, and for how long it is kept.
 STEP_S: Final = 600
 KEPT_S: Final = 86_400
+RECENT_STEP_S: Final = 20
+RECENT_KEPT_S: Final = 1_800
 #: Bytes of all rows together; the oldest go first.
 MAX_BYTES: Final = 8 * 2**20
 
@@ -26,6 +30,7 @@ create table profiles (
     primary key (slug, method, begun)
 ) without rowid
 """
+_RECENT_SCRIPT = _SCRIPT.replace("profiles", "recent_profiles")
 _BOUND = """
 delete from profiles where (slug, method, begun) in (select slug, method, begun from
 (select slug, method, begun, sum(size) over (order by begun desc, slug, method) as total
@@ -38,7 +43,7 @@ class ProfileTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        database.declare("profiles", [_SCRIPT], _make_room)
+        database.declare("profiles", [_SCRIPT, _RECENT_SCRIPT], _make_room)
 
     def add(self, profiles: Sequence[tuple[str, str, Tree]], now: float) -> bool:
         """Add profiles (slug, method, tree) to those that are there.
@@ -46,35 +51,63 @@ class ProfileTable:
         Returns:
             False when the database cannot accept them.
         """
-        begun = int(now) // STEP_S * STEP_S
 
         def change(connection: Connection) -> None:
             for slug, method, tree in profiles:
-                key = (slug, method, begun)
-                found = connection.execute(
-                    "select data from profiles where slug = ? and method = ? and begun = ?", key
-                ).fetchone()
-                before = profile_tree.unpack(found[0]) if found else None
-                whole = tree if before is None else profile_tree.merged([before, tree])
-                data = profile_tree.pack(whole)
-                values = (*key, whole["requests"], len(data) + 100, data)
-                connection.execute("insert or replace into profiles values (?,?,?,?,?,?)", values)
-            connection.execute("delete from profiles where begun < ?", (begun - KEPT_S,))
+                _merge(connection, "profiles", (slug, method, _begun(now, STEP_S)), tree)
+                recent = (slug, method, _begun(now, RECENT_STEP_S))
+                _merge(connection, "recent_profiles", recent, tree)
+            connection.execute("delete from profiles where begun < ?", (now - KEPT_S - STEP_S,))
+            connection.execute(
+                "delete from recent_profiles where begun < ?", (now - RECENT_KEPT_S,)
+            )
             connection.execute(_BOUND, (MAX_BYTES,))
 
         return self._database.submit(change, 5_000 * len(profiles))
 
     def read(self, slug: str, method: str, start: float, end: float) -> Tree:
         """The profiles of a route in a period, put together, and `since` when they are."""
-        sql = (
-            "select begun, data from profiles where slug = ? and method = ? and begun > ? "
-            "and begun <= ? order by begun"
+        return self._whole("profiles", slug, method, start - STEP_S + 1, end)
+
+    def after(self, slug: str, method: str, since: float, end: float) -> Tree:
+        """Those from `since` on, when a route has changed."""
+        found = self._whole("recent_profiles", slug, method, since, end)
+        return found if found["requests"] else self._whole("profiles", slug, method, since, end)
+
+    def before(self, slug: str, method: str, since: float) -> Tree:
+        """Those that were over before `since`."""
+        found = self._whole("recent_profiles", slug, method, 0, since - RECENT_STEP_S)
+        if found["requests"]:
+            return found
+        return self._whole("profiles", slug, method, 0, since - STEP_S)
+
+    def _whole(self, table: str, slug: str, method: str, start: float, end: float) -> Tree:
+        """The rows that begin in a period, put together."""
+        rows = self._database.read(
+            f"select begun, data from {table} where slug = ? and method = ? "  # noqa: S608
+            "and begun >= ? and begun <= ? order by begun",
+            (slug, method, start, end),
         )
-        rows = self._database.read(sql, (slug, method, start - STEP_S, end))
         trees = [profile_tree.unpack(row["data"]) for row in rows]
         whole: dict[str, Any] = profile_tree.merged(tree for tree in trees if tree is not None)
         whole["since"] = rows[0]["begun"] if rows else None
         return whole
+
+
+def _begun(now: float, step_s: int) -> int:
+    return int(now) // step_s * step_s
+
+
+def _merge(connection: Connection, table: str, key: tuple[str, str, int], tree: Tree) -> None:
+    found = connection.execute(
+        f"select data from {table} where slug = ? and method = ? and begun = ?",  # noqa: S608
+        key,
+    ).fetchone()
+    before = profile_tree.unpack(found[0]) if found else None
+    whole = tree if before is None else profile_tree.merged([before, tree])
+    data = profile_tree.pack(whole)
+    values = (*key, whole["requests"], len(data) + 100, data)
+    connection.execute(f"insert or replace into {table} values (?,?,?,?,?,?)", values)  # noqa: S608
 
 
 def _make_room(connection: Connection) -> None:

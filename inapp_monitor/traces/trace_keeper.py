@@ -24,7 +24,7 @@ from inapp_monitor.traces.trace_table import KeptRow, TraceTable
 from inapp_monitor.traces.tracing import Tracing
 
 #: Traces built in one tick; a storm of new routes waits for its next requests.
-MAX_BUILT: Final = 100
+MAX_BUILT: Final = 500
 #: Seconds between two times that the table is thinned out.
 THIN_OUT_INTERVAL_S: Final = 60.0
 _MAX_PATH, _MAX_HEADER = 500, 200

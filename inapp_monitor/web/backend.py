@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from inapp_monitor.store.series import Store
     from inapp_monitor.traces.profile_table import ProfileTable
     from inapp_monitor.traces.statement_tables import StatementTables
+    from inapp_monitor.traces.time_table import TimeTable
     from inapp_monitor.traces.trace_table import TraceTable
 
 
@@ -44,6 +45,7 @@ class Backend:
         traces: Kept traces of all workers.
         profiles: Profiles of all workers.
         statements: Statements of all workers.
+        times: What the time of each route went to.
         trace_cookie: What a cookie must say for its requests to be traced; "" where none can be.
         refresh: Folds and flushes, so that an answer is current; cheap to call often.
         sentry: Where SDKs of Sentry come in; None without a running monitor.
@@ -68,6 +70,7 @@ class Backend:
     traces: TraceTable | None = None
     profiles: ProfileTable | None = None
     statements: StatementTables | None = None
+    times: TimeTable | None = None
     trace_cookie: Callable[[], str] = str
     refresh: Callable[[], None] = lambda: None
     live: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.web.findings import (
+    cause,
     comparison,
     deploys,
     issue_list,
@@ -65,4 +66,11 @@ def gather(visit: Visit) -> dict[str, Any]:
     }
 
 
-ROUTES = templating.page("/", "/overview.json", gather, "overview.html")
+def gather_with_causes(visit: Visit) -> dict[str, Any]:
+    """The same, and behind each slow route what made it slow."""
+    data = gather(visit)
+    cause.add_to_verdicts(visit.backend, data["verdicts"], visit.view.end)
+    return data
+
+
+ROUTES = templating.page("/", "/overview.json", gather_with_causes, "overview.html")

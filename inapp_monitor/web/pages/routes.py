@@ -10,6 +10,7 @@ from werkzeug.exceptions import NotFound
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.findings import (
+    cause,
     comparison,
     deploys,
     issue_list,
@@ -80,6 +81,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
     issues = [entry for entry in issue_list.newest(backend, 200) if entry.get("route") == route]
     marks = deploys.between(backend, view.start, view.end)
     slowest = runtime.slowest(visit.facts, slug, method)[:_SLOWEST]
+    why = cause.cause_of(backend, slug, method, view.end)
     return {
         "slug": slug,
         "route": route,
@@ -97,6 +99,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
         },
         "repeats": repeated_statements.of_route(backend, visit.facts, route, view.now),
         "issues": issues[:20],
+        "cause": None if why is None else why.as_json(),
         "slowest": slowest,
         "slow_chart": slow.chart(visit, slowest),
     }

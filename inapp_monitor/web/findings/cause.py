@@ -1,0 +1,269 @@
+"""Why a route has become slower: its time before and now, by statement, host, template, function.
+
+`cause_of` is for whoever says that a route is slow: a text to stand behind that, and the evidence.
+Nothing is said without evidence: where nothing grew, there is no cause.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from inapp_monitor.traces import time_parts
+from inapp_monitor.traces.code_owner import APP, BUILTIN
+from inapp_monitor.traces.time_parts import RouteTime
+from inapp_monitor.traces.time_table import Period
+from inapp_monitor.web import human
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import deploys, route_table
+
+#: Seconds looked back from the change, and at most shown as now.
+_BEFORE_S: Final = 3_600
+#: A change is one from so many times, so many milliseconds, so many standard errors on.
+_TIMES, _MS, _ERRORS = 1.5, 3.0, 4.0
+_ENOUGH: Final = 4
+#: A part is the cause from this share of the growth on.
+_SHARE: Final = 0.4
+#: So much more often, and it is the number of calls that grew.
+_MORE_OFTEN: Final = 2.0
+_TEXT: Final = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What a route's time grew by.
+
+    Attributes:
+        kind: `database`, `http`, `template`, `cache`, `function`, or `rest`: own code or waiting.
+        name: Statement, host, template or function.
+        place: Line of the application: `shop/catalog.py:31 in search`.
+        before_ms, now_ms: Of it, a request.
+        before_count, now_count: How often, a request; 0 of functions and the rest.
+        before_mean_ms, now_mean_ms: Of a request as a whole.
+        since: When the route's time rose, epoch seconds.
+        deploy: What was deployed then.
+        statement: Id of the statement.
+        text: All of it in words.
+    """
+
+    kind: str
+    name: str
+    place: str
+    before_ms: float
+    now_ms: float
+    before_count: float
+    now_count: float
+    before_mean_ms: float
+    now_mean_ms: float
+    since: float
+    deploy: str = ""
+    statement: str = ""
+    text: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+
+def cause_of(
+    backend: Backend, slug: str, method: str, end: float, since: float | None = None
+) -> Cause | None:
+    """What made a route slower, as far as it is known.
+
+    Args:
+        slug, method: The route.
+        end: Until when is looked, epoch seconds.
+        since: When it became slow, where somebody knows; else the change is looked for.
+    """
+    if backend.times is None:
+        return None
+    start = (since if since is not None else end) - _BEFORE_S
+    periods = backend.times.read(slug, method, start, end + 1.0)
+    split = _split(periods) if since is None else _split_near(periods, since)
+    if split is None:
+        return None
+    before = time_parts.total(each.time for each in periods[:split])
+    now = time_parts.total(each.time for each in periods[split:])
+    if not _has_grown(before, now):
+        return None
+    began = float(periods[split].start)
+    marks = deploys.between(backend, int(began) - 90, int(began) + 60)
+    deploy = str(marks[-1]["label"]) if marks else ""
+    found = _largest(before, now)
+    if found is not None and found[0] != "rest":
+        return _named(found, before, now, began, deploy)
+    return _function(backend, slug, method, before, now, began, end, deploy)
+
+
+def _split(periods: Sequence[Period]) -> int | None:
+    """Where the mean time of requests rose and stayed up: the first period of now."""
+    if len(periods) < 2:
+        return None
+    whole = time_parts.total(each.time for each in periods)
+    lowest, index, at = 0.0, None, 0.0
+    for number, each in enumerate(periods[:-1], 1):
+        at += each.time.ms - whole.mean * each.time.requests
+        if at < lowest:
+            lowest, index = at, number
+    return index
+
+
+def _split_near(periods: Sequence[Period], since: float) -> int | None:
+    """The period in which `since` lies belongs to neither, where there are later ones."""
+    before = [each for each in periods if each.start + each.step <= since]
+    if not before or len(before) == len(periods):
+        return _split(periods)
+    own = _split(periods[max(len(before) - 6, 0) :])
+    if own is not None and max(len(before) - 6, 0) + own > 0:
+        return max(len(before) - 6, 0) + own
+    return len(before)
+
+
+def _has_grown(before: RouteTime, now: RouteTime) -> bool:
+    if before.requests < _ENOUGH or now.requests < _ENOUGH:
+        return False
+    grown = now.mean - before.mean
+    if now.mean < _TIMES * before.mean or grown < _MS:
+        return False
+    error = math.sqrt(before.variance / before.requests + now.variance / now.requests)
+    return grown > _ERRORS * error or (error == 0.0)
+
+
+def _largest(before: RouteTime, now: RouteTime) -> tuple[str, str] | None:
+    """The part that grew most, if it is most of the growth; `("rest", "")` for what is in none."""
+    grown = now.mean - before.mean
+    by_part = {key: part.ms / now.requests - _ms_of(before, key) for key, part in now.parts.items()}
+    by_part["rest", ""] = now.rest_ms - before.rest_ms
+    key = max(by_part, key=lambda each: by_part[each])
+    return key if by_part[key] >= _SHARE * grown else None
+
+
+def _ms_of(time: RouteTime, key: tuple[str, str]) -> float:
+    part = time.parts.get(key)
+    return part.ms / time.requests if part is not None and time.requests else 0.0
+
+
+def _count_of(time: RouteTime, key: tuple[str, str]) -> float:
+    part = time.parts.get(key)
+    return part.count / time.requests if part is not None and time.requests else 0.0
+
+
+def _named(
+    key: tuple[str, str], before: RouteTime, now: RouteTime, since: float, deploy: str
+) -> Cause:
+    part = now.parts[key]
+    counts = _count_of(before, key), _count_of(now, key)
+    times = _ms_of(before, key), _ms_of(now, key)
+    name = human.shorten(key[1], _TEXT)
+    figures = f"{_ms(times[0])} → {_ms(times[1])} a request"
+    if counts[1] >= _MORE_OFTEN * max(counts[0], 0.5) and counts[1] - counts[0] >= 1.0:
+        figures = f"{_times(counts[0])} → {_times(counts[1])} times, {figures}"
+    words = {"http": "calls of ", "template": "template ", "cache": "cache "}.get(key[0], "")
+    place = f", {part.place}" if part.place else ""
+    return Cause(
+        *(key[0], key[1], part.place, *times, *counts, before.mean, now.mean, since, deploy),
+        statement=part.id,
+        text=f"{words}{name} {figures}{place}",
+    )
+
+
+def _function(
+    backend: Backend,
+    slug: str,
+    method: str,
+    before: RouteTime,
+    now: RouteTime,
+    since: float,
+    end: float,
+    deploy: str,
+) -> Cause | None:
+    """The growth is in no span: whose function it is, the profiles tell."""
+    rest = before.rest_ms, now.rest_ms
+    if rest[1] - rest[0] < _SHARE * (now.mean - before.mean):
+        return None  # many parts grew a little
+    means = before.mean, now.mean
+    found = _grown_function(backend, slug, method, since, end, (rest[1] - rest[0]) * _SHARE)
+    if found is None:
+        text = f"own code or waiting {_ms(rest[0])} → {_ms(rest[1])} a request"
+        return Cause("rest", "", "", *rest, 0.0, 0.0, *means, since, deploy, text=text)
+    (name, place, waits), times = found
+    within = f" in {waits}" if waits else ""
+    text = f"{name}{within} {_ms(times[0])} → {_ms(times[1])} a request, {place}"
+    where = f"{place} in {name}"
+    return Cause("function", name, where, *times, 0.0, 0.0, *means, since, deploy, text=text)
+
+
+def _grown_function(
+    backend: Backend, slug: str, method: str, since: float, end: float, least_ms: float
+) -> tuple[tuple[str, str, str], tuple[float, float]] | None:
+    """The function of the app whose own time, what it waits for in C included, grew most."""
+    if backend.profiles is None:
+        return None
+    now = _by_app_function(backend.profiles.after(slug, method, since, end))
+    before = _by_app_function(backend.profiles.before(slug, method, since))
+    grown = {key: times[0] - before.get(key, (0.0, ""))[0] for key, times in now.items()}
+    key = max(grown, key=lambda each: grown[each], default=None)
+    if key is None or grown[key] < least_ms:
+        return None
+    times = before.get(key, (0.0, ""))[0], now[key][0]
+    return (key[0], key[1], now[key][1]), times
+
+
+def _by_app_function(tree: dict[str, Any]) -> dict[tuple[str, str], tuple[float, str]]:
+    """Milliseconds a request of each function of the app, with what libraries do for it, and the
+    function of C in which most of that passed."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    requests = max(tree["requests"], 1)
+
+    def visit(node: list[Any], owner: tuple[str, str] | None) -> None:
+        name = ""
+        if node[0] >= 0:
+            frame = tree["frames"][node[0]]
+            if frame[2] == APP:
+                owner = frame[0], frame[1]
+            elif frame[2] == BUILTIN:
+                name = frame[0]
+        own = node[1] - sum(child[1] for child in node[2])
+        if owner is not None and own > 0:
+            inside = found.setdefault(owner, {})
+            inside[name] = inside.get(name, 0.0) + own / 1000 / requests
+        for child in node[2]:
+            visit(child, owner)
+
+    visit(tree["root"], None)
+    return {
+        key: (sum(inside.values()), max(inside, key=lambda name: inside[name]))
+        for key, inside in found.items()
+    }
+
+
+def _ms(number: float) -> str:
+    return human.value(number, "ms") if number >= 0.05 else "0 ms"
+
+
+def _times(number: float) -> str:
+    return f"{number:.0f}" if number >= 10 or number == round(number) else f"{number:.1f}"
+
+
+def add_to_verdicts(backend: Backend, verdicts: Sequence[dict[str, Any]], end: float) -> None:
+    """Behind each verdict that says that a route is slow: the cause, as `cause` and in words."""
+    for entry in verdicts:
+        slug = str(entry.get("path", "")).removeprefix("/routes/")
+        is_bad = entry["state"] in ("warn", "crit")
+        if not is_bad or f"/routes/{slug}" != entry.get("path") or " slow" not in entry["title"]:
+            continue
+        causes = [
+            found
+            for method in _methods(backend, slug)
+            if (found := cause_of(backend, slug, method, end, entry.get("since"))) is not None
+        ]
+        if causes:
+            worst = max(causes, key=lambda each: each.now_ms - each.before_ms)
+            entry["cause"] = worst.as_json()
+            entry["detail"] = f"{worst.text} · {entry['detail']}"
+
+
+def _methods(backend: Backend, slug: str) -> list[str]:
+    return route_table.names(backend).get(slug, [])
