@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from inapp_monitor.collectors import Collector
 from inapp_monitor.collectors.base import Sink, prefix_of
-from inapp_monitor.collectors.description import Description
 from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.series_description import Description
 from inapp_monitor.monitor.recorded import Recorded as Recorded
 from inapp_monitor.monitor.recorded import recorded as recorded
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from inapp_monitor.collectors.description import Description
 from inapp_monitor.ground.exceptions import SeriesNameError
 from inapp_monitor.ground.names import check_path, clean_node, refuse_reserved
 from inapp_monitor.ground.points import Method, Scalar
+from inapp_monitor.ground.series_description import Description
 
 #: How the values of several workers, and of the steps that a coarser archive joins, become one.
 Combine = Literal["", "sum", "max", "min", "average", "last"]

@@ -18,6 +18,7 @@ from inapp_monitor.collectors.discovery import (
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Scalar
+from inapp_monitor.ground.series_description import Description
 
 #: A run that takes longer is slow.
 SLOW_S = 2.0
@@ -33,6 +34,7 @@ class Job:
     Attributes:
         facts: What it says of itself, once it is loaded.
         outbox: What it published and nobody has fetched.
+        described: What it said of its series, likewise.
         slot: Number of the interval that it was last begun in.
         queued: It waits for the thread, or runs.
         began: When the run under way began (performance counter).
@@ -44,6 +46,7 @@ class Job:
         self.source = candidate.source
         self.facts: Facts | None = None
         self.outbox: deque[list[Scalar]] = deque()
+        self.described: deque[dict[str, Description]] = deque(maxlen=10)
         self.sink: Sink | None = None
         self.slot = -1
         self.queued = False
@@ -119,6 +122,9 @@ class Job:
             scalars = self.sink.take(self._last_run, self.interval_s)
             if scalars:
                 self.outbox.append(scalars)
+            if self.sink.descriptions:
+                self.described.append(self.sink.descriptions)
+                self.sink.descriptions = {}
             self._ended(begin)
 
     def is_same(self, other: Job) -> bool:

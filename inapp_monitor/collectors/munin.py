@@ -13,11 +13,11 @@ from typing import Final
 
 from inapp_monitor.collectors import munin_protocol
 from inapp_monitor.collectors.base import Collector
-from inapp_monitor.collectors.description import Description
 from inapp_monitor.collectors.munin_protocol import Field, Graph, Value
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.names import clean_node
+from inapp_monitor.ground.series_description import Description
 
 DEFAULT_PORT: Final = 4949
 #: Seconds until a node must have taken the connection, or sent a further line.

@@ -21,6 +21,7 @@ from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Scalar
 from inapp_monitor.ground.process.job_thread import JobThread
+from inapp_monitor.ground.series_description import Description
 
 #: Seconds after the first tick in which nothing runs: a process that soon ends pays nothing.
 START_DELAY_S = 2.0
@@ -103,6 +104,14 @@ class Runner:
             timestamp = int(end_of_interval(wall - interval_s / 2, interval_s))
             scalars += joined([self.shared(), *others()], wall, timestamp)
         return scalars
+
+    def take_descriptions(self) -> dict[str, Description]:
+        """What collectors have said of their series since the last call."""
+        said: dict[str, Description] = {}
+        for job in self._jobs:
+            while job.described:
+                said.update(job.described.popleft())
+        return said
 
     def shared(self) -> dict[str, Shared]:
         """Gauges of this worker that the leader joins with those of the others."""

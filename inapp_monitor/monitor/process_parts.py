@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from inapp_monitor.collectors.runner import CollectorFacts
+from inapp_monitor.database.series_descriptions import SeriesDescriptions
 from inapp_monitor.ground.points import Batch
 from inapp_monitor.ground.process import allocator, late_imports
 from inapp_monitor.monitor.announcements import signals
@@ -130,13 +131,17 @@ class Collecting(Part):
         self._store = services.store
         self._leadership = services.leadership
         self._runner = services.collectors
+        self._database = services.database
         self.holds = (services.collectors,)
 
-    def tick(self, now: float) -> None:  # noqa: ARG002
+    def tick(self, now: float) -> None:
         core = self._core
         scalars = self._runner.tick(self._leadership.is_leader, core.live_requests.shared)
         self._store.add(Batch(scalars, []))
         signals().send_datapoints(core.monitor, scalars, core.guard)
+        said = self._runner.take_descriptions()
+        if said:
+            SeriesDescriptions(self._database).put(said, int(now))
 
     def forked(self) -> None:
         self._runner.forked()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inapp_monitor import Monitor
 from inapp_monitor.collectors import munin_protocol
 from inapp_monitor.collectors.munin import MuninError, MuninNode, parse_address
 from inapp_monitor.collectors.munin_protocol import Field, Range, Value
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.testing import FakeClock, collected, described
 from tests.collectors import munin_node
+from tests.environ import environ_of
 
 ANSWERS = {
     "cap multigraph": "cap multigraph dirtyconfig\n",
@@ -159,3 +163,45 @@ def test_no_answer_breaks_anything(lines: list[str]) -> None:
         assert graph.name
     for value in munin_protocol.parse_values("p", ["a.value 1", *lines]):
         assert isinstance(value, Value)
+
+
+# -- in a monitor
+
+
+def page(monitor: Monitor, path: str, query: str = "") -> str:
+    environ = environ_of(
+        f"/_metrics{path}", QUERY_STRING=query, HTTP_AUTHORIZATION="Bearer the-token-of-all"
+    )
+    return b"".join(monitor(environ, lambda *_: None)).decode()
+
+
+def test_ranges_are_judged_and_units_shown(node: munin_node.MuninNode, tmp_path: Path) -> None:
+    """A value outside of a plugin's range is a verdict; Explore says what a series is."""
+    node.answers["config load"] = (
+        "graph_title Load average\ngraph_vlabel load\nload.label load\nload.warning 1\n"
+        "load.critical 10\n.\n"
+    )
+    monitor = Monitor(
+        lambda environ, start_response: [],
+        data_dir=tmp_path / "data",
+        token="the-token-of-all",
+        flush_interval_s=0.2,
+        munin=[f"127.0.0.1:{node.port}"],
+        munin_interval_s=5,
+        collect_host=False,
+    )
+    monitor.life.attach_if_needed()
+    path = "munin.web1_example_com.load.load"
+    try:
+        end = time.monotonic() + 30
+        while "Out of range" not in (seen := page(monitor, "/overview.json")):
+            assert time.monotonic() < end, seen
+            time.sleep(0.2)
+        assert "1.85 load, should be at most 1" in seen
+        assert f"/explore?target={path}" in page(monitor, "/")
+        shown = page(monitor, "/explore", f"target={path}")
+        assert (
+            "Load average · load · warning unless at most 1 · critical unless at most 10" in shown
+        )
+    finally:
+        monitor.close()

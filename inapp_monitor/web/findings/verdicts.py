@@ -17,6 +17,7 @@ from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import (
     capacity,
     deploys,
+    described,
     doors,
     missing,
     own_health,
@@ -61,7 +62,8 @@ def collect(
         own_health.disk(own),
         own_health.monitor(backend, facts, own),
     ]
-    made += [each for each in (doors.verdict(facts, backend.now()),) if each is not None]
+    further = (doors.verdict(facts, backend.now()), described.verdict(backend))
+    made += [each for each in further if each is not None]
     return sorted(made, key=lambda entry: _ORDER[entry["state"]])
 
 

@@ -14,7 +14,7 @@ from inapp_monitor.query.registry import FUNCTIONS
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.dashboards.format import SHAPES
-from inapp_monitor.web.findings import deploys
+from inapp_monitor.web.findings import deploys, described
 from inapp_monitor.web.frame import columns, drawing, templating
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.graphite.render import limits_of
@@ -74,7 +74,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "functions": _functions(),
         "count": len(series),
         "chart": _chart(visit, series[:_SERIES], targets, shape, marks) if series else None,
-        "summary": [_summary(entry) for entry in series[:_SERIES]],
+        "summary": _summaries(visit, series[:_SERIES]),
     }
 
 
@@ -142,6 +142,15 @@ def _chart(
         change=("", False), stacked=shape == "stacked",
         description=f"Chart of {', '.join(targets)}",
     )  # fmt: skip
+
+
+def _summaries(visit: Visit, series: list[Series]) -> list[dict[str, Any]]:
+    """A row a series, with what is known of it."""
+    rows = [_summary(entry) for entry in series]
+    known = described.of(visit.backend, [row["name"] for row in rows])
+    for row in rows:
+        row["described"] = known.get(row["name"])
+    return rows
 
 
 def _summary(series: Series) -> dict[str, Any]:
