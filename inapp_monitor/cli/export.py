@@ -1,4 +1,4 @@
-"""`inapp-monitor export`: Whisper files, objects for Nagios, rules for Prometheus.
+"""`inapp-monitor export`: Whisper files, the past for other engines, objects for Nagios, rules.
 
 Only arguments and messages; what is written is decided in `store.maintenance` and `alerts`.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inapp_monitor.cli import echo
+from inapp_monitor.cli import echo, handing_over
 from inapp_monitor.cli.store import check_target, existing, failures
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import Settings
@@ -34,6 +34,7 @@ _COMMAND = re.compile(r"[ -~]{1,500}", re.ASCII)
 )
 @click.option("--nagios", is_flag=True, help="Print objects for Nagios: a service a rule.")
 @click.option("--prometheus-rules", is_flag=True, help="Print the rules for Prometheus.")
+@handing_over.options
 @click.option("--host", default="localhost", show_default=True, help="Of --nagios.")
 @click.option(
     "--command", default="inapp-monitor check", show_default=True, help="Of --nagios: the plugin."
@@ -54,11 +55,21 @@ def export(
     template: str,
     data_dir: Path | None,
     config_file: str | None,
+    restart: bool,
+    **engines: str | Path | None,
 ) -> None:
-    """Write what other tools read: Whisper files, Nagios's objects or Prometheus' rules."""
-    if sum((whisper is not None, nagios, prometheus_rules)) != 1:
-        raise click.UsageError("give one of --whisper, --nagios and --prometheus-rules")
+    """Hand over what is stored, or write what other tools read; give one of the first options.
+
+    What is interrupted on its way to an engine goes on when the same command is given again.
+    """
+    chosen = [name for name, target in engines.items() if target is not None]
+    if sum((whisper is not None, nagios, prometheus_rules)) + len(chosen) != 1:
+        names = ", ".join(f"--{name}" for name in ("whisper", *sorted(engines)))
+        raise click.UsageError(f"give one of {names}, --nagios and --prometheus-rules")
     settings = existing(data_dir, config_file)
+    for name in chosen:
+        handing_over.run(settings, name, engines[name], restart=restart)
+        return
     if whisper is not None:
         _whisper(settings, whisper)
     elif nagios:

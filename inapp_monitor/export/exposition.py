@@ -68,7 +68,7 @@ class Layout:
         for path, metric in metrics.items():
             if metric.family != family:
                 family = metric.family
-                self._families.append((_heading(metric, openmetrics), {}))
+                self._families.append((heading(metric, openmetrics=openmetrics), {}))
             self._families[-1][1][path] = _entry(metric, bounds.get(path, ()))
 
     def text(
@@ -104,7 +104,8 @@ class Layout:
         return "".join(pieces)
 
 
-def _heading(metric: Metric, openmetrics: bool) -> str:
+def heading(metric: Metric, *, openmetrics: bool) -> str:
+    """The lines before the samples of a family."""
     name = metric.family if openmetrics else metric.sample
     text = f"# HELP {name} {_help(metric.help, openmetrics)}\n# TYPE {name} {metric.kind}\n"
     return text + (f"# UNIT {name} {metric.unit}\n" if openmetrics and metric.unit else "")

@@ -12,21 +12,18 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from math import lcm
 from pathlib import Path
 from typing import Final, Protocol
 
-from inapp_monitor.export.bucket_bounds import bounds_of, counts_of
+from inapp_monitor.export.totals import HistogramTotal, Totals, pack, parse_totals
 from inapp_monitor.ground import private_files
 from inapp_monitor.ground.file_lock import LockFile
-from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 
 DIRECTORY: Final = "export"
 FILE_NAME: Final = "totals"
-_VERSION: Final = 1
 _MAX_FILE_BYTES: Final = 64 * 2**20
 #: Seconds after its end until which an interval may change: as long as any worker may be late.
 _SETTLED_AFTER_S: Final = 120
@@ -62,59 +59,6 @@ class Series(Protocol):
         self, path: str, start: int, end: int, now: int, max_step_s: int = 0
     ) -> DistributionRange | None: ...
     def retention_of(self, path: str) -> tuple[Retentions, float] | None: ...
-
-
-@dataclass(slots=True)
-class HistogramTotal:
-    """All values of a distribution so far.
-
-    Attributes:
-        counts: By bound, see `bucket_bounds.counts_of`.
-        total: Sum of the values.
-    """
-
-    counts: list[int]
-    total: float = 0.0
-
-    def add(self, counts: Sequence[int], total: float) -> None:
-        """Count further values."""
-        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
-        self.total += total
-
-
-@dataclass(slots=True)
-class Totals:
-    """Everything up to one moment.
-
-    Attributes:
-        at: Intervals that begin before it are in (seconds since the epoch).
-        since: When counting began.
-        sums: Of each series of sums, by path.
-        gauges: The latest value of each other series.
-        histograms: Of each distribution.
-    """
-
-    at: int
-    since: int
-    sums: dict[str, float] = field(default_factory=dict)
-    gauges: dict[str, float] = field(default_factory=dict)
-    histograms: dict[str, HistogramTotal] = field(default_factory=dict)
-
-    def copy(self) -> Totals:
-        """An independent one."""
-        histograms = {
-            path: HistogramTotal(list(known.counts), known.total)
-            for path, known in self.histograms.items()
-        }
-        return Totals(self.at, self.since, dict(self.sums), dict(self.gauges), histograms)
-
-    def add_histogram(self, path: str, histogram: Histogram) -> None:
-        """Count a distribution's further values."""
-        bounds = bounds_of(path)
-        known = self.histograms.get(path)
-        if known is None:
-            known = self.histograms[path] = HistogramTotal([0] * (len(bounds) + 1))
-        known.add(counts_of(histogram, bounds), histogram.total)
 
 
 class RunningTotals:
@@ -273,7 +217,8 @@ class RunningTotals:
             lock = LockFile(self._path.with_suffix(".lock"))
             try:
                 if lock.acquire():  # else another worker writes the same
-                    private_files.replace(self._path, _packed(totals))
+                    text = json.dumps(pack(totals), separators=(",", ":"))
+                    private_files.replace(self._path, text.encode())
             finally:
                 lock.close()
         except OSError:
@@ -301,31 +246,9 @@ def _latest(values: array[float]) -> tuple[float, int] | None:
     return None
 
 
-def _packed(totals: Totals) -> bytes:
-    document = {
-        "version": _VERSION,
-        "at": totals.at,
-        "since": totals.since,
-        "sums": totals.sums,
-        "gauges": totals.gauges,
-        "histograms": {p: [known.counts, known.total] for p, known in totals.histograms.items()},
-    }
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
 def _parsed(path: Path) -> Totals | None:
     """The file's; None when it is damaged: counting then begins again, as after a restart."""
     try:
-        document = json.loads(private_files.read(path, _MAX_FILE_BYTES))
-        if document["version"] != _VERSION:
-            return None
-        histograms = {
-            str(name): HistogramTotal([int(n) for n in counts], float(total))
-            for name, (counts, total) in document["histograms"].items()
-            if len(counts) == len(bounds_of(name)) + 1
-        }
-        sums = {str(name): float(value) for name, value in document["sums"].items()}
-        gauges = {str(name): float(value) for name, value in document["gauges"].items()}
-        return Totals(int(document["at"]), int(document["since"]), sums, gauges, histograms)
+        return parse_totals(json.loads(private_files.read(path, _MAX_FILE_BYTES)))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

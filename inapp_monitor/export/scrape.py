@@ -12,7 +12,8 @@ from typing import Any
 from inapp_monitor.export.bucket_bounds import bounds_of
 from inapp_monitor.export.exposition import Buckets, Exemplar, Layout
 from inapp_monitor.export.metric_names import metrics_of
-from inapp_monitor.export.running_totals import RunningTotals, Series, Totals
+from inapp_monitor.export.running_totals import RunningTotals, Series
+from inapp_monitor.export.totals import Totals
 
 #: Of rows of slow requests.
 _MS = 1e-3

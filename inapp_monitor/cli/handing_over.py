@@ -1,0 +1,155 @@
+"""The past to other engines, for `inapp-monitor export`: its options, what they call, the bar.
+
+Only arguments and messages; what is done is in `export`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inapp_monitor.cli import echo
+from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.config import Settings
+from inapp_monitor.ground.destination import Destination, parse
+from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.guard import Guard
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
+    from inapp_monitor.export.handing_over import Receiver
+    from inapp_monitor.store.series import Store
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of engines; it gets their values as keywords."""
+    for name, kind, text in (
+        ("--victoriametrics", str, "A URL: the past to VictoriaMetrics."),
+        ("--openmetrics", _FILE, "A file: the past for promtool's create-blocks-from openmetrics."),
+        ("--carbon", str, "HOST:PORT, or an address as of `forward`: the past to Carbon."),
+    ):
+        command = click.option(name, type=kind, default=None, help=text)(command)
+    return click.option(
+        "--restart", is_flag=True, help="Forget how far an interrupted attempt has come."
+    )(command)
+
+
+def run(settings: Settings, engine: str, target: Any, *, restart: bool) -> None:
+    """Hand over the past to an engine, by the name of its option."""
+    _ENGINES[engine](settings, target, restart=restart)
+
+
+def _store(settings: Settings) -> Store:
+    from inapp_monitor.store.series import Store
+
+    return Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
+
+
+def _to_carbon(settings: Settings, address: str, *, restart: bool) -> None:
+    from inapp_monitor.export.past_to_carbon import CarbonPast
+
+    destination = _destination("--carbon", address if "://" in address else f"carbon://{address}")
+    if destination.kind != "carbon":
+        raise ConfigError(f"--carbon: expected HOST:PORT, got {destination.label}")
+    _hand_over(settings, CarbonPast(destination), destination.node, restart=restart)
+
+
+def _to_openmetrics(settings: Settings, target: Path, *, restart: bool) -> None:
+    from inapp_monitor.export.past_to_prometheus import OpenMetricsFile
+    from inapp_monitor.ground.workers.route_names import RouteNames
+
+    digest = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:12]
+    receiver = OpenMetricsFile(target, RouteNames(settings.data_dir).load())
+    _hand_over(settings, receiver, f"openmetrics_{digest}", restart=restart, counts_on=True)
+
+
+def _to_victoriametrics(settings: Settings, address: str, *, restart: bool) -> None:
+    from inapp_monitor.export.past_to_prometheus import VictoriaMetricsImport
+    from inapp_monitor.ground.workers.route_names import RouteNames
+
+    text = address if "://" in address else f"http://{address}"
+    scheme = {"http": "otlp", "https": "otlps"}.get(text.partition("://")[0])
+    if scheme is None:
+        raise ConfigError(f"--victoriametrics: expected http://HOST:PORT, got {address!r}")
+    destination = _destination("--victoriametrics", f"{scheme}://{text.partition('://')[2]}")
+    receiver = VictoriaMetricsImport(destination, RouteNames(settings.data_dir).load())
+    state = f"victoriametrics_{destination.node}"
+    _hand_over(settings, receiver, state, restart=restart, counts_on=True)
+
+
+def _destination(option: str, address: str) -> Destination:
+    try:
+        return parse(address)
+    except ValueError as error:
+        raise ConfigError(f"{option}: {error}") from None
+
+
+def _hand_over(
+    settings: Settings, receiver: Receiver, name: str, *, restart: bool, counts_on: bool = False
+) -> None:
+    from inapp_monitor.export.handing_over import hand_over
+    from inapp_monitor.export.running_totals import DIRECTORY as EXPORT_DIRECTORY
+    from inapp_monitor.export.running_totals import RunningTotals
+
+    store = _store(settings)
+    path = settings.data_dir / EXPORT_DIRECTORY / f"past_{name}"
+    if restart:
+        path.unlink(missing_ok=True)
+    with _progress() as progress:
+        try:
+            state = hand_over(store, receiver, path, int(SYSTEM.wall()), progress)
+        except KeyboardInterrupt:
+            echo.line("stopped; the same command goes on from here", err=True)
+            raise SystemExit(130) from None
+    echo.line(f"{len(state.done)} series, {state.points} points handed over")
+    if counts_on:
+        # The counters that are scraped go on from where the past ends.
+        RunningTotals(store, settings.data_dir, SYSTEM.perf).begin_with(state.totals)
+
+
+@contextmanager
+def _progress() -> Iterator[_Progress]:
+    progress = _Progress()
+    try:
+        yield progress
+    finally:
+        progress.close()
+
+
+class _Progress:
+    """A bar on the terminal, once it is known how much there is to do."""
+
+    def __init__(self) -> None:
+        self._bar: ProgressBar[int] | None = None
+        self._done = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = click.progressbar(
+                length=total, label="series", file=sys.stderr, show_pos=True
+            )
+            self._bar.render_progress()
+        if self._bar is not None:
+            self._bar.update(done - self._done)
+        self._done = done
+
+    def close(self) -> None:
+        """End its line."""
+        if self._bar is not None:
+            self._bar.render_finish()
+
+
+_ENGINES: dict[str, Callable[..., None]] = {
+    "carbon": _to_carbon,
+    "openmetrics": _to_openmetrics,
+    "victoriametrics": _to_victoriametrics,
+}
