@@ -30,6 +30,8 @@ _CARRIERS = ("asgiref.sync", "eventlet")
 #: Called with a request's record when the stack will not show it. *Cost:* 0.4 us. A thread keeps it
 #: until its next request: a record that is over refers to nothing.
 enter: Final = _current.set
+#: Undo an `enter`, in the same context; called with what that returned.
+leave: Final = _current.reset
 #: The record that was entered last in this thread, greenlet or task, which may be over; None when
 #: none was. *Cost:* 0.01 us. Right for every request only where each of them enters.
 entered: Final = _current.get

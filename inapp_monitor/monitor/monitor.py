@@ -41,6 +41,7 @@ from inapp_monitor.request import middleware
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
+from inapp_monitor.traces import named_spans
 from inapp_monitor.traces.attaching import attachments
 from inapp_monitor.traces.ended_request import Pending
 from inapp_monitor.traces.profiling import Profiling
@@ -357,6 +358,9 @@ class Monitor(Calls):
             is_enabled = self.settings.enabled
             self._core.adopted = Adopted(self.life.attach_if_needed if is_enabled else None)
         return self._core.adopted
+
+    span = staticmethod(named_spans.span)
+    carry = staticmethod(named_spans.carry)
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""

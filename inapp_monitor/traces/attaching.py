@@ -47,8 +47,23 @@ class Library(NamedTuple):
 
 LIBRARIES: Final = (
     Library("sqlalchemy", "sqlalchemy.engine", "sqlalchemy"),
+    Library("django", "django.db.backends.utils", "django_database"),
+    Library("psycopg", "psycopg", "psycopg3"),
+    Library("psycopg2", "psycopg2", "psycopg2"),
+    Library("pymysql", "pymysql.cursors", "mysql"),
+    Library("mysqlclient", "MySQLdb.cursors", "mysql"),
     Library("sqlite3", "sqlite3", "sqlite"),
+    Library("pymongo", "pymongo.monitoring", "pymongo"),
     Library("http", "http.client", "http_client"),
+    Library("httpx", "httpx", "httpx"),
+    Library("redis", "redis", "redis"),
+    Library("django_cache", "django.core.cache.backends.base", "django_cache"),
+    Library("flask_caching", "flask_caching", "flask_caching"),
+    Library("jinja2", "jinja2.environment", "templates"),
+    Library("django_templates", "django.template.base", "templates"),
+    Library("mako", "mako.template", "templates"),
+    Library("celery", "celery.app.base", "queues"),
+    Library("rq", "rq.queue", "queues"),
 )
 NAMES: Final = tuple(library.name for library in LIBRARIES)
 

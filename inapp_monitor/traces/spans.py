@@ -54,6 +54,9 @@ MAX_OUTSIDE = 10_000
 MAX_TEXTS = 2_000
 #: Seconds from which on the call site of a span is looked for.
 SLOW_S = 0.010
+#: Cache calls of one text that have spans of their own; later ones below these seconds are counted.
+MANY = 20
+FAST_S = 0.001
 #: Occurrence of a text in one request at which its call site is looked for.
 REPEATED = 3
 
@@ -172,6 +175,9 @@ def note(
         spans = record.spans
         if spans is None:
             spans = record.spans = Spans()
+        if kind == CACHE and end - start < FAST_S and spans.counts.get(text, 0) >= MANY:
+            count_only(spans, kind, end - start, text, system)
+            return
         add(spans, span, text, end - start)
     except Exception as failure:  # noqa: BLE001  # the monitor's own
         failed(failure)
@@ -203,7 +209,7 @@ def _add_shortened(spans: Spans, span: RawSpan) -> None:
     kind, start, end, text, thread, system, error, rows, key = span
     text = text[:MAX_TEXT_LENGTH]
     if len(spans) >= MAX_SPANS:
-        _count(spans, kind, end - start, text, system)
+        count_only(spans, kind, end - start, text, system)
     else:
         spans.append((kind, start, end, text, thread, system, error, rows, key))
         if end - start >= SLOW_S:
@@ -212,7 +218,7 @@ def _add_shortened(spans: Spans, span: RawSpan) -> None:
 
 def note_outside(span: RawSpan) -> None:
     """A span that belongs to no request; kept when a monitor wants it and there is room."""
-    if not outside.watchers:
+    if not outside.watchers or span[0] != DATABASE:
         return
     if len(outside.spans) >= MAX_OUTSIDE:
         outside.dropped += 1
@@ -225,7 +231,8 @@ def note_outside(span: RawSpan) -> None:
     outside.spans.append((span, site))
 
 
-def _count(spans: Spans, kind: int, seconds: float, text: str, system: str | None) -> None:
+def count_only(spans: Spans, kind: int, seconds: float, text: str, system: str | None) -> None:
+    """Count what is not kept as a span of its own, by text."""
     more = spans.more
     if more is None:
         more = spans.more = {}

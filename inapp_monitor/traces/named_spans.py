@@ -1,0 +1,54 @@
+"""Spans that the application names itself, and its requests carried into other threads."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from inapp_monitor.ground import current_request
+from inapp_monitor.ground.clock import perf_counter
+from inapp_monitor.recorder.timers import Timer
+from inapp_monitor.traces.spans import CODE, Spans, note
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Characters of a name.
+MAX_NAME_LENGTH = 200
+
+
+def span(name: object) -> Timer:
+    """Show a block (`with monitor.span("x"):`) or a function (`@monitor.span("x")`) in the traces
+    of the requests that run it: methods, generators, coroutines and async generators too.
+
+    *Cost:* 1 us. Never raises."""
+    text = name[:MAX_NAME_LENGTH] if isinstance(name, str) else f"({type(name).__name__})"
+    return Timer(text, _note, perf_counter)
+
+
+def _note(name: str, milliseconds: Any) -> None:
+    if type(milliseconds) is float:  # else it decorates what cannot be called
+        error = sys.exception()
+        failed = None if error is None else type(error).__name__
+        note(CODE, perf_counter() - milliseconds / 1000.0, name, None, failed)
+
+
+def carry(function: F) -> F:
+    """The function as part of this request in whatever thread it is called: its spans are the
+    request's, as long as that is not over. Nothing else of the context goes with it."""
+    record = current_request.entered()
+    if record is None or getattr(record, "environ", None) is None:
+        return function
+    if record.spans is None:
+        record.spans = Spans()  # now, so that two threads do not make one each
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        token = current_request.enter(record)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            current_request.leave(token)
+
+    return run  # type: ignore[return-value]
