@@ -6,15 +6,25 @@ many is refused and counted at its door. A name keeps its method of its first po
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.names import metric_of
 from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.ingest.doors import Door
-from inapp_monitor.ingest.known_names import KnownNames
-from inapp_monitor.ingest.protocols.parsed import Check, Event, Parsed, Point, RejectedError, Sample
+from inapp_monitor.ingest.known_names import Known, KnownNames
+from inapp_monitor.ingest.protocols.parsed import (
+    Check,
+    Columns,
+    Event,
+    Parsed,
+    Point,
+    RejectedError,
+    Sample,
+)
 from inapp_monitor.ingest.samples import Samples
 
 #: How Graphite's own storage-aggregation.conf rolls up, by the last node of a name.
@@ -25,7 +35,10 @@ _BY_LAST_NODE = {
     "upper": Method.MAX,
     "count": Method.SUM,
     "sum": Method.SUM,
+    "sum_squares": Method.SUM,
 }
+#: What StatsD appends to them for a percentile.
+_PERCENTILE = re.compile(r"_(?:top)?[0-9]+(?:_[0-9]+)?$", re.ASCII)
 #: Events that wait for the next tick; each is a write of the database.
 MAX_EVENTS = 100
 #: Service checks are series below it: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
@@ -70,7 +83,7 @@ class Intake:
     def _set_up(self) -> None:
         self._lock = threading.Lock()
         self._notes: dict[str, int] = {}
-        self._names = KnownNames(self._max_series, self._note)
+        self._names = KnownNames(self._max_series, self._method_of, self._note)
         self._samples = Samples(self._step_s)
         self._events: list[Event] = []
         self.dropped_events = 0
@@ -97,7 +110,7 @@ class Intake:
                     parsed.note(what, count)
                 self._notes.clear()
             if scalars:
-                door.latest = scalars[-1].path, scalars[-1].value
+                door.latest = scalars[-1][0], scalars[-1][2]
             elif accepted and parsed.samples:
                 door.latest = parsed.samples[-1][1:3]
             door.count(parsed, accepted, client, now)
@@ -152,16 +165,11 @@ class Intake:
         return events
 
     def _add_samples(self, parsed: Parsed) -> int:
-        names = self._names
-
-        def series_of(name: str) -> str:
-            return names.get(name) or names.meet(name)
-
         def refuse(reason: str, sample: Sample) -> None:
             kind, name, value, _ = sample
             parsed.reject(reason, f"{name}:{value}|{kind}")
 
-        accepted = self._samples.add_all(parsed.samples, series_of, refuse)
+        accepted = self._samples.add_all(parsed.samples, self._names, refuse)
         self._samples.fold()
         return accepted
 
@@ -182,18 +190,21 @@ class Intake:
 
     def _scalars(self, parsed: Parsed, now: float) -> list[Scalar]:
         """The points that are accepted. Needs the lock."""
-        names, scalars = self._names, []
+        get, scalars = self._names.get, []
         oldest, newest, present = now - self._longest_s, now + self._step_s, int(now)
-        for name, value, timestamp, method in (*parsed.points, *map(_as_point, parsed.checks)):
-            path = names.get(name)
-            if path is None:
-                try:
-                    path = names.meet(name)
-                except RejectedError as error:
-                    parsed.reject(error.reason, f"{name} {value!r}")
-                    continue
-            if value - value != 0.0:  # NaN or infinite
-                parsed.reject("nonfinite", f"{name} {value!r}")
+        points: Iterable[Point] = parsed.points
+        columns = parsed.columns
+        if columns is not None:
+            known_names = list(map(get, columns.names))
+            if oldest < columns.earliest and columns.latest <= newest and None not in known_names:
+                return _rows(known_names, columns)
+            points = zip(columns.names, columns.values, columns.times, repeat(None), strict=False)
+        if parsed.checks:
+            points = (*points, *map(_as_point, parsed.checks))
+        for point in points:
+            name, value, timestamp, method = point
+            known = get(name) or self._meet(point, parsed)
+            if known is None:
                 continue
             if timestamp is None:
                 at = present
@@ -202,16 +213,39 @@ class Intake:
             else:
                 parsed.reject("timestamp_range", f"{name} {value!r} {timestamp!r}")
                 continue
-            if method is None:
-                method = self._method_of(path)
-            scalars.append(Scalar(path, at, value, method))
-        return scalars
+            if value - value != 0.0:  # NaN or infinite
+                parsed.reject("nonfinite", f"{name} {value!r}")
+                continue
+            # A plain tuple is one in a third of the time.
+            scalars.append((known[0], at, value, method or known[1]))
+        return scalars  # type: ignore[return-value]
+
+    def _meet(self, point: Point, parsed: Parsed) -> Known | None:
+        try:
+            return self._names.meet(point[0])
+        except RejectedError as error:
+            parsed.reject(error.reason, f"{point[0]} {point[1]!r}")
+            return None
 
     def _method_of(self, path: str) -> Method:
         if not self._graphite_rollup:
             return Method.AVERAGE
         last = metric_of(path).rpartition(".")[2]
-        return _BY_LAST_NODE.get(last) or _BY_LAST_NODE.get(last.partition("_")[0], Method.AVERAGE)
+        return _BY_LAST_NODE.get(_PERCENTILE.sub("", last), Method.AVERAGE)
+
+
+def _rows(known: list[Known | None], columns: Columns) -> list[Scalar]:
+    """Points whose series are all known, as rows for the store."""
+    series: list[Known] = known  # type: ignore[assignment]  # none of them is None
+    if columns.earliest == columns.latest:
+        at = int(columns.latest)
+        made = [
+            (one[0], at, value, one[1]) for one, value in zip(series, columns.values, strict=False)
+        ]
+    else:
+        whole = zip(series, columns.values, columns.times, strict=False)
+        made = [(path, int(time), value, method) for (path, method), value, time in whole]
+    return made  # type: ignore[return-value]  # plain tuples, as above
 
 
 def _as_point(check: Check) -> Point:

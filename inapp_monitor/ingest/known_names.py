@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inapp_monitor.ground.names import MAX_TAG_SETS, metric_of, of_other_tags
+from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols.parsed import RejectedError
 from inapp_monitor.ingest.protocols.series_names import series_name
 
@@ -17,12 +18,16 @@ _SPELLINGS = 4
 #: Seconds after which a name that was not sent is forgotten, in the next such period.
 _PERIOD_S = 3_600.0
 
+#: A series, and how its points combine.
+Known = tuple[str, Method]
+
 
 class KnownNames:
     """Names as sent, and the series that they stand for.
 
     Args:
         max_series: So many series at once.
+        method_of: How the points of a series combine unless they say so themselves.
         note: Called with a word for each new name that was changed.
 
     Attributes:
@@ -31,12 +36,18 @@ class KnownNames:
     *Threads:* for one at a time.
     """
 
-    def __init__(self, max_series: int, note: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        max_series: int,
+        method_of: Callable[[str], Method],
+        note: Callable[[str], object],
+    ) -> None:
         self.is_full = False
         self._max_series = max_series
+        self._method_of = method_of
         self._note = note
-        self._fresh: dict[str, str] = {}
-        self._stale: dict[str, str] = {}
+        self._fresh: dict[str, Known] = {}
+        self._stale: dict[str, Known] = {}
         self._series: set[str] = set()
         self._tag_sets: dict[str, int] = {}
         self._rotated_at = 0.0
@@ -57,7 +68,7 @@ class KnownNames:
         self._rotated_at = now
         self._stale, self._fresh = self._fresh, {}
         self.get = self._fresh.get
-        self._series = set(self._stale.values())
+        self._series = {path for path, _ in self._stale.values()}
         self._tag_sets = {}
         for path in self._series:
             if ";" in path:
@@ -65,18 +76,19 @@ class KnownNames:
                 self._tag_sets[metric] = self._tag_sets.get(metric, 0) + 1
         return True
 
-    def meet(self, name: str) -> str:
+    def meet(self, name: str) -> Known:
         """The series of a name that `get` does not know.
 
         Raises:
             RejectedError: it is no name, or one too many.
         """
-        path = self._stale.get(name)
-        if path is None:
+        known = self._stale.get(name)
+        if known is None:
             path = self._admitted(name)
+            known = path, self._method_of(path)
         if len(self._fresh) < _SPELLINGS * self._max_series:
-            self._fresh[name] = path
-        return path
+            self._fresh[name] = known
+        return known
 
     def _admitted(self, name: str) -> str:
         path = series_name(name)

@@ -105,7 +105,8 @@ class Listening:
         spoken, parse = PROTOCOLS[address.protocol], self._parser(address)
         receiver = Receiver(
             *(self.doors[address.text], parse, self.intake, self._clock),
-            by_lines=spoken.by_lines,
+            by_lines=spoken.by_lines and address.text not in self._states,
+            keeps_state=address.text in self._states,
         )
         return Listener(address, receiver, spoken.framing)
 

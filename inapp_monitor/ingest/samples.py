@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ingest.known_names import KnownNames
 from inapp_monitor.ingest.protocols.parsed import (
     COUNTER,
     GAUGE,
@@ -24,7 +25,9 @@ from inapp_monitor.ingest.protocols.parsed import (
 #: Distinct members of a set within a step.
 MAX_SET_MEMBERS = 10_000
 #: Values of a timer kept before they are counted.
-_FOLD_AT = 5_000
+_FOLD_AT = 2_000
+#: Looked at once in so many calls.
+_FOLD_EVERY = 50
 #: What is larger is no duration: a histogram's buckets end near it.
 _FLOAT32_MAX = 3e38
 
@@ -50,35 +53,34 @@ class Samples:
         self._members: dict[str, set[str]] = {}
         self._new_members: dict[str, int] = {}
         self._step = 0
+        self._until_fold = _FOLD_EVERY
 
     def add_all(
         self,
         samples: Sequence[Sample],
-        series_of: Callable[[str], str],
+        names: KnownNames,
         refuse: Callable[[str, Sample], object],
     ) -> int:
         """Add some samples; returns how many were accepted.
 
         Args:
-            series_of: The series of a name, or raises `RejectedError`.
             refuse: Called with the reason and the sample.
         """
-        accepted, sums, timers = 0, self._sums, self._values
+        refused, sums, timers, get = 0, self._sums, self._values, names.get
         for sample in samples:
             kind, name, value, weight = sample
             try:
-                path = series_of(name)
-                if kind == COUNTER and path in sums:
-                    sums[path] += value * weight  # type: ignore[operator]  # as all but a set's
-                elif weight == 1.0 and kind == TIMER and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]
+                path = (get(name) or names.meet(name))[0]
+                if kind == TIMER and weight == 1.0 and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]
                     timers[path].append(value)  # type: ignore[arg-type]
+                elif kind == COUNTER and path in sums:
+                    sums[path] += value * weight  # type: ignore[operator]  # as all but a set's
                 else:
                     self._add(kind, path, value, weight)
             except RejectedError as error:
+                refused += 1
                 refuse(error.reason, sample)
-            else:
-                accepted += 1
-        return accepted
+        return len(samples) - refused
 
     def _add(self, kind: str, path: str, value: float | str, weight: float) -> None:
         """Add one sample.
@@ -141,6 +143,10 @@ class Samples:
 
     def fold(self) -> None:
         """Count what many values have come of: memory stays small whatever is sent."""
+        self._until_fold -= 1
+        if self._until_fold > 0:
+            return
+        self._until_fold = _FOLD_EVERY
         for path, values in self._values.items():
             if len(values) >= _FOLD_AT:
                 self._histograms.setdefault(path, Histogram()).add(values)

@@ -39,7 +39,7 @@ class Hall:
 
     @property
     def scalars(self) -> list[Scalar]:
-        return [scalar for batch in self.batches for scalar in batch.scalars]
+        return [Scalar(*scalar) for batch in self.batches for scalar in batch.scalars]
 
 
 @pytest.fixture

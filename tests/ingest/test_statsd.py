@@ -57,7 +57,7 @@ def batch_of(hall: Hall, *lines: str, parser: StatsDParser = PARSER) -> Batch:
 
 
 def values(batch: Batch) -> dict[str, float]:
-    return {scalar.path: scalar.value for scalar in batch.scalars}
+    return {path: value for path, _, value, _ in batch.scalars}
 
 
 def test_what_samples_become(hall: Hall) -> None:

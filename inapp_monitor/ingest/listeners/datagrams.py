@@ -25,6 +25,8 @@ _MEMINFO = struct.Struct("=9I")
 _ANCILLARY_BYTES = socket.CMSG_SPACE(_DROPPED.size)
 #: Datagrams received before other doors come next.
 _AT_ONCE = 64
+#: Bytes of datagrams that are parsed together: 0.2 ms of work.
+_TOGETHER_BYTES = 4_096
 
 
 class DatagramDoor:
@@ -49,16 +51,22 @@ class DatagramDoor:
     def read(self) -> None:
         """Take what has come, a part of it."""
         receive, receiver = self._socket.recvmsg, self.receiver
+        together: list[bytes] = []
+        size, address = 0, None
         for _ in range(_AT_ONCE):
             try:
                 data, ancillary, _, address = receive(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:  # such as an ICMP error of an earlier datagram
-                return
+            except OSError:  # nothing is left, or an ICMP error of an earlier datagram
+                break
             if ancillary:
                 self._count_dropped(ancillary)
-            receiver.receive(data, client_name(address))
+            together.append(data)
+            size += len(data)
+            if size >= _TOGETHER_BYTES:
+                receiver.receive_all(together, client_name(address))
+                together, size = [], 0
+        if together:
+            receiver.receive_all(together, client_name(address))
 
     def _count_dropped(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         """The system tells how many it has dropped since the socket was made."""

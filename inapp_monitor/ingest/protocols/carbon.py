@@ -7,17 +7,17 @@ rest being lost.
 
 from __future__ import annotations
 
-import re
+from itertools import repeat
 
 from inapp_monitor.ingest.protocols import numbers
-from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Parsed, RejectedError
+from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Columns, Parsed, RejectedError
 
-#: The lines of ordinary clients; whatever else there is on a line is the last group.
-_LINE = re.compile(
-    r"^([A-Za-z0-9_\-.:#%+@=;]{1,250}) (-?[0-9]{1,17}(?:\.[0-9]{1,17})?)"
-    r" ([0-9]{9,10}(?:\.[0-9]{1,9})?)\r?$|^(.+)$",
-    re.ASCII | re.MULTILINE,
-)
+#: Of what names and numbers of ordinary clients consist; what is left of a line says its structure.
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-.:%+@=;"
+_STRUCTURE = b"  \n"
+#: Times of ordinary clients: from 1973 to 5138.
+_FIRST_TIME, _LAST_TIME = 1e8, 1e11
+_MAX_NAME = 250
 _MAX_FIELDS = 3
 
 
@@ -27,25 +27,65 @@ def parse(data: bytes, now: float) -> Parsed:
     Args:
         now: Seconds since the epoch: tells a value from a time that lacks its value.
     """
+    parsed = parse_columns(data, now)
+    columns, parsed.columns = parsed.columns, None
+    if columns is not None:
+        rows = zip(columns.names, columns.values, columns.times, repeat(None), strict=False)
+        parsed.points = list(rows)
+    return parsed
+
+
+def parse_columns(data: bytes, now: float) -> Parsed:
+    """As `parse`; points of lines that are all ordinary are columns."""
     parsed = Parsed()
+    if _parse_plain(data, parsed):
+        return parsed
     try:
         text = data.decode()
     except UnicodeDecodeError:
         for line in data.split(b"\n"):
             _parse_undecoded(line, now, parsed)
-        return parsed
-    if len(text) != len(data):  # in such text other characters than line feeds end a line
+    else:
         for each in text.split("\n"):
             parse_line(each, now, parsed)
-        return parsed
-    add = parsed.points.append
-    for name, value, timestamp, odd in _LINE.findall(text):
-        if odd:
-            parse_line(odd, now, parsed)
-        else:
-            parsed.lines += 1
-            add((name, float(value), float(timestamp), None))
     return parsed
+
+
+def _parse_plain(data: bytes, parsed: Parsed) -> bool:
+    """Lines that are all ordinary, a field at a time and not a line; False when they are not."""
+    if data[-1:] != b"\n":
+        data += b"\n"
+    rest = data.translate(None, _PLAIN)
+    lines, odd = divmod(len(rest), len(_STRUCTURE))
+    if odd or rest != _STRUCTURE * lines:
+        return False
+    fields = data.decode("ascii").split()
+    if len(fields) != _MAX_FIELDS * lines or not lines:
+        return False
+    names, values, times = fields[0::3], fields[1::3], fields[2::3]
+    try:
+        numbers_found = list(map(float, values))
+        if times.count(times[0]) == lines:  # as a rule: a client sends what it has at one time
+            times_found = [float(times[0])] * lines
+            earliest = latest = times_found[0]
+        else:
+            times_found = list(map(float, times))
+            earliest, latest = min(times_found), max(times_found)
+    except ValueError:
+        return False
+    total = sum(numbers_found) + sum(times_found)
+    if (
+        total - total != 0.0  # not a number among them, or infinite
+        or earliest < _FIRST_TIME
+        or not latest < _LAST_TIME
+        or "_" in "".join(values)
+        or "_" in "".join(times)
+        or (len(data) > MAX_LINE_BYTES and max(map(len, names)) > _MAX_NAME)
+    ):
+        return False
+    parsed.lines = lines
+    parsed.columns = Columns(names, numbers_found, times_found, earliest, latest)
+    return True
 
 
 def _parse_undecoded(line: bytes, now: float, parsed: Parsed) -> None:

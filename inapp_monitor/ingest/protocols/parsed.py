@@ -65,12 +65,27 @@ class Check(NamedTuple):
     message: str
 
 
+class Columns(NamedTuple):
+    """Points that are all alike, a list for each part: faster for many than a tuple for each point.
+
+    Attributes:
+        times: Seconds since the epoch; the first and the last of them are `earliest` and `latest`.
+    """
+
+    names: list[str]
+    values: list[float]
+    times: list[float]
+    earliest: float
+    latest: float
+
+
 @dataclass(slots=True)
 class Parsed:
     """What one call of a protocol found.
 
     Attributes:
         lines: Lines that were not blank, or other units of the protocol; refused ones included.
+        columns: Further points; only of a protocol's `parse_columns`.
         taken: Samples that the protocol itself adds up until it hands over points.
         notes: What was accepted and yet not as it came, or ignored as meant: name to count.
     """
@@ -82,6 +97,7 @@ class Parsed:
     checks: list[Check] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    columns: Columns | None = None
     taken: int = 0
 
     def reject(self, reason: str, text: bytes | str) -> None:

@@ -68,7 +68,7 @@ def _collectd_parser(options: Mapping[str, str]) -> Parse:
 PROTOCOLS: dict[str, Spoken] = {
     "carbon": Spoken(
         Usage(("tcp", "udp", "unix", "unixstream", "fifo", "spool"), 2003),
-        lambda options: carbon.parse,  # noqa: ARG005
+        lambda options: carbon.parse_columns,  # noqa: ARG005
     ),
     "carbon+pickle": Spoken(
         Usage(("tcp", "unixstream"), 2004),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import repeat
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols import dogstatsd, numbers
@@ -30,6 +31,12 @@ _LINE = re.compile(
     r"(?:\|@(0?\.[0-9]{1,9}|1(?:\.0{1,6})?))?(?:\|#([^|\n\r]{0,1000}))?\r?$|^(.+)$",
     re.ASCII | re.MULTILINE,
 )
+#: Of what names and numbers of ordinary clients consist; what is left of a line says its structure.
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+_STRUCTURE = b":|\n"
+_TO_BLANKS = bytes.maketrans(b":|", b"  ")
+_PLAIN_KINDS = {"c": COUNTER, "g": GAUGE, "ms": TIMER, "h": TIMER, "d": TIMER}
+_NO_RATE = repeat(1.0)
 _KINDS = {"c": COUNTER, "m": COUNTER, "g": GAUGE, "ms": TIMER, "h": TIMER, "d": TIMER, "s": SET}
 _SPACES = re.compile(r"\s+")
 #: What DogStatsD's clients add, of no use here.
@@ -52,6 +59,8 @@ class StatsDParser:
     def parse(self, data: bytes, now: float) -> Parsed:  # noqa: ARG002
         """The samples of some whole lines; the last one need not end."""
         parsed = Parsed()
+        if _parse_plain(data, parsed):
+            return parsed
         try:
             text = data.decode()
         except UnicodeDecodeError:
@@ -159,6 +168,32 @@ class StatsDParser:
                 parsed.samples.append(
                     (kind, name, abs(value) if kind == TIMER else value, 1 / rate)
                 )
+
+
+def _parse_plain(data: bytes, parsed: Parsed) -> bool:
+    """Lines that are all ordinary, without rate and tags, a field at a time and not a line; False
+    when they are not."""
+    if data[-1:] != b"\n":
+        data += b"\n"
+    rest = data.translate(None, _PLAIN)
+    lines, odd = divmod(len(rest), len(_STRUCTURE))
+    if odd or rest != _STRUCTURE * lines:
+        return False
+    fields = data.translate(_TO_BLANKS).decode("ascii").split()
+    if len(fields) != 3 * lines or not lines:
+        return False
+    names, values, types = fields[0::3], fields[1::3], fields[2::3]
+    try:
+        kinds = list(map(_PLAIN_KINDS.__getitem__, types))
+        numbers_found = list(map(float, values))
+    except (KeyError, ValueError):
+        return False
+    together, total = "".join(values), sum(numbers_found)
+    if total - total != 0.0 or "-" in together or "_" in together:
+        return False
+    parsed.lines = lines
+    parsed.samples = list(zip(kinds, names, numbers_found, _NO_RATE, strict=False))
+    return True
 
 
 def _name_and_values(head: str) -> tuple[str, str, str]:
