@@ -24,10 +24,6 @@ NAN: Final = math.nan
 PAIRED: Final = frozenset((Method.AVERAGE, Method.AVG_ZERO))
 
 
-def _add(old: float, new: float) -> float:
-    return old + new
-
-
 def _replace(_old: float, new: float) -> float:
     return new
 
@@ -42,12 +38,12 @@ def _absolute_min(old: float, new: float) -> float:
 
 #: How two values of one interval become one; the later one is the second.
 COMBINE: Final[dict[Method, Callable[[float, float], float]]] = {
-    Method.AVERAGE: _add,
-    Method.SUM: _add,
+    Method.AVERAGE: add,
+    Method.SUM: add,
     Method.LAST: _replace,
     Method.MAX: max,
     Method.MIN: min,
-    Method.AVG_ZERO: _add,
+    Method.AVG_ZERO: add,
     Method.ABSMAX: _absolute_max,
     Method.ABSMIN: _absolute_min,
 }
