@@ -172,5 +172,6 @@ def test_saving_a_dashboard(hand: Any, open_tab: Callable[..., Any]) -> None:
     hand(page).press(page.get_by_role("button", name="Save to dashboard"))
     page.wait_for_url(f"**/dashboards/{name}**")
     assert page.locator("figure svg path").count() >= 1
+    hand(page).press(page.get_by_text("More", exact=True))
     hand(page).press(page.get_by_role("navigation").get_by_role("link", name="Dashboards"))
     page.wait_for_selector(f"main a:has-text('{name}')")

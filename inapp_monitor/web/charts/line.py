@@ -59,6 +59,8 @@ class LineGraph(PageGraph):
         known = [array[np.isfinite(array)] for array in self._tops]
         low = min((float(array.min()) for array in known if array.size), default=0.0)
         high = max((float(array.max()) for array in known if array.size), default=1.0)
+        if options.cut_at is not None:
+            high = min(high, options.cut_at)
         low, high = min(low, 0.0) * _HEADROOM, max(high, 0.0) * _HEADROOM
         if not high - low > abs(low) * 1e-9:
             high = low + (abs(low) or 1.0) * _HEADROOM

@@ -21,6 +21,27 @@ _PIXELS_PER_TICK = 34
 _TIME_TICKS = 7
 
 
+#: Pixels of a letter of a marker's label, and of charts on a wide and on a narrow screen.
+_LETTER, _WIDE, _NARROW = 6.5, 600.0, 330.0
+
+
+class _Room:
+    """What is taken of the line of the markers' labels, in shares of a chart's width."""
+
+    def __init__(self, width: float) -> None:
+        self._letter = _LETTER / width
+        self._taken: list[tuple[float, float]] = []
+
+    def take(self, share: float, label: str, right: bool) -> bool:
+        """Take the place of a label at a marker, which ends or begins there; False: it is taken."""
+        width = (len(label) + 1) * self._letter
+        low, high = (share - width, share) if right else (share, share + width)
+        if any(low < end and begin < high for begin, end in self._taken):
+            return False
+        self._taken.append((low, high))
+        return True
+
+
 class PageGraph(TimeGraph):
     """A chart within a page: frame, axes, markers. Subclasses give `_bounds` and `_plot`."""
 
@@ -101,9 +122,10 @@ class PageGraph(TimeGraph):
                 self._text(label, "mid minor" if number % 2 else "mid", x=f"{share:.2%}", y=y)
 
     def _legend(self) -> None:
-        """The markers: a vertical line and a word each."""
+        """The markers: a vertical line each, and a word where words do not meet; the last first."""
         start, end = self.frame.start, self.frame.end
-        for marker in self.options.markers:
+        wide, narrow = _Room(_WIDE), _Room(_NARROW)
+        for marker in sorted(self.options.markers, reverse=True):
             share = (marker.timestamp - start) / (end - start)
             if not 0 <= share <= 1:
                 continue
@@ -113,8 +135,10 @@ class PageGraph(TimeGraph):
                 x1=x, x2=x, y1=self.top - 10, y2=self.top + self.frame.height, class_="marker",
             )  # fmt: skip
             label = one_line(marker.label, 24)
-            look = "yl right" if right else "yl"
-            self._text(label, look, x=x, y=self.top - 2, dx=-4 if right else 4)
+            if wide.take(share, label, right):
+                look = "yl right" if right else "yl"
+                look += "" if narrow.take(share, label, right) else " minor"
+                self._text(label, look, x=x, y=self.top - 2, dx=-4 if right else 4)
 
     def draw_no_data(self) -> None:
         """Words in the middle of the plot."""

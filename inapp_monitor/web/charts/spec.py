@@ -68,6 +68,7 @@ class ChartOptions:
         description: Read out instead of the title: what the chart shows.
         start, end: The window in epoch seconds; default: what the series cover.
         unit: What the values measure.
+        cut_at: Where the axis of values ends; lines go on beyond it, out of sight.
         stacked: Areas on top of each other (series of one start and step).
         markers: Vertical lines.
         zone: For the labels of the time axis.
@@ -80,6 +81,7 @@ class ChartOptions:
     start: float | None = None
     end: float | None = None
     unit: Unit = ""
+    cut_at: float | None = None
     stacked: bool = False
     markers: Sequence[Marker] = ()
     zone: tzinfo = UTC

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,13 @@ CLASSES = (
 #: differ. Few are less than so many a column.
 _FEW_COLUMNS = 60
 _FEW_REQUESTS = 12
+#: Of a window without a sample at its beginning, and nothing before: a young installation.
+_YOUNG_SHARE = 0.1
+_AXIS_COLUMNS = 90
+_EARLIER_S = 30 * 86_400
+_NARROWEST_S = 120
+#: The latency's axis is cut at half so many times the quantile when something is beyond all of it.
+_CUT_OF, _CUT_QUANTILE, _CUT_FACTOR = 12, 0.9, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Traffic:
     classes: dict[str, columns.Sums]
     errors: columns.Sums | None
     is_live: bool = True
+    #: Where the charts' axes begin: with the first sample of a young installation.
+    axis_start: int = 0
 
     @property
     def count(self) -> int:
@@ -128,7 +138,22 @@ def read(
     errors = scope.path("errors")
     found = columns.sums(backend, [*by_class.values(), errors], view.start, view.end, wanted)
     classes = {name: found[path] for name, path in by_class.items() if path in found}
-    return Traffic(view, durations, classes, found.get(errors), backend.live)
+    start = _axis_start(backend, view)
+    return Traffic(view, durations, classes, found.get(errors), backend.live, start)
+
+
+def _axis_start(backend: Backend, view: View) -> int:
+    """The window's start; or, where nothing is known from before it, the first sample in it."""
+    path = EVERYTHING.path("time")
+    found = columns.durations(backend, path, view.start, view.end, _AXIS_COLUMNS)
+    known = next((i for i, slot in enumerate(found.slots) if slot is not None), 0) if found else 0
+    if found is None or known * found.step < view.span * _YOUNG_SHARE:
+        return view.start
+    earlier = columns.summary(backend, path, view.start - _EARLIER_S, view.start, 4)
+    if earlier is not None and earlier.whole.count:
+        return view.start
+    first = found.start + (known - 1) * found.step
+    return max(view.start, min(first, view.end - _NARROWEST_S))
 
 
 def charts(
@@ -168,7 +193,7 @@ def _throughput(
     view = traffic.view
     total = traffic.count
     return drawing.chart(
-        "Throughput", "rate", view.start, view.end, series, markers,
+        "Throughput", "rate", traffic.axis_start, view.end, series, markers,
         summary=human.value(total / traffic.watched_s(), "rate") if total else "",
         description=f"Requests a second by status class, {human.count(total)} in all",
         change=_change(total, before.count if before else None, ghost, "requests", False),
@@ -201,12 +226,27 @@ def _latency(
         if found is not None and found.whole.count:
             now, then = found.whole.quantile(0.95), past.whole.quantile(0.95)
             change, bad = _change(now, then, ghost, "p95", True)
+    cut_at = _cut_at(series)
+    if cut_at is not None:
+        summary += f" · axis cut at {human.value(cut_at, 'ms')}"
     return drawing.chart(
-        "Latency", "ms", view.start, view.end, series, markers,
+        "Latency", "ms", traffic.axis_start, view.end, series, markers,
         summary=summary,
         description=f"Response time percentiles: {summary or 'no requests'}",
         change=(change, bad),
+        cut_at=cut_at,
     )  # fmt: skip
+
+
+def _cut_at(series: Sequence[Mapping[str, Any]]) -> float | None:
+    """Where the axis ends, so that a few very slow requests do not flatten all others; None where
+    nothing has to be cut."""
+    values = np.concatenate([np.asarray(each["values"], float) for each in series] or [np.empty(0)])
+    known = values[np.isfinite(values)]
+    if known.size < _CUT_OF:
+        return None
+    usual = float(np.quantile(known, _CUT_QUANTILE))
+    return _CUT_FACTOR / 2 * usual if float(known.max()) > _CUT_FACTOR * usual > 0 else None
 
 
 def _errors(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
@@ -225,7 +265,7 @@ def _errors(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     total = traffic.error_count
     summary = f"{human.count(total)} in {human.seconds(view.span)}" if traffic.count else ""
     return drawing.chart(
-        "Errors", "count", view.start, view.end, series, markers,
+        "Errors", "count", traffic.axis_start, view.end, series, markers,
         summary=summary,
         description=f"Requests that failed: {summary or 'no requests'}",
         change=("", False),
@@ -241,8 +281,8 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
         else []
     )
     return drawing.chart(
-        "Every request", "ms", view.start, view.end, [], markers,
-        summary="by duration",
+        "How long requests take", "ms", traffic.axis_start, view.end, [], markers,
+        summary="every request, by duration",
         description=_spread(traffic),
         change=("", False),
         slots=slots,

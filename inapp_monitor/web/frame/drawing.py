@@ -95,6 +95,7 @@ def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> M
         unit=data["unit"],
         markers=[Marker(mark["timestamp"], mark["label"]) for mark in data["markers"]],
         stacked=bool(data.get("stacked")),
+        cut_at=data.get("cut_at"),
         zone=zone,
     )
     slots: Sequence[Histogram | None] | None = data.get("slots")

@@ -46,12 +46,15 @@ _NAVIGATION = (
     ("/", "Overview"),
     ("/routes", "Routes"),
     ("/errors", "Errors"),
-    ("/statements", "Statements"),
     ("/traces", "Traces"),
     ("/logs", "Logs"),
     ("/alerts", "Alerts"),
-    ("/not-found", "Not found"),
     ("/explore", "Explore"),
+)
+#: Pages behind "More".
+_MORE = (
+    ("/statements", "Statements"),
+    ("/not-found", "Not found"),
     ("/dashboards", "Dashboards"),
     ("/runtime", "Runtime"),
     ("/sources", "Sources"),
@@ -120,6 +123,7 @@ def html_answer(
         "asset": partial(_asset, request.root),
         "app_name": settings.app_name or default_name(backend),
         "navigation": _NAVIGATION,
+        "more": _MORE,
         "here": here or request.path,
         "stay": partial(link, here or request.path, **own),
         "own": [(name, value) for name, values in own.items() for value in values],

@@ -12,6 +12,7 @@ from inapp_monitor.web.frame.zones import UNIVERSAL, Zone
 
 #: The range switch: `from` and its label.
 RANGES = (
+    ("-5min", "5 min"),
     ("-15min", "15 min"),
     ("-1h", "1 h"),
     ("-6h", "6 h"),

@@ -13,7 +13,7 @@
     const own = document.querySelector("main [data-refresh]");
     if (own) return Number(own.dataset.refresh);
     const view = new URLSearchParams(location.search).get("from") || "-1h";
-    return { "-15min": 5, "-1h": 10, "-6h": 30 }[view] || 60;
+    return { "-5min": 2, "-15min": 5, "-1h": 10, "-6h": 30 }[view] || 60;
   }
   function occupied() {
     const active = document.activeElement;
@@ -46,6 +46,15 @@
     const node = document.querySelectorAll("main a, main button, main [tabindex]")[focus.index];
     return node && node.getAttribute("href") === focus.href ? node : null;
   }
+  // -- menus: one at a time, closed by a click elsewhere and by Escape
+  function closeMenus(but) {
+    for (const menu of document.querySelectorAll(".menu[open]")) if (menu !== but) menu.open = false;
+  }
+  document.addEventListener("click", (event) => closeMenus(event.target.closest(".menu")));
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector(".menu[open]");
+    if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+  });
   if (live) {
     live.hidden = false;
     live.addEventListener("click", () => {
