@@ -142,6 +142,7 @@ def test_logging_in_and_out(hand: Any, empty_site: Any, open_tab: Callable[..., 
     hand(page).write(page.get_by_label("Token"), TOKEN)
     hand(page).press(page.get_by_role("button", name="Open"))
     page.wait_for_url("**/not-found")
+    hand(page).press(page.get_by_text("More", exact=True))
     hand(page).press(page.get_by_role("button", name="Log out"))
     page.wait_for_url("**/login")
     page.goto(f"{empty_site.home}/not-found")

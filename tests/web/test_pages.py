@@ -441,7 +441,7 @@ def test_a_page_keeps_its_state_when_its_period_changes(
     headers = {**authorized, "Accept": "text/html"}
     page = client.get("/explore?target=a.b&target=c%26d&shape=bar&from=-6h", headers=headers).text
     links = re.findall(r'href="(/explore\?from=-7d[^"]*)"', page)
-    assert links == ["/explore?from=-7d&amp;target=a.b&amp;target=c%26d&amp;shape=bar"]
+    assert set(links) == {"/explore?from=-7d&amp;target=a.b&amp;target=c%26d&amp;shape=bar"}
     for form in re.findall(r"<form[^>]*>.*?</form>", page.partition("<main")[0], re.DOTALL):
         if "/search" not in form:
             assert '<input type="hidden" name="target" value="c&amp;d">' in form
