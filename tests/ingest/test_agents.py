@@ -22,6 +22,7 @@ from inapp_monitor.ingest.protocols import (
     ganglia,
     influx,
     json_points,
+    opentsdb,
     prometheus_text,
 )
 from inapp_monitor.ingest.protocols.parsed import Parsed, Point, RejectedError
@@ -338,6 +339,25 @@ def test_a_precision_is_taken_as_said() -> None:
         influx.parse(b"m f=1", NOW, "y")
 
 
+# -- OpenTSDB
+
+
+def test_lines_of_opentsdb_keep_their_tags() -> None:
+    """collectd's write_tsdb; a bad line costs only itself."""
+    parsed = opentsdb.parse(packets("collectd-tsdb")[0], NOW)
+    tags = ";fqdn=web1.example.com;status=production"
+    assert [point[:3] for point in parsed.points][:2] == [
+        (f"app.queue.gauge{tags}", 42.0, 1_795_390_668.0),
+        (f"app.inst.gauge.queue_depth{tags}", 3.5, 1_795_390_668.0),
+    ]
+    assert (len(parsed.points), parsed.rejects) == (8, [])
+    bad = opentsdb.parse(
+        b"version\nput a 1 x\nput a x 1\nput a 1 2 b\nput a 1 nan\nput a 1 2\n", NOW
+    )
+    assert reasons(bad) == ["fields", "value", "timestamp", "tag"]
+    assert values(bad.points) == [("a", 2.0)]
+
+
 # -- Prometheus
 
 
@@ -470,7 +490,9 @@ def test_no_json_breaks_anything(given: object) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.sampled_from('ab,= "\\{}#;~.0179+-eiutI\n\t\x00é'), max_size=60))
-@pytest.mark.parametrize("parse", [influx.parse, prometheus_text.parse, collectd_putval.parse])
+@pytest.mark.parametrize(
+    "parse", [influx.parse, prometheus_text.parse, collectd_putval.parse, opentsdb.parse]
+)
 def test_no_line_breaks_anything(parse: Callable[[bytes, float], Parsed], text: str) -> None:
     """Every line that is not blank is a point, a note or a reason."""
     parsed = parse(text.encode(), NOW)

@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from inapp_monitor.ingest.addresses import Usage
-from inapp_monitor.ingest.protocols import carbon, collectd, ganglia, influx, pickled, statsd
+from inapp_monitor.ingest.protocols import (
+    carbon,
+    collectd,
+    ganglia,
+    influx,
+    opentsdb,
+    pickled,
+    statsd,
+)
 from inapp_monitor.ingest.protocols.absolute_counters import AbsoluteCounters
 from inapp_monitor.ingest.protocols.framing import (
     Framing,
@@ -108,6 +116,10 @@ PROTOCOLS: dict[str, Spoken] = {
     "influx": Spoken(
         Usage(("udp", "tcp", "unix", "unixstream"), 8089),
         lambda options: influx.parse,  # noqa: ARG005
+    ),
+    "opentsdb": Spoken(
+        Usage(("tcp", "unix", "unixstream"), 4242),
+        lambda options: opentsdb.parse,  # noqa: ARG005
     ),
     "collectd": Spoken(
         Usage(

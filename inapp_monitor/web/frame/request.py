@@ -18,6 +18,8 @@ MAX_PATH_LENGTH = 2_048
 UPLOAD_PATH = "/dashboards/import"
 #: What programs send numbers to, and all below it.
 INGEST_PATH = "/ingest"
+#: Beside it one that collectd may be set to already.
+INGEST_PATHS = (INGEST_PATH, "/collectd")
 
 
 #: The texts of an environ that hold bytes as latin-1 and may hold anything a client sends.
@@ -58,7 +60,7 @@ class MonitorRequest(Request):
     @property
     def is_ingest(self) -> bool:
         """Whether it is addressed to where programs send numbers."""
-        return self.path == INGEST_PATH or self.path.startswith(f"{INGEST_PATH}/")
+        return self.path in INGEST_PATHS or self.path.startswith(f"{INGEST_PATH}/")
 
     @property
     def wants_json(self) -> bool:

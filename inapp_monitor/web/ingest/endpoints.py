@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.ingest.protocols import influx, json_points, prometheus_text
 from inapp_monitor.ingest.protocols.parsed import Parsed, RejectedError
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.frame.request import INGEST_PATH, MonitorRequest
+from inapp_monitor.web.frame.request import INGEST_PATH, INGEST_PATHS, MonitorRequest
 from inapp_monitor.web.ingest import body, spoken
 from inapp_monitor.web.ingest.spoken import Outcome, Taker
 
@@ -32,7 +32,7 @@ _METHODS = {
 
 def answer(backend: Backend, request: MonitorRequest) -> Response:
     """Answer a request that was let in."""
-    below = request.path[len(INGEST_PATH) :].rstrip("/")
+    below = "" if request.path in INGEST_PATHS else request.path[len(INGEST_PATH) :].rstrip("/")
     kind = "/metrics" if below.startswith("/metrics/") else below
     methods = _METHODS.get(kind)
     if methods is None:
