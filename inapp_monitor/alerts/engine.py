@@ -109,6 +109,11 @@ class Engine:
         self.rules[rule.name] = rule
         self._due[rule.name] = float("-inf")
 
+    def add_default(self, rule: Rule) -> None:
+        """Take a rule unless there is one of its name."""
+        if rule.name not in self.rules:
+            self.add(rule)
+
     def restored(self) -> bool:
         """Whether the states of earlier leaders have been read by this process."""
         return self._restored
@@ -193,6 +198,7 @@ class Engine:
         attempts: int | None = None,
         since: float | None = None,
         incident: int = 0,
+        speaks: bool = True,
     ) -> None:
         """Note what was found of one series.
 
@@ -200,6 +206,8 @@ class Engine:
             title: For messages; default: the rule's title and the series.
             attempts: In place of the rule's.
             since: When the problem began, where that is known better than by the first finding.
+            incident: What it is a part of.
+            speaks: Whether messages are sent; another state may speak for the incident.
         """
         key = (rule.name, finding.series)
         if finding.value is not None:
@@ -220,7 +228,8 @@ class Engine:
             text = words(rule, finding.value, finding.requests, status)
         kept = Kept(state, finding.value, text)
         began = state.problem_since or known.state.problem_since or now
-        self._note(rule, key, known, kept, notifications, now, title, began, incident)
+        said = notifications if speaks else []
+        self._note(rule, key, known, kept, said, now, title, began, incident)
 
     def _explained(self, rule: Rule, finding: Finding, now: float) -> Status | None:
         """The status that counts: a problem does not begin right after a deploy, nor under a

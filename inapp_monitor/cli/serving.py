@@ -135,6 +135,7 @@ def stored_backend(
     `may_write` is false. Looking at a directory makes no file. With `open_here` it is open to this
     machine, unless a token or `dev_access` is set.
     """
+    from inapp_monitor.alerts.incidents import Incidents
     from inapp_monitor.database.file import Database
     from inapp_monitor.ground.facts import Facts
     from inapp_monitor.ground.guard import Guard
@@ -175,6 +176,7 @@ def stored_backend(
         logs=LogFile(data_dir, disk_shares.of_logs(loaded.settings.disk_budget)),
         refresh=database.write_pending,
         live=False,
+        incidents=Incidents(database).between,
         facts=lambda: Facts(
             [
                 RouteFacts(names.load()),

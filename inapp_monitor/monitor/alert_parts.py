@@ -8,7 +8,7 @@ from inapp_monitor.monitor.services import Services
 
 
 class Alerting(Part):
-    """Evaluates rules in the one process that leads."""
+    """Judges the app and evaluates rules, in the one process that leads."""
 
     name = "alerts"
     ticks_at_end = False
@@ -16,6 +16,7 @@ class Alerting(Part):
     def __init__(self, services: Services) -> None:
         self._core = services.core
         self._engine = services.alerts
+        self._judge = services.judge
         self._leadership = services.leadership
         self._added = 0
         self.holds = (services.alerts,)
@@ -23,8 +24,10 @@ class Alerting(Part):
     def tick(self, now: float) -> None:
         if not self._leadership.is_leader:
             self._engine.resign()
+            self._judge.resign()
             return
         self._add_rules()
+        self._judge.tick(now)
         self._engine.tick(now)
 
     def _add_rules(self) -> None:
@@ -36,3 +39,7 @@ class Alerting(Part):
 
     def forked(self) -> None:
         self._engine.resign()
+        self._judge.resign()
+
+    def close(self) -> None:
+        self._judge.close(self._core.clock.wall())

@@ -74,6 +74,8 @@ class Dashboard:
             refresh=self._life.refresh,
             live=True,
             facts=self._life.facts,
+            judged=services.judged,
+            incidents=services.judge.incidents.between,
             stack_of=services.stacks.stack_of,
             listening=services.listening,
         )

@@ -37,7 +37,7 @@ from inapp_monitor.monitor.wrapped_app import require_wsgi
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.verbs import Calls, record_nothing
-from inapp_monitor.request import middleware
+from inapp_monitor.request import middleware, referers
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
@@ -232,7 +232,9 @@ class Monitor(Calls):
         environ = exchange.environ
         if environ is not None:
             path = exchange.whole_path()
-            self.recorder.note_not_found(path, str(environ.get("HTTP_REFERER", "")))
+            referer = str(environ.get("HTTP_REFERER", ""))
+            own = bool(referer) and referers.is_own_link(environ, referer, path)
+            self.recorder.note_not_found(path, referer, from_own_page=own)
 
     def failed(self, exchange: Exchange, error: BaseException, /) -> None:
         """Capture an exception of the application."""

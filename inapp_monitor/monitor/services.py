@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.alerts import rule_files
 from inapp_monitor.alerts.engine import Engine
@@ -33,6 +33,7 @@ from inapp_monitor.logs.buffer import LogBuffer
 from inapp_monitor.logs.keeper import LogKeeper
 from inapp_monitor.logs.ring_file import LogFile
 from inapp_monitor.logs.rows import Scrubbing
+from inapp_monitor.monitor import judging
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
@@ -152,12 +153,20 @@ class Services:
         self.channels = _channels(settings)
         self.outbox = Outbox(self.database, settings.app_name or _app_name(settings), self._wanted)
         self.alerts.enqueue = self.outbox.enqueue
+        parts = (self.alerts, self.store, self.database, self.tracker.triage)
+        self.judge = judging.make(self.core, *parts)
 
     def _wanted(self, notice: Notice) -> list[str]:
         return [channel.name for channel in self.channels if channel.wants(notice)]
 
     def _issue_changed(self, what: str, issue_id: str) -> None:
         signals().send_issue(self.core.monitor, what, issue_id, self.core.guard)
+
+    def judged(self) -> list[dict[str, Any]]:
+        """What is wrong right now, of this process if it leads, or as the leader wrote it."""
+        if self.leadership.is_leader:
+            return self.judge.findings
+        return self.judge.memory.published()[1]
 
     def drops(self) -> dict[str, int]:
         """What this process did not keep, by reason."""

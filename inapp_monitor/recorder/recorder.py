@@ -20,7 +20,7 @@ from typing import Any
 from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock, sleep, thread_time
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.ground.points import Batch, Distribution
+from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
@@ -107,6 +107,7 @@ class Recorder:
         self.tallies = Tallies()
         self.keeps_whole = False
         self.not_found: list[NotFoundHit] = []
+        self._broken_links: list[int] = []
         self.dropped_requests = 0
         self.dropped_not_found = 0
         self.total_requests = 0
@@ -136,6 +137,7 @@ class Recorder:
         self.tallies.clear()
         self._folded, self._unseen = [], []
         self.not_found.clear()
+        self._broken_links.clear()
         self.instruments.forked()
         self._steps = {}
         self.slowest = Slowest()
@@ -153,8 +155,14 @@ class Recorder:
         with self.lock:
             return self.routes.known_slug(route)
 
-    def note_not_found(self, path: str, referer: str) -> None:
-        """Keep a 404 for the table; bounded in number and length, the rest is counted."""
+    def note_not_found(self, path: str, referer: str, *, from_own_page: bool = False) -> None:
+        """Keep a 404 for the table; bounded in number and length, the rest is counted.
+
+        Args:
+            from_own_page: Whether a page of the app itself links there: it is counted as well.
+        """
+        if from_own_page and len(self._broken_links) < MAX_NOT_FOUND_PENDING:
+            self._broken_links.append(1)  # one C call: nothing is locked, and none is lost
         if len(self.not_found) < MAX_NOT_FOUND_PENDING:
             path, referer = (wsgi_text.decode(url[:MAX_URL_LENGTH]) for url in (path, referer))
             self.not_found.append((path, referer, self._clock.wall()))
@@ -340,6 +348,9 @@ class Recorder:
             batch.scalars.extend(scalars)
             batch.distributions.extend(distributions)
             batch.distributions.extend(self._take_samples(now))
+        broken = len(cut(self._broken_links, MAX_NOT_FOUND_PENDING))
+        if broken:
+            batch.scalars.append(Scalar("requests.broken_links", now, float(broken), Method.SUM))
         return batch
 
     def _take_samples(self, now: int) -> list[Distribution]:

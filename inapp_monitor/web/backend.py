@@ -16,6 +16,7 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.web.cache import Cache
 
 if TYPE_CHECKING:
+    from inapp_monitor.alerts.incidents import Incident
     from inapp_monitor.database.file import Database
     from inapp_monitor.ingest.listening import Listening
     from inapp_monitor.ingest.sentry.door import Door
@@ -51,6 +52,8 @@ class Backend:
         sentry: Where SDKs of Sentry come in; None without a running monitor.
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows; pages get them once a visit, see `Visit.facts`.
+        judged: What is wrong right now, as the leader's judge shows it; None: nobody judges.
+        incidents: Those that were running in a window, the newest first; None: none are kept.
         stack_of: The stack of a request under way, by worker and the request's name there.
         listening: The doors of the running monitor; None for the stored data of another process.
         cache: Kept results of this backend's pages.
@@ -77,6 +80,8 @@ class Backend:
     facts: Callable[[], Facts] = Facts
     stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)
     listening: Listening | None = None
+    judged: Callable[[], list[dict[str, Any]]] | None = None
+    incidents: Callable[[float, float], list[Incident]] | None = None
     cache: Cache = field(init=False)
     kept: dict[int, object] = field(init=False, default_factory=dict)
 

@@ -1,7 +1,7 @@
 """The first lines of the overview: what is wrong, since when, and where the evidence is.
 
-Each rule looks at one thing and returns one verdict, good ones too, so that silence never has to be
-interpreted. Worst first.
+Requests are judged by the judge, who also sends messages; the other rules look at one thing each.
+Each returns one verdict, good ones too, so that silence never has to be interpreted. Worst first.
 """
 
 from __future__ import annotations
@@ -9,31 +9,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import (
     capacity,
-    deploys,
     described,
     doors,
+    judged,
     missing,
     own_health,
     repeated_statements,
-    route_table,
 )
-from inapp_monitor.web.findings.onset import onset
+from inapp_monitor.web.findings.judged import Wrong
 from inapp_monitor.web.findings.traffic import Traffic
-from inapp_monitor.web.frame import columns
 
 _ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
-_APDEX_WARN, _APDEX_CRIT = 0.85, 0.7
-_ERRORS_WARN, _ERRORS_CRIT = 1.0, 5.0
-#: Fewer 404s than this are no surge.
-_SURGE_LEAST = 20
-_COLUMNS = 60
+#: As ever: without an incident in the window, these say that it is no good app.
+_APDEX_WARN, _ERRORS_WARN, _ENOUGH = 0.85, 1.0, 20
+#: An issue that was not seen for so long does not go on.
+_GOES_ON_S = 60.0
+_LINKS = {
+    "slow": "route",
+    "fail": "route",
+    "hang": "under way",
+    "stop": "routes",
+    "broken links": "broken links",
+    "not found": "404s",
+}
 
 
 def verdict(state: str, title: str, detail: str, path: str, link: str) -> dict[str, Any]:
@@ -45,18 +48,24 @@ def collect(
     backend: Backend,
     facts: Facts,
     traffic: Traffic,
-    rows: Sequence[dict[str, Any]],
     issues: Sequence[dict[str, Any]],
     not_found: Sequence[dict[str, Any]],
     not_found_counts: Any,
     own: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """All verdicts of a window, the worst first."""
+    found = judged.findings(backend, facts, traffic.view)
+    by_kind: dict[str, list[Wrong]] = {}
+    for wrong in found:
+        by_kind.setdefault(wrong.kind, []).append(wrong)
+    calm = not found and not judged.incidents(backend, traffic.view)
     made = [
-        _latency(backend, traffic, rows),
-        _errors(backend, traffic, rows),
+        _bad(by_kind["slow"]) if "slow" in by_kind else _latency(backend, traffic, calm=calm),
+        _bad(by_kind["fail"]) if "fail" in by_kind else _errors(traffic, calm=calm),
+        *(_bad(by_kind[kind]) for kind in ("hang", "stop") if kind in by_kind),
         _new_issues(traffic, issues),
-        _not_found(backend, traffic, not_found, not_found_counts),
+        *_regressed(issues),
+        _not_found(traffic, by_kind, not_found, not_found_counts),
         *_statements(backend, facts, traffic),
         *capacity.collect(backend, facts, traffic.view),
         own_health.disk(own),
@@ -67,108 +76,44 @@ def collect(
     return sorted(made, key=lambda entry: _ORDER[entry["state"]])
 
 
-def _latency(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _bad(found: Sequence[Wrong]) -> dict[str, Any]:
+    """The worst of one kind, and how many more there are."""
+    worst = found[0]
+    detail = worst.detail
+    if len(found) > 1:
+        detail += f" · {len(found) - 1} more"
+    made = verdict(worst.state, worst.title, detail, worst.path, _LINKS[worst.kind])
+    return {**made, "since": worst.since, "until": worst.until, "share": worst.share}
+
+
+def _latency(backend: Backend, traffic: Traffic, *, calm: bool) -> dict[str, Any]:
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
-    totals = traffic.totals(target_ms)
     if not traffic.count:
         return verdict("unknown", "Latency", "no requests in this period", "/routes", "routes")
-    target = human.value(target_ms, "ms")
-    apdex = totals["apdex"]
-    slow = [
-        row
-        for row in rows
-        if row["recent_count"] >= route_table.ENOUGH and row["recent_apdex"] < _APDEX_WARN
-    ]
-    overall = f"p95 {human.value(totals['p95'], 'ms')}, apdex {apdex:.2f} for target {target}"
-    if not slow:
-        state = "ok" if apdex >= _APDEX_WARN else "warn"
-        return verdict(state, "Latency", overall, "/routes", "routes")
-    # Most people disappointed, rather than the slowest of all, which may be a nightly report.
-    worst = max(slow, key=lambda row: (1 - row["recent_apdex"]) * row["recent_count"])
-    since = slow_since(worst, target_ms)
-    lasts, cause = _since(backend, traffic, since)
-    detail = f"p95 {human.value(worst['recent_p95'], 'ms')}{lasts}, target {target}{cause}"
-    if len(slow) > 1:
-        detail += f" · {len(slow) - 1} more slow"
-    name = human.shorten(worst["route"], 40)
-    state = "crit" if worst["recent_apdex"] < _APDEX_CRIT else "warn"
-    return verdict(state, f"Latency: {name} is slow", detail, f"/routes/{worst['slug']}", "route")
+    totals = traffic.totals(target_ms)
+    apdex, target = totals["apdex"], human.value(target_ms, "ms")
+    text = f"p95 {human.value(totals['p95'], 'ms')}, apdex {apdex:.2f} for target {target}"
+    if calm and apdex < _APDEX_WARN and traffic.count >= _ENOUGH:
+        return verdict("warn", "Latency: slow as ever", text, "/routes", "routes")
+    return verdict("ok", "Latency", text, "/routes", "routes")
 
 
-def slow_since(row: dict[str, Any], target_ms: float) -> float | None:
-    """When the route's p95 rose above the target for good, or None when it was so all along.
-
-    One fast column at the end is passed over: it has just begun and may have few requests.
-    """
-    values = np.array(row["spark"], dtype=float)
-    known = np.flatnonzero(np.isfinite(values))
-    is_fast = values[known] <= target_ms
-    if len(known) > 1 and not is_fast[-2]:
-        is_fast[-1] = False
-    fast = np.flatnonzero(is_fast)
-    if not fast.size or fast[-1] == len(known) - 1:
-        return None
-    return float(row["spark_start"] + row["spark_step"] * int(known[fast[-1] + 1]))
-
-
-def _since(backend: Backend, traffic: Traffic, since: float | None) -> tuple[str, str]:
-    """` for 8 min` and ` · since deploy 2.4.1`, as far as they are known."""
-    view = traffic.view
-    if since is None:
-        return "", ""
-    slack = max(view.span / 20, 120)
-    marks = deploys.between(backend, since - slack, since + slack)
-    cause = f" · since deploy {marks[-1]['label']}" if marks else ""
-    return f" for {human.seconds(view.end - since)}", cause
-
-
-def _errors(backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _errors(traffic: Traffic, *, calm: bool) -> dict[str, Any]:
     count, failed = traffic.count, traffic.error_count
     if not count:
         return verdict("unknown", "Errors", "no requests in this period", "/errors", "errors")
     rate = 100 * min(failed / count, 1.0)
     share = human.value(rate, "percent") if failed else "none"
     text = f"{share} of {human.count(count)} requests failed"
-    failing = [
-        row
-        for row in rows
-        if row["recent_count"] >= route_table.ENOUGH and _recent_rate(row) >= _ERRORS_WARN
-    ]
-    if not failing:
-        state = "warn" if rate >= _ERRORS_WARN else "ok"
-        return verdict(state, "Errors", text, "/errors", "errors")
-    worst = max(failing, key=lambda row: row["recent_errors"])
-    name = human.shorten(worst["route"], 40)
-    share = human.value(_recent_rate(worst), "percent")
-    state = "crit" if max(_recent_rate(worst), rate) >= _ERRORS_CRIT else "warn"
-    since = _failing_since(backend, traffic, worst)
-    detail = f"{share} of its requests{''.join(_since(backend, traffic, since))}"
-    if len(failing) > 1:
-        detail += f" · {len(failing) - 1} more fail"
-    path = f"/routes/{worst['slug']}"
-    return verdict(state, f"Errors: {name} fails", detail, path, "route")
-
-
-def _failing_since(backend: Backend, traffic: Traffic, row: dict[str, Any]) -> float | None:
-    """When a route's errors rose to what they are now, or None when they were so all along."""
-    path = f"routes.{row['slug']}.{row['method']}.errors"
-    view = traffic.view
-    counts = columns.sums(backend, [path], view.start, view.end, _COLUMNS).get(path)
-    found = None if counts is None else onset(counts.values)
-    if counts is None or found is None:
-        return None
-    begin = float(counts.start + counts.step * found.column)
-    return begin if traffic.was_watched_before(begin) else None
-
-
-def _recent_rate(row: dict[str, Any]) -> float:
-    return min(100 * float(row["recent_errors"]) / float(row["recent_count"]), 100.0)
+    if calm and rate >= _ERRORS_WARN and count >= _ENOUGH:
+        return verdict("warn", "Errors: as ever", text, "/errors", "errors")
+    return verdict("ok", "Errors", text, "/errors", "errors")
 
 
 def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
     view = traffic.view
-    new = [issue for issue in issues if view.start <= (issue.get("first_seen") or 0) <= view.end]
-    open_ = [issue for issue in issues if issue.get("status") not in ("resolved", "ignored")]
+    open_ = [issue for issue in issues if not _is_silent(issue)]
+    new = [issue for issue in open_ if view.start <= (issue.get("first_seen") or 0) <= view.end]
     if not new:
         text = f"{human.count(len(open_))} known, none new" if open_ else "no exception so far"
         return verdict("ok", "Issues", text, "/errors", "errors")
@@ -178,34 +123,55 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     times = "once" if count == 1 else f"{human.count(count)} times"
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
     detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
-    state = "crit" if count >= 10 else "warn"
+    goes_on = view.end - float(worst.get("last_seen") or 0) < _GOES_ON_S
+    state = "crit" if count >= 10 and goes_on else "warn"
     path = f"/errors/{worst['id']}"
     return verdict(state, f"{title}, {times}", detail, path, "open issue")
 
 
+def _is_silent(issue: dict[str, Any]) -> bool:
+    return issue.get("status") in ("resolved", "muted")
+
+
+def _regressed(issues: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Issues that were resolved and have come back: a verdict of their own."""
+    back = [issue for issue in issues if issue.get("status") == "regressed"]
+    if not back:
+        return []
+    latest = max(back, key=lambda issue: issue.get("last_seen") or 0)
+    title = "1 issue is back" if len(back) == 1 else f"{len(back)} issues are back"
+    detail = f"{latest.get('type', '')}: {human.shorten(latest['message'], 80)}, was resolved"
+    return [verdict("warn", title, detail, f"/errors/{latest['id']}", "open issue")]
+
+
 def _not_found(
-    backend: Backend, traffic: Traffic, rows: Sequence[dict[str, Any]], counts: Any
+    traffic: Traffic,
+    by_kind: dict[str, list[Wrong]],
+    rows: Sequence[dict[str, Any]],
+    counts: Any,
 ) -> dict[str, Any]:
+    found = by_kind.get("broken links") or by_kind.get("not found")
+    if found:
+        return _surge(found, rows)
     if counts is None or not counts.total:
         return verdict("ok", "Not found", "no 404 in this period", "/not-found", "404s")
     detail = f"{human.count(counts.total)} in this period"
-    found = onset(counts.values)
-    begin = counts.start + counts.step * found.column if found else 0
-    if found is None or found.total < _SURGE_LEAST or not traffic.was_watched_before(begin):
-        top = missing.busiest(rows, traffic.view.start)
-        if top:
-            detail += f", most: {human.shorten(top[0]['path'], 60)}"
-        return verdict("ok", "Not found", detail, "/not-found", "404s")
-    times = f"{human.plain(round(found.times, 1))} × the usual" if found.times else "a surge"
-    when = "".join(_since(backend, traffic, begin))
-    top = missing.busiest(rows, begin)
-    if not top:
-        return verdict("warn", f"404s: {times}", f"{detail}, more{when}", "/not-found", "404s")
-    detail = human.shorten(top[0]["path"], 60)
-    if top[0].get("own_referer"):
-        detail += f" from your own pages{when}"
-        return verdict("warn", f"404s: {times}", detail, "/not-found", "broken links")
-    return verdict("warn", f"404s: {times}", f"{detail}{when}", "/not-found", "404s")
+    top = missing.busiest(rows, traffic.view.start)
+    if top:
+        detail += f", most: {human.shorten(top[0]['path'], 60)}"
+    return verdict("ok", "Not found", detail, "/not-found", "404s")
+
+
+def _surge(found: Sequence[Wrong], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """More 404s than usual: whose links they follow; addresses that only scanners want are ok."""
+    made = _bad(found)
+    top = missing.busiest(rows, found[0].since - 1)
+    if top and found[0].kind == "not found" and top[0].get("guess") == "scanner":
+        detail = f"scanners ask for {human.shorten(top[0]['path'], 60)}; {made['detail']}"
+        return {**made, "state": "ok", "title": "Not found", "detail": detail}
+    if top:
+        made["detail"] = f"{human.shorten(top[0]['path'], 60)}: {made['detail']}"
+    return made
 
 
 def _statements(backend: Backend, facts: Facts, traffic: Traffic) -> list[dict[str, Any]]:

@@ -1,0 +1,74 @@
+"""Durations in the quarter-octave buckets that the judge counts in. Pure.
+
+A bucket here is a histogram's bucket at shift 5, numbered from 0.5 ms up to two minutes. A limit is
+always the edge of a bucket, so that counting what lies above it is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from inapp_monitor.ground.histogram import Histogram, bucket_bounds, bucket_numbers
+
+#: Buckets; the last one holds everything above.
+COUNT = 72
+_SHIFT = 5
+_FIRST = bucket_numbers([0.5])[0] >> _SHIFT
+_LOWER = tuple(bucket_bounds(_FIRST + number, _SHIFT)[0] for number in range(COUNT + 1))
+
+#: Bucket and how many values it holds, in no order.
+Counts = Sequence[tuple[int, int]]
+
+
+def lower(bucket: int) -> float:
+    """The smallest duration of a bucket, in ms."""
+    return _LOWER[bucket]
+
+
+@lru_cache(maxsize=4_096)
+def bucket_above(ms: float) -> int:
+    """The first bucket that lies wholly above a duration; the last one for very long ones."""
+    for bucket in range(COUNT):
+        if _LOWER[bucket] >= ms * (1 - 1e-9):
+            return bucket
+    return COUNT - 1
+
+
+def bucket_of(ms: float) -> int:
+    """The bucket of a duration."""
+    return _place(bucket_numbers([ms])[0] >> _SHIFT)
+
+
+def counts_of(histogram: Histogram) -> dict[int, int]:
+    """The values of a histogram by bucket."""
+    found: dict[int, int] = {}
+    down = _SHIFT - histogram.shift
+    for number, count in histogram.buckets.items():
+        bucket = _place(number >> down if down >= 0 else number << -down)
+        found[bucket] = found.get(bucket, 0) + count
+    return found
+
+
+def _place(number: int) -> int:
+    return min(max(number - _FIRST, 0), COUNT - 1)
+
+
+def quantile(counts: Sequence[float], q: float) -> float:
+    """The upper edge of the bucket that holds a quantile, in ms; 0 of nothing.
+
+    Args:
+        counts: How much each bucket holds; may be weights.
+    """
+    rank, seen = q * math.fsum(counts), 0.0
+    for bucket, count in enumerate(counts):
+        seen += count
+        if count and seen >= rank:
+            return _LOWER[bucket + 1]
+    return 0.0
+
+
+def above(counts: Iterable[tuple[int, int]], bucket: int) -> int:
+    """How many values lie in a bucket or above it."""
+    return sum(count for number, count in counts if number >= bucket)

@@ -1,0 +1,99 @@
+"""The rules that are there from the start; each can be seen, copied and replaced by name. Pure."""
+
+from __future__ import annotations
+
+from inapp_monitor.alerts.cusum import Kind
+from inapp_monitor.alerts.rule import Rule
+
+
+def _detected(name: str, title: str, looks_at: str, severity: str, *, notify: bool = True) -> Rule:
+    return Rule(
+        name=name,
+        target=looks_at,
+        title=title,
+        attempts=1,
+        severity=severity,
+        notify=notify,
+        flap_detection=False,
+        kind="detector",
+    )
+
+
+#: What the detector finds, by its kind of trouble. Its targets are for people.
+DETECTED: dict[Kind, Rule] = {
+    "slow": _detected(
+        "slow-requests",
+        "Slow requests",
+        "share of requests above the route's usual p95 or 4 x the apdex target",
+        "page",
+    ),
+    "fail": _detected(
+        "failing-requests",
+        "Failing requests",
+        "share of requests of a route that raised or answered 5xx",
+        "page",
+    ),
+    "hang": _detected(
+        "hanging-requests",
+        "Hanging requests",
+        "requests under way for longer than max(10 s, 5 x the p99 of their route)",
+        "page",
+    ),
+    "broken links": _detected(
+        "broken-links",
+        "Broken links",
+        "share of requests that follow links of the app's own pages to nowhere",
+        "ticket",
+    ),
+    "not found": _detected(
+        "not-found", "Not found", "share of requests answered 404", "info", notify=False
+    ),
+    "stop": _detected(
+        "no-traffic",
+        "No traffic",
+        "requests of the app against those of the same hour on other days",
+        "page",
+    ),
+}
+DETECTED_NAMES = {rule.name for rule in DETECTED.values()}
+
+_TABLES: dict[str, dict[str, object]] = {
+    "disk-space": {
+        "title": "Disk space",
+        "target": "host.disk.free_bytes",
+        "of": "host.disk.total_bytes",
+        "unit": "%",
+        "warning": "5:",
+        "critical": "1:",
+        "recovery": "6:",
+        "window": "2min",
+        "interval": "1min",
+        "no_data": "ok",
+        "severity": "page",
+    },
+    "descriptors": {
+        "title": "File descriptors",
+        "target": "process.descriptors.fullest_percent",
+        "unit": "%",
+        "warning": "~:80",
+        "critical": "~:95",
+        "recovery": "~:70",
+        "window": "1min",
+        "interval": "30s",
+        "no_data": "ok",
+    },
+    "dropped-points": {
+        "title": "The monitor drops what it should record",
+        "target": "monitor.drops.*",
+        "warning": "~:0",
+        "window": "2min",
+        "interval": "1min",
+        "attempts": 2,
+        "no_data": "ok",
+    },
+}
+
+
+def queried() -> list[Rule]:
+    """Those that are evaluated as rules of users are."""
+    return [Rule.parse(name, table, "built-in") for name, table in _TABLES.items()]

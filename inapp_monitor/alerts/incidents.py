@@ -1,0 +1,230 @@
+"""Incidents: troubles that belong together, with their whole story, in SQLite.
+
+What begins while another trouble is open, or within five minutes of its end, is a part of the same
+incident. One that is running has no end yet. The leader writes them; any process reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from inapp_monitor.database.file import Connection, Database
+
+PART = "incidents"
+_SCRIPT = """
+create table incidents (
+    id integer primary key, onset real not null, begun real not null, ended real,
+    document text not null
+);
+create index incidents_onset on incidents (onset)
+"""
+#: Incidents kept; the oldest go first.
+MAX_KEPT = 2_000
+#: What begins so soon after an end belongs to it.
+JOINED_S = 300.0
+#: Parts of one incident that are kept.
+MAX_PARTS = 50
+#: Those of one answer.
+MAX_FOUND = 200
+
+
+@dataclass(slots=True)
+class Part:
+    """One trouble of an incident.
+
+    Attributes:
+        rule, series: The state that it is.
+        title, detail: In words, as of the last look.
+        state: `warn` or `crit`: the worst it was.
+        path: The page with the evidence.
+        onset, begun, ended: When it began, was found, was over; None while it goes on.
+        count, bad: Requests since the onset and the bad ones among them.
+    """
+
+    rule: str
+    series: str
+    title: str
+    detail: str
+    state: str
+    path: str
+    onset: float
+    begun: float
+    ended: float | None = None
+    count: int = 0
+    bad: int = 0
+
+
+@dataclass(slots=True)
+class Incident:
+    """What happened, from its onset to its end.
+
+    Attributes:
+        id: Identifies it.
+        parts: The troubles that make it up, in the order in which they were found.
+        deploys: Releases that came into use shortly before or meanwhile: `timestamp`, `label`.
+        acknowledged_by: Who knows of it.
+        speaker: Rule and series of the one state that messages are sent of.
+        is_over: Whether that state's trouble is over, while others go on: it recovers with them.
+    """
+
+    id: int
+    parts: list[Part]
+    deploys: list[dict[str, Any]] = field(default_factory=list)
+    acknowledged_by: str = ""
+    speaker: tuple[str, str] | None = None
+    is_over: bool = False
+
+    @property
+    def onset(self) -> float:
+        """When the first of its troubles began."""
+        return min(part.onset for part in self.parts)
+
+    @property
+    def begun(self) -> float:
+        """When it was found."""
+        return min(part.begun for part in self.parts)
+
+    @property
+    def ended(self) -> float | None:
+        """When the last of its troubles was over; None while it runs."""
+        ends = [part.ended for part in self.parts]
+        return None if None in ends else max(end for end in ends if end is not None)
+
+    @property
+    def state(self) -> str:
+        """The worst of its parts: `warn` or `crit`."""
+        return "crit" if any(part.state == "crit" for part in self.parts) else "warn"
+
+    @property
+    def main(self) -> Part:
+        """The part that speaks for it: the gravest, and of these the first."""
+        return min(self.parts, key=lambda part: (part.state != "crit", part.begun))
+
+    def document(self) -> dict[str, Any]:
+        """Its parts, deploys and acknowledgement as plain data."""
+        parts = [{name: getattr(part, name) for name in Part.__slots__} for part in self.parts]
+        return {
+            "parts": parts,
+            "deploys": self.deploys,
+            "acknowledged_by": self.acknowledged_by,
+            "speaker": self.speaker,
+            "is_over": self.is_over,
+        }
+
+    @classmethod
+    def of(cls, number: int, document: Mapping[str, Any]) -> Incident:
+        """That of `document`."""
+        parts = [Part(**part) for part in document["parts"]]
+        speaker = document.get("speaker")
+        return cls(
+            *(number, parts, list(document["deploys"]), document.get("acknowledged_by", "")),
+            speaker=(speaker[0], speaker[1]) if speaker else None,
+            is_over=bool(document.get("is_over")),
+        )
+
+
+class Incidents:
+    """The table of incidents; in memory only without a database.
+
+    Attributes:
+        running: The one that is open, as far as this process leads.
+    """
+
+    def __init__(self, database: Database | None) -> None:
+        """No I/O."""
+        self._database = database
+        self.running: Incident | None = None
+        self._next = 1
+        if database is not None:
+            database.declare(PART, [_SCRIPT], _forget_oldest)
+
+    # -- for everybody
+
+    def between(self, start: float, end: float) -> list[Incident]:
+        """Incidents that were running in a window, the newest first."""
+        if self._database is None:
+            return []
+        rows = self._database.read(
+            "select id, document from incidents where onset <= ? and (ended is null or ended >= ?)"
+            " order by onset desc limit ?",
+            (end, start, MAX_FOUND),
+        )
+        return [Incident.of(row["id"], json.loads(row["document"])) for row in rows]
+
+    # -- for the leader
+
+    def restore(self) -> None:
+        """Go on with the latest one, which an earlier leader may have left running."""
+        self.running, self._next = None, 1
+        if self._database is None:
+            return
+        rows = self._database.read("select id, document from incidents order by id desc limit 1")
+        if rows:
+            self.running = Incident.of(rows[0]["id"], json.loads(rows[0]["document"]))
+            self._next = self.running.id + 1
+
+    def add(self, part: Part, deploys: Callable[[float, float], list[dict[str, Any]]]) -> Incident:
+        """A trouble has begun: the incident that it belongs to."""
+        running = self.running
+        if running is not None:
+            ended = running.ended
+            if ended is None or part.begun - ended <= JOINED_S:
+                if len(running.parts) < MAX_PARTS:
+                    running.parts.append(part)
+                self._write(running)
+                return running
+        found = deploys(part.onset - 900, part.begun)
+        running = self.running = Incident(self._next, [part], found)
+        self._next += 1
+        self._write(running)
+        return running
+
+    def update(self, part: Part, **changes: Any) -> None:
+        """A trouble goes on, or is over."""
+        for name, value in changes.items():
+            setattr(part, name, value)
+        if self.running is not None:
+            self._write(self.running)
+
+    def save(self) -> None:
+        """Write the one that is running, which has changed."""
+        if self.running is not None:
+            self._write(self.running)
+
+    def part_of(self, rule: str, series: str) -> Part | None:
+        """The open part of a state."""
+        for part in self.running.parts if self.running is not None else ():
+            if (part.rule, part.series, part.ended) == (rule, series, None):
+                return part
+        return None
+
+    def end_others(self, open_: Sequence[tuple[str, str]], now: float) -> None:
+        """Parts that an earlier leader left running and that are not open any more have ended."""
+        for part in self.running.parts if self.running is not None else ():
+            if part.ended is None and (part.rule, part.series) not in open_:
+                self.update(part, ended=now)
+
+    def _write(self, incident: Incident) -> None:
+        if self._database is None:
+            return
+        row = (incident.id, incident.onset, incident.begun, incident.ended)
+        document = json.dumps(incident.document())
+
+        def write(connection: Connection) -> None:
+            connection.execute(
+                "insert into incidents values (?, ?, ?, ?, ?) on conflict (id) do update set"
+                " onset = excluded.onset, begun = excluded.begun, ended = excluded.ended,"
+                " document = excluded.document",
+                (*row, document),
+            )
+            connection.execute("delete from incidents where id <= ?", (incident.id - MAX_KEPT,))
+
+        self._database.submit(write, len(document) + 200)
+
+
+def _forget_oldest(connection: Connection) -> None:
+    connection.execute("delete from incidents where id <= (select max(id) / 2 from incidents)")

@@ -1,0 +1,149 @@
+"""What is usual for a route: its durations by the hour of the day and its errors, fading. Pure.
+
+From it come the limits above which a request counts as slow, and the shares of such requests that
+are usual. It is folded as time goes by, or rebuilt from the archives of the last 14 days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from inapp_monitor.alerts import buckets
+
+#: Limits of a request: three of the route's own past, that of the target, and failure.
+SMALL, OWN, LARGE, TARGET, FAILED = range(5)
+#: Requests that a route must have had before its own past counts.
+LEAST_PAST = 30
+#: The past of a day ago counts for so much: about the last 14 days.
+FADING = 0.93
+#: What is believed before anything is known: a beta distribution of shares.
+_PRIOR_COUNT, _PRIOR_BAD = 50.0, 0.5
+#: The least usual share above a limit: nothing is certain.
+_LEAST_OWN, _LEAST_TARGET = 0.0005, 0.01
+#: A request under way for so long is worth a look whatever is usual, in ms. The rule says 10 s: one
+#: that gets there before the next look must not wait for the one after it.
+HANGS_MS = 9_700.0
+_HOURS = 24
+_HOUR_S = 3_600
+
+
+class Usual:
+    """The past of one route.
+
+    Attributes:
+        requests: How many it is made of, faded.
+        errors: Of these, those that failed.
+        limits: Bucket from which on a request is above each of the four limits.
+        shares: Usual share above each limit, and of failures.
+        p95_ms, p99_ms: What is usual at this hour; 0 when nothing is known.
+        hangs_ms: A request under way for longer hangs.
+    """
+
+    __slots__ = (
+        *("_all", "_hours", "errors", "hangs_ms", "limits", "p95_ms", "p99_ms", "requests"),
+        "shares",
+    )
+
+    def __init__(self) -> None:
+        self._all = [0.0] * buckets.COUNT
+        self._hours: dict[int, list[float]] = {}
+        self.requests = self.errors = 0.0
+        self.limits = [buckets.COUNT] * 4
+        self.shares = [_LEAST_TARGET] * 5
+        self.p95_ms = self.p99_ms = 0.0
+        self.hangs_ms = HANGS_MS
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is enough of it to judge by."""
+        return self.requests >= LEAST_PAST
+
+    def fold(self, t: float, counts: Mapping[int, int], requests: int, errors: int) -> None:
+        """Add what happened around `t`."""
+        if not requests:
+            return
+        hour = self._hours.setdefault(_hour(t), [0.0] * buckets.COUNT)
+        for bucket, count in counts.items():
+            self._all[bucket] += count
+            hour[bucket] += count
+        self.requests += requests
+        self.errors += errors
+
+    def fade(self, factor: float = FADING) -> None:
+        """A day has gone by."""
+        for row in (self._all, *self._hours.values()):
+            for bucket in range(buckets.COUNT):
+                row[bucket] *= factor
+        self.requests *= factor
+        self.errors *= factor
+
+    def aim(self, t: float, target_ms: float, error_budget: float) -> None:
+        """Renew limits and usual shares for the hour of `t`."""
+        counts = self._near(t)
+        total = sum(counts)
+        target = buckets.bucket_above(4 * target_ms)
+        self.limits = [*[buckets.COUNT] * 3, target]
+        if self.is_known:
+            p95 = self.p95_ms = buckets.quantile(counts, 0.95)
+            self.p99_ms = buckets.quantile(counts, 0.99)
+            own = (max(1.3 * p95, p95 + 20), max(2 * p95, p95 + 50), max(6 * p95, p95 + 250))
+            self.limits[:3] = [buckets.bucket_above(limit) for limit in own]
+        for number, limit in enumerate(self.limits):
+            bad = sum(counts[limit:])
+            share = (bad + _PRIOR_BAD) / (total + _PRIOR_COUNT)
+            self.shares[number] = max(share, _LEAST_TARGET if number == TARGET else _LEAST_OWN)
+        failed = self.errors + _PRIOR_BAD * error_budget * 10
+        self.shares[FAILED] = max(error_budget, failed / (self.requests + _PRIOR_COUNT))
+        longest = buckets.quantile(self._all, 0.99) if self.requests >= 100 else 0.0
+        self.hangs_ms = max(HANGS_MS, 5 * longest, 3 * self._third_largest_ms())
+
+    def _near(self, t: float) -> list[float]:
+        """This hour's durations, one hour before and after with it, leaning on all hours."""
+        hour = _hour(t)
+        lean = min(1.0, 200 / self.requests) if self.requests else 0.0
+        counts = [count * lean for count in self._all]
+        for near in (hour - 1, hour, hour + 1):
+            for bucket, count in enumerate(self._hours.get(near % _HOURS, ())):
+                if count:
+                    counts[bucket] += count
+        return counts
+
+    def _third_largest_ms(self) -> float:
+        seen = 0.0
+        for bucket in range(buckets.COUNT - 1, -1, -1):
+            seen += self._all[bucket]
+            if seen > 2.2:
+                return buckets.lower(bucket + 1)
+        return 0.0
+
+    def dump(self) -> dict[str, Any]:
+        """All that it is made of, as plain data."""
+        hours = {str(hour): _sparse(row) for hour, row in self._hours.items()}
+        return {
+            "all": _sparse(self._all),
+            "hours": hours,
+            "n": self.requests,
+            "errors": self.errors,
+        }
+
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        """Take what `dump` gave."""
+        self._all = _dense(dumped["all"])
+        self._hours = {int(hour): _dense(row) for hour, row in dumped["hours"].items()}
+        self.requests, self.errors = float(dumped["n"]), float(dumped["errors"])
+
+
+def _hour(t: float) -> int:
+    return int(t // _HOUR_S) % _HOURS
+
+
+def _sparse(row: Sequence[float]) -> dict[str, float]:
+    return {str(bucket): round(count, 3) for bucket, count in enumerate(row) if count >= 0.001}
+
+
+def _dense(row: Mapping[str, float]) -> list[float]:
+    made = [0.0] * buckets.COUNT
+    for bucket, count in row.items():
+        made[int(bucket)] = float(count)
+    return made

@@ -1,0 +1,198 @@
+"""What the judge finds wrong, as pages show it: right now, or in a window that is over.
+
+Now, it is what the leader shows. Looking back, it is the incidents that were kept; where nobody has
+judged, the same detector looks at what was stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inapp_monitor.alerts import review
+from inapp_monitor.alerts.incidents import Incident, Part
+from inapp_monitor.alerts.judge import is_severe, path_of
+from inapp_monitor.alerts.trouble import WHOLE_APP
+from inapp_monitor.alerts.trouble_words import words
+from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.workers.route_names import RouteFacts
+from inapp_monitor.web import human
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import deploys
+from inapp_monitor.web.frame.view import View
+
+#: A look back is made again after so long: what is stored of it does not change much.
+_REVIEWED_S = 20.0
+#: Incidents of one page.
+_SHOWN = 8
+_KINDS = {
+    "slow-requests": "slow",
+    "failing-requests": "fail",
+    "hanging-requests": "hang",
+    "broken-links": "broken links",
+    "not-found": "not found",
+    "no-traffic": "stop",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """One thing that is, or was, wrong.
+
+    Attributes:
+        kind: As the detector calls it.
+        state: `warn` or `crit`.
+        title, detail: In words.
+        path: The page with the evidence.
+        since, until: Epoch seconds; None: it goes on.
+        share: Of bad requests since the onset, 0 to 1.
+        whole_app: Whether it is of the app as a whole.
+    """
+
+    kind: str
+    state: str
+    title: str
+    detail: str
+    path: str
+    since: float
+    until: float | None = None
+    share: float = 0.0
+    whole_app: bool = False
+
+
+def findings(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
+    """What is wrong at the end of a live view, or was in any other; the worst first."""
+    is_now = not view.until_text
+    if is_now and backend.judged is not None:
+        return [_shown(each) for each in backend.judged()]
+    kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
+    if is_now:
+        kept = [wrong for wrong in kept if wrong.until is None]
+    if not kept:
+        kept = _reviewed(backend, facts, view)
+    if is_now:
+        kept = [wrong for wrong in kept if wrong.until is None]
+    return sorted(_telling(kept), key=lambda each: (each.state != "crit", each.since))
+
+
+def incidents(backend: Backend, view: View) -> list[Incident]:
+    """The incidents that were running in a window, the newest first."""
+    return backend.incidents(view.start, view.end) if backend.incidents is not None else []
+
+
+def incident_rows(backend: Backend, view: View) -> list[dict[str, Any]]:
+    """Incidents of a window for the page: id, title, detail, state, path, since, until, deploy."""
+    rows = []
+    for each in incidents(backend, view)[:_SHOWN]:
+        part = each.main
+        deploy = each.deploys[-1]["label"] if each.deploys else ""
+        rows.append(
+            {
+                "id": each.id,
+                "title": part.title if each.ended is None else _past_tense(part.title),
+                "detail": part.detail,
+                "state": each.state,
+                "path": part.path,
+                "since": each.onset,
+                "until": each.ended,
+                "deploy": deploy,
+                "parts": [
+                    {"title": one.title, "detail": one.detail, "state": one.state,
+                     "path": one.path, "since": one.onset, "until": one.ended}
+                    for one in each.parts
+                ],
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _shown(found: dict[str, Any]) -> Wrong:
+    return Wrong(
+        *(found["kind"], found["state"], found["title"], found["detail"], found["path"]),
+        since=found["since"],
+        share=found["share"],
+        whole_app=not found["route"],
+    )
+
+
+def _parts(incident: Incident, view: View) -> list[Wrong]:
+    cause = f" · since deploy {incident.deploys[-1]['label']}" if incident.deploys else ""
+    return [
+        _placed(_of_part(part, cause), view)
+        for part in incident.parts
+        if part.rule in _KINDS and part.onset <= view.end and (part.ended or view.end) >= view.start
+    ]
+
+
+def _of_part(part: Part, cause: str) -> Wrong:
+    return Wrong(
+        *(_KINDS[part.rule], part.state, part.title, part.detail + cause, part.path),
+        since=part.onset,
+        until=part.ended,
+        share=part.bad / max(part.count, 1),
+        whole_app=part.series == "app",
+    )
+
+
+def _placed(wrong: Wrong, view: View) -> Wrong:
+    """What was over when the window ended is told with its time."""
+    if wrong.until is None or wrong.until > view.end:
+        return wrong
+    period = human.period(wrong.since, wrong.until, view.zone.tz)
+    return replace(wrong, title=_past_tense(wrong.title), detail=f"{period}: {wrong.detail}")
+
+
+def _past_tense(title: str) -> str:
+    for now, then in ((" is slow", " was slow"), (" are slow", " were slow")):
+        title = title.replace(now, then)
+    if title.startswith("Errors: "):
+        title = title.replace(" fails", " failed").replace(" fail", " failed")
+        return title.replace("faileded", "failed")
+    return title.replace(" are broken", " were broken").replace(" are not ", " were not ")
+
+
+def _reviewed(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
+    key = ("review", view.start // 10, view.end // 10, backend.store.generation)
+    target_ms = backend.loaded.settings.apdex_target_s * 1_000
+    names = facts.of(RouteFacts).routes
+
+    def make() -> list[Wrong]:
+        found = review.review(backend.store, view.start, view.end, view.now, target_ms)
+        return [_placed(_of_trouble(backend, each, view, names), view) for each in found]
+
+    return list(backend.cache.get(key, make, _REVIEWED_S))
+
+
+def _of_trouble(backend: Backend, found: review.Found, view: View, names: Any) -> Wrong:
+    trouble = found.trouble
+
+    def name_of(route: str) -> str:
+        slug = route.rpartition(".")[0]
+        return str(names.get(slug) or slug)
+
+    until = view.end if found.ended is None else found.ended
+    title, detail = words(trouble, until, name_of)
+    slack = max(view.span / 20, 120)
+    marks = deploys.between(backend, trouble.onset - slack, trouble.onset + slack)
+    if marks:
+        detail += f" · since deploy {marks[-1]['label']}"
+    severe = is_severe(trouble)
+    return Wrong(
+        *(trouble.kind, "crit" if severe else "warn", title, detail, path_of(trouble)),
+        since=trouble.onset,
+        until=found.ended,
+        share=trouble.share,
+        whole_app=trouble.route == WHOLE_APP,
+    )
+
+
+def _telling(every: list[Wrong]) -> list[Wrong]:
+    """That of the whole app only where no route's tells more."""
+    kinds = {each.kind for each in every if not each.whole_app}
+    broken = any(each.kind == "broken links" for each in every)
+    return [
+        each
+        for each in every
+        if (not each.whole_app or each.kind not in kinds)
+        and not (each.kind == "not found" and broken)
+    ]
