@@ -15,8 +15,9 @@ from inapp_monitor.ground.histogram import Histogram, bucket_bounds, bucket_numb
 #: Buckets; the last one holds everything above.
 COUNT = 72
 _SHIFT = 5
-_FIRST = bucket_numbers([0.5])[0] >> _SHIFT
-_LOWER = tuple(bucket_bounds(_FIRST + number, _SHIFT)[0] for number in range(COUNT + 1))
+#: The number, at shift 5, of the first bucket.
+FIRST = bucket_numbers([0.5])[0] >> _SHIFT
+_LOWER = tuple(bucket_bounds(FIRST + number, _SHIFT)[0] for number in range(COUNT + 1))
 
 #: Bucket and how many values it holds, in no order.
 Counts = Sequence[tuple[int, int]]
@@ -52,7 +53,7 @@ def counts_of(histogram: Histogram) -> dict[int, int]:
 
 
 def _place(number: int) -> int:
-    return min(max(number - _FIRST, 0), COUNT - 1)
+    return min(max(number - FIRST, 0), COUNT - 1)
 
 
 def quantile(counts: Sequence[float], q: float) -> float:

@@ -1,4 +1,4 @@
-"""Whether a page of the app itself has sent a visitor to an address that is not there. Pure."""
+"""Whether a page of the app itself has sent a visitor to an address that is not there."""
 
 from __future__ import annotations
 
