@@ -14,7 +14,7 @@ BENCH ?= request_path errors grouping store query charts pages
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help demo test lint format compat bench docs clean
+.PHONY: help demo test lint format compat bench docs site clean
 
 run := .venv/bin/python -m
 need := @sh .ci/venv.sh '$(PYTHON)'
@@ -57,6 +57,11 @@ docs: ## write the generated pages docs/settings.md and docs/functions.md anew
 	@$(run) inapp_monitor settings --markdown >docs/settings.md.new
 	@mv docs/settings.md.new docs/settings.md
 	@.venv/bin/python docs/functions.py
+
+site: ## the documentation as a site, in build/site
+	$(need) site
+	@$(run) mkdocs build --quiet
+	@echo 'build/site/index.html'
 
 clean: ## remove .venv, caches and the demo's data
 	rm -rf .venv .venv-graphite build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

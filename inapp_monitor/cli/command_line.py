@@ -18,6 +18,7 @@ from inapp_monitor.cli import (
     errors,
     export,
     logs,
+    opening,
     run,
     sdk_keys,
     serving,
@@ -68,6 +69,9 @@ def settings(config_file: str | None, markdown: bool) -> None:
         echo.line(f"    {row.doc}")
 
 
-for module in (serving, store, check, export, errors, alerts, dashboards, logs, run, sdk_keys):
+_MODULES = (
+    *(serving, opening, store, check, export, errors, alerts, dashboards, logs, run, sdk_keys),
+)
+for module in _MODULES:
     for command in module.COMMANDS:
         main.add_command(command)

@@ -51,6 +51,7 @@ class LoginToken(Part):
         token = login_token.obtain(core.settings, core.guard)
         again = development.shows_link_at_start(core.server)
         login_token.announce(token, url, at_each_start=again)
+        login_token.keep_address(core.settings.data_dir, url, core.guard)
 
 
 class ErrorChannels(Part):

@@ -24,6 +24,8 @@ from inapp_monitor.ground.visible_text import visible_line
 FILE_NAME = "token"
 #: The file of the key for forms: made only where an authorizer decides.
 KEY_NAME = "form-key"
+#: Where the dashboard was last served, for `inapp-monitor open`.
+ADDRESS_NAME = "address"
 _LEGAL = re.compile(r"[!-~]{8,512}", re.ASCII)
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}", re.ASCII)
 #: The token that this process could not write, by directory: valid in it until it ends, and the
@@ -141,6 +143,29 @@ def announce(token: LoginToken, root_url: str, *, at_each_start: bool = False) -
         sys.stderr.write(message + "\n")
     except (OSError, ValueError, AttributeError):  # no usable stderr: a daemon, a closed terminal
         pass
+
+
+def keep_address(data_dir: Path, url: str, guard: Guard) -> None:
+    """Write down where the dashboard is. Never raises."""
+    path, line = data_dir / ADDRESS_NAME, url.encode("ascii", "replace") + b"\n"
+    try:
+        data_directory.prepare(data_dir)
+        if not path.exists() or private_files.read(path, 1024) != line:
+            private_files.replace(path, line)
+    except OSError as error:
+        guard.failed("address file", error)
+
+
+def kept_address(data_dir: Path) -> str | None:
+    """What `keep_address` wrote, or None.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        return private_files.read(data_dir / ADDRESS_NAME, 1024).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return None
 
 
 def root_url(environ: Mapping[str, Any], mount: str) -> str:
