@@ -50,6 +50,7 @@ class Context:
         key: Returns the key of acknowledging links.
         values: Reads a series.
         deploys, issues: What happened of late.
+        contributing: Names what makes up a state of the whole app, the worst first.
     """
 
     def __init__(
@@ -59,12 +60,14 @@ class Context:
         values: Values,
         deploys: Between = _nothing,
         issues: Between = _nothing,
+        contributing: Callable[[Notice], Sequence[str]] = lambda _notice: (),
     ) -> None:
         self._link = link
         self._key = key
         self._values = values
         self._deploys = deploys
         self._issues = issues
+        self._contributing = contributing
 
     def enrich(self, notice: Notice) -> Notice:
         """The notice with what is known by now."""
@@ -75,6 +78,7 @@ class Context:
             links=self._links(notice),
             values=_from_the_first(values),
             values_step_s=float(STEP_S),
+            contributing=tuple(list(self._contributing(notice))[:_MOST]),
             deploys=tuple(
                 f"{each.title} at {utc_text(each.moment)[11:]}"
                 for each in list(self._deploys(begin, notice.at))[-_MOST:]

@@ -88,6 +88,7 @@ class Engine:
         self.rules: dict[str, Rule] = {}
         self.states: dict[Key, Kept] = {}
         self.enqueue = enqueue
+        self.announce: Callable[[Sequence[Message]], None] = lambda _messages: None
         self.kept_states = KeptStates(database)
         self._measuring = measuring
         self._database = database
@@ -287,6 +288,7 @@ class Engine:
         if not changes or self._database is None:
             return
         enqueue = self.enqueue
+        self.announce([message for change in changes for message in change.messages])
 
         def write(connection: Connection) -> None:
             for change in changes:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from inapp_monitor.alerts.message import Message
 from inapp_monitor.alerts.notice import Notice, notice_from, notice_of
 from inapp_monitor.alerts.throttle import LOOK_BACK_S, Key
+from inapp_monitor.alerts.unwritten import Unwritten
+from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.ground.visible_text import visible
 
 if TYPE_CHECKING:
@@ -93,12 +95,18 @@ class Outbox:
     """
 
     def __init__(
-        self, database: Database | None, app: str = "", route: Route = lambda _notice: ()
+        self,
+        database: Database | None,
+        app: str = "",
+        route: Route = lambda _notice: (),
+        perf: Callable[[], float] = perf_counter,
     ) -> None:
         """No I/O; to look into the table neither name nor route is needed."""
         self._database = database
         self._app = app
         self._route = route
+        self._perf = perf
+        self.unwritten = Unwritten(self._is_written)
         if database is not None:
             database.declare(PART, [_SCRIPT], _make_room)
 
@@ -107,8 +115,16 @@ class Outbox:
         for message in messages:
             notice = notice_of(message, self._app)
             for channel in self._route(notice):
-                _insert(connection, channel, notice)
+                was_sent = self.unwritten.was_sent(notice, channel)
+                _insert(connection, channel, notice, SENT if was_sent else WAITING)
         _limit(connection)
+
+    def announce(self, messages: Sequence[Message]) -> None:
+        """The engine has submitted them: `enqueue` follows when the disk takes them."""
+        now_s = self._perf()
+        for message in messages:
+            notice = notice_of(message, self._app)
+            self.unwritten.add(notice, self._route(notice), now_s)
 
     def next_due(self) -> dict[str, float]:
         """When the next notice of each notifier may be sent."""
@@ -185,6 +201,9 @@ class Outbox:
         rows = self._database.read(f"{_SELECT}{where} order by id desc limit ?", [*values, limit])
         return [_row(row) for row in rows]
 
+    def _is_written(self) -> bool:
+        return self._database is None or not self._database.status().pending_changes
+
     def _write(self, change: Change) -> bool:
         """Write at once, and wait for it; False when the disk refuses."""
         if self._database is None:
@@ -201,17 +220,17 @@ class Outbox:
         return written.wait(_WRITE_TIMEOUT_S) and outcome[0]
 
 
-def _insert(connection: Connection, channel: str, notice: Notice) -> None:
+def _insert(connection: Connection, channel: str, notice: Notice, state: str) -> None:
     document = json.dumps(asdict(notice))
     connection.execute(
         "insert into alert_outbox (key, channel, state, rule, series, moment, due, lease, attempts,"
-        " sent, fault, document) values (?, ?, 'waiting', ?, ?, ?, ?, 0, 0, null, '', ?)"
+        " sent, fault, document) values (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, '', ?)"
         " on conflict (key, channel) do update set state = 'waiting', moment = excluded.moment,"
         " due = excluded.due, lease = 0, attempts = 0, sent = null, fault = '',"
         " document = excluded.document where excluded.moment > moment + ?",
         (
-            *(visible(notice.key), channel, notice.rule, visible(notice.series)),
-            *(notice.at, notice.at, document, _SAME_S),
+            *(visible(notice.key), channel, state, notice.rule, visible(notice.series)),
+            *(notice.at, notice.at, notice.at if state == SENT else None, document, _SAME_S),
         ),
     )
 

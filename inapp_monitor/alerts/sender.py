@@ -31,6 +31,8 @@ GIVE_UP_S = 3 * 86_400.0
 #: A thread that works longer is abandoned; at most so many of a notifier are.
 _HANGING_S = LEASE_S / 2
 _MAX_ABANDONED = 3
+#: Seconds that the end of a process waits for a notice that is being sent.
+_STOP_S = 1.0
 #: Seconds without a look at the table, though nothing was written.
 _LOOK_S = 30.0
 
@@ -102,6 +104,10 @@ class Sender:
                 continue
             if line.channel.pusher is not None:
                 self._push_if_due(line, now, snapshot)
+            elif self._outbox.unwritten.overdue(line.channel.name, self._clock.perf()):
+                if now >= line.pushed + _PAUSES_S[0] or now < line.pushed:
+                    line.pushed = now
+                    self._start(line, lambda line=line: self._send_unwritten(line))  # type: ignore[misc]
             elif now >= line.due:
                 line.due = float("inf")
                 self._start(line, lambda line=line: self._deliver(line, self._clock.wall()))  # type: ignore[misc]
@@ -116,9 +122,11 @@ class Sender:
         """Begin nothing more."""
         for line in self._lines:
             thread, line.thread = line.thread, None
-            line.queued = False
             if thread is not None:
                 thread.abandon()
+                if line.queued:  # what is being sent is noted as sent
+                    thread.join(_STOP_S)
+            line.queued = False
 
     def deliver_now(self) -> None:
         """Send what is due, in the calling thread: for the command line and tests."""
@@ -242,6 +250,19 @@ class Sender:
         together = "together" if len(rows) > 1 else ""
         self._outbox.settle(ids, SENT, self._clock.wall(), together)
         return True
+
+    def _send_unwritten(self, line: _Line) -> None:
+        """Send what the disk does not take, from memory."""
+        unwritten, name = self._outbox.unwritten, line.channel.name
+        assert line.channel.notifier is not None
+        for notice in unwritten.overdue(name, self._clock.perf()):
+            try:
+                line.channel.notifier.send(self._enriched(notice))
+            except (FailedError, RefusedError, OSError) as error:
+                self._guard.failed(_part(line), error)
+                return
+            self.sent += 1
+            unwritten.sent(notice, name)
 
     def _retry(self, rows: list[Row], fault: str) -> None:
         now = self._clock.wall()

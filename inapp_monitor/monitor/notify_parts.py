@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from inapp_monitor.alerts import ack_link
 from inapp_monitor.alerts.context import Context
 from inapp_monitor.alerts.last_values import last_shares, last_values
+from inapp_monitor.alerts.measuring import Measuring
+from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.published_rules import PublishedRules
+from inapp_monitor.alerts.question import Question
 from inapp_monitor.alerts.sender import Sender
 from inapp_monitor.alerts.standings import standings
 from inapp_monitor.database.posted_events import PostedEvents
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
@@ -56,6 +60,7 @@ class Notifying(Part):
             values=self._values,
             deploys=self._deploys,
             issues=self._issues,
+            contributing=self._contributing,
         )
         core = services.core
         self._sender = Sender(
@@ -103,6 +108,20 @@ class Notifying(Part):
             return last_shares(store, series, rule.whole, end, span_s, step_s)
         return last_values(store, series, end, span_s, step_s)
 
+    def _contributing(self, notice: Notice) -> Sequence[str]:
+        """The routes with most errors since the problem began, of a rule about the whole app."""
+        if not notice.is_problem or not notice.series.startswith("requests.errors"):
+            return ()
+        end = int(notice.at)
+        span_s = min(max(end - int(notice.since), 0) + 60, 3_600)
+        asked = Question("routes.*.*.errors", span_s, end)
+        answer = Measuring(self._services.store).answer([asked], end)[asked]
+        if isinstance(answer, QueryError):
+            return ()
+        routes = self._core.stored_routes()
+        worst = sorted(answer.items(), key=lambda item: -item[1])
+        return [f"{_route(path, routes)}: {count:.0f} errors" for path, count in worst if count]
+
     def _deploys(self, start: float, end: float) -> Sequence[Happened]:
         seen = sorted(
             self._services.tracker.triage.releases_first_seen().items(), key=lambda pair: pair[1]
@@ -119,3 +138,9 @@ class Notifying(Part):
             for issue in latest
             if start <= issue.first_seen <= end
         ]
+
+
+def _route(path: str, routes: Mapping[str, str]) -> str:
+    """`POST /pay` of `routes.pay.POST.errors`."""
+    _, slug, method, *_ = path.split(".")
+    return f"{method} {routes.get(slug, slug)}"

@@ -153,6 +153,7 @@ class Services:
         self.channels = _channels(settings)
         self.outbox = Outbox(self.database, settings.app_name or _app_name(settings), self._wanted)
         self.alerts.enqueue = self.outbox.enqueue
+        self.alerts.announce = self.outbox.announce
         parts = (self.alerts, self.store, self.database, self.tracker.triage)
         self.judge = judging.make(self.core, *parts)
 

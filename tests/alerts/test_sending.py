@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +11,16 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor.alerts import kept_states
 from inapp_monitor.alerts import sender as sender_module
+from inapp_monitor.alerts.kept_states import Kept, KeptStates
 from inapp_monitor.alerts.message import Message
 from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError, Standing
 from inapp_monitor.alerts.notifiers.registry import Channel
 from inapp_monitor.alerts.outbox import GIVEN_UP, LEASE_S, SENT, WAITING, Outbox
 from inapp_monitor.alerts.sender import Sender
-from inapp_monitor.alerts.state import Kind
+from inapp_monitor.alerts.state import Kind, State
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.config import load
@@ -67,7 +71,7 @@ class Office:
         self.channels = [channel(self.receiver)]
         settings = load({"data_dir": data_dir}, environ={}).settings
         self.database = Database(data_dir, settings, self.clock, self.guard)
-        self.outbox = Outbox(self.database, "shop", self.route)
+        self.outbox = Outbox(self.database, "shop", self.route, self.clock.perf)
         self.sender = self.leader()
 
     def route(self, notice: Notice) -> list[str]:
@@ -184,6 +188,76 @@ def test_clock_set_back_loses_nothing(office: Office) -> None:
         office.sender.deliver_now()
         office.clock.advance(10)
     assert office.receiver.words == ["PROBLEM CRITICAL"]
+
+
+def test_disk_that_refuses_keeps_nobody_uninformed(office: Office) -> None:
+    """After a quarter of a minute it is sent from memory, and not again when the disk is back."""
+    in_the_way = office.database.path
+    in_the_way.mkdir(parents=True)
+    office.outbox.announce([message(1)])
+    office.write(message(1))
+    assert office.database.status().fault
+    for _ in range(14):
+        office.clock.advance(1)
+        office.sender.tick(office.clock.now, [])
+    assert office.receiver.words == []
+    office.clock.advance(2)
+    office.sender.tick(office.clock.now, [])
+    wait_until(lambda: office.receiver.words == ["PROBLEM CRITICAL"])
+    wait_until(lambda: not office.sender.is_busy)
+    in_the_way.rmdir()
+    for _ in range(60):
+        office.clock.advance(10)
+        office.database.write_pending()
+        office.sender.tick(office.clock.now, [])
+        wait_until(lambda: not office.sender.is_busy)
+    assert office.states() == [SENT]
+    assert office.receiver.words == ["PROBLEM CRITICAL"]
+
+
+class _Killing:
+    """A connection whose n-th statement is never begun: the process is gone."""
+
+    def __init__(self, connection: Any, statements: int) -> None:
+        self._connection = connection
+        self._left = statements
+
+    def execute(self, *arguments: Any) -> Any:
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+        return self._connection.execute(*arguments)
+
+
+def test_killed_between_any_two_statements(office: Office) -> None:
+    """State and notice are written together or not at all."""
+    office.write(message(1, rule="before"))
+    kept = Kept(State(Status.CRITICAL, notified=True), 100.0, "34 of 34")
+    for statements in range(12):
+        child = os.fork()
+        if child == 0:
+
+            def change(connection: Any, statements: int = statements) -> None:
+                killing = _Killing(connection, statements)
+                kept_states.write_state(killing, ("pay-fails", ""), kept)
+                office.outbox.enqueue(killing, [message(1)])
+
+            try:
+                KeptStates(office.database)
+                office.database.submit(change, 100)
+                office.database.write_pending()
+                office.database.close()
+            finally:
+                os._exit(0)
+        killed = os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        states = KeptStates(office.database).all()
+        notices = [row for row in office.outbox.rows() if row.notice.rule == "pay-fails"]
+        assert (len(states), len(notices)) == ((0, 0) if killed else (1, 1))
+        if not killed:
+            break
+    assert 3 <= statements < 11
+    office.sender.deliver_now()
+    assert len(office.receiver.got) == 2
 
 
 def test_storm_is_one_message(office: Office) -> None:

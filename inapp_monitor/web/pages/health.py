@@ -17,10 +17,13 @@ from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 
+#: Seconds that an answer is good for: everybody may ask, as often as they like.
+_KEPT_S = 2.0
+
 
 def answer(backend: Backend, request: MonitorRequest) -> Response:
     """The status, as JSON."""
-    found = alert_states.everything(backend)
+    found = backend.cache.get("health", lambda: alert_states.everything(backend), _KEPT_S)
     failing = [
         row["name"]
         for row in found["rules"]
