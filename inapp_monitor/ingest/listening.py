@@ -106,7 +106,7 @@ class Listening:
         receiver = Receiver(
             *(self.doors[address.text], parse, self.intake, self._clock),
             by_lines=spoken.by_lines and address.text not in self._states,
-            keeps_state=address.text in self._states,
+            counts_units=address.text in self._states,
         )
         return Listener(address, receiver, spoken.framing)
 

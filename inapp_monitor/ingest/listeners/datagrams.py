@@ -52,7 +52,7 @@ class DatagramDoor:
         """Take what has come, a part of it."""
         receive, receiver = self._socket.recvmsg, self.receiver
         together: list[bytes] = []
-        size, address = 0, None
+        size, sender = 0, None
         for _ in range(_AT_ONCE):
             try:
                 data, ancillary, _, address = receive(MAX_DATAGRAM_BYTES, _ANCILLARY_BYTES)
@@ -60,13 +60,14 @@ class DatagramDoor:
                 break
             if ancillary:
                 self._count_dropped(ancillary)
+            if together and (size >= _TOGETHER_BYTES or address != sender):
+                receiver.receive_all(together, client_name(sender))
+                together, size = [], 0
             together.append(data)
             size += len(data)
-            if size >= _TOGETHER_BYTES:
-                receiver.receive_all(together, client_name(address))
-                together, size = [], 0
+            sender = address
         if together:
-            receiver.receive_all(together, client_name(address))
+            receiver.receive_all(together, client_name(sender))
 
     def _count_dropped(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         """The system tells how many it has dropped since the socket was made."""

@@ -20,7 +20,7 @@ class Receiver:
     Args:
         parse: Of the door's protocol.
         by_lines: Whether a unit may be parsed in pieces that end at line feeds.
-        keeps_state: Whether parsing adds something up: then each unit is parsed once, alone.
+        counts_units: Whether parsing counts its units: then each is parsed alone.
 
     *Threads:* one at a time.
     """
@@ -33,9 +33,9 @@ class Receiver:
         clock: Clock,
         *,
         by_lines: bool = True,
-        keeps_state: bool = False,
+        counts_units: bool = False,
     ) -> None:
-        self._parses_together = by_lines and not keeps_state
+        self._parses_together = by_lines and not counts_units
         self.door = door
         self._parse = parse
         self._intake = intake
@@ -44,14 +44,10 @@ class Receiver:
         self._yield_gil = GilYield(_WORK_S)
 
     def receive_all(self, units: list[bytes], client: str) -> None:
-        """Take several units; those of lines together, unless a line among them is refused."""
-        self._yield_gil()
+        """Take several units of one client; those of lines together."""
         if self._parses_together and len(units) > 1:
-            parsed = self._parse(b"\n".join(units), self._clock.wall())
-            if not parsed.rejects:
-                self.door.packets += len(units) - 1
-                self._intake.take(self.door, parsed, client)
-                return
+            self.door.packets += len(units) - 1
+            units = [b"\n".join(units)]
         for unit in units:
             self.receive(unit, client)
 
