@@ -19,6 +19,7 @@ from inapp_monitor.cli import (
     export,
     logs,
     opening,
+    pulling,
     run,
     sdk_keys,
     serving,
@@ -70,7 +71,8 @@ def settings(config_file: str | None, markdown: bool) -> None:
 
 
 _MODULES = (
-    *(serving, opening, store, check, export, errors, alerts, dashboards, logs, run, sdk_keys),
+    *(serving, opening, store, check, export, pulling, errors, alerts),
+    *(dashboards, logs, run, sdk_keys),
 )
 for module in _MODULES:
     for command in module.COMMANDS:

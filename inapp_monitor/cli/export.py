@@ -56,6 +56,9 @@ def export(
     data_dir: Path | None,
     config_file: str | None,
     restart: bool,
+    targets: tuple[str, ...],
+    since: str,
+    until: str,
     **engines: str | Path | None,
 ) -> None:
     """Hand over what is stored, or write what other tools read; give one of the first options.
@@ -68,7 +71,8 @@ def export(
         raise click.UsageError(f"give one of {names}, --nagios and --prometheus-rules")
     settings = existing(data_dir, config_file)
     for name in chosen:
-        handing_over.run(settings, name, engines[name], restart=restart)
+        asked = handing_over.Asked(restart, targets, since, until)
+        handing_over.run(settings, name, engines[name], asked)
         return
     if whisper is not None:
         _whisper(settings, whisper)

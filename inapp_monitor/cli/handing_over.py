@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from inapp_monitor.cli import echo
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import Settings
-from inapp_monitor.ground.destination import Destination, parse
+from inapp_monitor.ground.destination import Destination, parse, parse_url
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
 
@@ -25,14 +25,38 @@ if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
     from inapp_monitor.export.handing_over import Receiver
+    from inapp_monitor.query.series import Series
     from inapp_monitor.store.series import Store
+
+
+class Asked(NamedTuple):
+    """What the options say besides the target.
+
+    Attributes:
+        restart: Whether an earlier attempt is forgotten.
+        targets, since, until: Of tables.
+    """
+
+    restart: bool
+    targets: tuple[str, ...]
+    since: str
+    until: str
+
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of engines; it gets their values as keywords."""
+    command = click.argument("targets", nargs=-1, metavar="[TARGET...]")(command)
+    for name, text, usual in (("until", "now", "now"), ("since", "-24h", "-24h")):
+        flag = "--from" if name == "since" else "--until"
+        about = f"Of --csv and --parquet: such as {text}."
+        command = click.option(flag, name, default=usual, show_default=True, help=about)(command)
     for name, kind, text in (
+        ("--sqlite", _FILE, "A file: a tidy database of series, issues, events and 404s."),
+        ("--parquet", _FILE, "A file: the series of some TARGETs (default: all), a row a point."),
+        ("--csv", _FILE, "The same as text."),
         ("--victoriametrics", str, "A URL: the past to VictoriaMetrics."),
         ("--openmetrics", _FILE, "A file: the past for promtool's create-blocks-from openmetrics."),
         ("--carbon", str, "HOST:PORT, or an address as of `forward`: the past to Carbon."),
@@ -43,9 +67,15 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
-def run(settings: Settings, engine: str, target: Any, *, restart: bool) -> None:
-    """Hand over the past to an engine, by the name of its option."""
-    _ENGINES[engine](settings, target, restart=restart)
+def run(settings: Settings, engine: str, target: Any, asked: Asked) -> None:
+    """Hand over the past to an engine, by the name of its option.
+
+    Raises:
+        UsageError: targets are given to one that takes none.
+    """
+    if asked.targets and engine not in ("csv", "parquet"):
+        raise click.UsageError(f"--{engine} hands over everything: no TARGET, please")
+    _ENGINES[engine](settings, target, asked)
 
 
 def _store(settings: Settings) -> Store:
@@ -54,36 +84,35 @@ def _store(settings: Settings) -> Store:
     return Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
 
 
-def _to_carbon(settings: Settings, address: str, *, restart: bool) -> None:
+def _to_carbon(settings: Settings, address: str, asked: Asked) -> None:
     from inapp_monitor.export.past_to_carbon import CarbonPast
 
     destination = _destination("--carbon", address if "://" in address else f"carbon://{address}")
     if destination.kind != "carbon":
         raise ConfigError(f"--carbon: expected HOST:PORT, got {destination.label}")
-    _hand_over(settings, CarbonPast(destination), destination.node, restart=restart)
+    _hand_over(settings, CarbonPast(destination), destination.node, restart=asked.restart)
 
 
-def _to_openmetrics(settings: Settings, target: Path, *, restart: bool) -> None:
+def _to_openmetrics(settings: Settings, target: Path, asked: Asked) -> None:
     from inapp_monitor.export.past_to_prometheus import OpenMetricsFile
     from inapp_monitor.ground.workers.route_names import RouteNames
 
     digest = hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:12]
     receiver = OpenMetricsFile(target, RouteNames(settings.data_dir).load())
-    _hand_over(settings, receiver, f"openmetrics_{digest}", restart=restart, counts_on=True)
+    _hand_over(settings, receiver, f"openmetrics_{digest}", restart=asked.restart, counts_on=True)
 
 
-def _to_victoriametrics(settings: Settings, address: str, *, restart: bool) -> None:
+def _to_victoriametrics(settings: Settings, address: str, asked: Asked) -> None:
     from inapp_monitor.export.past_to_prometheus import VictoriaMetricsImport
     from inapp_monitor.ground.workers.route_names import RouteNames
 
-    text = address if "://" in address else f"http://{address}"
-    scheme = {"http": "otlp", "https": "otlps"}.get(text.partition("://")[0])
-    if scheme is None:
-        raise ConfigError(f"--victoriametrics: expected http://HOST:PORT, got {address!r}")
-    destination = _destination("--victoriametrics", f"{scheme}://{text.partition('://')[2]}")
+    try:
+        destination = parse_url(address)
+    except ValueError as error:
+        raise ConfigError(f"--victoriametrics: {error}") from None
     receiver = VictoriaMetricsImport(destination, RouteNames(settings.data_dir).load())
     state = f"victoriametrics_{destination.node}"
-    _hand_over(settings, receiver, state, restart=restart, counts_on=True)
+    _hand_over(settings, receiver, state, restart=asked.restart, counts_on=True)
 
 
 def _destination(option: str, address: str) -> Destination:
@@ -148,7 +177,47 @@ class _Progress:
             self._bar.render_finish()
 
 
+def _to_sqlite(settings: Settings, target: Path, asked: Asked) -> None:  # noqa: ARG001
+    from inapp_monitor.database.file import Database
+    from inapp_monitor.export import tidy_database
+
+    database = Database(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
+    with _progress() as progress:
+        now = int(SYSTEM.wall())
+        points = tidy_database.write(target, _store(settings), database, now, progress)
+    database.close()
+    echo.line(f"{points} points written")
+
+
+def _to_csv(settings: Settings, target: Path, asked: Asked) -> None:
+    from inapp_monitor.export.table_files import write_csv
+
+    echo.line(f"{write_csv(target, _found(settings, asked))} points written")
+
+
+def _to_parquet(settings: Settings, target: Path, asked: Asked) -> None:
+    from inapp_monitor.export.table_files import write_parquet
+
+    echo.line(f"{write_parquet(target, _found(settings, asked))} points written")
+
+
+def _found(settings: Settings, asked: Asked) -> Iterator[Series]:
+    from zoneinfo import ZoneInfo
+
+    from inapp_monitor.export.table_files import evaluated, targets_of
+    from inapp_monitor.query.sources import StoreSource
+    from inapp_monitor.query.timespec import parse_time
+
+    store, now, tz = _store(settings), int(SYSTEM.wall()), ZoneInfo("UTC")
+    start, end = (parse_time(text, now, tz) for text in (asked.since, asked.until))
+    targets = asked.targets or targets_of(store.leaves())
+    return evaluated(StoreSource(store), targets, start, end, now)
+
+
 _ENGINES: dict[str, Callable[..., None]] = {
+    "csv": _to_csv,
+    "parquet": _to_parquet,
+    "sqlite": _to_sqlite,
     "carbon": _to_carbon,
     "openmetrics": _to_openmetrics,
     "victoriametrics": _to_victoriametrics,

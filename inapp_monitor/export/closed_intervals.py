@@ -17,6 +17,32 @@ from inapp_monitor.ground.ranges import Leaf
 
 #: Seconds of one portion at most: what is sent again when a connection breaks.
 PORTION_S: Final = 300
+#: Seconds after its end until which workers add to an interval, as a rule.
+LATE_S: Final = 15
+#: Every interval ends at a multiple of it, or is read with the next one that does.
+STEP_S: Final = 10
+#: What is older is not read any more: as long as the finest archive.
+KEPT_S: Final = 6 * 3_600
+_COARSER_S: Final = 60
+
+
+def settled(now: float, late_s: int = LATE_S) -> int:
+    """The moment up to which intervals are over, and complete."""
+    moment = int(now) - late_s
+    return moment - moment % STEP_S
+
+
+def window(after: int, now: float, late_s: int = LATE_S) -> tuple[int, int] | None:
+    """What may be read at once after a moment; None when nothing may be yet.
+
+    It begins later where what follows the moment is not kept. It ends with a whole minute unless it
+    ends now, so that the intervals of coarser archives are neither cut nor repeated.
+    """
+    latest = settled(now, late_s)
+    after = max(after, settled(now - KEPT_S, late_s))
+    if after >= latest:
+        return None
+    return after, min(latest, (after + PORTION_S) // _COARSER_S * _COARSER_S)
 
 
 def read(store: Series, after: int, until: int, now: int) -> Portion:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from inapp_monitor.database.file import Database
 from inapp_monitor.export.channel import LaterError, RefusedError, Work
-from inapp_monitor.export.http_post import Answer, post
+from inapp_monitor.export.http_calls import Answer, post
 from inapp_monitor.export.sentry_event import authorization, envelope
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.destination import Destination

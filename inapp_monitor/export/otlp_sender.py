@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from inapp_monitor.export import otlp_metrics, protobuf
 from inapp_monitor.export.channel import LaterError, RefusedError
-from inapp_monitor.export.http_post import Answer, post
+from inapp_monitor.export.http_calls import Answer, post
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.portions import Portion
 from inapp_monitor.ground.clock import SYSTEM, Clock

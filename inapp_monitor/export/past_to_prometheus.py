@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from inapp_monitor.export.exposition import heading, labels_text
 from inapp_monitor.export.handing_over import HandOverError
-from inapp_monitor.export.http_post import post
+from inapp_monitor.export.http_calls import post
 from inapp_monitor.export.metric_names import Metric, metrics_of
 from inapp_monitor.export.past import Past
 from inapp_monitor.export.past_samples import Line, lines_of, text_of

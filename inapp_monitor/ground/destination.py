@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-Kind = Literal["carbon", "otlp", "sentry"]
+Kind = Literal["carbon", "otlp", "sentry", "http"]
 #: By scheme: what it is, whether by TLS, the port, and the options with what they may be.
 _SCHEMES: Final[dict[str, tuple[Kind, bool, int]]] = {
     "carbon": ("carbon", False, 2003),
@@ -30,6 +30,7 @@ _OPTIONS: Final[dict[Kind, dict[str, re.Pattern[str]]]] = {
     },
     "otlp": {"encoding": re.compile("json|protobuf"), "bearer": _ANY},
     "sentry": {},
+    "http": {},
 }
 _NOT_A_NODE: Final = re.compile(r"[^A-Za-z0-9-]+")
 
@@ -119,6 +120,28 @@ def _check_dsn(key: str | None, path: str) -> None:
         raise ValueError("a DSN is https://KEY@host/PROJECT, and the key is missing")
     if not re.fullmatch(r"(/[^/]+)*/\d+/?", path):
         raise ValueError("a DSN is https://KEY@host/PROJECT, and PROJECT is a number")
+
+
+def parse_url(text: str) -> Destination:
+    """An address of HTTP, without options.
+
+    Raises:
+        ValueError: what was expected.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"no address: {error}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST:PORT or https://HOST")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("expected an address without user, query and fragment")
+    secure = parts.scheme == "https"
+    usual_port = 443 if secure else 80
+    return Destination(
+        "http", secure, parts.hostname, port or usual_port, path=parts.path.rstrip("/")
+    )
 
 
 def parse_destinations(value: object) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from werkzeug.routing import BaseConverter, Map, RequestRedirect, Rule
 from werkzeug.wrappers import Response
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.web import prometheus, static
+from inapp_monitor.web import portions, prometheus, static
 from inapp_monitor.web.access import auth, development, login_token, origin
 from inapp_monitor.web.access.shared_state import SharedState
 from inapp_monitor.web.backend import Backend
@@ -409,4 +409,4 @@ def route_modules() -> list[ModuleType]:
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     pages += [logs, sdks, sources, ingest, statements, traces]
     pages += [alerts, alert_rule, acknowledge, health]
-    return [*pages, render, metrics, functions, events, tags, version, prometheus]
+    return [*pages, render, metrics, functions, events, tags, version, prometheus, portions]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor import ConfigError, Monitor
@@ -129,23 +129,24 @@ def test_a_peer_that_is_away_for_an_hour_misses_nothing(
     address = f"carbon://127.0.0.1:{carbon.port}"
     relay = relay_of(store, address, data_dir, clock)
     carbon.stop()
-    for number in range(360):
+    for number in range(120):
         ten_seconds(store, clock, 1.0 + number)
+        clock.advance(20.0)
         relay.run()
     progress = relay.forwarder.progress()
-    assert 60 <= progress.failures <= 80
+    assert 40 <= progress.failures <= 80
     assert progress.waiting_s >= 3_500
     assert "refused" in progress.last_error.lower()
     carbon.start()
     restarted = relay_of(store, address, data_dir, clock)
     clock.advance(60.0)
     restarted.run()
-    points = eventually_complete(carbon, 360 * 15)
+    points = eventually_complete(carbon, 118 * 15)
     orders = sorted(value for path, value, _ in points if path == "orders")
-    assert orders == [1.0 + n for n in range(360)]
+    assert orders == [1.0 + n for n in range(120)]
     counts = [value for path, value, _ in points if path == "pay.count"]
     # Timers are kept in steps of ten seconds for an hour: the minute that was begun is cut.
-    assert 2 * 360 - 2 * 5 <= sum(counts) <= 2 * 360
+    assert 2 * 120 - 2 * 2 <= sum(counts) <= 2 * 120
     assert restarted.forwarder.progress().dropped == 0
 
 
@@ -360,6 +361,7 @@ def test_no_secret_is_shown() -> None:
 _NUMBERS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=30)
 
 
+@settings(max_examples=30)
 @given(_NUMBERS)
 def test_both_protocols_of_carbon_say_the_same(values: list[float]) -> None:
     """Lines and pickles hold the same points, and floats as they are."""

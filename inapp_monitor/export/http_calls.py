@@ -1,9 +1,10 @@
-"""One POST to an engine: with a time limit, no redirect followed, and little of the answer read."""
+"""One call to an engine: with a time limit, no redirect followed, and a bound on the answer."""
 
 from __future__ import annotations
 
 import gzip
 import http.client
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -52,14 +53,49 @@ def post(destination: Destination, path: str, body: bytes, headers: Mapping[str,
     Raises:
         OSError: no answer.
     """
+    packed = gzip.compress(body, 5, mtime=0)
+    return _call(
+        destination, "POST", path, packed, {"Content-Encoding": "gzip", **headers}, _MAX_ANSWER
+    )
+
+
+def get(destination: Destination, path: str, headers: Mapping[str, str], max_bytes: int) -> Answer:
+    """Get a document of at most `max_bytes`, compressed on its way.
+
+    Raises:
+        OSError: no answer, or a longer one.
+    """
+    asked = {"Accept-Encoding": "gzip", **headers}
+    answer = _call(destination, "GET", path, None, asked, max_bytes + 1)
+    if len(answer.body) > max_bytes:
+        raise ConnectionError(f"the answer has more than {max_bytes} bytes")
+    if answer.headers.get("content-encoding") != "gzip":
+        return answer
+    try:
+        inflater = zlib.decompressobj(31)
+        body = inflater.decompress(answer.body, max_bytes)
+    except zlib.error:
+        raise ConnectionError("the answer is no gzip") from None
+    if inflater.unconsumed_tail or not inflater.eof:
+        raise ConnectionError(f"the answer has more than {max_bytes} bytes, or is cut")
+    return answer._replace(body=body)
+
+
+def _call(
+    destination: Destination,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    max_bytes: int,
+) -> Answer:
     connection = _connection(destination)
     try:
-        packed = gzip.compress(body, 5, mtime=0)
-        common = {"Content-Encoding": "gzip", "User-Agent": "inapp-monitor", "Connection": "close"}
-        connection.request("POST", path, packed, {**common, **headers})
+        common = {"User-Agent": "inapp-monitor", "Connection": "close"}
+        connection.request(method, path, body, {**common, **headers})
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read(_MAX_ANSWER))
+        return Answer(response.status, found, response.read(max_bytes))
     except http.client.HTTPException as error:
         raise ConnectionError(f"no HTTP answer: {type(error).__name__}") from None
     finally:
