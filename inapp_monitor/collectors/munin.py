@@ -35,7 +35,7 @@ class MuninError(OSError):
 
 
 class MuninNode(Collector):
-    """One node.
+    """One node. Its names are others': they must not fill the disk's share of the app's own.
 
     Args:
         address: `HOST` or `HOST:PORT`.
@@ -45,6 +45,8 @@ class MuninNode(Collector):
         ConfigError: the address cannot be understood.
         OSError: the node does not answer: its name is what it calls itself.
     """
+
+    max_names = 500
 
     def __init__(self, address: str, interval_s: float, clock: Clock = SYSTEM) -> None:
         self._address = parse_address(address)

@@ -1,6 +1,6 @@
 """Real agents, unmodified, send to a monitored app, or are asked by it.
 
-    apt install collectd-core libyajl2 munin-node ganglia-monitor curl
+    apt install collectd-core libyajl2 munin-node ganglia-monitor curl uwsgi-plugin-python3
     pip install prometheus-client diamond
 
 What is not installed is skipped.
@@ -310,6 +310,33 @@ def test_gunicorn_sends_its_statistics(serve: Callable[..., Served], tmp_path: P
                 time.sleep(0.1)
         served.until(lambda s: sum(s["shop.gunicorn.requests"]) == 1.0, "gunicorn's requests")
         assert sum(served.series()["shop.gunicorn.request.status.200"]) == 1.0
+
+
+def test_uwsgi_pushes_its_totals(serve: Callable[..., Served], tmp_path: Path) -> None:
+    """Debian's plugin: the same totals each second, of which only what is new is counted."""
+    plugins = Path("/usr/lib/uwsgi/plugins")
+    if not (plugins / "stats_pusher_statsd_plugin.so").exists():
+        pytest.skip("uwsgi-core is not installed")
+    port, http = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
+    served = serve(listen=[f"uwsgi://127.0.0.1:{port}"])
+    served.until(lambda s: served.are_doors_open, "the door")
+    (tmp_path / "shop.py").write_text(
+        "def application(environ, start_response):\n"
+        "    start_response('200 OK', [])\n    return [b'x']\n"
+    )
+    command = [program("uwsgi"), "--plugin-dir", str(plugins), "--plugin", "python3"]
+    command += ["--plugin", "stats_pusher_statsd", "--http-socket", f"127.0.0.1:{http}"]
+    command += ["--wsgi-file", str(tmp_path / "shop.py"), "--master"]
+    command += ["--stats-push", f"statsd:127.0.0.1:{port},shop", "--stats-pusher-default-freq", "1"]
+    with running(command, cwd=tmp_path):
+        served.until(lambda s: s["shop.worker.1.requests"], "uWSGI's first push")
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", http), 5) as client:
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                client.recv(100)
+        served.until(lambda s: sum(s["shop.worker.1.requests"]) == 5.0, "five requests")
+        time.sleep(3)  # further pushes of the same total
+        assert sum(served.series()["shop.worker.1.requests"]) == 5.0
 
 
 # -- Diamond

@@ -31,6 +31,7 @@ class DiamondCollector(Collector):
     """
 
     prefix = ""
+    max_names = 300
 
     def __init__(self, inner: contract.Collector, interval_s: float = 0.0) -> None:
         self.name = f"diamond.{clean_node(inner.name)}"
