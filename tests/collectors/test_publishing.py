@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor import Collector
+from inapp_monitor.collectors import Description
 from inapp_monitor.collectors.base import MAX_NAMES, MAX_SHARED_BYTES, Sink, joined, name_of
 from inapp_monitor.ground.points import Method
+from inapp_monitor.testing import collected, described
 
 NOW = 1_700_000_000.0
 
@@ -231,3 +233,37 @@ def test_a_collector_at_rest_publishes_nowhere() -> None:
     collector.counter("y", 1)
     with pytest.raises(NotImplementedError, match="Queue must define collect"):
         collector.collect()
+
+
+class Sold(Collector):
+    """A source that begins anew at each look, described."""
+
+    prefix = ""
+    max_names = 3
+
+    def collect(self) -> None:
+        self.describe("shop.sold", Description(unit="cups", warning=(None, 100.0)))
+        for name in ("shop.sold", "shop.lost", "shop.found", "shop.further"):
+            self.add(name, 5)
+
+
+def test_what_was_counted_since_the_last_run_is_added() -> None:
+    """Under names of its own, as many as it may have, with what they are."""
+    sold = Sold()
+    expected = {"shop.sold": 5.0, "shop.lost": 5.0, "shop.found": 5.0}
+    assert collected(sold) == expected
+    assert collected(sold) == expected
+    assert described(sold) == {"shop.sold": Description(unit="cups", warning=(None, 100.0))}
+
+
+def test_names_without_a_prefix_are_not_the_monitors() -> None:
+    """A reserved first node is refused."""
+
+    class Intruder(Collector):
+        prefix = ""
+
+        def collect(self) -> None:
+            self.add("requests.count", 5)
+
+    with pytest.raises(ValueError, match="reserved"):
+        collected(Intruder())
