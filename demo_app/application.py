@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Flask
 
 from demo_app.fault import RELEASE, Fault
+from demo_app.provider import PaymentProvider
 from demo_app.shop import create_app, events
 from demo_app.warehouse import ShopDatabase
 from inapp_monitor import Monitor
@@ -33,8 +34,10 @@ def build(data_dir: Path, fault_after_s: float | None = None) -> Flask:
     logging.getLogger("demo_app.shop").setLevel(logging.INFO)
     app.wsgi_app = monitor  # type: ignore[method-assign]
     _count_events(app, monitor)
+    provider = PaymentProvider()
+    app.config["PROVIDER"] = provider.accepts
     if fault_after_s is not None:
-        Fault(fault_after_s, lambda: _tell_of_deploy(monitor)).bring_into(app)
+        Fault(fault_after_s, lambda: _tell_of_deploy(monitor), provider).bring_into(app)
     return app
 
 

@@ -42,7 +42,9 @@ def place() -> Response | tuple[str, int]:
         abort(400)
     price = price_order(held, country, _voucher_kind(request.form.get("voucher", "")))
     try:
-        payment.charge(request.form.get("card", ""), price.total)
+        payment.charge(
+            request.form.get("card", ""), price.total, current_app.config.get("PROVIDER")
+        )
     except payment.CardDeclinedError as declined:
         logger.warning("card declined: %s", declined, extra={"cents": price.total})
         text = f"Your bank says: {declined}."

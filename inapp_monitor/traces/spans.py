@@ -205,6 +205,19 @@ def add(spans: Spans, span: RawSpan, text: str, seconds: float) -> None:
         _note_site(spans, text)
 
 
+def extend(spans: Spans, last: RawSpan, rows: int) -> None:
+    """The statement that ended last went on until now: its rows were fetched. Never raises."""
+    try:
+        if spans[-1] is last:
+            kind, start, _, text, thread, system, error, before, key = last
+            end = perf_counter()
+            spans[-1] = (kind, start, end, text, thread, system, error, (before or 0) + rows, key)
+            if end - start >= SLOW_S:
+                _note_site(spans, text)
+    except Exception as failure:  # noqa: BLE001  # another thread has added one
+        failed(failure)
+
+
 def _add_shortened(spans: Spans, span: RawSpan) -> None:
     kind, start, end, text, thread, system, error, rows, key = span
     text = text[:MAX_TEXT_LENGTH]

@@ -46,11 +46,29 @@ def test_statements_of_a_request(traced: Traced, connect: Callable[[], sqlite3.C
     assert [(span.kind, span.text, span.rows, span.error) for span in found] == [
         (DATABASE, "insert into products values (?)", 1, None),
         (DATABASE, "insert into products values (?)", 2, None),
-        (DATABASE, "select * from products where id = ?", None, None),
+        (DATABASE, "select * from products where id = ?", 1, None),
         (DATABASE, "select nothing", None, "OperationalError"),
     ]
     assert {span.system for span in found} == {"sqlite shop.db"}
     assert all(span.start < span.end for span in found)
+
+
+def test_rows_are_computed_while_they_are_fetched(
+    traced: Traced, connect: Callable[[], sqlite3.Connection]
+) -> None:
+    """What SQLite does in `fetchall` belongs to the statement, and the rows are known."""
+
+    def work() -> None:
+        many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 100000)"
+        rows = connect().execute(f"{many} select i from n").fetchall()
+        assert len(rows) == 100_000
+        cursor = connect().cursor()
+        cursor.execute("select 1 union select 2 union select 3")
+        assert len(cursor.fetchmany(2)) + len(cursor.fetchmany(2)) == 3
+
+    first, second = traced.run(work).spans
+    assert (first[7], second[7]) == (100_000, 3)
+    assert first[2] - first[1] > 0.005
 
 
 def test_an_application_keeps_its_own_classes(

@@ -11,15 +11,20 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
+from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
+from inapp_monitor.traces.spans import DATABASE, entered, extend
 from inapp_monitor.traces.statement_calls import timed_execute
 
 #: Subclasses made at most; an application uses one or two factories.
 MAX_FACTORIES = 100
 #: Position of `factory` among the arguments of `connect`.
 _FACTORY = 5
+#: Seconds after a statement in which a fetch still belongs to it; later, time was spent otherwise.
+_AT_ONCE_S = 0.001
 _EXECUTE = ("execute", "executemany", "executescript")
 
 
@@ -99,6 +104,7 @@ class Hook:
         if len(self._cursors) >= MAX_FACTORIES:
             return wanted
         methods = {name: _timed(name, _system_of)(getattr(wanted, name)) for name in _EXECUTE}
+        methods |= {name: _timed_fetch(getattr(wanted, name)) for name in ("fetchall", "fetchmany")}
         made = type(wanted.__name__, (wanted,), methods)
         made.__module__, made.__qualname__ = wanted.__module__, wanted.__qualname__
         self._cursors[wanted] = made
@@ -117,6 +123,26 @@ def _by_cursor(name: str) -> Any:
 
     execute.__name__ = name
     return execute
+
+
+def _timed_fetch(original: Any) -> Any:
+    """SQLite computes rows while they are fetched: that belongs to the statement, too, when nothing
+    has come between. (Rows one by one are not timed: that would cost more than they do.)"""
+
+    def fetch(self: Any, *args: Any, **kwargs: Any) -> Any:
+        record = entered()
+        spans = None if record is None or record.environ is None else record.spans
+        if not spans or spans[-1][0] != DATABASE or spans[-1][4] != get_ident():
+            return original(self, *args, **kwargs)
+        last = spans[-1]
+        if perf_counter() - last[2] > _AT_ONCE_S:
+            return original(self, *args, **kwargs)
+        rows = original(self, *args, **kwargs)
+        extend(spans, last, len(rows))
+        return rows
+
+    fetch.__name__ = original.__name__
+    return fetch
 
 
 def _system_of_connection(connection: Any) -> str:
