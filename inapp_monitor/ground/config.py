@@ -26,6 +26,7 @@ from inapp_monitor.ground.setting_values import (
     parse_mount,
     parse_path,
     parse_size,
+    parse_switch,
     parse_text,
     parse_texts,
     parse_token,
@@ -135,6 +136,11 @@ class Settings:
     # -- traces
     traces: bool = _setting(
         True, parse_bool, "Note what requests spend their time on: statements, calls, templates."
+    )
+    server_timing: str = _setting(
+        "auto",
+        parse_switch,
+        "Write the header Server-Timing, and keep all traces; auto: on a local development server.",
     )
     profiles: bool = _setting(
         True, parse_bool, "Profile one request a route and minute, for flame graphs; with traces."

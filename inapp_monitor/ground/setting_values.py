@@ -59,6 +59,16 @@ def parse_log_level(value: object) -> str:
     return word
 
 
+def parse_switch(value: object) -> str:
+    """`auto`, `on` or `off`."""
+    word = str(value).strip().lower()
+    if word in ("auto", "on", "off"):
+        return word
+    if word in _TRUE | _FALSE:
+        return "on" if word in _TRUE else "off"
+    raise ValueError("auto, on or off")
+
+
 def parse_int(value: object) -> int:
     """A whole number."""
     try:

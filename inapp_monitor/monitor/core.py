@@ -15,6 +15,7 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
+from inapp_monitor.request.server_timing import ServerTiming
 from inapp_monitor.request.wsgi_types import Environ
 from inapp_monitor.traces.ended_request import Pending
 from inapp_monitor.traces.profiling import Profiling
@@ -63,6 +64,7 @@ class Core:
         alert_rules: Names and tables of the rules that the app gave; may grow.
         before_send, authorizer: The app's own functions.
         profiling: Who is profiled; None: nobody.
+        server_timing: Who writes that header; None: nobody.
         traced: Where requests wait that traces want; None: traces are off.
         app_packages: Finds the packages of the application.
         static_folders: Finds where it keeps the files that it hands out.
@@ -92,6 +94,7 @@ class Core:
     authorizer: Callable[[Environ], object] | None = None
     traced: Pending | None = None
     profiling: Profiling | None = None
+    server_timing: ServerTiming | None = None
     release: str = ""
     app_packages: Callable[[], tuple[str, ...]] = tuple
     static_folders: Callable[[], tuple[str, ...]] = tuple

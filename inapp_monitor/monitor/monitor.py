@@ -26,7 +26,7 @@ from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.integrations import frameworks
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.metrics import switch
-from inapp_monitor.monitor import app_packages
+from inapp_monitor.monitor import app_packages, tracing_hooks
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
@@ -43,8 +43,6 @@ from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 from inapp_monitor.traces import named_spans
 from inapp_monitor.traces.attaching import attachments
-from inapp_monitor.traces.ended_request import Pending
-from inapp_monitor.traces.profiling import Profiling
 
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Database
@@ -140,11 +138,11 @@ class Monitor(Calls):
             before_send=before_send,
             authorizer=authorizer,
             traced=self.traced,
-            profiling=self.profiling,
             release=self.settings.release or detect_release(),
             app_packages=lambda: app_packages.packages_of(self._app, made_in),
             static_folders=lambda: app_packages.static_folders(self._app),
         )
+        self._core.profiling, self._core.server_timing = self.profiling, self.server_timing
         self.life = Life(self._core, self._refresh_frameworks)
         for collector in collectors:
             self.collect(collector)
@@ -176,9 +174,7 @@ class Monitor(Calls):
         )
         self.live, self.record = self.recorder.live, self.recorder.pending.append
         self.tallies = self.recorder.tallies
-        self.traced = Pending() if settings.enabled and settings.traces else None
-        profiles = self.traced is not None and settings.profiles
-        self.profiling = Profiling(clock.perf) if profiles else None
+        self.traced, self.profiling, self.server_timing = tracing_hooks.make(settings, clock.perf)
         record = self.recorder.instruments.record if settings.enabled else record_nothing
         super().__init__(record, clock.perf)
         self.metrics_target = MetricsTarget(record, self.event, self.recorder.instruments, self)

@@ -125,6 +125,7 @@ class Services:
             secret=lambda: trace_secret(core),
             source_of=redactor.source_line,
             slow=(lambda *_: None) if core.profiling is None else core.profiling.want,
+            keeps_all=lambda: core.server_timing is not None and core.server_timing.is_on,
             release=core.release,
         )
         self.trace_keeper = keeper = TraceKeeper(self.tracing, self.trace_table, clock, around)

@@ -24,6 +24,7 @@ from inapp_monitor.request.bodies import AS_IS, CLOSED_BODY, SIZED, HookedBody, 
 from inapp_monitor.request.late_start import refuse_late_start
 from inapp_monitor.request.notes import Notes
 from inapp_monitor.request.samples import Sample, cpu_s
+from inapp_monitor.request.server_timing import ServerTiming
 from inapp_monitor.request.traced_requests import hand_over
 from inapp_monitor.request.wsgi_types import Environ, StartResponse
 from inapp_monitor.traces.ended_request import Pending
@@ -52,6 +53,7 @@ class Hooks(Protocol):
             context is alive, until one answers.
         body_askers: Asked with what the application returned when the route is still unknown.
         profiling: Decides who is profiled; None: nobody is.
+        server_timing: Who writes that header; None: nobody does.
         traced: Where what is wanted for traces waits for the fold; None: traces are off.
     """
 
@@ -63,6 +65,7 @@ class Hooks(Protocol):
     body_askers: list[BodyAsker]
     traced: Pending | None
     profiling: Profiling | None
+    server_timing: ServerTiming | None
 
     def record(self, exchange: Exchange, /) -> None:
         """Keep a request that has ended, whole."""
@@ -148,13 +151,16 @@ class Exchange:
         self.body = CLOSED_BODY
         self.close()
 
-    def begin_sample(self) -> None:
-        """Look closer at this request: it has just begun."""
-        notes, profiling = self.ensure_notes(), self.hooks.profiling
-        if profiling is not None:
-            notes.profile = profiling.begin(self)
+    def begin_sample(self, own_type: type[Exchange]) -> type[Exchange]:
+        """Look closer at this request: it has just begun. Returns the type of those to come."""
+        notes, hooks = self.ensure_notes(), self.hooks
+        if hooks.profiling is not None:
+            notes.profile = hooks.profiling.begin(self)
         notes.sample = get_ident(), thread_time()
-        self.spans = None if self.hooks.traced is None else Spans()  # handed over without any, too
+        self.spans = None if hooks.traced is None else Spans()  # handed over without any, too
+        if hooks.server_timing is None or self.environ is None:
+            return own_type
+        return hooks.server_timing.type_for(own_type, self.environ)
 
     def ensure_notes(self) -> Notes:
         """Its notes, made when there are none yet."""

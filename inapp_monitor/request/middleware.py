@@ -174,7 +174,7 @@ def build(
     body_askers = hooks.body_askers
 
     def handle(environ: Environ, start_response: StartResponse) -> Any:
-        nonlocal due, context_copied
+        nonlocal due, context_copied, new
         exchange: Exchange | None
         try:
             try:
@@ -196,7 +196,7 @@ def build(
                 if start > due:
                     due = tick(start, environ)
                     context_copied = traced or current_request.context_is_copied()
-                    exchange.begin_sample()
+                    new = exchange.begin_sample(new)
                     exchange.start = clock()
                 if context_copied:
                     enter(exchange)

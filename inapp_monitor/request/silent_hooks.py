@@ -5,6 +5,7 @@ from __future__ import annotations
 from inapp_monitor.recorder.request_cells import Record
 from inapp_monitor.recorder.tallies import Tallies
 from inapp_monitor.request.exchange import BodyAsker, RouteAsker, Shortcut
+from inapp_monitor.request.server_timing import ServerTiming
 from inapp_monitor.traces.ended_request import Pending
 from inapp_monitor.traces.profiling import Profiling
 
@@ -25,6 +26,7 @@ class SilentHooks:
         self.body_askers: list[BodyAsker] = []
         self.traced: Pending | None = None
         self.profiling: Profiling | None = None
+        self.server_timing: ServerTiming | None = None
 
     def ignore(self, *_: object) -> None:
         """Whatever happens."""

@@ -35,6 +35,7 @@ WHY: Final = {
     "failed": "it failed",
     "random": "drawn at random",
     "asked": "it asked for it",
+    "recent": "one of the latest",
 }
 #: Bytes of a packed trace that are unpacked again, at most.
 MAX_UNPACKED = 4 * 2**20

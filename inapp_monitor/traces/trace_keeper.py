@@ -25,6 +25,8 @@ from inapp_monitor.traces.tracing import Tracing
 
 #: Traces built in one tick; a storm of new routes waits for its next requests.
 MAX_BUILT: Final = 500
+#: Traces of one tick that are kept because all of them are.
+MAX_RECENT: Final = 20
 #: Seconds between two times that the table is thinned out.
 THIN_OUT_INTERVAL_S: Final = 60.0
 _MAX_PATH, _MAX_HEADER = 500, 200
@@ -46,6 +48,7 @@ class Around:
         secret: What opens the dashboard, for requests that ask to be traced.
         source_of: A line of a function's source, without secrets; "" when it is not known.
         slow: Called with method and path of a request that was slow for its route.
+        keeps_all: Whether the latest requests are kept, whatever they are.
         release: Of the code that runs.
     """
 
@@ -54,6 +57,7 @@ class Around:
     secret: Callable[[], str]
     source_of: Callable[[CodeType, int], str]
     slow: Callable[[str, str], object]
+    keeps_all: Callable[[], bool]
     release: str
 
 
@@ -77,6 +81,7 @@ class TraceKeeper:
         self._sites: dict[str, list[tuple[str, str]]] = {}
         self._notes: dict[float, dict[str, Any]] = {}
         self._thinned_out = 0.0
+        self._recent = 0
         tracing.listeners.append(self.offer)
 
     def note(self, start: float, **facts: Any) -> None:
@@ -96,6 +101,9 @@ class TraceKeeper:
         reasons, draw = self._reservoirs.reasons(key, ms, failed, now)
         if self._is_asked(request):
             reasons.append("asked")
+        elif self._around.keeps_all() and self._recent < MAX_RECENT:
+            self._recent += 1
+            reasons.append("recent")
         if not reasons:
             return
         if "slow" in reasons and ms >= SLOW_MS:
@@ -154,7 +162,7 @@ class TraceKeeper:
             started=about["started"],
             ms=trace["ms"],
             failed=request.failed or "issue" in notes,
-            asked="asked" in reasons,
+            asked="asked" in reasons or "recent" in reasons,
             draw=draw if "random" in reasons else 1.0 + draw,
             spans=len(request.spans) + request.counted_only,
             request_id=about["request_id"],
@@ -199,6 +207,7 @@ class TraceKeeper:
     def write(self) -> None:
         """Hand what was built to the database."""
         now = self._clock.wall()
+        self._recent = 0
         is_due = now - self._thinned_out >= THIN_OUT_INTERVAL_S or now < self._thinned_out
         if not self._rows:
             return

@@ -11,15 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inapp_monitor.ground.development_server import is_development_server
 from inapp_monitor.web.access.origin import host_name, is_forwarded, is_loopback
-
-#: Servers that exist for development only: Flask's, werkzeug's, Django's and wsgiref's.
-_SERVERS = ("Werkzeug/", "WSGIServer/")
-
-
-def is_development_server(environ: Mapping[str, Any]) -> bool:
-    """Whether the server calls itself one."""
-    return str(environ.get("SERVER_SOFTWARE", "")).startswith(_SERVERS)
 
 
 def shows_link_at_start(environ: Mapping[str, Any]) -> bool:

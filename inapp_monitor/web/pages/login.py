@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from werkzeug.wrappers import Response
 
-from inapp_monitor.web.access.development import is_development_server
+from inapp_monitor.ground.development_server import is_development_server
 from inapp_monitor.web.access.login_token import FILE_NAME
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.links import address
