@@ -124,6 +124,7 @@ class App:
             scalars.append(Scalar("requests.not_found", stamp, float(missing), Method.SUM))
         if scalars:
             self.store.add(Batch(scalars, durations))
+            self.store.flush()
         self.judge.tick(self.clock.now)
         self.engine.write()
         self.database.write_pending()

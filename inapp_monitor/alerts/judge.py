@@ -10,7 +10,7 @@ from typing import Any
 from inapp_monitor.alerts import built_in, rebuilding
 from inapp_monitor.alerts.detector import Detector
 from inapp_monitor.alerts.engine import Engine
-from inapp_monitor.alerts.feed import Feed
+from inapp_monitor.alerts.feed import Feed, Latest
 from inapp_monitor.alerts.findings import Finding
 from inapp_monitor.alerts.incidents import Incident, Incidents, Part
 from inapp_monitor.alerts.measuring import SeriesStore
@@ -27,6 +27,8 @@ WARM_UP_S, FIRST_WARM_UP_S = 30.0, 10.0
 _WAS_DOWN_S = 30.0
 #: Seconds between two savings of what is remembered, and between two looks for deploys.
 _SAVE_S, _DEPLOYS_S = 60.0, 5.0
+#: A look at the store that takes as long is not taken each second.
+_LONG_S = 0.05
 #: While something is wrong, its numbers are renewed for pages so often, and in the tables.
 _PUBLISH_S, _UPDATE_S = 1.0, 10.0
 #: So many requests that hang at once, and this share of bad ones, are critical.
@@ -77,7 +79,7 @@ class Judge:
         self._deploys: Deploys = deploys or _no_deploys
         self._feed = Feed(store)
         self._leads = False
-        self._t = self._perf = 0.0
+        self._t = self._perf = self._feed_at = 0.0
         self._saved = self._looked_for_deploys = self._published = self._updated = 0.0
         self._rebuild: rebuilding.Rebuilding | None = None
         self.detector = Detector(target_ms)
@@ -134,7 +136,7 @@ class Judge:
         if self._rebuild is not None and self._rebuild.go_on():
             self._rebuild = None
         self._look_for_deploys(t, perf)
-        latest = self._feed.take(int(now))
+        latest = self._latest(int(now), perf)
         detector = self.detector
         detector.under_way(t, self._under_way())
         detector.step(t, max(dt, 0.001), latest.rows, latest.broken_links, latest.not_found)
@@ -144,6 +146,16 @@ class Judge:
         self._show(now, perf, changed=bool(changes))
         if changes or not 0 <= perf - self._saved < _SAVE_S:
             self._save(now, perf, changed=bool(changes))
+
+    def _latest(self, now: int, perf: float) -> Latest:
+        """What has ended; at most a twentieth of the time is spent on finding out, which takes long
+        while the disk refuses and all that was recorded waits in memory."""
+        if perf < self._feed_at:
+            return Latest([], 0, 0)
+        latest = self._feed.take(now)
+        cost = self._clock.perf() - perf
+        self._feed_at = perf + 20 * cost if cost > _LONG_S else perf
+        return latest
 
     def _look_for_deploys(self, t: float, perf: float) -> None:
         if 0 <= perf - self._looked_for_deploys < _DEPLOYS_S:
@@ -192,6 +204,13 @@ class Judge:
         self._step(trouble, key, status if is_open else Status.OK, now, speaks=speaks)
         if not is_open and incident is not None:
             self._end_speaking(incident, now)
+
+    def _renew_state(self, trouble: Trouble, now: float) -> None:
+        """The state of an open trouble with the numbers of now; a message may be due again."""
+        key, incident = self._key(trouble), self.incidents.running
+        status = Status.CRITICAL if trouble.severe else Status.WARNING
+        speaks = trouble.sent and incident is not None and incident.speaker == key
+        self._step(trouble, key, status, now, speaks=speaks)
 
     def _step(
         self,
@@ -274,6 +293,7 @@ class Judge:
                 if part is not None:
                     detail = words(trouble, self._t, self._name_of).detail
                     self.incidents.update(part, **self._numbers(trouble, now, detail))
+                self._renew_state(trouble, now)
 
     def _finding(self, trouble: Trouble, now: float) -> dict[str, Any]:
         """One trouble as pages show it."""

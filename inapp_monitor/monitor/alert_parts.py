@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from inapp_monitor.alerts.issue_rules import IssueRules
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
+
+#: Issues held against the rules: those seen last.
+_LATEST = 50
 
 
 class Alerting(Part):
@@ -17,6 +21,8 @@ class Alerting(Part):
         self._core = services.core
         self._engine = services.alerts
         self._judge = services.judge
+        triage = services.tracker.triage
+        self._issues = IssueRules(services.alerts, lambda: triage.list_issues(_LATEST))
         self._leadership = services.leadership
         self._added = 0
         self.holds = (services.alerts,)
@@ -25,9 +31,11 @@ class Alerting(Part):
         if not self._leadership.is_leader:
             self._engine.resign()
             self._judge.resign()
+            self._issues.resign()
             return
         self._add_rules()
         self._judge.tick(now)
+        self._issues.tick(now)
         self._engine.tick(now)
 
     def _add_rules(self) -> None:

@@ -1,11 +1,13 @@
 """The engine over a real store and database: rules become states, transitions and messages."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from inapp_monitor.alerts.engine import Engine
+from inapp_monitor.alerts.issue_rules import IssueRules
 from inapp_monitor.alerts.measuring import Measuring
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.alerts.status import Status
@@ -164,3 +166,60 @@ def test_a_clock_that_is_set_back_does_not_stop_the_rules(site: Site) -> None:
     site.rule("other", target="shop.other", critical="> 100", attempts=1, interval="10s")
     site.run(40, 500.0, "shop.other")
     assert site.status("other", "shop.other") == (Status.CRITICAL, True)
+
+
+@dataclass
+class Issue:
+    """One issue, as the rules look at it."""
+
+    id: str = "a1"
+    type: str = "ValueError"
+    title: str = "ValueError: no such tea"
+    culprit: str = "shop.cart"
+    status: str = "open"
+    count: int = 1
+    first_seen: float = 0.0
+    last_seen: float = 0.0
+
+
+def test_a_new_issue_is_sent_once_and_is_silent_when_resolved_or_muted(site: Site) -> None:
+    """Old ones are none; resolving ends it, and one that comes back is a state of its own."""
+    now = site.clock.now
+    old, new = Issue("old", first_seen=now - 9_000, last_seen=now), Issue("new")
+    issues = [old]
+    rules = IssueRules(site.engine, lambda: issues)
+
+    def look() -> list[tuple[str, str, str]]:
+        site.clock.advance(10)
+        rules.tick(site.clock.now)
+        site.engine.write()
+        site.database.write_pending()
+        found, site.sent[:] = list(site.sent), []
+        return found
+
+    assert look() == []
+    new.first_seen = new.last_seen = site.clock.now
+    issues.append(new)
+    assert look() == [("new-issue", "new", "PROBLEM")]
+    new.count, new.last_seen = 90, site.clock.now
+    assert look() == []
+    new.status = "resolved"
+    assert look() == [("new-issue", "new", "RECOVERY")]
+    assert look() == []
+    new.status, new.last_seen = "regressed", site.clock.now
+    assert look() == [("regressed-issue", "new", "PROBLEM")]
+    new.status = "muted"
+    assert look() == [("regressed-issue", "new", "RECOVERY")]
+
+
+def test_a_killed_worker_is_critical_for_some_minutes(site: Site) -> None:
+    """Its issue is no new issue besides."""
+    now = site.clock.now
+    issue = Issue("w", type="WorkerDied", first_seen=now, last_seen=now)
+    rules = IssueRules(site.engine, lambda: [issue])
+    rules.tick(now)
+    assert site.status("worker-killed", "w") == (Status.CRITICAL, True)
+    assert ("new-issue", "w") not in site.engine.states
+    site.clock.advance(600)
+    rules.tick(site.clock.now)
+    assert site.status("worker-killed", "w") == (Status.OK, True)

@@ -96,6 +96,7 @@ def incident_rows(backend: Backend, view: View) -> list[dict[str, Any]]:
                 "since": each.onset,
                 "until": each.ended,
                 "deploy": deploy,
+                "when": human.period(each.onset, each.ended or view.now, view.zone.tz),
                 "parts": [
                     {"title": one.title, "detail": one.detail, "state": one.state,
                      "path": one.path, "since": one.onset, "until": one.ended}
@@ -104,6 +105,16 @@ def incident_rows(backend: Backend, view: View) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return rows
+
+
+def marks(backend: Backend, view: View) -> list[dict[str, Any]]:
+    """Where incidents of a window began, as marks on its charts."""
+    every = incidents(backend, view)[:_SHOWN]
+    return [
+        {"timestamp": each.onset, "label": f"incident {each.id}"}
+        for each in every
+        if view.start <= each.onset <= view.end
+    ]
 
 
 def _shown(found: dict[str, Any]) -> Wrong:

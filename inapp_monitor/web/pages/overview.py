@@ -38,6 +38,7 @@ def gather(visit: Visit) -> dict[str, Any]:
     not_found = missing.most_frequent(backend, request.host, _KNOWN)
     counts = columns.sums(backend, ["requests.not_found"], view.start, view.end, 60)
     marks = deploys.between(backend, view.start, view.end)
+    marks += judged.marks(backend, view)
     own = own_health.summary(backend, visit.facts)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     return {
