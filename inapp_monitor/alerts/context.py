@@ -50,6 +50,7 @@ class Context:
         key: Returns the key of acknowledging links.
         values: Reads a series.
         deploys, issues: What happened of late.
+        unit: Of the values.
         contributing: Names what makes up a state of the whole app, the worst first.
     """
 
@@ -61,6 +62,7 @@ class Context:
         deploys: Between = _nothing,
         issues: Between = _nothing,
         contributing: Callable[[Notice], Sequence[str]] = lambda _notice: (),
+        unit: Callable[[Notice], str] = lambda notice: notice.unit,
     ) -> None:
         self._link = link
         self._key = key
@@ -68,6 +70,7 @@ class Context:
         self._deploys = deploys
         self._issues = issues
         self._contributing = contributing
+        self._unit = unit
 
     def enrich(self, notice: Notice) -> Notice:
         """The notice with what is known by now."""
@@ -78,6 +81,7 @@ class Context:
             links=self._links(notice),
             values=_from_the_first(values),
             values_step_s=float(STEP_S),
+            values_unit=self._unit(notice),
             contributing=tuple(list(self._contributing(notice))[:_MOST]),
             deploys=tuple(
                 f"{each.title} at {utc_text(each.moment)[11:]}"

@@ -186,7 +186,7 @@ def _judged(
 
 
 def _missing(rule: Rule, name: str, silent_s: float) -> Finding:
-    text = f"no data for {silent_s:.0f} s"
+    text = f"no data for {silent_s:.0f} s" if silent_s >= 1 else "no data"
     if rule.no_data == "ok":
         return Finding(name, Status.OK, None, None, text)
     if rule.no_data == "keep" or silent_s < rule.missing_after_s:

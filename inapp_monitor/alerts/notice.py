@@ -41,6 +41,7 @@ class Notice:
         links: Addresses by what they show: `rule`, `acknowledge`, `overview`.
         values: The last values of the series, the oldest first; None where nothing is known.
         values_step_s: Seconds from one to the next.
+        values_unit: What they measure.
         contributing: Routes or series that make it up, the worst first.
         deploys: Releases that came into use shortly before, with their times.
         issues: New issues of the time, with their addresses.
@@ -70,6 +71,7 @@ class Notice:
     links: Mapping[str, str] = field(default_factory=dict)
     values: tuple[float | None, ...] = ()
     values_step_s: float = 60.0
+    values_unit: str = ""
     contributing: tuple[str, ...] = ()
     deploys: tuple[str, ...] = ()
     issues: tuple[str, ...] = ()

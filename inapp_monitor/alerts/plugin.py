@@ -117,6 +117,8 @@ def _sentence(row: Mapping[str, Any], state: Mapping[str, Any]) -> str:
 
 def _fine(row: Mapping[str, Any]) -> str:
     states = row["series"]
+    if not states:
+        return "nothing found"
     return f"{len(states)} series" if len(states) > 1 else states[0]["detail"] or "fine"
 
 

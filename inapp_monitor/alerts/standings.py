@@ -8,13 +8,23 @@ from collections.abc import Mapping
 from inapp_monitor.alerts.kept_states import Kept, Key
 from inapp_monitor.alerts.notifiers.base import Standing
 from inapp_monitor.alerts.rule import Rule
+from inapp_monitor.alerts.state import State
 
 
 def standings(rules: Mapping[str, Rule], states: Mapping[Key, Kept]) -> list[Standing]:
-    """A line a state of the rules that there are, sorted by name."""
+    """A line a state of the rules that there are, sorted by name.
+
+    A rule of the detector that has found nothing is OK: it looks at everything.
+    """
+    known = {rule for rule, _ in states}
+    quiet = {
+        (name, ""): Kept(State(), None, "nothing found")
+        for name, rule in rules.items()
+        if rule.kind == "detector" and name not in known
+    }
     return [
         _standing(rules[rule], series, kept)
-        for (rule, series), kept in sorted(states.items())
+        for (rule, series), kept in sorted({**states, **quiet}.items())
         if rule in rules
     ]
 

@@ -43,7 +43,7 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     rows = [("rule", notice.rule + (f", series {notice.series}" if notice.series else ""))]
     if notice.kind != "SUMMARY":
         rows.append(("since", f"{utc_text(notice.since)}, {duration(notice.at - notice.since)}"))
-    if notice.value is not None:
+    if notice.value is not None and (notice.unit or notice.warning or notice.critical):
         rows.append(("value", f"{number(notice.value)} {notice.unit}".rstrip() + _limits(notice)))
     if any(value is not None for value in notice.values):
         rows.append(("last " + duration(len(notice.values) * notice.values_step_s), trend(notice)))
@@ -125,7 +125,8 @@ def sparkline(values: tuple[float | None, ...], width: int = 30) -> str:
 def trend(notice: Notice) -> str:
     """The last values as blocks, with the largest one as a number."""
     known = [value for value in notice.values if value is not None]
-    return f"{sparkline(notice.values)}  up to {number(max(known))} {notice.unit}".rstrip()
+    unit = notice.values_unit
+    return f"{sparkline(notice.values)}  up to {number(max(known))} {unit}".rstrip()
 
 
 def number(value: float) -> str:

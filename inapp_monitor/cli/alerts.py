@@ -110,7 +110,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'STATUS':8}  {'RULE':{width}}  {'SINCE':23}  FOUND"]
     for row in rows:
         worst = row["series"][0] if row["series"] else None
-        found = worst["detail"] if worst is not None else "nothing yet"
+        nothing = "nothing found" if row["judged"] else "nothing yet"
+        found = worst["detail"] if worst is not None else nothing
         more = f" (+{row['problems'] - 1} more)" if row["problems"] > 1 else ""
         since = utc_text(row["since"]) if row["since"] else ""
         status = row["status"] if row["judged"] else "-"

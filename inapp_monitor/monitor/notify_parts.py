@@ -11,6 +11,7 @@ from inapp_monitor.alerts.context import Context
 from inapp_monitor.alerts.last_values import last_shares, last_values
 from inapp_monitor.alerts.measuring import Measuring
 from inapp_monitor.alerts.notice import Notice
+from inapp_monitor.alerts.pictured import pictured
 from inapp_monitor.alerts.published_rules import PublishedRules
 from inapp_monitor.alerts.question import Question
 from inapp_monitor.alerts.sender import Sender
@@ -61,6 +62,7 @@ class Notifying(Part):
             deploys=self._deploys,
             issues=self._issues,
             contributing=self._contributing,
+            unit=self._unit,
         )
         core = services.core
         self._sender = Sender(
@@ -104,13 +106,20 @@ class Notifying(Part):
         self, name: str, series: str, end: int, span_s: int, step_s: int
     ) -> list[float | None]:
         store, rule = self._services.store, self._services.alerts.rules.get(name)
-        if rule is not None and rule.whole:
-            return last_shares(store, series, rule.whole, end, span_s, step_s)
-        return last_values(store, series, end, span_s, step_s)
+        if rule is None:
+            return []
+        shown = pictured(rule, series)
+        if shown.whole:
+            return last_shares(store, shown.series, shown.whole, end, span_s, step_s)
+        return last_values(store, shown.series, end, span_s, step_s) if shown.series else []
+
+    def _unit(self, notice: Notice) -> str:
+        rule = self._services.alerts.rules.get(notice.rule)
+        return notice.unit if rule is None else pictured(rule, notice.series).unit
 
     def _contributing(self, notice: Notice) -> Sequence[str]:
         """The routes with most errors since the problem began, of a rule about the whole app."""
-        if not notice.is_problem or not notice.series.startswith("requests.errors"):
+        if not notice.is_problem or not _is_of_all_errors(notice):
             return ()
         end = int(notice.at)
         span_s = min(max(end - int(notice.since), 0) + 60, 3_600)
@@ -138,6 +147,11 @@ class Notifying(Part):
             for issue in latest
             if start <= issue.first_seen <= end
         ]
+
+
+def _is_of_all_errors(notice: Notice) -> bool:
+    whole = notice.rule == "failing-requests" and notice.series == "app"
+    return whole or notice.series.startswith("requests.errors")
 
 
 def _route(path: str, routes: Mapping[str, str]) -> str:

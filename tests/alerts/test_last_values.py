@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from inapp_monitor.alerts.last_values import last_shares, last_values
+from inapp_monitor.alerts.pictured import pictured
+from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
@@ -46,3 +48,18 @@ def test_shares(store: Store) -> None:
     assert last_shares(store, "shop.errors", "shop.requests", END, 180, 60) == [None, 0.0, 10.0]
     assert last_shares(store, "shop.none", "shop.requests", END, 120, 60) == [0.0, 0.0]
     assert last_shares(store, "shop.errors", "shop.*", END, 120, 60) == []
+
+
+def test_what_shows_a_finding_of_the_detector() -> None:
+    """A route's or the app's own numbers; a rule that is evaluated names its series itself."""
+    failing = Rule("failing-requests", "share of failed requests", kind="detector")
+    assert pictured(failing, "pay.POST") == (
+        "routes.pay.POST.errors",
+        "routes.pay.POST.time.count",
+        "%",
+    )
+    assert pictured(failing, "app").series == "requests.errors"
+    slow = Rule("slow-requests", "slow", kind="detector")
+    assert pictured(slow, "pay.POST") == ("routes.pay.POST.time.p95", "", "ms")
+    own = Rule("own", "shop.depth", unit="jobs")
+    assert pictured(own, "shop.depth") == ("shop.depth", "", "jobs")

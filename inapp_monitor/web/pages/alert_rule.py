@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.alerts import kept_states, overview, requests
 from inapp_monitor.alerts.kept_states import KeptStates
+from inapp_monitor.alerts.pictured import Pictured, pictured
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.ground.exceptions import QueryError
@@ -105,17 +106,20 @@ _ACTIONS: dict[str, Callable[[Mapping[str, str], str, float], Asked]] = {
 
 def _chart(visit: Visit, rule: Rule) -> tuple[dict[str, Any] | None, str]:
     """The rule's series with the limits of its ranges as dashed lines."""
-    if rule.kind != "query":
-        return None, ""
-    target = f"asPercent({rule.target},{rule.whole})" if rule.whole else rule.target
+    shown = Pictured(rule.target, rule.whole, rule.unit)
+    if rule.kind == "detector":
+        shown = pictured(rule, "app")
+        if not shown.series:
+            return None, ""
+    target = f"asPercent({shown.series},{shown.whole})" if shown.whole else shown.series
     try:
         chart = explore.picture(visit, [target], "line")
     except QueryError as error:
         return None, str(error)
     if chart is None:
         return None, ""
-    chart["title"] = rule.target + (f" in % of {rule.whole}" if rule.whole else "")
-    if rule.unit == "ms" and not rule.whole:
+    chart["title"] = shown.series + (f" in % of {shown.whole}" if shown.whole else "")
+    if shown.unit == "ms" and not shown.whole:
         chart["unit"] = "ms"
     if not rule.before_s:
         chart["series"] += _limits(rule, chart)
