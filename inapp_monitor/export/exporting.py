@@ -53,16 +53,17 @@ class Exporting:
         self._reported: dict[str, tuple[int, int]] = {}
         self._forwarders: dict[str, tuple[Destination, Forwarder]] = {}
         for destination in map(parse, settings.forward):
-            self._forwarders[destination.node] = (
-                destination,
-                Forwarder(
-                    _maker(destination, store, database, identity),
-                    data_dir / DIRECTORY / destination.node,
-                    clock,
-                    f"inapp-monitor-{destination.kind}",
-                    self._failure_of(destination),
-                ),
-            )
+            for what, make in _makers(destination, store, database, identity).items():
+                self._forwarders[destination.node + what] = (
+                    destination,
+                    Forwarder(
+                        make,
+                        data_dir / DIRECTORY / (destination.node + what),
+                        clock,
+                        f"inapp-monitor-{destination.kind}{what}",
+                        self._failure_of(destination),
+                    ),
+                )
 
     def __bool__(self) -> bool:
         return bool(self._forwarders)
@@ -102,11 +103,12 @@ class Exporting:
     def rows(self) -> list[dict[str, Any]]:
         """Each destination: where, what it was sent, what waits, and what is wrong."""
         rows = []
-        for destination, forwarder in self._forwarders.values():
+        for node, (destination, forwarder) in self._forwarders.items():
             known = forwarder.progress()
+            what = node.removeprefix(destination.node).replace("_", " ")
             rows.append(
                 {
-                    "destination": destination.label,
+                    "destination": destination.label + what,
                     "state": _state(known.failures, known.last_error, known.last_sent),
                     "sent": known.sent,
                     "dropped": known.dropped,
@@ -148,19 +150,31 @@ def _state(failures: int, last_error: str, last_sent: float) -> str:
     return "ok" if last_sent else "nothing sent yet"
 
 
-def _maker(
+def _makers(
     destination: Destination, store: Series, database: Database, identity: Identity
-) -> Callable[[], Channel]:
-    """Makes the channel of a destination, in its thread: what it needs is loaded there."""
+) -> dict[str, Callable[[], Channel]]:
+    """What makes the channels of a destination, in their threads: what they need is loaded there.
 
-    def make() -> Channel:
-        if destination.kind == "sentry":
-            from inapp_monitor.export.events_channel import EventsChannel
+    Returns:
+        By what is appended to the destination's name.
+    """
 
-            return EventsChannel(database, destination)
+    def numbers() -> Channel:
         return MetricsChannel(store, _sender(destination, identity))
 
-    return make
+    def errors() -> Channel:
+        from inapp_monitor.export.events_channel import EventsChannel
+
+        return EventsChannel(database, destination)
+
+    def traces() -> Channel:
+        from inapp_monitor.export.traces_channel import TracesChannel
+
+        return TracesChannel(database, destination, identity)
+
+    if destination.kind == "sentry":
+        return {"": errors}
+    return {"": numbers} if destination.kind == "carbon" else {"": numbers, "_traces": traces}
 
 
 def _sender(destination: Destination, identity: Identity) -> Sender:

@@ -8,7 +8,7 @@ conventions have one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from inapp_monitor.export.portions import Counted, Number, Portion
@@ -79,11 +79,15 @@ def request_of(
     for counted in portion.counted:
         _add_counted(metrics, counted, meaning_of(counted.path, routes, is_distribution=True))
     scope = {"scope": {"name": _SCOPE, "version": version}, "metrics": list(metrics.values())}
-    attributes = _attributes(resource.items())
-    return {"resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": [scope]}]}
+    return {
+        "resourceMetrics": [
+            {"resource": {"attributes": attributes(resource.items())}, "scopeMetrics": [scope]}
+        ]
+    }
 
 
-def _attributes(pairs: Any) -> list[_Json]:
+def attributes(pairs: Iterable[tuple[str, str]]) -> list[_Json]:
+    """Pairs of texts as the protocol has them."""
     return [{"key": name, "value": {"stringValue": text}} for name, text in pairs]
 
 
@@ -116,7 +120,7 @@ def _add_number(metrics: dict[tuple[str, str], _Json], number: Number, meaning: 
         metric["isMonotonic"] = False
     metric["dataPoints"].append(
         {
-            "attributes": _attributes(meaning.attributes),
+            "attributes": attributes(meaning.attributes),
             **_times(number.timestamp, number.step_s),
             "asDouble": value,
         }
@@ -128,7 +132,7 @@ def _add_counted(metrics: dict[tuple[str, str], _Json], counted: Counted, meanin
     scale, zeros, offset, counts = exponential(histogram, factor)
     _metric(metrics, meaning, "exponentialHistogram")["dataPoints"].append(
         {
-            "attributes": _attributes(meaning.attributes),
+            "attributes": attributes(meaning.attributes),
             **_times(counted.timestamp, counted.step_s),
             "count": str(histogram.count),
             "sum": histogram.total * factor,
@@ -175,7 +179,8 @@ def _index(logarithm: float, scale: int) -> int:
 
 # -- the same document in Protocol Buffers, opentelemetry/proto/metrics/v1/metrics.proto
 
-_ATTRIBUTE: Final[Schema] = {
+#: `KeyValue`.
+ATTRIBUTE: Final[Schema] = {
     "key": Field(1, "string"),
     "value": Field(2, {"stringValue": Field(1, "string")}),
 }
@@ -186,11 +191,11 @@ _TIMES: Final[Schema] = {
 _NUMBER: Final[Schema] = {
     **_TIMES,
     "asDouble": Field(4, "double"),
-    "attributes": Field(7, _ATTRIBUTE, repeated=True),
+    "attributes": Field(7, ATTRIBUTE, repeated=True),
 }
 _EXPONENTIAL: Final[Schema] = {
     **_TIMES,
-    "attributes": Field(1, _ATTRIBUTE, repeated=True),
+    "attributes": Field(1, ATTRIBUTE, repeated=True),
     "count": Field(4, "fixed64"),
     "sum": Field(5, "double"),
     "scale": Field(6, "sint32"),
@@ -224,7 +229,7 @@ REQUEST: Final[Schema] = {
     "resourceMetrics": Field(
         1,
         {
-            "resource": Field(1, {"attributes": Field(1, _ATTRIBUTE, repeated=True)}),
+            "resource": Field(1, {"attributes": Field(1, ATTRIBUTE, repeated=True)}),
             "scopeMetrics": Field(
                 2,
                 {

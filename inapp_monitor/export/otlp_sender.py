@@ -17,6 +17,7 @@ from inapp_monitor.export.channel import LaterError, RefusedError
 from inapp_monitor.export.http_calls import Answer, post
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.portions import Portion
+from inapp_monitor.export.protobuf import Schema
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.destination import Destination
 from inapp_monitor.ground.workers.route_names import RouteNames
@@ -33,29 +34,42 @@ class OtlpSender:
         self._identity = identity
         self._clock = clock
         self._routes = RouteNames(identity.data_dir)
-        self._is_json = destination.options.get("encoding") == "json"
 
     def send(self, portion: Portion) -> int:
         """Post a portion. Returns how many points the peer refused; raises as `Channel.send`."""
         document = otlp_metrics.request_of(
             portion, resource_of(self._identity), self._routes.load(), self._identity.version
         )
-        if self._is_json:
-            body, kind = json.dumps(document, separators=(",", ":")).encode(), "application/json"
-        else:
-            body = protobuf.encode(document, otlp_metrics.REQUEST)
-            kind = "application/x-protobuf"
-        path = f"{self._destination.path}{_PATH}"
-        headers = {"Content-Type": kind, **_authorization(self._destination)}
-        answer = post(self._destination, path, body, headers)
-        if answer.status in _RETRIED:
-            raise LaterError(answer.text, answer.retry_after_s(self._clock.wall()))
-        if not 200 <= answer.status < 300:
-            raise RefusedError(answer.text)
-        return min(_rejected(answer), len(portion))
+        now = self._clock.wall()
+        rejected = post_document(self._destination, _PATH, document, otlp_metrics.REQUEST, now)
+        return min(rejected, len(portion))
 
     def close(self) -> None:
         """Every portion has a connection of its own."""
+
+
+def post_document(
+    destination: Destination, path: str, document: dict[str, Any], schema: Schema, now: float
+) -> int:
+    """Post a request in the destination's encoding.
+
+    Returns:
+        How many points or spans the peer rejected.
+
+    Raises:
+        LaterError, RefusedError, OSError: as `Channel.send`.
+    """
+    if destination.options.get("encoding") == "json":
+        body, kind = json.dumps(document, separators=(",", ":")).encode(), "application/json"
+    else:
+        body, kind = protobuf.encode(document, schema), "application/x-protobuf"
+    headers = {"Content-Type": kind, **_authorization(destination)}
+    answer = post(destination, f"{destination.path}{path}", body, headers)
+    if answer.status in _RETRIED:
+        raise LaterError(answer.text, answer.retry_after_s(now))
+    if not 200 <= answer.status < 300:
+        raise RefusedError(answer.text)
+    return _rejected(answer)
 
 
 def resource_of(identity: Identity) -> dict[str, str]:
@@ -86,7 +100,8 @@ def _rejected(answer: Answer) -> int:
     if answer.headers.get("content-type", "").startswith("application/json"):
         try:
             document: Any = json.loads(answer.body)
-            return max(0, int(document["partialSuccess"]["rejectedDataPoints"]))
+            partial = document["partialSuccess"]
+            return max(0, int(partial.get("rejectedDataPoints") or partial["rejectedSpans"]))
         except (ValueError, TypeError, KeyError, RecursionError):
             return 0
     return _rejected_in_protobuf(answer.body)

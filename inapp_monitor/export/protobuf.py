@@ -24,8 +24,8 @@ class Field(NamedTuple):
 
     Attributes:
         number: Its number.
-        kind: `string`, `bool`, `enum`, `double`, `fixed64`, `sint32`, `packed` (uint64), or the
-            schema of a message.
+        kind: `string`, `hex` (bytes), `bool`, `enum`, `double`, `fixed64`, `sint32`, `packed`
+            (uint64), or the schema of a message.
         repeated: Whether its value is a list; `packed` always has one.
     """
 
@@ -50,6 +50,8 @@ def _field(field: Field, value: Any) -> bytes:
         return _bytes(field.number, encode(value, kind))
     if kind == "string":
         return _bytes(field.number, value.encode("utf-8", "replace"))
+    if kind == "hex":
+        return _bytes(field.number, bytes.fromhex(value))
     if kind == "double":
         return _key(field.number, _64BIT_TYPE) + _DOUBLE.pack(value)
     if kind == "fixed64":
