@@ -264,6 +264,9 @@ class Settings:
         "Pages of which other origins may send errors: `https://shop.example`, `*.example.com`,"
         " `*`; for keys that name none. The app's own pages always may.",
     )
+    page_traces: bool = _setting(
+        False, parse_bool, "Tell pages their trace (`Server-Timing`), so that browser errors link."
+    )
     source_maps: Path | None = _setting(
         None, parse_path, "Folder of source maps; the static files of Flask and Django are known."
     )

@@ -10,7 +10,10 @@ from inapp_monitor.ground.process import identity
 
 #: Characters of the process's token: enough to tell apart those whose data are kept.
 _TOKEN_LENGTH = 8
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?", re.ASCII)
+#: `traceparent` of the W3C, and `sentry-trace` of Sentry's SDKs, which has no version.
+_TRACEPARENT = re.compile(
+    r"(?:[0-9a-f]{2}-)?([0-9a-f]{32})-[0-9a-f]{16}(-[0-9a-f]{1,2}(-.*)?)?", re.ASCII
+)
 
 
 def request_key(start: float) -> str:
@@ -19,6 +22,6 @@ def request_key(start: float) -> str:
 
 
 def trace_of(traceparent: str) -> str:
-    """The trace's id in a traceparent header (W3C Trace Context); "" when it is none."""
+    """The trace's id in a header `traceparent` or `sentry-trace`; "" when it is none."""
     match = _TRACEPARENT.fullmatch(traceparent)
     return match[1] if match and set(match[1]) != {"0"} else ""

@@ -66,8 +66,8 @@ def row_of(record: HeardRecord, scrubbing: Scrubbing, release: str, pid: int) ->
 
 def _of_request(record: HeardRecord, clean: Callable[[str], str]) -> dict[str, str]:
     request = record.request
-    if request is None:
-        return {}
+    if request is None:  # an SDK elsewhere may know the trace
+        return {"trace": trace_of(record.traceparent)}
     return {
         "request": request_key(request.start),
         "route": (template_of(request.route) or "")[:_MAX_NAME],

@@ -87,7 +87,7 @@ def _plain_record(record: logging.LogRecord, text: str, issue: str | None) -> He
         request=request if environ else None,
         method=str(environ.get("REQUEST_METHOD", "")),
         request_id=str(environ.get("HTTP_X_REQUEST_ID", ""))[:_MAX_HEADER],
-        traceparent=str(environ.get("HTTP_TRACEPARENT", ""))[:_MAX_HEADER],
+        traceparent=_trace_header(environ)[:_MAX_HEADER],
         user=next(iter(user.values()), ""),
         issue=issue or "",
     )
@@ -104,3 +104,7 @@ def _fields(record: logging.LogRecord) -> tuple[tuple[str, str], ...]:
         if name not in _STANDARD and type(value) in _PLAIN
     ]
     return tuple(own[:_MAX_FIELDS])
+
+
+def _trace_header(environ: Mapping[str, Any]) -> str:
+    return str(environ.get("HTTP_TRACEPARENT") or environ.get("HTTP_SENTRY_TRACE") or "")

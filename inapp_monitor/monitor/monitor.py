@@ -40,6 +40,7 @@ from inapp_monitor.recorder.verbs import Calls, record_nothing
 from inapp_monitor.request import middleware, referers
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests
+from inapp_monitor.request.page_traces import PageTraces
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 from inapp_monitor.traces import named_spans
 from inapp_monitor.traces.attaching import attachments
@@ -156,6 +157,7 @@ class Monitor(Calls):
         if self.settings.enabled:
             tick, mount = self.life.tick_by_request, self.settings.mount
             serve = Dashboard(self.life).serve
+            app = PageTraces(app) if self.settings.page_traces else app
             app = middleware.build(app, self, clock.perf, tick, mount, serve)
         switch.connect(self.metrics_target)
         called: Any = Monitor.__call__  # the slot, which a subclass may hide

@@ -8,13 +8,14 @@ from typing import cast
 from inapp_monitor.database.file import Database
 from inapp_monitor.ingest.sentry.door import Door
 from inapp_monitor.ingest.sentry.inbox import Inbox
+from inapp_monitor.ingest.sentry.logs import Keep
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
 from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.monitor.core import Core
 
 
-def make_door(core: Core, database: Database, tracker: Tracker) -> Door:
+def make_door(core: Core, database: Database, tracker: Tracker, keep_log: Keep) -> Door:
     """Where SDKs come in. Does no I/O."""
     settings = core.settings
 
@@ -33,5 +34,6 @@ def make_door(core: Core, database: Database, tracker: Tracker) -> Door:
         tracker.triage.comment_of,
         tracker.capture_message,
         source_maps,
+        keep_log,
     )
     return Door(settings.data_dir, inbox)

@@ -95,12 +95,12 @@ class Services:
             graphite_rollup=settings.storage_aggregation is None,
         )
         self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)
-        self.sentry = make_door(core, self.database, self.tracker)
         self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
         redactor = self.tracker.redactor
         self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
         self.log_buffer = LogBuffer()
+        self.sentry = make_door(core, self.database, self.tracker, self.log_buffer.add)
         scrubbing = Scrubbing(redactor.text, redactor.values)
         self.log_keeper = LogKeeper(self.log_buffer, self.log_file, scrubbing, clock, core.release)
         self.slow_requests = SlowRequests(

@@ -139,7 +139,9 @@ class TraceKeeper:
             "slug": self._around.slug_of(route),
             "path": clean(path[:_MAX_PATH]),
             "request_id": clean((request.fact("HTTP_X_REQUEST_ID") or "")[:_MAX_HEADER]),
-            "trace": trace_of(request.fact("HTTP_TRACEPARENT") or ""),
+            "trace": trace_of(
+                request.fact("HTTP_TRACEPARENT") or request.fact("HTTP_SENTRY_TRACE") or ""
+            ),
             "why": list(reasons),
             "release": self._around.release,
             "pid": os.getpid(),

@@ -15,7 +15,7 @@ from typing import Any
 
 from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.clock import Clock
-from inapp_monitor.ingest.sentry import sessions, tables, trace_metrics, values
+from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.envelope import Envelope, Item, event_id_of
@@ -66,6 +66,7 @@ class Inbox:
         comment: See `Comment`; called in a tick.
         report: Makes an issue of a job that did not check in, see `Tracker.capture_message`.
         source_maps: Where the places in minified JavaScript are looked up.
+        keep_log: Where log records of SDKs go.
 
     Attributes:
         cron_monitors: Jobs that check in.
@@ -82,6 +83,7 @@ class Inbox:
         comment: Comment,
         report: Reports,
         source_maps: SourceMapFiles,
+        keep_log: logs.Keep,
     ) -> None:
         self._clock = clock
         self._database = database
@@ -98,6 +100,7 @@ class Inbox:
         self._drops: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self.source_maps = source_maps
+        self._keep_log = keep_log
         self.cron_monitors = CronMonitors(clock, database, measures, report)
         database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
@@ -186,6 +189,9 @@ class Inbox:
             if found is not None:
                 more = {"payload": payload, "project": project, "came": now}
                 self._wait(self._feedback, {**found, **more}, kind)
+        elif kind == "log":
+            for record in logs.records_of(payload, project, now):
+                self._keep_log(record)
         elif kind == "trace_metric":
             trace_metrics.record(payload, project, self._measures)
 

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.issues import as_text
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.findings import issue_list
+from inapp_monitor.web.findings import issue_list, same_trace
 from inapp_monitor.web.frame import drawing, templating
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.records import as_dict
@@ -50,6 +50,7 @@ def gather(visit: Visit, issue_id: str) -> dict[str, Any]:
         "stored": len(events),
         "curl": _curl(event),
         "chart": _occurrences(issue, backend.now()),
+        **same_trace.gather(backend, event, issue_id),
         "can_act": backend.may_act,
         "actions": list(_WHEN_SETTLED if settled else _WHEN_OPEN),
     }
