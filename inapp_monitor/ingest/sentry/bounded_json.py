@@ -24,7 +24,7 @@ def parse_object(data: bytes, what: str) -> dict[str, object]:
     if sum(map(data.count, _SEPARATORS)) > MAX_VALUES:
         raise Refusal(413, f"the {what} has too many values, at most {MAX_VALUES} are read")
     try:
-        found = json.loads(data.decode("utf-8", "replace"), parse_constant=_nothing)
+        found = json.loads(data.decode("utf-8-sig", "replace"), parse_constant=_nothing)
     except RecursionError:
         raise Refusal(413, f"the {what} is nested too deeply") from None
     except ValueError as error:

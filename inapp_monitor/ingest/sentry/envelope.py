@@ -96,9 +96,12 @@ def parse_items(source: Source) -> list[Item]:
         Refusal: one is malformed, too large, or there are too many.
     """
     items: list[Item] = []
-    kept = 0
+    kept = blank = 0
     while (line := source.line(MAX_HEADER, "item header")) is not None:
         if not line.strip():
+            blank += 1
+            if blank > MAX_ITEMS:
+                raise Refusal(413, "too many empty lines in the envelope")
             continue
         if len(items) >= MAX_ITEMS:
             raise Refusal(413, f"too many items in the envelope, at most {MAX_ITEMS} are read")

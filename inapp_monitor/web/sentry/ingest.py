@@ -31,6 +31,7 @@ from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.sentry import own_sdk
+from inapp_monitor.web.sentry.request_body import RequestBody
 
 if TYPE_CHECKING:
     from inapp_monitor.ingest.sentry.door import Door
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 #: For a place: bursts are answered one after the other.
 _LONGEST_WAIT_S = 0.5
+#: Bytes that are read of a request that is refused for its key.
+_READ_UNKNOWN = 2**18
 #: The project of what needs no key.
 _DEVELOPMENT = "development"
 _ALLOWED_HEADERS = (
@@ -85,11 +88,14 @@ def _receive(
         return _preflight(backend, door, request)
     if not door.places.acquire(timeout=_LONGEST_WAIT_S):
         return _with_origin(_answer(Refusal(429, "too many at once", 1)), request)
+    body = RequestBody(request.environ)
     try:
-        return _accept(backend, door, request, project, is_envelope, is_stream)
+        return _accept(backend, door, request, body, project, is_envelope, is_stream)
     except ForeignOrigin as refusal:
         return _answer(refusal)
     except Refusal as refusal:
+        # A client that is still sending would not see the answer.
+        body.drain(encoding.MAX_BODY if refusal.status in (400, 413, 415) else _READ_UNKNOWN)
         return _with_origin(_answer(refusal), request)
     except (FormatError, OSError) as error:
         backend.guard.failed("keys of SDKs", error)
@@ -102,6 +108,7 @@ def _accept(
     backend: Backend,
     door: Door,
     request: MonitorRequest,
+    body: RequestBody,
     project: str,
     is_envelope: bool,
     is_stream: bool,
@@ -208,38 +215,6 @@ def _json(status: int, body: dict[str, str]) -> Response:
 def _is_development(backend: Backend, request: MonitorRequest) -> bool:
     """Whether `dev_access` opens this request, as it does every page."""
     return backend.loaded.settings.dev_access and is_local_development(request.environ)
-
-
-def _has_body(request: MonitorRequest) -> bool:
-    environ = request.environ
-    return bool(environ.get("CONTENT_LENGTH")) or bool(environ.get("wsgi.input_terminated"))
-
-
-def _nothing(_: int) -> bytes:
-    return b""
-
-
-def _counted(request: MonitorRequest, read: encoding.Read) -> encoding.Read:
-    """Reads no further than `Content-Length`: not every server ends its input there.
-
-    Raises:
-        Refusal: 413 when the header alone says too much.
-    """
-    if request.environ.get("wsgi.input_terminated"):
-        return read
-    left = request.content_length or 0
-    if left > encoding.MAX_BODY:
-        raise Refusal(413, f"the body is too long, at most {encoding.MAX_BODY} bytes are read")
-
-    def read_some(size: int) -> bytes:
-        nonlocal left
-        if left <= 0:
-            return b""
-        data = read(min(size, left))
-        left = left - len(data) if data else 0
-        return data
-
-    return read_some
 
 
 _METHODS = ("POST", "OPTIONS")
