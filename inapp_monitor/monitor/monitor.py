@@ -37,10 +37,9 @@ from inapp_monitor.monitor.wrapped_app import require_wsgi
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.verbs import Calls, record_nothing
-from inapp_monitor.request import middleware, referers
+from inapp_monitor.request import middleware, page_traces, referers
 from inapp_monitor.request.exchange import Exchange
 from inapp_monitor.request.live import LiveRequests
-from inapp_monitor.request.page_traces import PageTraces
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 from inapp_monitor.traces import named_spans
 from inapp_monitor.traces.attaching import attachments
@@ -155,10 +154,9 @@ class Monitor(Calls):
             attachments.attach(self, self.settings.traces_off)
         self._connect_frameworks(app, route)
         if self.settings.enabled:
-            tick, mount = self.life.tick_by_request, self.settings.mount
-            serve = Dashboard(self.life).serve
-            app = PageTraces(app) if self.settings.page_traces else app
-            app = middleware.build(app, self, clock.perf, tick, mount, serve)
+            tick, serve = self.life.tick_by_request, Dashboard(self.life).serve
+            inner = page_traces.around(app, wanted=self.settings.page_traces)
+            app = middleware.build(inner, self, clock.perf, tick, self.settings.mount, serve)
         switch.connect(self.metrics_target)
         called: Any = Monitor.__call__  # the slot, which a subclass may hide
         called.__set__(self, app)
@@ -384,23 +382,9 @@ class Monitor(Calls):
         Raises:
             ImportError: `sentry_sdk` is not installed.
         """
-        from inapp_monitor.ingest.sentry import in_process
+        from inapp_monitor.monitor.sentry_transport import make
 
-        def hand_over(envelope: Any, exception: BaseException | None) -> None:
-            def work(services: Services) -> None:
-                inbox, log_errors = services.sentry.inbox, self.settings.log_errors
-                in_process.receive(
-                    envelope, exception, inbox, services.tracker, log_errors=log_errors
-                )
-
-            try:
-                if self.settings.enabled:
-                    self.life.attach_if_needed()
-                    self.life.when_loaded(work)
-            except Exception as failure:  # noqa: BLE001  # the monitor's own
-                self.guard.failed("sentry_transport", failure)
-
-        return in_process.make_transport(hand_over)
+        return make(self.life, self.settings, self.guard)
 
     def capture_message(self, message: str, level: str = "error") -> str | None:
         """Record a message as an event of its own. Returns the issue's id."""

@@ -42,3 +42,8 @@ class PageTraces:
             return start_response(status, [*headers, header], *exc_info)
 
         return self.app(environ, start)
+
+
+def around(app: Callable[..., Iterable[bytes]], *, wanted: bool) -> Callable[..., Iterable[bytes]]:
+    """The application, with its pages told their traces when that is wanted."""
+    return PageTraces(app) if wanted else app

@@ -121,10 +121,8 @@ def _accept(
     )
     is_open = is_stream and not shown and _is_development(backend, request)
     key = _key(backend, door, request, shown, project) if shown else None
-    read = request.environ["wsgi.input"].read if _has_body(request) else _nothing
-    source = Source(
-        encoding.pieces(_counted(request, read), request.headers.get("Content-Encoding", ""))
-    )
+    coding = request.headers.get("Content-Encoding", "")
+    source = Source(encoding.pieces(body.read, coding))
     if is_envelope:
         header = parse_header(source)
         if key is None and not is_open:

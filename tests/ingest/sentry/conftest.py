@@ -79,6 +79,15 @@ def event_body(**more: Any) -> bytes:
     )
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One for many requests that leave nothing behind that matters."""
+    made = Installation(tmp_path_factory.mktemp("shared") / "data")
+    made.keys.make("web", NOW, key=KEY, per_minute=100_000)
+    yield made
+    made.monitor.close()
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """With the key of the recorded requests, of a project `web`."""

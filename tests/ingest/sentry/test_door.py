@@ -111,10 +111,10 @@ def test_keys_are_made_and_revoked_on_the_page(installation: Installation) -> No
     ],
 )
 def test_a_key_is_needed(
-    installation: Installation, query: dict[str, str], headers: dict[str, str], status: int
+    shared: Installation, query: dict[str, str], headers: dict[str, str], status: int
 ) -> None:
     """In the query or a header; another one is refused."""
-    response = installation.send(event_body(), query_string=query, headers=headers)
+    response = shared.send(event_body(), query_string=query, headers=headers)
     assert response.status_code == status
 
 
@@ -206,14 +206,14 @@ def test_pages_of_other_origins_need_leave(installation: Installation) -> None:
     ],
 )
 def test_what_is_malformed_or_too_large_is_named(
-    installation: Installation, body: bytes, encoding: str, status: int
+    shared: Installation, body: bytes, encoding: str, status: int
 ) -> None:
     """Each with the status that SDKs know, and nothing fails."""
     headers = {"Content-Encoding": encoding} if encoding else {}
-    response = installation.send(body, headers=headers)
+    response = shared.send(body, headers=headers)
     assert response.status_code == status, response.text
     assert status == 200 or response.headers["X-Sentry-Error"]
-    assert not installation.monitor.guard.faults
+    assert not shared.monitor.guard.faults
 
 
 def test_what_is_sent_again_counts_once(installation: Installation) -> None:
