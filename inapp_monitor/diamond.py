@@ -13,6 +13,7 @@ A folder of Diamond's own collectors is named by the setting `diamond_collectors
 """
 
 from inapp_monitor.collectors.diamond.adapted import from_class as adapt
+from inapp_monitor.collectors.diamond.adapted import from_folder as load
 from inapp_monitor.collectors.diamond.contract import (
     MAX_COUNTER,
     Collector,
@@ -31,5 +32,6 @@ __all__ = [
     "ProcessCollector",
     "adapt",
     "get_hostname",
+    "load",
     "str_to_bool",
 ]

@@ -143,6 +143,13 @@ def test_a_configuration_says_what_is_enabled_and_how(folder: Path, tmp_path: Pa
         read_configuration(tmp_path / "missing.conf")
 
 
+def test_a_folder_may_be_loaded_by_hand(folder: Path) -> None:
+    """Ready for `Monitor(collectors=...)`."""
+    (folder / "broken" / "broken.py").unlink()
+    (collector,) = diamond.load(folder, interval_s=15)
+    assert (collector.name, collector.interval_s) == ("diamond.OldCollector", 15.0)
+
+
 # -- the contract
 
 

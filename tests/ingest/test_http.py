@@ -394,6 +394,18 @@ def replay(monitor: Monitor, raw: bytes) -> Answer:
     return send(monitor, body, method=method, path=path.removeprefix("/_metrics"), **more)
 
 
+def test_an_alert_becomes_a_mark(monitor: Monitor) -> None:
+    """As collectd sends its notifications, and Alertmanager its alerts."""
+    (first, *_) = corpus.capture("collectd-http-json")["packets"]
+    assert replay(monitor, bytes.fromhex(first["hex"])).json["accepted"] == 1
+    path, query = "/events/get_data", "from=20231101&until=now"
+    found = send(monitor, path=path, method="GET", query=query).json
+    assert [(event["what"], event["when"]) for event in found] == [
+        ("WARNING: disk full", 1_700_000_000)
+    ]
+    assert "collectd_df" in found[0]["tags"]
+
+
 # -- meant to break
 
 

@@ -5,6 +5,7 @@ Its series keep Diamond's names, `servers.HOST.cpu.total.idle`, so that dashboar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,27 @@ def candidates(folder: Path, configuration: Path | None, interval_s: float) -> l
         for found in files.find()
         if configuration is None or _is_enabled(config, found.name)
     ]
+
+
+def from_folder(
+    folder: str | os.PathLike[str],
+    configuration: str | os.PathLike[str] | None = None,
+    interval_s: float = 0.0,
+) -> list[DiamondCollector]:
+    """The collectors of a folder, loaded: for `Monitor(collectors=...)`.
+
+    Args:
+        folder: Holds the files, or folders of them.
+        configuration: A `diamond.conf`; those run that it enables, without one all.
+        interval_s: Seconds between two runs where the configuration has none; 0: the setting.
+
+    Raises:
+        ConfigError: no such folder, or a configuration that cannot be read. Exception: whatever one
+            of the files raises.
+    """
+    conf = None if configuration is None else Path(configuration)
+    found = candidates(Path(folder), conf, interval_s)
+    return [candidate.load() for candidate in found]
 
 
 def from_class(
