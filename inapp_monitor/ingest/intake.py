@@ -53,6 +53,7 @@ class Intake:
         step_s: Finest step of the store; a point may be early by as much.
         longest_s: Longest retention; older points are refused.
         max_series: Series that outsiders may name.
+        series_bytes: What a series takes on disk, about; a distribution takes some of it.
         graphite_rollup: Whether a name's last node decides how it is rolled up, as in Graphite's
             example configuration; else the user's own configuration does.
 
@@ -70,6 +71,7 @@ class Intake:
         step_s: int,
         longest_s: int,
         max_series: int,
+        series_bytes: int = 0,
         graphite_rollup: bool = True,
     ) -> None:
         self._add = add
@@ -77,6 +79,7 @@ class Intake:
         self._step_s = step_s
         self._longest_s = longest_s
         self._max_series = max_series
+        self._series_bytes = series_bytes
         self._graphite_rollup = graphite_rollup
         self._set_up()
 
@@ -84,7 +87,8 @@ class Intake:
         self._lock = threading.Lock()
         self._notes: dict[str, int] = {}
         self._names = KnownNames(self._max_series, self._method_of, self._note)
-        self._samples = Samples(self._step_s)
+        self._names.room_bytes = self._max_series * self._series_bytes or 1  # until the first tick
+        self._samples = Samples(self._step_s, self._series_bytes)
         self._events: list[Event] = []
         self.dropped_events = 0
 
@@ -138,12 +142,12 @@ class Intake:
                 self.dropped_events += 1
 
     def tick(
-        self, now: float, *, is_full: bool, stored_value: Callable[[str], float | None]
+        self, now: float, *, room_bytes: int, stored_value: Callable[[str], float | None]
     ) -> list[Event]:
         """Hand over what was added up, and forget names that nobody sends any more.
 
         Args:
-            is_full: Whether the disk has no room for series of outsiders.
+            room_bytes: What further series of outsiders may take on disk.
             stored_value: The last value of a gauge, to begin with where it is only moved.
 
         Returns:
@@ -156,7 +160,7 @@ class Intake:
             for path, value in bases.items():
                 self._samples.set_base(path, value)
             batch = self._samples.take(int(now))
-            self._names.is_full = is_full
+            self._names.room_bytes = room_bytes
             if self._names.expire(now):
                 self._samples.forget(self._names.knows)
             events, self._events = self._events, []
@@ -222,7 +226,7 @@ class Intake:
 
     def _meet(self, point: Point, parsed: Parsed) -> Known | None:
         try:
-            return self._names.meet(point[0])
+            return self._names.meet(point[0], self._series_bytes)
         except RejectedError as error:
             parsed.reject(error.reason, f"{point[0]} {point[1]!r}")
             return None

@@ -31,7 +31,7 @@ class KnownNames:
         note: Called with a word for each new name that was changed.
 
     Attributes:
-        is_full: Set from outside: the disk has no room for further series.
+        room_bytes: Set from outside: what further series may take on disk; less by each of them.
 
     *Threads:* for one at a time.
     """
@@ -42,7 +42,7 @@ class KnownNames:
         method_of: Callable[[str], Method],
         note: Callable[[str], object],
     ) -> None:
-        self.is_full = False
+        self.room_bytes = 0
         self._max_series = max_series
         self._method_of = method_of
         self._note = note
@@ -76,21 +76,24 @@ class KnownNames:
                 self._tag_sets[metric] = self._tag_sets.get(metric, 0) + 1
         return True
 
-    def meet(self, name: str) -> Known:
+    def meet(self, name: str, size_bytes: int = 0) -> Known:
         """The series of a name that `get` does not know.
+
+        Args:
+            size_bytes: What it takes on disk, about, if it is new.
 
         Raises:
             RejectedError: it is no name, or one too many.
         """
         known = self._stale.get(name)
         if known is None:
-            path = self._admitted(name)
+            path = self._admitted(name, size_bytes)
             known = path, self._method_of(path)
         if len(self._fresh) < _SPELLINGS * self._max_series:
             self._fresh[name] = known
         return known
 
-    def _admitted(self, name: str) -> str:
+    def _admitted(self, name: str, size_bytes: int) -> str:
         path = series_name(name)
         if path != name:
             self._note("name changed")
@@ -107,7 +110,8 @@ class KnownNames:
                 self._tag_sets[metric] = self._tag_sets.get(metric, 0) + 1
         if len(self._series) >= self._max_series:
             raise RejectedError("too_many_series")
-        if self.is_full:
+        if self.room_bytes <= 0:
             raise RejectedError("no_room_on_disk")
+        self.room_bytes -= size_bytes
         self._series.add(path)
         return path

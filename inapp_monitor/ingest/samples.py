@@ -22,6 +22,8 @@ from inapp_monitor.ingest.protocols.parsed import (
     Sample,
 )
 
+#: So many series a distribution takes on disk.
+_DISTRIBUTION_SIZE = 4
 #: Distinct members of a set within a step.
 MAX_SET_MEMBERS = 10_000
 #: Values of a timer kept before they are counted.
@@ -36,12 +38,14 @@ class Samples:
     """Samples of all doors of a process.
 
     Args:
+        series_bytes: What a series takes on disk, about.
         step_s: Within which members of a set are counted once.
 
     *Threads:* for one at a time.
     """
 
-    def __init__(self, step_s: int) -> None:
+    def __init__(self, step_s: int, series_bytes: int = 0) -> None:
+        self._series_bytes = series_bytes
         self._step_s = step_s
         self._kinds: dict[str, str] = {}
         self._gauges: dict[str, float] = {}
@@ -70,7 +74,11 @@ class Samples:
         for sample in samples:
             kind, name, value, weight = sample
             try:
-                path = (get(name) or names.meet(name))[0]
+                known = get(name)
+                if known is None:
+                    size = self._series_bytes * (_DISTRIBUTION_SIZE if kind == TIMER else 1)
+                    known = names.meet(name, size)
+                path = known[0]
                 if kind == TIMER and weight == 1.0 and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]
                     timers[path].append(value)  # type: ignore[arg-type]
                 elif kind == COUNTER and path in sums:

@@ -122,7 +122,8 @@ class SharedDoors:
 
 def _row_of(door: Door) -> Row:
     rejects = {
-        reason: {"count": count, **_example(door, reason)} for reason, count in door.rejects.items()
+        reason: {"count": count, **_example(door, reason)}
+        for reason, count in list(door.rejects.items())  # at once: others count meanwhile
     }
     return {
         **{name: getattr(door, name) for name in COUNTS if name != "rejected"},

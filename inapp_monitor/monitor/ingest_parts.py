@@ -20,8 +20,6 @@ from inapp_monitor.monitor.services import Services
 
 #: The part of the series' room on disk that outsiders may fill.
 _OUTSIDERS_PART = 0.75
-#: Seconds between two looks at how full the disk's share is.
-_LOOK_S = 10.0
 _DAY_S = 86_400
 
 
@@ -38,19 +36,23 @@ class Ingesting(Part):
         self._listening = services.listening
         self._database = services.database
         self._events: PostedEvents | None = None
-        self._looked_at = float("-inf")
-        self._is_full = False
         self._ends = False
 
     def tick(self, now: float) -> None:
-        if not 0.0 <= now - self._looked_at < _LOOK_S:
-            self._looked_at = now
-            status = self._store.status()
-            self._is_full = status.size > status.budget * _OUTSIDERS_PART
         self._take(now)
         self._share(now)
         if not self._ends:
+            self._listen()
+
+    def _listen(self) -> None:
+        """What cannot listen still takes numbers by HTTP."""
+        guard = self._core.guard
+        try:
             self._listening.tick(is_leader=self._leadership.is_leader)
+        except (OSError, RuntimeError) as error:  # no descriptor or no thread is to be had
+            guard.failed("listening", error)
+        else:
+            guard.recovered("listening")
 
     def _take(self, now: float) -> None:
         """Hand over what came, and write down the events among it."""
@@ -62,7 +64,9 @@ class Ingesting(Part):
 
         self._listening.flush(now)
         intake = self._listening.intake
-        for event in intake.tick(now, is_full=self._is_full, stored_value=stored_value):
+        status = self._store.status()
+        room = int(status.budget * _OUTSIDERS_PART) - status.size
+        for event in intake.tick(now, room_bytes=room, stored_value=stored_value):
             moment = int(event.timestamp or now)
             if self._events is None:
                 self._events = PostedEvents(self._database)

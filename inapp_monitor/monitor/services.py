@@ -92,6 +92,7 @@ class Services:
             step_s=retention[0].step,
             longest_s=retention[-1].step * retention[-1].points,
             max_series=settings.max_ingested_series,
+            series_bytes=16 * sum(archive.points for archive in retention),
             graphite_rollup=settings.storage_aggregation is None,
         )
         self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)

@@ -71,7 +71,8 @@ _KEYWORD = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)[ \t\r\n]*=")
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE]-?[0-9]+)?(?=[ \t\r\n]*(?:[,)]|$))")
 _WORD = re.compile(r"(true|false|none|inf)(?=[ \t\r\n]*(?:[,)]|$))", re.IGNORECASE)
 _STRING = re.compile(r'"(?:[^"\n\r\\]|""|\\.)*"' + r"|'(?:[^'\n\r\\]|''|\\.)*'")
-_PATH_TEXT = re.compile(r"[^\s(){},.'\"\\|\x00-\x1f\x7f]+")
+#: After a tag's `=` the kit's own value for tag sets past the cap of a name may stand, too.
+_PATH_TEXT = re.compile(r"(?:[^\s(){},.'\"\\|\x00-\x1f\x7f]|(?<==)\(other\))+")
 _ESCAPABLE = set("(){},.'\"\\|=")
 #: Escaped, they stand for themselves; unescaped they match.
 _GLOBBING = set("*?[]")

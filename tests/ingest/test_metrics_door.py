@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
 import inapp_monitor
 from inapp_monitor import Monitor, metrics, recording
@@ -216,3 +217,19 @@ def test_public_names_are_loaded_on_first_use() -> None:
     """`metrics` and `recording` cost an app that does not use them nothing."""
     assert inapp_monitor.metrics is metrics
     assert inapp_monitor.recording is recording
+
+
+def test_what_is_past_the_cap_can_be_asked_for(make: Callable[..., Monitor]) -> None:
+    """By its tags and as a path."""
+    monitor = make(token="secret-token-1")
+    for number in range(203):
+        metrics.incr("jobs", tags={"user": number})
+    client = Client(monitor)
+    for target in ("jobs;user=(other)", "seriesByTag('name=jobs','user=(other)')"):
+        answer = client.get(
+            "/_metrics/render",
+            query_string={"target": target, "format": "json", "from": "-5min"},
+            headers={"Authorization": "Bearer secret-token-1"},
+        )
+        (series,) = answer.json
+        assert sum(value or 0 for value, _ in series["datapoints"]) == 3.0

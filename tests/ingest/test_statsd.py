@@ -52,7 +52,7 @@ def test_an_odd_line(hall: Hall, row: dict[str, Any]) -> None:
 
 def batch_of(hall: Hall, *lines: str, parser: StatsDParser = PARSER) -> Batch:
     hall.take(parser.parse("\n".join(lines).encode(), NOW))
-    hall.intake.tick(NOW, is_full=False, stored_value=lambda path: 40.0)
+    hall.intake.tick(NOW, room_bytes=10**9, stored_value=lambda path: 40.0)
     return hall.batches[-1]
 
 
@@ -124,7 +124,7 @@ def test_events_and_checks(hall: Hall) -> None:
         "_e{9,11}:app.title|text\\nline2|h:h"
     )
     hall.take(PARSER.parse(data.encode(), NOW))
-    events = hall.intake.tick(NOW, is_full=False, stored_value=lambda path: None)
+    events = hall.intake.tick(NOW, room_bytes=10**9, stored_value=lambda path: None)
     assert events[0] == ("ünï", "b|ar", ("alert:error", "t:1"), 1795391800.0)
     assert events[1][:3] == ("app.title", "text\nline2", ("host:h",))
     assert values(hall.batches[0]) == {"checks.my.check;env=x": 2.0}

@@ -7,6 +7,7 @@ directory never stops anything. The thread ends when its owner is gone.
 from __future__ import annotations
 
 import os
+import resource
 import selectors
 import socket
 import threading
@@ -146,6 +147,10 @@ class ListenLoop:
             except Exception as error:  # noqa: BLE001  # one door must not close the others
                 self._guard.failed("reading what was sent", error)
                 self._waiting.remove(selected)
+                for listener in self._listeners:
+                    if listener.opened is selected:
+                        listener.opened = None  # to be opened again
+                        listener.receiver.door.state = str(error)
         return bool(ready)
 
     def _look(self, *, at_once: bool = False) -> None:
@@ -240,12 +245,7 @@ class _Wake:
 
 def max_connections() -> int:
     """Connections that a process may hold: most of its descriptors are the application's."""
-    try:
-        import resource
-
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    except (ImportError, OSError):
-        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
     return max(8, min(MAX_CONNECTIONS, soft // _DESCRIPTORS_PART))

@@ -7,9 +7,11 @@ most one line's memory.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable
 
+from inapp_monitor.ground.clock import sleep
 from inapp_monitor.ingest.listeners.receiver import Receiver
 from inapp_monitor.ingest.listeners.selected import Waiting
 from inapp_monitor.ingest.protocols.framing import Framing
@@ -20,6 +22,8 @@ _READ_BYTES = 32_768
 _ACCEPT_AT_ONCE = 32
 #: Connections that wait to be accepted.
 BACKLOG = 128
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_NO_DESCRIPTOR_PAUSE_S = 0.05
 
 
 class Connections:
@@ -37,11 +41,16 @@ class Connections:
     def add(self, connection: Connection) -> None:
         """Wait for a new one; close another when there are too many."""
         if len(self._open) >= self._at_most:
-            silent = next(iter(self._open))
-            silent.receiver.door.refused_connections += 1
-            silent.finish()
+            self.close_one()
         self._open[connection] = None
         self.waiting.add(connection)
+
+    def close_one(self) -> None:
+        """Close the one that was silent longest: its descriptor is needed."""
+        silent = next(iter(self._open), None)
+        if silent is not None:
+            silent.receiver.door.refused_connections += 1
+            silent.finish()
 
     def heard(self, connection: Connection) -> None:
         """It has sent something."""
@@ -143,7 +152,10 @@ class StreamDoor:
                 client, address = self._socket.accept()
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError:  # gone again, or no descriptor is left: those that wait keep waiting
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTOR:  # who waits keeps waiting, and wakes us again
+                    self._connections.close_one()
+                    sleep(_NO_DESCRIPTOR_PAUSE_S)
                 return
             client.setblocking(False)
             self.receiver.door.connections += 1
