@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from inapp_monitor.alerts.cusum import Kind
 from inapp_monitor.alerts.rule import Rule
 
@@ -57,6 +60,17 @@ DETECTED: dict[Kind, Rule] = {
 }
 DETECTED_NAMES = {rule.name for rule in DETECTED.values()}
 
+NEW = _detected("new-issue", "New issue", "issues that were not seen before", "ticket")
+REGRESSED = _detected("regressed-issue", "Issue is back", "issues that were resolved", "ticket")
+KILLED = _detected(
+    "worker-killed", "Worker killed", "workers that died while they answered a request", "page"
+)
+#: About issues, each of which is a series.
+ISSUES = (NEW, REGRESSED, KILLED)
+_FOUND_BY_US = {rule.name: rule for rule in (*DETECTED.values(), *ISSUES)}
+#: What a table may change of a rule whose findings are the judge's own.
+_CHANGEABLE = ("title", "severity", "runbook", "labels", "notify", "renotify", "parents")
+
 _TABLES: dict[str, dict[str, object]] = {
     "disk-space": {
         "title": "Disk space",
@@ -97,3 +111,30 @@ _TABLES: dict[str, dict[str, object]] = {
 def queried() -> list[Rule]:
     """Those that are evaluated as rules of users are."""
     return [Rule.parse(name, table, "built-in") for name, table in _TABLES.items()]
+
+
+def rule_of(name: str, table: Mapping[str, object], source: str) -> Rule:
+    """The rule of a table; of one that the judge finds itself, with what the table changes of it.
+
+    Raises:
+        ValueError: as `Rule.parse`; what the judge looks at cannot be changed.
+    """
+    found = _FOUND_BY_US.get(name)
+    if found is None:
+        return Rule.parse(name, table, source)
+    others = sorted(set(table) - set(_CHANGEABLE))
+    if others:
+        allowed = ", ".join(_CHANGEABLE)
+        raise ValueError(f"rule {name!r} is built in: {others[0]!r} is not one of {allowed}")
+    given = Rule.parse(name, {"target": found.target, "critical": "0", **table}, source)
+    return replace(
+        found,
+        title=given.title or found.title,
+        severity=given.severity if "severity" in table else found.severity,
+        runbook=given.runbook,
+        labels=given.labels,
+        notify=given.notify if "notify" in table else found.notify,
+        renotify_s=given.renotify_s,
+        parents=given.parents,
+        source=source,
+    )

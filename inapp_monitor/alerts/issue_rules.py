@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from inapp_monitor.alerts.built_in import ISSUES, KILLED, NEW, REGRESSED
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.findings import Finding
 from inapp_monitor.alerts.rule import Rule
@@ -44,26 +45,6 @@ class Issue(Protocol):
     def last_seen(self) -> float: ...
 
 
-def _rule(name: str, title: str, looks_at: str, severity: str) -> Rule:
-    return Rule(
-        name=name,
-        target=looks_at,
-        title=title,
-        attempts=1,
-        severity=severity,
-        flap_detection=False,
-        kind="detector",
-    )
-
-
-NEW = _rule("new-issue", "New issue", "issues that were not seen before", "ticket")
-REGRESSED = _rule("regressed-issue", "Issue is back", "issues that were resolved", "ticket")
-KILLED = _rule(
-    "worker-killed", "Worker killed", "workers that died while they answered a request", "page"
-)
-RULES = (NEW, REGRESSED, KILLED)
-
-
 class IssueRules:
     """Holds issues against the rules, in the one process that leads.
 
@@ -77,7 +58,7 @@ class IssueRules:
         self._latest = latest
         self._looked = float("-inf")
         self._since: float | None = None
-        for rule in RULES:
+        for rule in ISSUES:
             engine.add_default(rule)
 
     def resign(self) -> None:
@@ -95,7 +76,7 @@ class IssueRules:
         for issue in self._latest():
             seen.add(issue.id)
             self._judge(issue, now)
-        for rule in RULES:  # deleted, or older than what is looked at
+        for rule in ISSUES:  # deleted, or older than what is looked at
             for name, series in list(self._engine.states):
                 if name == rule.name and series not in seen and self._is_open(name, series):
                     self._apply(rule, series, "", Status.OK, "not seen any more", now)

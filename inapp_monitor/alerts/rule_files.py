@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from inapp_monitor.alerts import built_in
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.ground.exceptions import ConfigError
 
@@ -55,7 +56,7 @@ def parse(text: str, source: str) -> list[Rule]:
         if not isinstance(table, Mapping):
             raise ConfigError(f"{source}: rule {name!r} must be a table [rules.{name}]")
         try:
-            rules.append(Rule.parse(name, table, source))
+            rules.append(built_in.rule_of(name, table, source))
         except ValueError as error:
             raise ConfigError(f"{source}: {error}") from None
     return rules

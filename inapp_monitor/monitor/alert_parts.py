@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from inapp_monitor.alerts import built_in
 from inapp_monitor.alerts.issue_rules import IssueRules
-from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
 
@@ -42,7 +42,7 @@ class Alerting(Part):
         """Those that the app gave since the last tick."""
         given = self._core.alert_rules
         for name, table in given[self._added :]:
-            self._engine.add(Rule.parse(name, table, "monitor.alert"))
+            self._engine.add(built_in.rule_of(name, table, "monitor.alert"))
         self._added = len(given)
 
     def forked(self) -> None:

@@ -305,11 +305,11 @@ class Monitor(Calls):
         Raises:
             ConfigError: the rule is wrong; the message says what was expected.
         """
-        from inapp_monitor.alerts.rule import Rule
+        from inapp_monitor.alerts import built_in
 
         table = options if condition is None else {"critical": condition, **options}
         try:
-            Rule.parse(name, table, "monitor.alert")
+            built_in.rule_of(name, table, "monitor.alert")
         except ValueError as error:
             raise ConfigError(str(error)) from None
         self._core.alert_rules.append((name, table))

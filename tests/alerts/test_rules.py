@@ -102,6 +102,14 @@ def test_a_wrong_file_says_which_rule_and_what_was_expected(text: str, complaint
     assert "rules.toml" in str(error.value)
 
 
+def test_a_built_in_rule_may_be_silenced_and_not_bent() -> None:
+    """Title, severity, links and whether it is sent are the user's; what it looks at is not."""
+    (made,) = rule_files.parse("[rules.slow-requests]\nnotify = false\n", "rules.toml")
+    assert (made.notify, made.kind, made.title) == (False, "detector", "Slow requests")
+    with pytest.raises(ConfigError, match="built in"):
+        rule_files.parse("[rules.slow-requests]\ncritical = '> 1'\n", "rules.toml")
+
+
 def rule(**table: object) -> Rule:
     return Rule.parse("r", {"target": "a", **table}, "test")
 
