@@ -113,6 +113,22 @@ def notice_of(message: Message, app: str) -> Notice:
     )
 
 
+def trial(app: str, now: float) -> Notice:
+    """A notice about nothing, to see whether notices arrive."""
+    return Notice(
+        key=f"test/{now}",
+        kind="PROBLEM",
+        status="WARNING",
+        app=app[:_LONGEST_LINE],
+        rule="test",
+        series="",
+        title="this is a test",
+        detail="nothing is wrong; somebody tries whether notifications arrive",
+        at=now,
+        since=now,
+    )
+
+
 def notice_from(document: Mapping[str, Any]) -> Notice:
     """The notice of a stored document; keys of another version are left aside."""
     known = {name: document[name] for name in Notice.__slots__ if name in document}

@@ -126,6 +126,18 @@ class Outbox:
             notice = notice_of(message, self._app)
             self.unwritten.add(notice, self._route(notice), now_s)
 
+    def add(self, notice: Notice, channels: Sequence[str]) -> bool:
+        """Put a notice into the table; False when nothing can be written here."""
+
+        def change(connection: Connection) -> None:
+            for channel in channels:
+                _insert(connection, channel, notice, WAITING)
+
+        if self._database is None or not self._database.submit(change, 1_000):
+            return False
+        self._database.write_pending()
+        return True
+
     def next_due(self) -> dict[str, float]:
         """When the next notice of each notifier may be sent."""
         if self._database is None:

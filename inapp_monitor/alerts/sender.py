@@ -37,6 +37,17 @@ _STOP_S = 1.0
 _LOOK_S = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class NotifierFacts:
+    """Those who are notified, for pages.
+
+    Attributes:
+        notifiers: Name and type of each, and whether it is sent notices (not snapshots only).
+    """
+
+    notifiers: tuple[tuple[str, str, bool], ...] = ()
+
+
 @dataclass(slots=True)
 class _Line:
     """A notifier and its thread."""
@@ -285,4 +296,9 @@ class Sender:
 
 
 def _part(line: _Line) -> str:
-    return f"notifier {line.channel.name}"
+    return part_of(line.channel.name)
+
+
+def part_of(name: str) -> str:
+    """What the guard calls a notifier."""
+    return f"notifier {name}"

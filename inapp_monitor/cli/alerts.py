@@ -14,7 +14,7 @@ import click
 
 from inapp_monitor.alerts import kept_states, overview, requests
 from inapp_monitor.alerts.kept_states import KeptStates
-from inapp_monitor.alerts.notice import Notice
+from inapp_monitor.alerts.notice import trial
 from inapp_monitor.alerts.overview import Judged
 from inapp_monitor.cli import echo
 from inapp_monitor.cli.serving import stored_backend
@@ -199,7 +199,7 @@ def _test(settings: config.Settings, only: str) -> None:
     for channel in channels:
         try:
             if channel.notifier is not None:
-                channel.notifier.send(_notice(app))
+                channel.notifier.send(trial(app, SYSTEM.wall()))
             elif channel.pusher is not None:
                 channel.pusher.push([], SYSTEM.wall())
         except (FailedError, RefusedError, OSError) as error:
@@ -209,22 +209,6 @@ def _test(settings: config.Settings, only: str) -> None:
             echo.line(f"{channel.name} ({channel.type}): sent")
     if failed:
         raise SystemExit(1)
-
-
-def _notice(app: str) -> Notice:
-    now = SYSTEM.wall()
-    return Notice(
-        key=f"test/{now}",
-        kind="PROBLEM",
-        status="WARNING",
-        app=app,
-        rule="test",
-        series="",
-        title="this is a test",
-        detail="nothing is wrong; somebody tries whether notifications arrive",
-        at=now,
-        since=now,
-    )
 
 
 COMMANDS: list[click.Command] = [alerts]

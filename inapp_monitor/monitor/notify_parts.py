@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from inapp_monitor.alerts import ack_link
@@ -14,7 +13,7 @@ from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.pictured import pictured
 from inapp_monitor.alerts.published_rules import PublishedRules
 from inapp_monitor.alerts.question import Question
-from inapp_monitor.alerts.sender import Sender
+from inapp_monitor.alerts.sender import NotifierFacts, Sender
 from inapp_monitor.alerts.standings import standings
 from inapp_monitor.database.posted_events import PostedEvents
 from inapp_monitor.ground.exceptions import QueryError
@@ -31,17 +30,6 @@ class Happened(NamedTuple):
 
     moment: float
     title: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotifierFacts:
-    """Where notices are sent.
-
-    Attributes:
-        notifiers: Name and type of each.
-    """
-
-    notifiers: tuple[tuple[str, str], ...] = ()
 
 
 class Notifying(Part):
@@ -88,7 +76,12 @@ class Notifying(Part):
         self._sender.stop()
 
     def facts(self) -> NotifierFacts:
-        return NotifierFacts(tuple((each.name, each.type) for each in self._services.channels))
+        return NotifierFacts(
+            tuple(
+                (each.name, each.type, each.notifier is not None)
+                for each in self._services.channels
+            )
+        )
 
     # -- what receivers are told, in the threads of notifiers
 

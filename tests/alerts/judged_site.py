@@ -75,6 +75,7 @@ class JudgedSite:
         backend = stored_backend(self.data_dir, token=TOKEN)
         backend.loaded = load({"data_dir": self.data_dir, "token": TOKEN, **settings}, environ={})
         backend.live = live
+        self.backend = backend
         return WebApp(backend)
 
     def asked(self) -> list[tuple[str, str, str]]:

@@ -11,6 +11,8 @@ from werkzeug.test import Client, TestResponse
 
 from inapp_monitor.alerts import ack_link
 from inapp_monitor.alerts.ack_link import Problem
+from inapp_monitor.alerts.sender import NotifierFacts
+from inapp_monitor.ground.facts import Facts
 from tests.alerts.judged_site import TOKEN, JudgedSite
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -122,6 +124,20 @@ def test_forms_need_their_token_and_read_only_is_kept(judged: JudgedSite) -> Non
     assert '<form method="post" action="/alerts' not in closed.get(
         "/alerts/pay-fails", headers=BEARER
     ).get_data(as_text=True)
+
+
+def test_notifiers_are_tested_from_the_page(judged: JudgedSite) -> None:
+    """A notice about nothing goes to each that is sent notices; without any there is no button."""
+    app = judged.app()
+    client = Client(app)
+    assert client.post("/alerts", headers=BEARER).status_code == 409
+    facts = Facts([NotifierFacts((("ops", "smtp", True), ("am", "alertmanager", False)))])
+    judged.backend.facts = lambda: facts
+    page = client.get("/alerts", headers=BEARER).get_data(as_text=True)
+    assert "Send a test" in page and "alertmanager" in page
+    assert client.post("/alerts", headers=BEARER).status_code == 303
+    rows = [row for row in judged.outbox.rows() if row.notice.rule == "test"]
+    assert [(row.channel, row.state) for row in rows] == [("ops", "waiting")]
 
 
 def link_of(site: JudgedSite, **changes: Any) -> str:
