@@ -184,6 +184,20 @@ def test_nothing_is_named_in_a_healthy_hour(backend: Backend, seed: int) -> None
     assert cause(backend) is None
 
 
+def test_a_few_that_hung_before_hide_nothing(backend: Backend) -> None:
+    """A start that took seconds is not what was usual."""
+    fill(backend, {GET: (5.0, 1.0)}, {GET: (80.0, 1.0)})
+    assert backend.times is not None
+    assert backend.database is not None
+    hung = {(SINCE - 1_210, "search", "GET"): RouteTime(3, 9_000.0, 27e6)}
+    backend.times.add(hung, NOW)
+    backend.database.write_pending()
+    found = cause(backend)
+    assert found is not None
+    assert (found.kind, round(found.now_ms)) == ("http", 80)
+    assert found.before_mean_ms < 15
+
+
 def test_faster_is_no_cause(backend: Backend) -> None:
     """Nor is a growth that has ended, nor one of a millisecond."""
     fill(backend, {SELECT: (900.0, 1.0)}, {SELECT: (2.0, 1.0)})
@@ -237,6 +251,32 @@ def test_damaged_rows_are_left_out(backend: Backend) -> None:
     backend.database.write_pending()
     (period,) = backend.times.read("a", "GET", 0, NOW + 1)
     assert period.time.requests == 2
+
+
+def test_the_overview_says_it_of_routes_within_their_target(backend: Backend) -> None:
+    """A verdict with the cause, in words and as data; none while nothing has grown."""
+    path = "routes.search.GET.time"
+    for start in range(SINCE - 600, NOW, 10):
+        durations = [85.0 if start >= SINCE else 10.0] * 6
+        batch = Batch([], [Distribution(path, start, Histogram.of(durations))])
+        backend.store.add(batch)
+    backend.store.flush()
+    client = Client(WebApp(backend))
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+
+    def verdicts() -> list[dict[str, Any]]:
+        data = client.get("/overview.json?from=-15min", headers=headers).json
+        assert data is not None
+        return [each for each in data["verdicts"] if "cause" in each]
+
+    assert verdicts() == []
+    fill(backend, {GET: (5.0, 1.0)}, {GET: (80.0, 1.0)})
+    backend.clock.advance(10)  # type: ignore[attr-defined]
+    (entry,) = verdicts()
+    assert "search" in entry["title"]
+    assert entry["detail"].startswith("calls of GET rates.example 5 ms → 80 ms a request")
+    assert entry["cause"]["kind"] == "http"
+    assert entry["path"] == "/routes/search"
 
 
 def test_the_route_s_page_says_it(backend: Backend) -> None:

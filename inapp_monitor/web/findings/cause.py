@@ -17,13 +17,15 @@ from inapp_monitor.traces.time_parts import RouteTime
 from inapp_monitor.traces.time_table import Period
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.findings import deploys, route_table
+from inapp_monitor.web.findings import deploys
 
 #: Seconds looked back from the change, and at most shown as now.
 _BEFORE_S: Final = 3_600
 #: A change is one from so many times, so many milliseconds, so many standard errors on.
 _TIMES, _MS, _ERRORS = 1.5, 3.0, 4.0
 _ENOUGH: Final = 4
+#: Periods that took so many times the median are left out, while most requests are in others.
+_HUNG, _MOST = 6.0, 0.8
 #: A part is the cause from this share of the growth on.
 _SHARE: Final = 0.4
 #: So much more often, and it is the number of calls that grew.
@@ -84,8 +86,7 @@ def cause_of(
     split = _split(periods) if since is None else _split_near(periods, since)
     if split is None:
         return None
-    before = time_parts.total(each.time for each in periods[:split])
-    now = time_parts.total(each.time for each in periods[split:])
+    before, now = _total(periods[:split]), _total(periods[split:])
     if not _has_grown(before, now):
         return None
     began = float(periods[split].start)
@@ -101,10 +102,12 @@ def _split(periods: Sequence[Period]) -> int | None:
     """Where the mean time of requests rose and stayed up: the first period of now."""
     if len(periods) < 2:
         return None
-    whole = time_parts.total(each.time for each in periods)
+    # Of logarithms: one period in which a few requests hung must not look like the change.
+    logs = [(math.log(each.time.mean + 0.1), each.time.requests) for each in periods]
+    mean = sum(log * n for log, n in logs) / max(sum(n for _, n in logs), 1)
     lowest, index, at = 0.0, None, 0.0
-    for number, each in enumerate(periods[:-1], 1):
-        at += each.time.ms - whole.mean * each.time.requests
+    for number, (log, n) in enumerate(logs[:-1], 1):
+        at += (log - mean) * n
         if at < lowest:
             lowest, index = at, number
     return index
@@ -119,6 +122,23 @@ def _split_near(periods: Sequence[Period], since: float) -> int | None:
     if own is not None and max(len(before) - 6, 0) + own > 0:
         return max(len(before) - 6, 0) + own
     return len(before)
+
+
+def _total(periods: Sequence[Period]) -> RouteTime:
+    """All of one side, without the few periods in which requests hung."""
+    ordered = sorted(periods, key=lambda each: each.time.mean)
+    half = sum(each.time.requests for each in ordered) / 2
+    median, seen = 0.0, 0
+    for each in ordered:
+        seen += each.time.requests
+        median = each.time.mean
+        if seen >= half:
+            break
+    usual = [each.time for each in periods if each.time.mean <= _HUNG * median]
+    kept = sum(each.requests for each in usual)
+    if kept < _MOST * 2 * half:
+        return time_parts.total(each.time for each in periods)
+    return time_parts.total(usual)
 
 
 def _has_grown(before: RouteTime, now: RouteTime) -> bool:
@@ -245,25 +265,3 @@ def _ms(number: float) -> str:
 
 def _times(number: float) -> str:
     return f"{number:.0f}" if number >= 10 or number == round(number) else f"{number:.1f}"
-
-
-def add_to_verdicts(backend: Backend, verdicts: Sequence[dict[str, Any]], end: float) -> None:
-    """Behind each verdict that says that a route is slow: the cause, as `cause` and in words."""
-    for entry in verdicts:
-        slug = str(entry.get("path", "")).removeprefix("/routes/")
-        is_bad = entry["state"] in ("warn", "crit")
-        if not is_bad or f"/routes/{slug}" != entry.get("path") or " slow" not in entry["title"]:
-            continue
-        causes = [
-            found
-            for method in _methods(backend, slug)
-            if (found := cause_of(backend, slug, method, end, entry.get("since"))) is not None
-        ]
-        if causes:
-            worst = max(causes, key=lambda each: each.now_ms - each.before_ms)
-            entry["cause"] = worst.as_json()
-            entry["detail"] = f"{worst.text} · {entry['detail']}"
-
-
-def _methods(backend: Backend, slug: str) -> list[str]:
-    return route_table.names(backend).get(slug, [])

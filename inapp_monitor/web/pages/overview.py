@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from inapp_monitor.web.findings import (
-    cause,
     comparison,
     deploys,
     issue_list,
@@ -13,6 +12,7 @@ from inapp_monitor.web.findings import (
     missing,
     own_health,
     route_table,
+    slower,
     time_breakdown,
     traffic,
     verdicts,
@@ -71,7 +71,7 @@ def gather(visit: Visit) -> dict[str, Any]:
 def gather_with_causes(visit: Visit) -> dict[str, Any]:
     """The same, and behind each slow route what made it slow."""
     data = gather(visit)
-    cause.add_to_verdicts(visit.backend, data["verdicts"], visit.view.end)
+    slower.add_causes(visit.backend, visit.facts, visit.view, data["verdicts"])
     return data
 
 

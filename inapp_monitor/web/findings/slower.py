@@ -1,0 +1,109 @@
+"""What made routes slower, among the verdicts: behind each slow route its cause, and a verdict of
+its own for a route that is within its target and has become much slower for a reason that is known.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from inapp_monitor.ground.facts import Facts
+from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings import route_table
+from inapp_monitor.web.findings.cause import Cause, cause_of
+from inapp_monitor.web.frame.view import View
+from inapp_monitor.web.human import shorten, value
+
+#: Routes that are looked at, and shown.
+_LOOKED, _SHOWN = 8, 3
+#: A route that has no verdict gets one from so many times, and milliseconds a request, on.
+_TIMES, _MS = 2.0, 20.0
+#: A route is looked at when its p95 is so many times what it was in the faster part of the window.
+_RISE: Final = 1.5
+_KEPT_S: Final = 5.0
+
+
+def add_causes(backend: Backend, facts: Facts, view: View, verdicts: list[dict[str, Any]]) -> None:
+    """Add the causes to the verdicts of a window, as `cause` and in words."""
+    if backend.times is None:
+        return
+    shown = set()
+    for entry in verdicts:
+        slug = str(entry.get("path", "")).removeprefix("/routes/")
+        is_bad = entry["state"] in ("warn", "crit")
+        if is_bad and f"/routes/{slug}" == entry.get("path") and " slow" in entry["title"]:
+            shown.add(slug)
+            _add_cause(backend, entry, slug, view)
+    if not view.is_live:
+        return
+    place = next(
+        (n for n, entry in enumerate(verdicts) if entry["state"] not in ("crit", "warn")),
+        len(verdicts),
+    )
+    verdicts[place:place] = _others(backend, facts, view, shown)
+
+
+def _add_cause(backend: Backend, entry: dict[str, Any], slug: str, view: View) -> None:
+    methods = route_table.names(backend).get(slug, [])
+    causes = [cause_of(backend, slug, each, view.end, entry.get("since")) for each in methods]
+    known = [each for each in causes if each is not None]
+    if known:
+        worst = max(known, key=lambda each: each.now_ms - each.before_ms)
+        entry["cause"] = worst.as_json()
+        entry["detail"] = f"{worst.text} · {entry['detail']}"
+
+
+def _others(backend: Backend, facts: Facts, view: View, shown: set[str]) -> list[dict[str, Any]]:
+    rows = [
+        row
+        for row in route_table.rows(backend, facts, view)
+        if row["slug"] not in shown and row["count"] >= route_table.ENOUGH and _looks_slower(row)
+    ]
+    found: list[tuple[float, dict[str, Any]]] = []
+    for row in rows[:_LOOKED]:
+        cause = _cause(backend, row["slug"], row["method"], view)
+        if cause is not None and cause.since >= view.start:
+            cost = (cause.now_mean_ms - cause.before_mean_ms) * row["per_min"]
+            found.append((cost, _verdict(row, cause)))
+    found.sort(key=lambda each: -each[0])
+    return [entry for _, entry in found[:_SHOWN]]
+
+
+def _looks_slower(row: dict[str, Any]) -> bool:
+    """Whether it is worth reading: the latest p95 against the faster part of the window."""
+    values = np.array(row["spark"], dtype=float)
+    known = values[np.isfinite(values)]
+    if len(known) < 2:
+        return False
+    return bool(known[-3:].max() >= _RISE * np.percentile(known, 20))
+
+
+def _cause(backend: Backend, slug: str, method: str, view: View) -> Cause | None:
+    """One that is worth a verdict: much slower, and by something that has a name."""
+
+    def find() -> Cause | None:
+        return cause_of(backend, slug, method, view.end)
+
+    cause: Cause | None = backend.cache.get(("cause", slug, method), find, _KEPT_S)
+    if cause is None or cause.kind == "rest":
+        return None
+    grown = cause.now_mean_ms - cause.before_mean_ms
+    is_much = grown >= _MS and cause.now_mean_ms >= _TIMES * cause.before_mean_ms
+    return cause if is_much else None
+
+
+def _verdict(row: dict[str, Any], cause: Cause) -> dict[str, Any]:
+    before, now = value(cause.before_mean_ms, "ms"), value(cause.now_mean_ms, "ms")
+    since = f" · since deploy {cause.deploy}" if cause.deploy else ""
+    return {
+        "state": "warn",
+        "title": f"Slower: {row['method']} {shorten(row['route'], 40)}",
+        "detail": f"{cause.text} · all of it {before} → {now}{since}",
+        "path": f"/routes/{row['slug']}",
+        "link": "route",
+        "since": cause.since,
+        "until": None,
+        "share": 0.0,
+        "cause": cause.as_json(),
+    }
