@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -145,6 +145,11 @@ class Attachments:
     def forked(self) -> None:
         """In a child process, where the thread that holds the lock may be missing."""
         self._lock = threading.Lock()
+
+    @property
+    def attached(self) -> Collection[str]:
+        """Names of the libraries that are watched now."""
+        return self._hooks.keys()
 
     def states(self) -> list[HookState]:
         """Of every library, in the order of the table."""
