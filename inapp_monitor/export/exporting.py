@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from inapp_monitor.database.file import Database
 from inapp_monitor.export.channel import Channel
 from inapp_monitor.export.forwarding import Forwarder
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.metrics_channel import MetricsChannel, Sender
+from inapp_monitor.export.progress_file import Progress
 from inapp_monitor.export.running_totals import DIRECTORY, Series
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
@@ -18,6 +19,9 @@ from inapp_monitor.ground.destination import Destination, parse
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Method, Scalar
 from inapp_monitor.ground.version import VERSION
+
+#: Failures in a row that are more than a restart of the peer: after half a minute.
+_MANY_FAILURES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Exporting:
             rows.append(
                 {
                     "destination": destination.label + what,
-                    "state": _state(known.failures, known.last_error, known.last_sent),
+                    "state": "no answer yet" if forwarder.hangs_s() else _state(known),
                     "sent": known.sent,
                     "dropped": known.dropped,
                     "waiting": known.waiting,
@@ -121,11 +125,24 @@ class Exporting:
             )
         return rows
 
+    def _each(self) -> list[tuple[str, tuple[Destination, Forwarder]]]:
+        """All forwarders that run here."""
+        return list(self._forwarders.items()) if self._is_leader else []
+
+    def _show(self, destination: Destination, known: Progress) -> None:
+        """A peer that does not come back is among the faults until it does."""
+        part = f"export to {destination.label}"
+        if known.failures >= _MANY_FAILURES:
+            self._guard.failed(part, ConnectionError(known.last_error))
+        elif not known.failures and part in self._guard.faults:
+            self._guard.recovered(part)
+
     def scalars(self, now: int) -> list[Scalar]:
         """How the destinations fare, as series; from the leader alone."""
         scalars: list[Scalar] = []
-        for node, (_, forwarder) in self._forwarders.items() if self._is_leader else ():
+        for node, (destination, forwarder) in self._each():
             known, prefix = forwarder.progress(), f"monitor.export.{node}"
+            self._show(destination, known)
             before = self._reported.get(node)
             self._reported[node] = known.sent, known.dropped
             scalars += [
@@ -142,12 +159,12 @@ class Exporting:
         return scalars
 
 
-def _state(failures: int, last_error: str, last_sent: float) -> str:
-    if failures:
+def _state(known: Progress) -> str:
+    if known.failures:
         return "failing"
-    if last_error:
+    if known.last_error:
         return "refused"
-    return "ok" if last_sent else "nothing sent yet"
+    return "ok" if known.last_sent else "nothing sent yet"
 
 
 def _makers(

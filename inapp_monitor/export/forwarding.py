@@ -26,6 +26,8 @@ _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
 #: Longest pause that a peer can ask for.
 _LONGEST_PATIENCE_S: Final = 3_600.0
+#: Seconds that a peer may take before it is said to hang.
+_QUICK_S: Final = 3.0
 _MAX_ERROR_CHARS: Final = 200
 
 
@@ -66,6 +68,7 @@ class Forwarder:
         self._stop = threading.Event()
         self._progress: Progress | None = None
         self._not_before = 0.0
+        self._sending_since: float | None = None
         self.dropped = 0
 
     def tick(self, *, is_leader: bool) -> None:
@@ -91,7 +94,15 @@ class Forwarder:
     def progress(self) -> Progress:
         """How the destination fares, in whichever worker its thread runs."""
         known = self._progress
-        return progress_file.load(self._path) if known is None else replace(known)
+        if known is None:
+            return progress_file.load(self._path)
+        return replace(known, waiting_s=known.waiting_s + self.hangs_s())
+
+    def hangs_s(self) -> float:
+        """For how long the peer has been waited for, in this process; 0 while it is quick."""
+        since = self._sending_since
+        passed_s = 0.0 if since is None else self._clock.perf() - since
+        return passed_s if passed_s > _QUICK_S else 0.0
 
     # -- the thread
 
@@ -130,6 +141,7 @@ class Forwarder:
         refused = 0
         try:
             if work.payload is not None:
+                self._sending_since = self._clock.perf()
                 refused = channel.send(work.payload)
         except RefusedError as error:
             refused = work.size
@@ -142,6 +154,8 @@ class Forwarder:
         else:
             progress.last_error = ""
             progress.last_sent = now if work.payload is not None else progress.last_sent
+        finally:
+            self._sending_since = None
         progress.failures = 0
         progress.sent += work.size - refused
         progress.dropped += refused + work.dropped

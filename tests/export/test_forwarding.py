@@ -21,7 +21,7 @@ from inapp_monitor.export import portions
 from inapp_monitor.export.carbon_connection import CarbonConnection
 from inapp_monitor.export.carbon_lines import Naming, as_lines, as_pickles, points_of
 from inapp_monitor.export.carbon_sender import CarbonSender
-from inapp_monitor.export.channel import Channel
+from inapp_monitor.export.channel import Channel, Work
 from inapp_monitor.export.exporting import Exporting
 from inapp_monitor.export.forwarding import Forwarder
 from inapp_monitor.export.identity import Identity
@@ -184,6 +184,41 @@ def test_a_peer_that_never_reads_takes_nothing(
         assert relay.forwarder.progress().failures or relay.forwarder.progress().sent
 
 
+class _Hangs:
+    """A channel whose peer does not answer for a while."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.seen: list[float] = []
+        self.watch: Any = None
+
+    def beginning(self, now: float) -> int:
+        return int(now)
+
+    def next(self, position: int, now: float) -> Work | None:
+        return Work(position + 1, 1, "something")
+
+    def send(self, payload: object) -> int:
+        self.clock.advance(60.0)
+        self.seen.append(self.watch())
+        return 0
+
+    def waiting(self, position: int, now: float) -> tuple[float, int]:
+        return 0.0, 0
+
+    def close(self) -> None: ...
+
+
+def test_a_peer_that_is_waited_for_is_shown(data_dir: Path, clock: FakeClock) -> None:
+    """While a call hangs, the delay that people see grows; afterwards it is over."""
+    channel = _Hangs(clock)
+    forwarder = Forwarder(lambda: channel, data_dir / "x", clock, "test", lambda _: None)
+    channel.watch = lambda: (forwarder.progress().waiting_s, forwarder.hangs_s())
+    forwarder.step(channel)
+    assert channel.seen == [(60.0, 60.0)]
+    assert (forwarder.progress().waiting_s, forwarder.hangs_s()) == (0.0, 0.0)
+
+
 def test_a_full_disk_does_not_stop_the_relay(
     store: Store, carbon: Carbon, data_dir: Path, clock: FakeClock
 ) -> None:
@@ -333,6 +368,40 @@ def test_a_child_process_forwards_nothing_until_it_leads(
         os._exit(0 if threading.active_count() == 1 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     exporting.stop()
+
+
+def test_a_peer_that_stays_away_is_a_fault_until_it_is_back(
+    store: Store, carbon: Carbon, data_dir: Path, clock: FakeClock
+) -> None:
+    """Shown on the overview after some failures in a row; the leader's series say the same."""
+    from inapp_monitor.database.file import Database
+    from inapp_monitor.ground import config
+    from inapp_monitor.ground.guard import Guard
+
+    carbon.stop()
+    given = {"data_dir": data_dir, "forward": f"carbon://127.0.0.1:{carbon.port}"}
+    settings = config.load(given, None, {}).settings
+    guard = Guard()
+    exporting = Exporting(settings, store, Database(data_dir, settings, clock, guard), clock, guard)
+    exporting.tick(is_leader=True)
+    try:
+        part = f"export to carbon://127.0.0.1:{carbon.port}"
+
+        def has_fault(wanted: bool) -> bool:
+            store.add(Batch([Scalar("n", int(clock.now), 1.0, Method.SUM)], []))
+            store.flush()
+            clock.advance(70.0)
+            exporting.scalars(int(clock.now))
+            return (part in guard.faults) is wanted
+
+        _wait_for(lambda: has_fault(True))
+        names = {scalar.path.rpartition(".")[2] for scalar in exporting.scalars(int(clock.now))}
+        assert names == {"lag_s", "failures", "sent"}
+        carbon.start()
+        _wait_for(lambda: has_fault(False))
+        assert exporting.rows()[0]["state"] == "ok"
+    finally:
+        exporting.stop()
 
 
 @pytest.mark.parametrize(
