@@ -215,6 +215,17 @@ def test_what_is_not_read_has_its_status(
     assert answer.json["error"]
 
 
+def test_a_body_that_is_refused_whole_is_counted(monitor: Monitor) -> None:
+    """Its sender may not look at answers: the Sources page shows it."""
+    send(monitor, b"a.b 1 1c.d 2", CONTENT_TYPE="application/x-www-form-urlencoded")
+    send(monitor, b"[", CONTENT_TYPE="application/json")
+    send(monitor, b"x", path="/ingest/write", HTTP_CONTENT_ENCODING="br")
+    sources = send(monitor, path="/sources.json", method="GET").json
+    rejects = {row["address"]: row["rejects"] for row in sources["doors"]}
+    assert rejects["/_metrics/ingest"]["body_400"]["count"] == 2
+    assert "Content-Encoding" in rejects["/_metrics/ingest/write"]["body_415"]["text"]
+
+
 def test_a_chunked_body_is_read_to_its_end(monitor: Monitor) -> None:
     """Its server says where that is; one byte too many is refused, not cut off."""
     chunked = {

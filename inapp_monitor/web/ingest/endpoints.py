@@ -10,11 +10,13 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.protocols import influx, json_points, prometheus_text
 from inapp_monitor.ingest.protocols.parsed import Parsed, RejectedError
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import INGEST_PATH, INGEST_PATHS, MonitorRequest
 from inapp_monitor.web.ingest import body, spoken
+from inapp_monitor.web.ingest.body import RefusedError
 from inapp_monitor.web.ingest.spoken import Outcome, Taker
 
 _JOINED = (
@@ -52,10 +54,21 @@ def answer(backend: Backend, request: MonitorRequest) -> Response:
         if kind == "/metrics":
             return _pushgateway(backend, request, sent, below.removeprefix("/metrics/"))
         return _influx(backend, request, sent)
-    except body.RefusedError as error:
-        return _failed(error.status, str(error))
+    except RefusedError as error:
+        return _refused(backend, request, kind, error.status, str(error))
     except json_points.MalformedError as error:
-        return _failed(400, str(error))
+        return _refused(backend, request, kind, 400, str(error))
+
+
+def _refused(
+    backend: Backend, request: MonitorRequest, kind: str, status: int, message: str
+) -> Response:
+    """A body that was refused whole: counted at its door, too."""
+    if backend.listening is not None:
+        door = _door(backend, INGEST_PATH + (kind if kind in ("", "/metrics") else "/write"))
+        client = str(request.environ.get("REMOTE_ADDR", ""))
+        door.reject(f"body_{status}", message, client, backend.clock.wall())
+    return _failed(status, message)
 
 
 def _other_method(request: MonitorRequest, allowed: str) -> Response:
@@ -68,9 +81,9 @@ def _other_method(request: MonitorRequest, allowed: str) -> Response:
 def _lines(backend: Backend, request: MonitorRequest, sent: body.Body) -> Response:
     """Lines of Carbon or StatsD, JSON, or what else begins as a known protocol."""
     if not sent.data.strip():
-        return _failed(400, "the body is empty: expected lines such as NAME VALUE [TIMESTAMP]")
+        raise RefusedError(400, "the body is empty: expected lines such as NAME VALUE [TIMESTAMP]")
     if sent.is_form and b"\n" not in sent.data and len(sent.data.split()) > 3:
-        return _failed(400, _JOINED)
+        raise RefusedError(400, _JOINED)
     taker = _taker(backend, request, INGEST_PATH)
     try:
         if spoken.is_json(sent.data, sent.kind):
@@ -78,7 +91,8 @@ def _lines(backend: Backend, request: MonitorRequest, sent: body.Body) -> Respon
         else:
             outcome = taker.lines(sent.data, spoken.protocol_of(sent.data, sent.kind))
     except spoken.UnknownKindError:
-        return _failed(415, "expected lines as text/plain, or application/json")
+        message = "expected lines as text/plain, or application/json"
+        raise RefusedError(415, message) from None
     return _counted(backend, outcome)
 
 
@@ -101,11 +115,12 @@ def _pushgateway(
     try:
         group = prometheus_text.group_of(below)
     except RejectedError:
-        return _failed(400, "expected /metrics/job/JOB and further pairs of /LABEL/VALUE")
+        message = "expected /metrics/job/JOB and further pairs of /LABEL/VALUE"
+        raise RefusedError(400, message) from None
     if request.method == "DELETE":
         return Response(status=202)
     if sent.kind == "application/vnd.google.protobuf":
-        return _failed(415, "push the text format: protobuf is not read")
+        raise RefusedError(415, "push the text format: protobuf is not read")
 
     def parse(data: bytes, now: float) -> Parsed:
         return prometheus_text.parse(data, now, group)
@@ -121,7 +136,7 @@ def _influx(backend: Backend, request: MonitorRequest, sent: body.Body) -> Respo
     """InfluxDB's line protocol, as Telegraf writes it by either of its outputs."""
     precision = request.args.get("precision", "")
     if precision and precision not in influx.PRECISIONS:
-        return _failed(400, f"precision must be one of {', '.join(influx.PRECISIONS)}")
+        raise RefusedError(400, f"precision must be one of {', '.join(influx.PRECISIONS)}")
 
     def parse(data: bytes, now: float) -> Parsed:
         return influx.parse(data, now, precision)
@@ -147,9 +162,14 @@ def _influx_query() -> Response:
 def _taker(backend: Backend, request: MonitorRequest, address: str) -> Taker:
     listening = backend.listening
     assert listening is not None
-    door = listening.door(backend.loaded.settings.mount + address)
+    door = _door(backend, address)
     client = str(request.environ.get("REMOTE_ADDR", ""))
     return Taker(listening.intake, door, client, backend.clock.wall())
+
+
+def _door(backend: Backend, address: str) -> Door:
+    assert backend.listening is not None
+    return backend.listening.door(backend.loaded.settings.mount + address)
 
 
 def _keep(backend: Backend, outcome: Outcome) -> None:
