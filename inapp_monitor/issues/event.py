@@ -37,6 +37,9 @@ MAX_HEADERS, MAX_HEADER_CHARS = 50, 500
 
 Event = dict[str, Any]
 
+#: Begins what is noted where a frame has more variables than are kept.
+_NAMED_CUT = "variables cut"
+
 
 class EventBuilder:
     """Builds the events of one process.
@@ -255,9 +258,13 @@ class EventBuilder:
         renderer: Renderer,
         sensitive: SensitiveVariables,
     ) -> None:
-        """Fill in the local variables, in-app and innermost frames first, while there is room."""
+        """Fill in the local variables, in-app and innermost frames first, while there is room.
+
+        What is cut of the variables of libraries is not named: nobody looks for it there.
+        """
         room = LOCALS_CHARS
         for wanted in (True, False):
+            own_cuts = set(renderer.cuts)
             for steps, facts in zip(walked, exceptions, strict=True):
                 for step, frame in reversed(list(zip(steps, facts["frames"], strict=True))):
                     if frame["in_app"] is not wanted:
@@ -270,6 +277,8 @@ class EventBuilder:
                         step.frame, renderer, min(room, 8_000), sensitive, in_app=wanted
                     )
                     room -= sum(map(len, frame["locals"].values()))
+            if not wanted:  # but for what names the frame
+                renderer.cuts = {c for c in renderer.cuts if c in own_cuts or _NAMED_CUT in c}
 
     def _locals(
         self,
@@ -293,7 +302,7 @@ class EventBuilder:
                 continue  # adds nothing to the event's request but the client's address
             if len(found) >= MAX_LOCALS or room <= 0:
                 more = len(names) - len(found)
-                renderer.cuts.add(f"variables cut: {more} more in {frame.f_code.co_name}"[:200])
+                renderer.cuts.add(f"{_NAMED_CUT}: {more} more in {frame.f_code.co_name}"[:200])
                 break
             if name in hidden:
                 sensitive.remember(value)

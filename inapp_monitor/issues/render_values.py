@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from inapp_monitor.issues import framework_objects
 from inapp_monitor.issues.exception_tree import (
     arguments_of,
     class_lineage,
@@ -297,6 +298,10 @@ class Renderer:
 
     def _object(self, value: object, cls: type, name: str, depth: int) -> None:
         attributes = _instance_dictionary(value, cls)
+        short = framework_objects.short_text(cls, attributes)
+        if short is not None:
+            self._put(short)
+            return
         if any(mark in attributes for mark in _ORM_MARKS):
             data = attributes.get("__data__", attributes)
             keys = [(key, data[key]) for key in _ORM_KEYS if type(data) is dict and key in data]

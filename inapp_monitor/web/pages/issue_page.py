@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.issues import as_text
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import issue_list, same_trace
+from inapp_monitor.web.findings.frame_runs import runs_of
 from inapp_monitor.web.frame import drawing, templating
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.records import as_dict
@@ -160,10 +161,10 @@ def _event_number(request: MonitorRequest, stored: int) -> int:
 
 def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event with the failing expression of each frame's line marked."""
-    exceptions = [
-        {**facts, "frames": [_marked(frame) for frame in facts.get("frames") or []]}
-        for facts in event.get("exceptions") or []
-    ]
+    exceptions = []
+    for facts in event.get("exceptions") or []:
+        frames = [_marked(frame) for frame in facts.get("frames") or []]
+        exceptions.append({**facts, "frames": frames, "runs": runs_of(frames)})
     return {**event, "exceptions": exceptions}
 
 
