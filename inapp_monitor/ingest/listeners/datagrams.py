@@ -77,8 +77,8 @@ class DatagramDoor:
                 self._note_dropped(dropped)
 
     def _note_dropped(self, dropped: int) -> None:
-        new = (dropped - self._dropped) % 2**32
-        if new:
+        new = (dropped - self._dropped) % 2**32  # the system's number begins anew at its end
+        if 0 < new < 2**31:  # else it is older: a datagram says what was dropped before it
             self._dropped = dropped
             self.receiver.count_dropped(new)
 
