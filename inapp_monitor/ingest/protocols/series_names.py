@@ -50,7 +50,7 @@ def _cleaned(name: str) -> tuple[str, str]:
     if len(name) > MAX_NAME_LENGTH or len(name.encode()) > _MAX_NAME_BYTES:
         raise RejectedError("name_too_long")
     metric, *segments = name.split(";")
-    metric = _ILLEGAL.sub("_", _DOTS.sub(".", metric)).strip(".").lstrip("~")
+    metric = _ILLEGAL.sub("_", _DOTS.sub(".", metric.lstrip("~"))).strip(".")
     if not metric.strip("_=."):
         raise RejectedError("name")
     tags: dict[str, str] = {}
