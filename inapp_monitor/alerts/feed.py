@@ -66,13 +66,13 @@ class Feed:
         changed = {route for route, paths in self._routes.items() if any(map(added.get, paths))}
         for route in changed | self._changed_before:
             counts = self._new_durations(route, oldest, now)
-            requests = sum(counts.values())
+            requests = sum(counts.values()) if counts is not None else self._answers(route, added)
             errors = self._errors_waiting.get(route, 0) + int(
                 added.get(f"routes.{route}.errors", 0)
             )
             self._errors_waiting[route] = errors if not requests else max(errors - requests, 0)
             if requests:
-                rows.append(Row(route, requests, min(errors, requests), counts))
+                rows.append(Row(route, requests, min(errors, requests), counts or {}))
         self._changed_before = changed
         if first:
             return Latest([], 0, 0)
@@ -104,13 +104,20 @@ class Feed:
                 added[found.path] = growth
         return added
 
-    def _new_durations(self, route: str, oldest: int, now: int) -> dict[int, int]:
+    def _answers(self, route: str, added: dict[str, float]) -> int:
+        """Requests of a route whose durations found no room in the store."""
+        prefix = f"routes.{route}.status."
+        answers = sum(n for path, n in added.items() if path.startswith(prefix))
+        return int(max(answers, added.get(f"routes.{route}.errors", 0)))
+
+    def _new_durations(self, route: str, oldest: int, now: int) -> dict[int, int] | None:
+        """By bucket; None when they are not stored."""
         found = self._store.fetch_distribution(f"routes.{route}.time", oldest - 1, now, now)
         before = self._durations.get(route, {})
         latest: dict[int, dict[int, int]] = {}
         new: dict[int, int] = {}
         if found is None:
-            return new
+            return None
         for number, slot in enumerate(found.slots):
             if slot is None:
                 continue

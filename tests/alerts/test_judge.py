@@ -65,6 +65,7 @@ class Site:
                 name = "errors" if bad else "status.2xx"
                 scalars.append(Scalar(f"routes.{route}.{name}", now, 1.0, Method.SUM))
             self.store.add(Batch(scalars, durations))
+            self.store.flush()
             self.tick()
 
     def tick(self) -> None:
@@ -118,7 +119,7 @@ def test_other_workers_read_what_the_leader_finds(site: Site) -> None:
 
 def test_a_trouble_is_an_incident_while_it_runs_and_afterwards(site: Site) -> None:
     """What belongs together is one, with its onset, its end and its parts."""
-    site.run(300)
+    site.run(200)
     begin = site.clock.now
     site.run(60, ms=800.0)
     (running,) = Incidents(site.database).between(begin, site.clock.now)
@@ -134,7 +135,7 @@ def test_a_trouble_is_an_incident_while_it_runs_and_afterwards(site: Site) -> No
 
 def test_the_next_leader_goes_on_with_the_open_trouble(site: Site) -> None:
     """Killed in the middle: the trouble stays one, is sent once and recovers once."""
-    site.run(300)
+    site.run(200)
     site.run(30, fails=True)
     assert [kind for kind, _, _ in site.sent] == ["PROBLEM"]
     site.kill()
@@ -150,7 +151,7 @@ def test_the_next_leader_goes_on_with_the_open_trouble(site: Site) -> None:
 
 def test_a_trouble_that_ended_while_nobody_led_recovers(site: Site) -> None:
     """The app was down; what is healthy by now is no problem any more."""
-    site.run(300)
+    site.run(200)
     site.run(30, fails=True)
     site.clock.advance(3_600)
     site.kill()
@@ -159,6 +160,18 @@ def test_a_trouble_that_ended_while_nobody_led_recovers(site: Site) -> None:
     assert states["failing-requests", "pay.POST"].state.status == Status.OK
     (incident,) = Incidents(site.database).between(0, site.clock.now)
     assert incident.ended is not None
+
+
+def test_a_route_whose_durations_found_no_room_is_judged_by_its_failures(site: Site) -> None:
+    """The store keeps its counts; that is enough to say that it fails."""
+    site.run(60)
+    for second in range(30):
+        now = int(site.clock.now)
+        name = "errors" if second >= 15 else "status.2xx"
+        point = Scalar(f"routes.other.GET.{name}", now, 1.0, Method.SUM)
+        site.store.add(Batch([point], []))
+        site.tick()
+    assert site.titles == ["Errors: other.GET fails"]
 
 
 def test_a_request_that_hangs_is_shown_before_it_ends(site: Site) -> None:
@@ -178,7 +191,7 @@ def test_a_request_that_hangs_is_shown_before_it_ends(site: Site) -> None:
 
 def test_a_clock_that_is_set_back_neither_begins_nor_ends_a_trouble(site: Site) -> None:
     """An hour back in the middle of it."""
-    site.run(300)
+    site.run(200)
     site.run(20, fails=True)
     site.clock.step_wall(-3_600)
     site.run(5, fails=True)
@@ -205,7 +218,7 @@ def test_looking_back_names_what_nobody_judged(site: Site) -> None:
     onset = int(site.clock.now)
     site.run(120, ms=800.0)
     end = int(site.clock.now)
-    site.run(300)
+    site.run(200)
     now = int(site.clock.now)
     found = review.review(site.store, begin, now, now, 250.0)
     slow = next(each for each in found if each.trouble.route == "list.GET")
