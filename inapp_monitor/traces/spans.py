@@ -144,7 +144,7 @@ class Outside:
 
 outside: Final = Outside()
 #: Hashes, so that neither long texts nor literals stay.
-_known_texts: set[int] = set()
+known_texts: set[int] = set()
 #: The record of the request that this thread, greenlet or task answers, or answered last.
 entered: Final = current_request.entered
 #: What the monitor's own threads have entered.
@@ -200,7 +200,7 @@ def add(spans: Spans, span: RawSpan, text: str, seconds: float) -> None:
     if (
         n == REPEATED
         or seconds >= SLOW_S
-        or (n == 1 and hash(text) not in _known_texts and _is_new(text))
+        or (n == 1 and hash(text) not in known_texts and _is_new(text))
     ):
         _note_site(spans, text)
 
@@ -269,9 +269,9 @@ def _note_site(spans: Spans, text: str) -> None:
 def _is_new(text: str) -> bool:
     """Whether a text is met for the first time, as far as there is room to remember it."""
     known = hash(text)
-    if known in _known_texts or len(_known_texts) >= MAX_TEXTS:
+    if known in known_texts or len(known_texts) >= MAX_TEXTS:
         return False
-    _known_texts.add(known)
+    known_texts.add(known)
     return True
 
 

@@ -23,6 +23,7 @@ from inapp_monitor.traces.spans import (
     entered,
     failed,
     in_statement,
+    known_texts,
     note,
 )
 
@@ -89,8 +90,9 @@ def finish(
         span = (DATABASE, start, end, text, get_ident(), system, failure, rows, key)
         if end - start < SLOW_S and len(spans) < MAX_SPANS and len(text) <= MAX_TEXT_LENGTH:
             counts = spans.counts
-            if 1 <= counts.get(text, 0) != REPEATED - 1:  # as `add` does it, without the call
-                counts[text] += 1
+            n = counts.get(text, 0)
+            if n != REPEATED - 1 and (n or hash(text) in known_texts):
+                counts[text] = n + 1  # as `add` does it, without the call
                 spans.append(span)
                 return
         add(spans, span, text, end - start)

@@ -129,7 +129,8 @@ def _system(dialect: Any, context: Any) -> str:
         name = dialect.name
         database = getattr(getattr(context, "engine", None), "url", None)
         known = getattr(database, "database", None)
-        system = f"{name} {Path(known).name}" if known else name
+        file = Path(str(known)).name.partition("?")[0] if known else ""
+        system = f"{name} {file}" if file and file != ":memory:" else name
         if context is not None:
             setattr(dialect, _SYSTEM, system)
     except Exception:  # noqa: BLE001  # a stranger's dialect
