@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 from inapp_monitor.alerts.message import Message
@@ -100,7 +101,7 @@ def notice_of(message: Message, app: str) -> Notice:
         detail=message.detail[:_LONGEST_TEXT],
         at=sent.at,
         since=message.since,
-        value=message.value,
+        value=message.value if message.value is not None and isfinite(message.value) else None,
         unit=rule.unit,
         warning=str(rule.warning) if rule.warning is not None else "",
         critical=str(rule.critical) if rule.critical is not None else "",

@@ -47,12 +47,15 @@ _WRITE_TIMEOUT_S = 10.0
 
 _SELECT = "select id, channel, state, document, attempts, due, sent, fault from alert_outbox"
 
-#: The first attempt waits for nothing: a clock that was set back would delay it.
-_DUE = "case when attempts = 0 and fault = '' then 0 else due end"
-
+#: Seconds that nothing waits longer for, but a clock that was set back.
+_LONGEST_WAIT_S = 3_700.0
+#: The first attempt waits for nothing, nor does what waits for too far a future. Takes that moment.
+_DUE = "case when (attempts = 0 and fault = '') or due > ? then 0 else due end"
+#: A lease of the far future is none.
+_LEASE = "case when lease > ? then 0 else lease end"
 _CLAIM = (
     f"{_SELECT} where channel = ? and state = 'waiting' and {_DUE} <= ?"  # fixed texts
-    " and (lease <= ? or lease > ?) order by id limit ?"
+    f" and {_LEASE} <= ? order by id limit ?"
 )
 
 #: Which notifiers want a notice.
@@ -138,13 +141,14 @@ class Outbox:
         self._database.write_pending()
         return True
 
-    def next_due(self) -> dict[str, float]:
+    def next_due(self, now: float) -> dict[str, float]:
         """When the next notice of each notifier may be sent."""
         if self._database is None:
             return {}
         rows = self._database.read(
-            f"select channel, min(max({_DUE}, lease)) as due from alert_outbox"  # noqa: S608  # fixed texts
-            " where state = 'waiting' group by channel"
+            f"select channel, min(max({_DUE}, {_LEASE})) as due from alert_outbox"  # noqa: S608  # fixed texts
+            " where state = 'waiting' group by channel",
+            (now + _LONGEST_WAIT_S, now + 2 * LEASE_S),
         )
         return {row["channel"]: row["due"] for row in rows}
 
@@ -154,8 +158,9 @@ class Outbox:
 
         def change(connection: Connection) -> None:
             found.clear()
+            longest, leased = now + _LONGEST_WAIT_S, now + 2 * LEASE_S
             cursor = connection.execute(
-                _CLAIM, (channel, now, now, now + 2 * LEASE_S, _CLAIMED_AT_ONCE)
+                _CLAIM, (channel, longest, now, leased, now, _CLAIMED_AT_ONCE)
             )
             names = [column[0] for column in cursor.description]
             found.extend(dict(zip(names, row, strict=True)) for row in cursor.fetchall())

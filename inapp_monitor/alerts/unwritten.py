@@ -42,10 +42,11 @@ class Unwritten:
 
     def overdue(self, channel: str, now_s: float) -> list[Notice]:
         """What a notifier should have been given long ago."""
-        if not self._kept:
+        if not self._kept and not self._sent:
             return []
         if self._is_written():
             self._kept.clear()
+            self._sent.clear()
             return []
         return [
             notice

@@ -153,7 +153,8 @@ def test_link_of_a_message_acknowledges_once(judged: JudgedSite) -> None:
     page = client.get(link)
     assert page.status_code == 200 and "34 of 34" in page.get_data(as_text=True)
     assert judged.asked() == []
-    assert "It is acknowledged" in client.post(link).get_data(as_text=True)
+    for _ in range(3):
+        assert "It is acknowledged" in client.post(link).get_data(as_text=True)
     assert judged.asked() == [("pay-fails", "", "acknowledge")]
 
 

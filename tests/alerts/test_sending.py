@@ -168,6 +168,17 @@ def test_what_is_refused_is_not_tried_again(office: Office) -> None:
     assert office.outbox.rows()[1].fault == "410 gone"
 
 
+def test_error_of_a_library_loses_nothing(office: Office) -> None:
+    """Whatever a notifier raises, it is tried again, and others are sent meanwhile."""
+    office.write(message(1), message(1, rule="other"))
+    office.receiver.trouble = UnicodeEncodeError("utf-8", "x", 0, 1, "their own error")
+    office.sender.deliver_now()
+    office.receiver.trouble = None
+    office.clock.advance(60)
+    office.sender.deliver_now()
+    assert sorted(each.rule for each in office.receiver.got) == ["other", "pay-fails"]
+
+
 def test_killed_while_sending_is_sent_by_the_next_leader(office: Office) -> None:
     """Who has claimed a notice and dies keeps it until the lease ends, not for ever."""
     office.write(message(1))
@@ -184,10 +195,16 @@ def test_clock_set_back_loses_nothing(office: Office) -> None:
     office.write(message(1, at=office.clock.now))
     office.outbox.claim("ops", office.clock.now)
     office.clock.step_wall(-3_600)
-    for _ in range(int(LEASE_S) // 10 + 1):
-        office.sender.deliver_now()
-        office.clock.advance(10)
+    assert office.outbox.next_due(office.clock.now) == {"ops": 0}
+    office.sender.deliver_now()
     assert office.receiver.words == ["PROBLEM CRITICAL"]
+    office.receiver.trouble = FailedError("down")
+    office.write(message(2, at=office.clock.now))
+    office.sender.deliver_now()
+    office.receiver.trouble = None
+    office.clock.step_wall(-2 * 3_600)
+    office.sender.deliver_now()
+    assert office.receiver.words == ["PROBLEM CRITICAL"] * 2
 
 
 def test_disk_that_refuses_keeps_nobody_uninformed(office: Office) -> None:

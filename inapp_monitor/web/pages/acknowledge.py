@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.alerts import ack_link, kept_states, requests
 from inapp_monitor.alerts.ack_link import Problem
-from inapp_monitor.alerts.kept_states import Kept, KeptStates
+from inapp_monitor.alerts.kept_states import Kept, KeptStates, Request
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame import templating
@@ -26,8 +26,11 @@ def answer(backend: Backend, request: MonitorRequest, text: str) -> Response:
     problem = _problem(backend, text)
     if problem is None:
         raise NotFound("this link is not good any more; the problem is on the dashboard")
-    kept = KeptStates(backend.database).all().get((problem.rule, problem.series))
+    states = KeptStates(backend.database)
+    kept = states.all().get((problem.rule, problem.series))
     state = _standing(problem, kept)
+    if state == "open" and any(_is_asked(problem, each) for each in states.requests(0)):
+        state = "acknowledged"
     if request.method == "POST" and state == "open":
         state = "acknowledged" if _acknowledge(backend, problem) else "refused"
     return _page(backend, request, problem, kept, state)
@@ -51,6 +54,12 @@ def _standing(problem: Problem, kept: Kept | None) -> str:
     if int(kept.state.problem_since or 0) != problem.since:
         return "over"
     return "acknowledged" if kept.state.acknowledged else "open"
+
+
+def _is_asked(problem: Problem, request: Request) -> bool:
+    """Whether somebody has asked for it just now, and it is not carried out yet."""
+    same = (request.rule, request.series) == (problem.rule, problem.series)
+    return same and request.action == kept_states.ACKNOWLEDGE
 
 
 def _acknowledge(backend: Backend, problem: Problem) -> bool:
