@@ -99,7 +99,7 @@ class Engine:
         self._series: dict[str, dict[str, Status]] = {}
         self._seen: dict[Key, float] = {}
         self._restored = False
-        self._requests_seen = 0
+        self._carried_out: set[tuple[int, float]] = set()
         self._database_mark: tuple[float, ...] = ()
         self._advanced = float("-inf")
         self._latest_deploy = float("-inf")
@@ -306,8 +306,13 @@ class Engine:
     def _carry_out_requests(self, now: float) -> None:
         if self._database is None or not self._database_has_changed(self._database.path):
             return
-        for request in self.kept_states.requests(self._requests_seen):
-            self._requests_seen = request.id
+        asked = self.kept_states.requests(0)
+        # Their rows go a tick later, and SQLite gives the number of a deleted row again.
+        self._carried_out &= {(request.id, request.moment) for request in asked}
+        for request in asked:
+            if (request.id, request.moment) in self._carried_out:
+                continue
+            self._carried_out.add((request.id, request.moment))
             meant = [key for key in self.states if _is_meant(request, key)]
             if (
                 not meant and request.rule in self.rules

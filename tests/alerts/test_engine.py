@@ -128,6 +128,19 @@ def test_an_acknowledgement_asked_for_by_another_process_silences(site: Site) ->
     assert not site.database.read("select * from alert_requests")
 
 
+def test_each_request_is_carried_out_though_numbers_of_rows_come_again(site: Site) -> None:
+    """SQLite gives the number of a deleted row to the next one."""
+    site.rule("deep", target="shop.depth", critical="> 100", attempts=1)
+    site.run(30, 500.0)
+    for number in range(3):
+        document = {"id": str(number), "start": site.clock.now, "end": site.clock.now + 3_600}
+        assert site.leader().kept_states.ask("deep", "*", "downtime", document, site.clock.now)
+        site.run(5, 500.0)
+    planned = site.engine.states["deep", "shop.depth"].state.downtimes
+    assert [downtime.id for downtime in planned] == ["0", "1", "2"]
+    assert not site.database.read("select * from alert_requests")
+
+
 def test_a_series_that_is_not_seen_any_more_follows_the_rules_policy(site: Site) -> None:
     """By default it is UNKNOWN after three intervals, not OK."""
     site.rule("deep", target="shop.depth", critical="> 100", window="20s", interval="10s")
