@@ -51,10 +51,14 @@ def parse_bool(value: object) -> bool:
     raise ValueError("true or false")
 
 
+#: What `log_level` may be, and from which level of `logging` on records are kept.
+LOG_LEVELS = {"INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50, "OFF": 1_000}
+
+
 def parse_log_level(value: object) -> str:
     """`INFO`, `WARNING`, `ERROR`, `CRITICAL`, or `OFF` for none."""
     word = str(value).strip().upper()
-    if word not in ("INFO", "WARNING", "ERROR", "CRITICAL", "OFF"):
+    if word not in LOG_LEVELS:
         raise ValueError("INFO, WARNING, ERROR, CRITICAL or OFF")
     return word
 

@@ -13,6 +13,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Loaded, Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.workers.route_names import RouteNames
+from inapp_monitor.monitor.early_records import EarlyRecords
 from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.request.live import LiveRequests
 from inapp_monitor.request.server_timing import ServerTiming
@@ -75,6 +76,7 @@ class Core:
         server: What the server calls itself, as the first request says.
         web: The dashboard, once somebody has visited it.
         ticks: What they cost.
+        early_records: What was logged before they do.
         hears_channels: Whether the parts hear what is logged, dies and ends.
         job: Name of a process that answers no requests, such as a cron job; it leads nothing.
         adopted: What live StatsD clients of the app write into; made with the first of them.
@@ -104,6 +106,7 @@ class Core:
     web: WebApp | None = None
     ticks: TickCosts = field(default_factory=TickCosts)
     hears_channels: bool = False
+    early_records: EarlyRecords = field(default_factory=EarlyRecords)
     job: str = ""
     adopted: Adopted | None = None
     dropped_first_errors: int = 0

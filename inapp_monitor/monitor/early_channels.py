@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.process import hooks, late_imports
 from inapp_monitor.ground.route_text import template_of
+from inapp_monitor.ground.setting_values import LOG_LEVELS
 from inapp_monitor.monitor.core import Core
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 #: `logging.ERROR`, without importing it.
 _ERROR = 40
+_OWN_LOGGER = "inapp_monitor"
 #: Of an exchange under way: its environ and route.
 _Request = tuple[dict[str, Any] | None, str | None]
 
@@ -68,7 +70,14 @@ class EarlyChannels:
 
     def _logged(self, given: tuple[Any, ...]) -> None:
         record: logging.LogRecord = given[1]
-        if record.levelno < _ERROR or not current_request.belongs_to(self._core.monitor):
+        least = LOG_LEVELS[self._core.settings.log_level]
+        if record.levelno < min(least, _ERROR):
+            return
+        if not current_request.belongs_to(self._core.monitor):
+            return
+        if record.levelno >= least and record.name.partition(".")[0] != _OWN_LOGGER:
+            self._core.early_records.add(record, current_request.get())
+        if record.levelno < _ERROR:
             return
         with late_imports.loading():
             from inapp_monitor.issues import log_records

@@ -238,6 +238,7 @@ class Life:
         self.ticker = None
         core.web = None
         core.recorder.forked()
+        core.early_records.forked()
         core.live_requests.forked()
         self._tell_parts("forked")
 

@@ -32,6 +32,7 @@ class Logs(Part):
 
     def __init__(self, services: Services) -> None:
         self._guard = services.core.guard
+        self._early = services.core.early_records
         self._buffer = services.log_buffer
         self._keeper = services.log_keeper
         self.holds = (services.log_buffer, services.log_keeper)
@@ -47,7 +48,13 @@ class Logs(Part):
             except Exception as error:  # noqa: BLE001  # the application must not see it
                 self._guard.failed("hearing a log record", error)
 
+    def _add_early(self) -> None:
+        """What was logged before the parts were loaded."""
+        for each in self._early.take():
+            self._buffer.add(HeardRecord(**each._asdict()))
+
     def tick(self, now: float) -> None:  # noqa: ARG002
+        self._add_early()
         try:
             if self._keeper.write():
                 self._guard.recovered("file of log records")
@@ -56,15 +63,19 @@ class Logs(Part):
 
     def forked(self) -> None:
         self._keeper.forked()
+        self._early.forked()
 
     def close(self) -> None:
         self._keeper.write()
 
     def drops(self) -> Mapping[str, int]:
-        return {"log records": self._keeper.dropped()}
+        return {"log records": self._dropped()}
+
+    def _dropped(self) -> int:
+        return self._keeper.dropped() + self._early.dropped
 
     def facts(self) -> LogFacts:
-        return LogFacts(self._keeper.dropped())
+        return LogFacts(self._dropped())
 
 
 def _plain_record(record: logging.LogRecord, text: str, issue: str | None) -> HeardRecord:

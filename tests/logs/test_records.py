@@ -98,9 +98,9 @@ def test_records_of_one_request_have_one_key(make: Callable[..., Monitor]) -> No
     logger.warning("outside")
     *inside, outside = [row.get("request") for row in rows(monitor, text="")]
     assert outside is None
-    assert len(inside) == 4
+    assert len(inside) == 6
     assert inside[0::2] == inside[1::2]
-    assert len(set(inside)) == 2
+    assert len(set(inside)) == 3
 
 
 def test_an_error_leads_to_its_issue(make: Callable[..., Monitor]) -> None:
@@ -240,3 +240,26 @@ def test_a_row_of_surrogates_fits() -> None:
     row = parsed(row_of(record, scrubbing, "", 1))
     assert row is not None
     assert set(row["text"]) == {"\ud800"}
+
+
+def test_what_is_logged_before_the_parts_are_loaded_is_kept(tmp_path: Path) -> None:
+    """With its request and route; arguments that are no plain values run no code of the app."""
+
+    class Odd:
+        def __str__(self) -> str:
+            return "the app's code ran"
+
+    def view() -> None:
+        logger.warning("first %d", 1)
+        logger.warning("odd %s", Odd())
+        logger.info("not kept")
+
+    logger.setLevel(logging.DEBUG)
+    routes = ["/carts/<id>"]
+    monitor = Monitor(app_of(view), data_dir=tmp_path / "data", flush_interval_s=60, route=routes)
+    visit(monitor, "/carts/1", HTTP_X_REQUEST_ID="req-1")
+    found = rows(monitor)
+    monitor.close()
+    assert [row["text"] for row in found] == ["first 1", "odd %s"]
+    assert {(row["route"], row["request_id"]) for row in found} == {("/carts/<id>", "req-1")}
+    assert found[0]["place"].endswith(" in view")
