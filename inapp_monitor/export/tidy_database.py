@@ -65,7 +65,7 @@ def _add_errors(file: TidyFile, database: Database) -> None:
         "select i.*, (select coalesce(sum(count), 0) from issue_fingerprints f"
         " where f.issue = i.id) as count from issues i"
     )
-    names = TABLES["issues"].split(", ")
+    names = TABLES["issues"].columns
     file.add("issues", [[row[name] for name in names] for row in rows])
     for row in _events(database):
         event = queries.decode(row["body"])

@@ -73,6 +73,8 @@ def test_a_tidy_database(recorded: Path, tmp_path: Path) -> None:
     assert events[0][0] == "ValueError"
     assert json.loads(events[0][2])["exceptions"]
     assert connection.execute("select sum(events) from events_by_day").fetchone()[0] == len(events)
+    words = "select count(*) from events_fts where events_fts match 'ValueError'"
+    assert connection.execute(words).fetchone()[0] == len(events)
     connection.close()
 
 
