@@ -142,12 +142,12 @@ class Intake:
                 self.dropped_events += 1
 
     def tick(
-        self, now: float, *, room_bytes: int, stored_value: Callable[[str], float | None]
+        self, now: float, *, room_bytes: int | None, stored_value: Callable[[str], float | None]
     ) -> list[Event]:
         """Hand over what was added up, and forget names that nobody sends any more.
 
         Args:
-            room_bytes: What further series of outsiders may take on disk.
+            room_bytes: What further series of outsiders may take on disk; None: as known so far.
             stored_value: The last value of a gauge, to begin with where it is only moved.
 
         Returns:
@@ -160,7 +160,8 @@ class Intake:
             for path, value in bases.items():
                 self._samples.set_base(path, value)
             batch = self._samples.take(int(now))
-            self._names.room_bytes = room_bytes
+            if room_bytes is not None:
+                self._names.room_bytes = room_bytes
             if self._names.expire(now):
                 self._samples.forget(self._names.knows)
             events, self._events = self._events, []

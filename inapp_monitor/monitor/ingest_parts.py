@@ -20,6 +20,8 @@ from inapp_monitor.monitor.services import Services
 
 #: The part of the series' room on disk that outsiders may fill.
 _OUTSIDERS_PART = 0.75
+#: Seconds between two looks at how full that is; meanwhile each new series is taken off.
+_LOOK_S = 5.0
 _DAY_S = 86_400
 
 
@@ -36,6 +38,7 @@ class Ingesting(Part):
         self._listening = services.listening
         self._database = services.database
         self._events: PostedEvents | None = None
+        self._looked_at = float("-inf")
         self._ends = False
 
     def tick(self, now: float) -> None:
@@ -64,13 +67,21 @@ class Ingesting(Part):
 
         self._listening.flush(now)
         intake = self._listening.intake
-        status = self._store.status()
-        room = int(status.budget * _OUTSIDERS_PART) - status.size
+        room = self._room_bytes(now)
         for event in intake.tick(now, room_bytes=room, stored_value=stored_value):
             moment = int(event.timestamp or now)
             if self._events is None:
                 self._events = PostedEvents(self._database)
             self._events.add(PostedEvent(moment, event.title, event.tags, event.text))
+
+    def _room_bytes(self, now: float) -> int | None:
+        """What outsiders' further series may take on disk; None when it was looked at lately, or
+        nobody sends anything."""
+        if not self._listening.doors or 0.0 <= now - self._looked_at < _LOOK_S:
+            return None
+        self._looked_at = now
+        status = self._store.status()
+        return int(status.budget * _OUTSIDERS_PART) - status.size
 
     def _share(self, now: float, *, at_once: bool = False) -> None:
         """Count what came, in the file of all workers and as series `monitor.ingest.*`."""
