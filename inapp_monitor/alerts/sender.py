@@ -8,7 +8,7 @@ notices are sent by the next one after their lease.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ class _Line:
     abandoned: int = 0
     due: float = 0.0
     pushed: float = float("-inf")
-    seen: list[tuple[str, str, int]] = field(default_factory=list)
+    seen: Sequence[int] = ()
 
 
 class Sender:
@@ -104,8 +104,18 @@ class Sender:
         """Whether any notifier is pushed to."""
         return any(line.channel.pusher is not None for line in self._lines)
 
-    def tick(self, now: float, snapshot: Sequence[Standing]) -> None:
-        """Give what is due to the threads. Waits for nothing."""
+    def tick(
+        self,
+        now: float,
+        statuses: Sequence[int] = (),
+        snapshot: Callable[[], Sequence[Standing]] = list,
+    ) -> None:
+        """Give what is due to the threads. Waits for nothing.
+
+        Args:
+            statuses: The HARD status of each state: a change is pushed at once.
+            snapshot: All states; asked only when something is pushed.
+        """
         if not self._lines:
             return
         self._look(now)
@@ -114,7 +124,7 @@ class Sender:
             if line.queued or (line.thread is None and line.abandoned >= _MAX_ABANDONED):
                 continue
             if line.channel.pusher is not None:
-                self._push_if_due(line, now, snapshot)
+                self._push_if_due(line, now, statuses, snapshot)
             elif self._outbox.unwritten.overdue(line.channel.name, self._clock.perf()):
                 if now >= line.pushed + _PAUSES_S[0] or now < line.pushed:
                     line.pushed = now
@@ -200,20 +210,26 @@ class Sender:
 
         line.thread.add(run)
 
-    def _push_if_due(self, line: _Line, now: float, snapshot: Sequence[Standing]) -> None:
+    def _push_if_due(
+        self,
+        line: _Line,
+        now: float,
+        statuses: Sequence[int],
+        snapshot: Callable[[], Sequence[Standing]],
+    ) -> None:
         pusher = line.channel.pusher
         assert pusher is not None
-        seen = [(each.rule, each.series, each.hard_status) for each in snapshot]
         waited_s = now - line.pushed
-        if seen == line.seen and 0 <= waited_s < pusher.every_s:
+        if statuses == line.seen and 0 <= waited_s < pusher.every_s:
             return
-        line.seen, line.pushed = seen, now
+        line.seen, line.pushed = statuses, now
+        standings = snapshot()
 
         def push() -> None:
             try:
-                pusher.push(snapshot, now)
+                pusher.push(standings, now)
             except (FailedError, RefusedError, OSError) as error:
-                line.seen, line.pushed = [], now - max(pusher.every_s - _PAUSES_S[0], 0.0)
+                line.pushed = now - max(pusher.every_s - _PAUSES_S[0], 0.0)
                 self._guard.failed(_part(line), error)
             else:
                 self._guard.recovered(_part(line))

@@ -29,6 +29,12 @@ def standings(rules: Mapping[str, Rule], states: Mapping[Key, Kept]) -> list[Sta
     ]
 
 
+def hard_statuses(states: Mapping[Key, Kept]) -> list[int]:
+    """The HARD status of each state, for finding out cheaply whether one has changed."""
+    each = [kept.state for kept in states.values()]
+    return [state.status if state.hard else state.last_hard for state in each]
+
+
 def _standing(rule: Rule, series: str, kept: Kept) -> Standing:
     state = kept.state
     name = rule.title or rule.name

@@ -14,7 +14,7 @@ from inapp_monitor.alerts.pictured import pictured
 from inapp_monitor.alerts.published_rules import PublishedRules
 from inapp_monitor.alerts.question import Question
 from inapp_monitor.alerts.sender import NotifierFacts, Sender
-from inapp_monitor.alerts.standings import standings
+from inapp_monitor.alerts.standings import hard_statuses, standings
 from inapp_monitor.database.posted_events import PostedEvents
 from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.process import late_imports
@@ -65,9 +65,11 @@ class Notifying(Part):
             self._published.forget()
             return
         self._published.publish(engine.rules, now)
-        wanted = self._sender.wants_snapshots
-        snapshot = standings(engine.rules, engine.states) if wanted else []
-        self._sender.tick(now, snapshot)
+        if not self._sender.wants_snapshots:
+            self._sender.tick(now)
+            return
+        statuses = hard_statuses(engine.states)
+        self._sender.tick(now, statuses, lambda: standings(engine.rules, engine.states))
 
     def forked(self) -> None:
         self._sender.forked()

@@ -392,7 +392,7 @@ def test_snapshots_are_pushed_on_change_and_each_minute(office: Office) -> None:
     for second in range(130):
         status = Status.OK if second < 30 else Status.CRITICAL
         expected = len(got)
-        sender.tick(office.clock.now, [standing(status)])
+        sender.tick(office.clock.now, [int(status)], lambda: [standing(status)])  # noqa: B023
         if second in (0, 30, 90):
             wait_until(lambda seen=expected: len(got) > seen)  # type: ignore[misc]
             wait_until(lambda: not sender.is_busy)
