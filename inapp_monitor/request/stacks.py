@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
@@ -177,7 +178,7 @@ def find(exchange: Exchange) -> StackFound | None:
             frames = _inside(top, exchange, body)
             if frames is not None:
                 return StackFound(frames, f"thread {names.get(ident, ident)}")
-    for number, top in _greenlets():
+    for number, top in waiting_greenlets():
         frames = _inside(top, exchange, body)
         if frames is not None:
             return StackFound(frames, f"greenlet {number}, which waits for something here")
@@ -217,11 +218,11 @@ def _iterates(frame: FrameType, body: object) -> bool:
     return first_argument(frame) is body
 
 
-def _greenlets() -> Iterator[tuple[int, FrameType]]:
+def waiting_greenlets() -> Iterator[tuple[int, FrameType]]:
     """The frames of all greenlets that wait; they are in no thread's stack."""
     module: Any = sys.modules.get("greenlet")
     kind = getattr(module, "greenlet", None)
-    if kind is None:
+    if kind is None or not _there_are(kind):
         return
     # By type, not `isinstance`: that asks an app's object for its `__class__`, which may raise.
     found = [each for each in gc.get_objects() if issubclass(type(each), kind)]
@@ -229,6 +230,17 @@ def _greenlets() -> Iterator[tuple[int, FrameType]]:
         frame = getattr(waiting, "gr_frame", None)
         if frame is not None:
             yield number, frame
+
+
+def _there_are(kind: type) -> bool:
+    """Whether any object is of a kind; a library that is only loaded, as SQLAlchemy does, has none.
+
+    In one call of C without a line of Python in between: a list of all objects that is alive while
+    another thread runs also holds the tuple that this is about to fill from a generator, and makes
+    it fail with a SystemError.
+    """
+    everything = chain.from_iterable(map(gc.get_objects, (None,)))  # asked for when it is read
+    return any(map(kind.__subclasscheck__, map(type, everything)))
 
 
 def fitting(answer: RequestStack) -> str:

@@ -20,7 +20,7 @@ from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process import identity
 from inapp_monitor.ground.workers.mailbox import FOLDER, MAX_AGE_S, Mailbox
 from inapp_monitor.issues.tracker import Tracker
-from inapp_monitor.request import middleware
+from inapp_monitor.request import middleware, stacks
 from inapp_monitor.request.live import LiveRequests, request_id
 from inapp_monitor.request.stacks import LiveStacks
 from tests.environ import environ_of
@@ -321,3 +321,29 @@ def test_an_answer_that_is_too_long_loses_source_before_frames(
     assert len(text) <= 900
     assert '"line": 39' in text
     assert "xxx" not in text
+
+
+def test_looking_for_greenlets_breaks_no_tuple_that_is_being_made() -> None:
+    """A library that has greenlets may be loaded, as SQLAlchemy does, without any greenlet."""
+    pytest.importorskip("greenlet")
+    errors: list[Exception] = []
+    stopping = threading.Event()
+
+    def make() -> None:
+        while not stopping.is_set():
+            try:
+                tuple(str(number) for number in range(3_000))
+            except SystemError as error:
+                errors.append(error)
+
+    ballast = [[number] for number in range(200_000)]
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        found = [each for _ in range(20) for each in stacks.waiting_greenlets()]
+    finally:
+        stopping.set()
+        thread.join()
+    assert found == []
+    assert ballast
+    assert errors == []
