@@ -69,7 +69,8 @@ class OccurrenceCounter:
         cached = memory.cache.get(key)
         if cached is not None:
             return cached[0]
-        if raising is not None and stack.is_own(raising.co_filename):
+        file = "" if raising is None else raising.co_filename
+        if stack.is_own(file) and not stack.is_stand_in(file):
             return None
         places = self._places
 

@@ -24,6 +24,8 @@ MAX_SOURCE_LINE = 300
 _PACKAGE = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
 #: Code names its file as it was imported, which may be through a symbolic link.
 _OWN_DIRECTORIES = (f"{_PACKAGE}{os.sep}", f"{_PACKAGE.resolve()}{os.sep}")
+#: Where functions of libraries are replaced by some that time them.
+_STAND_INS = tuple(f"{directory}traces{os.sep}" for directory in _OWN_DIRECTORIES)
 
 
 class Position(NamedTuple):
@@ -54,6 +56,12 @@ class Step(NamedTuple):
 def is_own(filename: str) -> bool:
     """Whether a file belongs to this package."""
     return filename.startswith(_OWN_DIRECTORIES)
+
+
+def is_stand_in(filename: str) -> bool:
+    """Whether a file of this package has functions that run a library's in their place: what they
+    raise is the library's, though no frame below them says so where that is written in C."""
+    return filename.startswith(_STAND_INS)
 
 
 def module_of(frame: FrameType) -> str:

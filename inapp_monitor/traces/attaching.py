@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import describe
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.traces.spans import outside
@@ -100,13 +101,21 @@ class Attachments:
         """Attach to what has been loaded since, for an owner that will `detach`.
 
         `off` are names of libraries that are left alone. *Cost:* 5 us when nothing is new.
+
+        Raises:
+            ConfigError: one of them is no library's name.
         """
+        off = set(off)
+        unknown = sorted(off - set(NAMES))
+        if unknown:
+            known = ", ".join(NAMES)
+            raise ConfigError(f"setting 'traces_off': {unknown[0]!r} must be one of {known}")
         if not self._lock.acquire(blocking=False):
             return
         try:
             self._owners.add(id(owner))
             outside.watchers = len(self._owners)
-            self._off = set(off)
+            self._off = off
             for library in LIBRARIES:
                 if library.name not in self._failed and library.name not in self._off:
                     self._attach(library)

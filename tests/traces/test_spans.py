@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.traces import spans
 from inapp_monitor.traces.attaching import LIBRARIES, attachments
 from inapp_monitor.traces.ended_request import MAX_WAITING_SPANS, Pending
@@ -195,6 +196,12 @@ def test_one_library_can_be_left_alone(tmp_path: Path) -> None:
         assert set(states) == {library.name for library in LIBRARIES}
     finally:
         made.monitor.close()
+
+
+def test_a_library_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    """With what the names are."""
+    with pytest.raises(ConfigError, match="'sqlit' must be one of sqlalchemy, django, psycopg"):
+        Traced(tmp_path / "data", traces_off="sqlit, redis")
 
 
 def test_what_no_request_did_is_counted_by_statement(
