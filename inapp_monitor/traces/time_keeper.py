@@ -14,6 +14,7 @@ from inapp_monitor.recorder.routes import method_name, route_name
 from inapp_monitor.traces import call_site
 from inapp_monitor.traces.ended_request import EndedRequest
 from inapp_monitor.traces.spans import CODE, DATABASE, KIND_NAMES, OTHER, TRANSACTION
+from inapp_monitor.traces.statements import MAX_TEXT_LENGTH, NOT_ANALYSED, Statement
 from inapp_monitor.traces.time_parts import Part, RouteTime
 from inapp_monitor.traces.time_table import FINE_S, TimeTable
 from inapp_monitor.traces.tracing import SlugOf, Tracing
@@ -25,6 +26,10 @@ MAX_ROUTES: Final = 60
 MAX_TEXT: Final = 300
 #: Texts whose place is remembered.
 _MAX_PLACES: Final = 2_000
+#: Raw texts, in memory only, whose key is remembered.
+_MAX_KEYS: Final = 2_000
+#: Kind and text of a part, and its statement.
+_Known = tuple[tuple[str, str], Statement | None]
 
 
 class TimeKeeper:
@@ -44,6 +49,7 @@ class TimeKeeper:
         self._slug_of = slug_of
         self._times: dict[tuple[int, str, str], RouteTime] = {}
         self._places: dict[str, str] = {}
+        self._keys: dict[tuple[int, str, str | None], _Known] = {}
         self._written_at = 0.0
         tracing.listeners.append(self.add)
 
@@ -89,20 +95,31 @@ class TimeKeeper:
             part.count += count
 
     def _part(self, time: RouteTime, kind: int, text: str, system: str | None) -> Part:
-        name = KIND_NAMES[DATABASE if kind == TRANSACTION else kind]
-        if kind == DATABASE and text != OTHER:
-            statement = self._tracing.statements.of(text, system)
-            key = name, statement.shape[:MAX_TEXT]
-            part = time.parts.get(key)
-            if part is None:
-                place = statement.site[0] if statement.site else ""
-                part = time.parts[key] = Part(place=place, id=statement.id)
-            return part
-        key = name, text[:MAX_TEXT]
+        known = self._keys.get((kind, text, system))
+        if known is None:
+            known = self._learn(kind, text, system)
+        key, statement = known
         part = time.parts.get(key)
         if part is None:
             part = time.parts[key] = Part()
+            if statement is not None:
+                part.id = statement.id
+                part.place = statement.site[0] if statement.site else ""
         return part
+
+    def _learn(self, kind: int, text: str, system: str | None) -> _Known:
+        name = KIND_NAMES[DATABASE if kind == TRANSACTION else kind]
+        if kind != DATABASE or text == OTHER:
+            known: _Known = (name, text[:MAX_TEXT]), None
+        else:
+            statement = self._tracing.statements.of(text, system)
+            known = (name, statement.shape[:MAX_TEXT]), statement
+            if statement.shape == NOT_ANALYSED or len(text) > MAX_TEXT_LENGTH:
+                return known  # it may be analysed the next time
+        if len(self._keys) >= _MAX_KEYS:
+            self._keys.clear()
+        self._keys[kind, text, system] = known
+        return known
 
     def write(self) -> None:
         """Hand over what was seen, every few seconds."""
@@ -130,4 +147,5 @@ class TimeKeeper:
     def forked(self) -> None:
         """In a child process: what was seen is the parent's."""
         self._times.clear()
+        self._keys.clear()
         self.dropped = 0
