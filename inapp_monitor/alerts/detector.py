@@ -26,15 +26,14 @@ from inapp_monitor.alerts.trouble import WHOLE_APP, Trouble, TroubleKey
 from inapp_monitor.alerts.usual import FAILED, HANGS_MS, LEAST_PAST, TARGET
 from inapp_monitor.alerts.watched import SHORT_S, SLOT_S, SPECS, Watched
 
-#: Tests that a request takes part in, over the false alarms a month that are wanted.
-_ARMS_OVER_ALARMS = 16 / 0.05
-#: Requests of a month that are reckoned with at least.
-_LEAST_MONTH = 1_000.0
+#: Tests that a request takes part in, over the false alarms a month that are wanted; requests of a
+#: month that are reckoned with at least.
+_ARMS_OVER_ALARMS, _LEAST_MONTH = 16 / 0.05, 1_000.0
 #: The first slot; later ones last a quarter of the judge's age, up to `SLOT_S`.
 _FIRST_SLOT_S = 20.0
 #: After so long a trouble is the new life.
 NEW_LIFE_S = 3 * DAY_S
-_HANG_OVER_S = 20.0
+_HANG_OVER_S, _HANGS_KNOWN = 20.0, 100
 #: Usual share of broken links, and of all 404s, where nothing is known.
 _LEAST_BROKEN, _LEAST_NOT_FOUND = 0.002, 0.005
 _BROKEN = Spec(FAILED, "broken links", 0.1, 4.0, 3, 5)
@@ -282,7 +281,8 @@ class Detector:
                 worst=label,
             )
             self._begin(found)
-            self._send(found, t)
+        if not found.sent and (watched.usual.requests >= _HANGS_KNOWN or count >= 3):
+            self._send(found, t)  # it is not one slow report of an app that nobody knows yet
         found.at_once = max(found.at_once, count)
         found.calm_since = t
 

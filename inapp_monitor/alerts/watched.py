@@ -133,6 +133,8 @@ class Watched:
         elif in_trouble or self._is_suspicious(t, h):
             self._held.append(slot)
             del self._held[:-_HELD]
+        elif not self.usual.is_known:  # nothing to compare with yet: all of it, and at once
+            self._learn(slot)
         else:
             self._learn_held()
             if self._previous is not None:

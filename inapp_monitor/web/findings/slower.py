@@ -55,10 +55,14 @@ def _add_cause(backend: Backend, entry: dict[str, Any], slug: str, view: View) -
 
 
 def _others(backend: Backend, facts: Facts, view: View, shown: set[str]) -> list[dict[str, Any]]:
+    kept = backend.incidents(view.start, view.end) if backend.incidents is not None else []
+    judged = {part.series.rpartition(".")[0] for each in kept for part in each.parts}
     rows = [
         row
         for row in route_table.rows(backend, facts, view)
-        if row["slug"] not in shown and row["count"] >= route_table.ENOUGH and _looks_slower(row)
+        if row["slug"] not in shown | judged
+        and row["count"] >= route_table.ENOUGH
+        and _looks_slower(row)
     ]
     found: list[tuple[float, dict[str, Any]]] = []
     for row in rows[:_LOOKED]:
