@@ -117,6 +117,8 @@ class Intake:
                 door.latest = scalars[-1][0], scalars[-1][2]
             elif accepted and parsed.samples:
                 door.latest = parsed.samples[-1][1:3]
+            elif parsed.last_taken is not None:
+                door.latest = parsed.last_taken
             door.count(parsed, accepted, client, now)
         if scalars:
             self._add(Batch(scalars, []))

@@ -64,6 +64,7 @@ class StatsDState:
             for sample in found:
                 if self._add(sample):
                     parsed.taken += 1
+                    parsed.last_taken = sample.key, sample.value
                 else:
                     parsed.reject("too_many_series", sample.key)
         return parsed

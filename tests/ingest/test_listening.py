@@ -88,6 +88,7 @@ def test_names_of_statsd(make: Callable[..., Monitor], port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.sendto(b"shop.orders:3|c\nshop.t:10|ms\nshop.t:30|ms", ("127.0.0.1", port))
     until(lambda: total(monitor, "stats.counters.shop.orders.count") == 3.0)
+    assert open_door(monitor, address).last_point == "shop.t 30"
     until(lambda: latest(monitor, "stats.timers.shop.t.upper_90") == 30.0)
     monitor.close()
 

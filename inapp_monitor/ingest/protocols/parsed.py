@@ -87,6 +87,7 @@ class Parsed:
         lines: Lines that were not blank, or other units of the protocol; refused ones included.
         columns: Further points; only of a protocol's `parse_columns`.
         taken: Samples that the protocol itself adds up until it hands over points.
+        last_taken: Name and value of the last of those.
         notes: What was accepted and yet not as it came, or ignored as meant: name to count.
     """
 
@@ -99,6 +100,7 @@ class Parsed:
     notes: dict[str, int] = field(default_factory=dict)
     columns: Columns | None = None
     taken: int = 0
+    last_taken: tuple[str, float | str] | None = None
 
     def reject(self, reason: str, text: bytes | str) -> None:
         """Refuse a line."""
