@@ -109,7 +109,7 @@ class Outbox:
         self._app = app
         self._route = route
         self._perf = perf
-        self.unwritten = Unwritten(self._is_written)
+        self.unwritten = Unwritten(self._refuses)
         if database is not None:
             database.declare(PART, [_SCRIPT], _make_room)
 
@@ -218,8 +218,8 @@ class Outbox:
         rows = self._database.read(f"{_SELECT}{where} order by id desc limit ?", [*values, limit])
         return [_row(row) for row in rows]
 
-    def _is_written(self) -> bool:
-        return self._database is None or not self._database.status().pending_changes
+    def _refuses(self) -> bool:
+        return self._database is not None and bool(self._database.status().fault)
 
     def _write(self, change: Change) -> bool:
         """Write at once, and wait for it; False when the disk refuses."""

@@ -23,14 +23,14 @@ class Unwritten:
     """The notices of one process.
 
     Args:
-        is_written: Whether everything that was submitted is on disk.
+        refuses: Whether the disk takes nothing at the moment.
 
     *Threads:* any; each step is one operation of a dict or set.
     """
 
-    def __init__(self, is_written: Callable[[], bool]) -> None:
+    def __init__(self, refuses: Callable[[], bool]) -> None:
         """No I/O."""
-        self._is_written = is_written
+        self._refuses = refuses
         self._kept: dict[Key, tuple[float, Notice]] = {}
         self._sent: set[Key] = set()
 
@@ -41,18 +41,16 @@ class Unwritten:
                 self._kept[notice.key, channel] = (now_s, notice)
 
     def overdue(self, channel: str, now_s: float) -> list[Notice]:
-        """What a notifier should have been given long ago."""
-        if not self._kept and not self._sent:
+        """What a notifier should have been given long ago, while the disk refuses."""
+        old = [key for key, (since, _) in list(self._kept.items()) if now_s - since >= PATIENCE_S]
+        if not old and not self._sent:
             return []
-        if self._is_written():
-            self._kept.clear()
+        if not self._refuses():  # then it was written in the tick after that in which it came
+            for key in old:
+                self._kept.pop(key, None)
             self._sent.clear()
             return []
-        return [
-            notice
-            for (_, wanted), (since, notice) in list(self._kept.items())
-            if wanted == channel and now_s - since >= PATIENCE_S
-        ]
+        return [self._kept[key][1] for key in old if key[1] == channel and key in self._kept]
 
     def sent(self, notice: Notice, channel: str) -> None:
         """It was sent from memory."""

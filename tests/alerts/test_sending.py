@@ -232,6 +232,20 @@ def test_disk_that_refuses_keeps_nobody_uninformed(office: Office) -> None:
     assert office.receiver.words == ["PROBLEM CRITICAL"]
 
 
+def test_busy_database_causes_no_second_message(office: Office) -> None:
+    """Changes of others that wait for the next write are no fault of the disk."""
+    office.outbox.announce([message(1)])
+    office.write(message(1))
+    office.sender.deliver_now()
+    for _ in range(40):
+        office.clock.advance(1)
+        office.database.submit(lambda connection: None, 10)
+        office.sender.tick(office.clock.now)
+        wait_until(lambda: not office.sender.is_busy)
+    office.database.write_pending()
+    assert office.receiver.words == ["PROBLEM CRITICAL"]
+
+
 class _Killing:
     """A connection whose n-th statement is never begun: the process is gone."""
 
