@@ -225,6 +225,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "traces",
         "own numbers",
         "collectors",
+        "adopted clients",
         "ingest",
         "writing to the store",
         "route names",
