@@ -9,7 +9,7 @@ SECONDS ?=
 ARGS ?=
 PYTHON ?=
 JOBS ?= 2
-BENCH ?= request_path errors grouping store query charts pages
+BENCH ?= request_path memory errors grouping store query charts pages
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
