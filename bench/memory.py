@@ -15,12 +15,6 @@ CASES = (
     *("bare", "inapp_monitor", "inapp_monitor, dashboard visited"),
     *("prometheus_client", "sentry-sdk"),
 )
-    "bare",
-    "inapp_monitor",
-    "inapp_monitor, dashboard visited",
-    "prometheus_client",
-    "sentry-sdk",
-)
 #: Megabytes more than bare.
 GOALS = {"inapp_monitor": 12.0, "inapp_monitor, dashboard visited": 30.0}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inapp_monitor.alerts import built_in
 from inapp_monitor.alerts.issue_rules import IssueRules
+from inapp_monitor.issues.triage import Triage
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
 
@@ -21,7 +22,8 @@ class Alerting(Part):
         self._core = services.core
         self._engine = services.alerts
         self._judge = services.judge
-        triage = services.tracker.triage
+        # Of what is written: the tracker's own would finish in one tick what a flood has left.
+        triage = Triage(services.database, services.core.clock)
         self._issues = IssueRules(services.alerts, lambda: triage.list_issues(_LATEST))
         self._leadership = services.leadership
         self._added = 0
