@@ -25,7 +25,7 @@ from tests.alerts.receivers import smtp_receiver
 from tests.compat.nagios_server import BASE_OBJECTS, BINARY, NagiosServer
 from tests.ports import number_of, reserve_port
 
-pytestmark = pytest.mark.compat
+pytestmark = [pytest.mark.compat, pytest.mark.peer]
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-of-the-site"

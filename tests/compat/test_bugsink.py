@@ -16,7 +16,7 @@ import pytest
 from inapp_monitor import Monitor
 from tests.export.conftest import application, visit
 
-pytestmark = pytest.mark.compat
+pytestmark = [pytest.mark.compat, pytest.mark.peer]
 _PROJECT = """
 from projects.models import Project
 from teams.models import Team

@@ -35,7 +35,7 @@ from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 from tests.ports import number_of, reserve_port
 
-pytestmark = pytest.mark.compat
+pytestmark = [pytest.mark.compat, pytest.mark.peer]
 COMMAND = [sys.executable, "-m", "inapp_monitor"]
 #: Series that are compared: a counter, a gauge, one with hostile tags, a route, a timer.
 PATHS = {

@@ -26,7 +26,7 @@ from werkzeug.serving import make_server
 
 from inapp_monitor import Monitor
 
-pytestmark = [pytest.mark.compat, pytest.mark.slow]
+pytestmark = [pytest.mark.compat, pytest.mark.peer]
 TOKEN = "the-token-of-all"
 SENDER = "only-for-sending"
 PATIENCE_S = 40.0

@@ -24,7 +24,7 @@ from tests.ingest.conftest import latest, make, total, until  # noqa: F401  # a 
 from tests.ingest.test_listening import open_door
 from tests.ports import number_of, reserve_port
 
-pytestmark = [pytest.mark.compat, pytest.mark.slow]
+pytestmark = [pytest.mark.compat, pytest.mark.peer]
 
 
 def two_ports() -> tuple[int, int]:

@@ -54,6 +54,7 @@ def row_of(event: str, fields: dict[str, str], sent: list[str]) -> Row:
 
 
 @pytest.mark.compat
+@pytest.mark.peer
 @pytest.mark.skipif(BINARY is None, reason="needs nagios4 (Debian's package nagios4-core)")
 @pytest.mark.parametrize("flapping", [False, True])
 def test_random_events(tmp_path: Path, flapping: bool) -> None:

@@ -28,7 +28,7 @@ from inapp_monitor.traces.spans import CACHE, HTTP, QUEUE, TEMPLATE
 from tests.ports import number_of, reserve_port
 from tests.traces.conftest import Traced
 
-pytestmark = pytest.mark.compat
+pytestmark = [pytest.mark.compat, pytest.mark.peer]
 
 
 def _as(user: str, folder: Path) -> dict[str, Any]:
