@@ -365,6 +365,8 @@ def test_what_a_tick_takes_is_not_the_requests() -> None:
 
 def test_cpu_time_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not of a body that another thread closes, nor where greenlets share a thread's."""
+    for package in ("gevent", "eventlet"):  # another test may have loaded them
+        monkeypatch.delitem(sys.modules, package, raising=False)
     witness = Witness()
     app = monitored(app_of("200 OK", Body(b"a")), witness, tick_s=-1.0)
     serve(app)

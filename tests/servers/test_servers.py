@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -188,7 +189,7 @@ def test_client_that_leaves(name: str, tmp_path: Path) -> None:
         time.sleep(0.2)
         served.stop(INT)
     assert served.counted() == 2
-    assert b"BrokenPipe" not in errors_of(tmp_path)
+    assert not any("BrokenPipe" in title for title in errors_of(tmp_path))
 
 
 @pytest.mark.slow
@@ -207,12 +208,21 @@ def test_client_that_leaves_other_servers(name: str, tmp_path: Path) -> None:
         served.wait_for(lambda: served.counted() == 2)
         served.kill_group()
     assert served.counted() == 2
-    assert errors_of(tmp_path) == b""
+    assert errors_of(tmp_path) == []
 
 
-def errors_of(directory: Path) -> bytes:
-    """The issue database with its journal, as raw bytes; empty when there was no error."""
-    return b"".join(path.read_bytes() for path in (directory / "data").glob("monitor.db*"))
+def errors_of(directory: Path) -> list[str]:
+    """The titles of all issues that are written."""
+    path = directory / "data" / "monitor.db"
+    if not path.exists():
+        return []
+    connection = sqlite3.connect(path)
+    try:
+        return [title for (title,) in connection.execute("select title from issues")]
+    except sqlite3.OperationalError:  # no tables yet
+        return []
+    finally:
+        connection.close()
 
 
 @pytest.mark.slow

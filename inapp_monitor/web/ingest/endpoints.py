@@ -42,7 +42,7 @@ def answer(backend: Backend, request: MonitorRequest) -> Response:
     if request.method not in methods:
         return _other_method(request, ", ".join(sorted((*methods, "OPTIONS"))))
     if backend.listening is None:
-        return _failed(403, "numbers are taken by the running app only, not by a copy of its data")
+        return _failed(404, "numbers are taken by the running app only, not by a copy of its data")
     try:
         if kind == "/ping":
             return _influx_ping()
