@@ -314,7 +314,7 @@ class Writer:
         }
 
     def _missing_paths(self, step: Step, busy: float) -> None:
-        story, total = self._story, 0
+        story, total, broken_links = self._story, 0, 0
         for row in story.plot.missing:
             count = story.number(story.missing_rate(row, step.start) * busy * step.width_s)
             total += count
@@ -322,6 +322,7 @@ class Writer:
                 referer = story.chance.choice(row.referers) if row.referers else ""
                 if referer.startswith("/"):
                     referer = f"http://{self._site}{referer}"
+                    broken_links += 1
                 when = step.start + story.chance.random() * step.width_s
                 self._not_found.add([(row.path, referer, when)])
         if not total:
@@ -332,6 +333,7 @@ class Writer:
         self._whole.merge(histogram)
         for path in (f"{base}.status.4xx", "requests.status.4xx", "requests.not_found"):
             self._count(path, step, total)
+        self._count("requests.broken_links", step, broken_links)
 
     def _count(self, path: str, step: Step, total: int) -> None:
         """A counter's part of a step, spread over its finer ones."""

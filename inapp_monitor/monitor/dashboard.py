@@ -75,6 +75,7 @@ class Dashboard:
             live=True,
             facts=self._life.facts,
             judged=services.judged,
+            judged_since=core.attached_at,
             incidents=services.judge.incidents.between,
             stack_of=services.stacks.stack_of,
             listening=services.listening,

@@ -53,6 +53,7 @@ class Backend:
         live: True inside the monitored app, False for the stored data of another process.
         facts: What only the running monitor knows; pages get them once a visit, see `Visit.facts`.
         judged: What is wrong right now, as the leader's judge shows it; None: nobody judges.
+        judged_since: When this process began to judge, or to hear of it.
         incidents: Those that were running in a window, the newest first; None: none are kept.
         stack_of: The stack of a request under way, by worker and the request's name there.
         listening: The doors of the running monitor; None for the stored data of another process.
@@ -81,6 +82,7 @@ class Backend:
     stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)
     listening: Listening | None = None
     judged: Callable[[], list[dict[str, Any]]] | None = None
+    judged_since: float = 0.0
     incidents: Callable[[float, float], list[Incident]] | None = None
     cache: Cache = field(init=False)
     kept: dict[int, object] = field(init=False, default_factory=dict)

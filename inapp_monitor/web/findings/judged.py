@@ -33,6 +33,8 @@ _KINDS = {
     "not-found": "not found",
     "no-traffic": "stop",
 }
+#: Seconds in which a judge may not have seen enough.
+_YOUNG_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ def findings(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
     """What is wrong at the end of a live view, or was in any other; the worst first."""
     is_now = not view.until_text
     if is_now and backend.judged is not None:
-        return [_shown(each) for each in backend.judged()]
+        found = [_shown(each) for each in backend.judged()]
+        if found or view.now - backend.judged_since >= _YOUNG_S:
+            return found
+        # A judge that has just begun has seen nothing yet: what was stored before has.
     kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
     if is_now:
         kept = [wrong for wrong in kept if wrong.until is None]
