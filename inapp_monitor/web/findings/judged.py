@@ -16,6 +16,7 @@ from inapp_monitor.alerts.trouble import WHOLE_APP
 from inapp_monitor.alerts.trouble_words import words
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.workers.route_names import RouteFacts
+from inapp_monitor.recorder.recorder import RecorderFacts
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import deploys
@@ -33,8 +34,8 @@ _KINDS = {
     "not-found": "not found",
     "no-traffic": "stop",
 }
-#: Seconds in which a judge may not have seen enough.
-_YOUNG_S = 120
+#: Seconds, and requests, in which a judge may not have seen enough.
+_YOUNG_S, _FEW_REQUESTS = 120, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,8 @@ def findings(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
     is_now = not view.until_text
     if is_now and backend.judged is not None:
         found = [_shown(each) for each in backend.judged()]
-        if found or view.now - backend.judged_since >= _YOUNG_S:
+        if found or _has_seen_enough(backend, facts, view):
             return found
-        # A judge that has just begun has seen nothing yet: what was stored before has.
     kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
     if is_now:
         kept = [wrong for wrong in kept if wrong.until is None]
@@ -78,6 +78,13 @@ def findings(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
     if is_now:
         kept = [wrong for wrong in kept if wrong.until is None]
     return sorted(_telling(kept), key=lambda each: (each.state != "crit", each.since))
+
+
+def _has_seen_enough(backend: Backend, facts: Facts, view: View) -> bool:
+    """A judge that has just begun, or has had hardly a request since, knows less than what was
+    stored before."""
+    seen = facts.of(RecorderFacts).requests_seen or 0
+    return seen >= _FEW_REQUESTS and view.now - backend.judged_since >= _YOUNG_S
 
 
 def incidents(backend: Backend, view: View) -> list[Incident]:
