@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import repeat
 
@@ -90,6 +91,7 @@ class Intake:
         self._names.room_bytes = self._max_series * self._series_bytes or 1  # until the first tick
         self._samples = Samples(self._step_s, self._series_bytes)
         self._events: list[Event] = []
+        self._posted: deque[Event] = deque()
         self.dropped_events = 0
 
     def forked(self) -> None:
@@ -137,11 +139,11 @@ class Intake:
 
     def post(self, title: str, text: str, tags: tuple[str, ...], timestamp: float) -> None:
         """Keep an event of the application itself until the next tick."""
-        with self._lock:
-            if len(self._events) < MAX_EVENTS:
-                self._events.append(Event(title, text, tags, timestamp))
-            else:
-                self.dropped_events += 1
+        # Without the lock: a handler of a signal may call this in the thread that holds it.
+        if len(self._posted) < MAX_EVENTS:
+            self._posted.append(Event(title, text, tags, timestamp))
+        else:
+            self.dropped_events += 1
 
     def tick(
         self, now: float, *, room_bytes: int | None, stored_value: Callable[[str], float | None]
@@ -167,6 +169,7 @@ class Intake:
             if self._names.expire(now):
                 self._samples.forget(self._names.knows)
             events, self._events = self._events, []
+        events += [self._posted.popleft() for _ in range(len(self._posted))]
         if batch.scalars or batch.distributions:
             self._add(batch)
         return events

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+import weakref
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
@@ -91,7 +92,7 @@ class Attachments:
     """
 
     def __init__(self) -> None:
-        self._owners: set[int] = set()
+        self._owners: weakref.WeakSet[Any] = weakref.WeakSet()
         self._hooks: dict[str, Hook] = {}
         self._failed: dict[str, str] = {}
         self._off: set[str] = set()
@@ -113,7 +114,7 @@ class Attachments:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self._owners.add(id(owner))
+            self._owners.add(owner)
             outside.watchers = len(self._owners)
             self._off = off
             for library in LIBRARIES:
@@ -142,7 +143,7 @@ class Attachments:
     def detach(self, owner: object) -> None:
         """An owner needs them no more; behind the last one everything is put back."""
         with self._lock:
-            self._owners.discard(id(owner))
+            self._owners.discard(owner)
             outside.watchers = len(self._owners)
             if self._owners:
                 return
@@ -150,6 +151,11 @@ class Attachments:
             self._failed.clear()
             for hook in hooks.values():
                 hook.detach()
+
+    def detach_all(self) -> None:
+        """Put everything back, whoever needs it: for tests, whose neighbours left monitors."""
+        for owner in list(self._owners):
+            self.detach(owner)
 
     def forked(self) -> None:
         """In a child process, where the thread that holds the lock may be missing."""

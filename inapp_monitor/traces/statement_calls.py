@@ -7,7 +7,7 @@ a context variable. Everything here runs inside requests: few functions, few obj
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import get_ident
 from typing import Any
 
@@ -115,7 +115,7 @@ def timed_execute(
     """
 
     def make(original: Any) -> Any:
-        def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
             record = entered()
             if record is None or record.environ is None:
                 spans, is_silent = None, in_statement.get()
@@ -125,29 +125,35 @@ def timed_execute(
                     spans = record.spans = Spans()
                 is_silent = spans.inside == get_ident()
             if is_silent:
-                return original(self, query, *args, **kwargs)
+                return original(self, *args, **kwargs)
             failure = None
             _silence(spans, get_ident())
             start = perf_counter()
             try:
-                return original(self, query, *args, **kwargs)
+                return original(self, *args, **kwargs)
             except BaseException as error:
                 failure = error
                 raise
             finally:
                 _silence(spans, 0)
+                query = statement_of(args, kwargs)
                 try:
                     shown = query if text is None or type(query) is str else text(self, query)
                     system = system_of(self)
                 except Exception:  # noqa: BLE001  # closed, or another version of the library
                     shown, system = text_of(query), ""
-                parameters = args[0] if args and not many else None
+                parameters = args[1] if len(args) > 1 and not many else None
                 finish(spans, start, shown, parameters, self, system, failure)
                 failure = None  # it holds this frame
 
         return execute
 
     return make
+
+
+def statement_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The first argument of a call, whatever the library calls it."""
+    return args[0] if args else next(iter(kwargs.values()), "")
 
 
 def _silence(spans: Spans | None, thread: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from inapp_monitor import Monitor
+from inapp_monitor.traces.attaching import attachments
 from inapp_monitor.traces.ended_request import EndedRequest
 from tests.environ import environ_of
 
@@ -52,6 +55,15 @@ class Traced:
     def texts(self, work: Callable[[], object]) -> list[str]:
         """What the spans of a request that does this say."""
         return [span.text for span in self.tracing.shaped(self.run(work))]
+
+
+@pytest.fixture(autouse=True)
+def alone_in_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Monitors that other tests have left, and greenlets that they have loaded, are none here."""
+    gc.collect()
+    attachments.detach_all()
+    for package in ("gevent", "eventlet"):
+        monkeypatch.delitem(sys.modules, package, raising=False)
 
 
 @pytest.fixture

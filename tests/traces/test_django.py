@@ -70,13 +70,12 @@ def test_each_statement_once(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     rows = [line.split("|") for line in found.stdout.splitlines()]
     assert "S3CR3T" not in found.stdout
-    assert [row[4] for row in rows] == [
+    # Whether BEGIN is a statement of its own depends on Django's version.
+    assert [row[4] for row in rows if row[4] != "BEGIN"] == [
         'INSERT INTO "auth_group" ("name") VALUES (?) RETURNING "auth_group"."id"',
-        "BEGIN",
         'INSERT INTO "auth_group" ("name") VALUES (?) RETURNING "auth_group"."id"',
         'SELECT COUNT(*) AS "__count" FROM "auth_group" WHERE "auth_group"."name" LIKE ? ESCAPE ?',
         'SELECT "auth_group"."id", "auth_group"."name" FROM "auth_group"',
-        "BEGIN",
         "SAVEPOINT ?",
         "RELEASE SAVEPOINT ?",
         "insert into auth_group (name) values (?)",

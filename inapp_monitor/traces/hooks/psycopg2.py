@@ -54,6 +54,8 @@ class Hook:
         base = self._extensions.connection
         if not isinstance(given, type) or not issubclass(given, base):
             return given
+        if getattr(given, "cursor", None) is not base.cursor:
+            return given  # such as `extras.RealDictConnection`: it decides about its cursors
         made = self._connections.get(given)
         if made is None and len(self._connections) < MAX_FACTORIES:
             made = self._connections[given] = self._watched_connection(given)

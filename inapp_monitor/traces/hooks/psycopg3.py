@@ -10,7 +10,7 @@ from typing import Any
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
 from inapp_monitor.traces.spans import Spans, entered, in_statement
-from inapp_monitor.traces.statement_calls import finish, text_of, timed_execute
+from inapp_monitor.traces.statement_calls import finish, statement_of, text_of, timed_execute
 
 _CURSORS = ("Cursor", "ServerCursor", "ClientCursor", "RawCursor", "RawServerCursor")
 _ASYNC = ("AsyncCursor", "AsyncServerCursor", "AsyncClientCursor", "AsyncRawCursor")
@@ -66,7 +66,7 @@ def _many(original: Any) -> Any:
 
 def _asynchronous(*, many: bool) -> Any:
     def make(original: Any) -> Any:
-        async def execute(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        async def execute(self: Any, *args: Any, **kwargs: Any) -> Any:
             record = entered()
             spans = None
             if record is not None and record.environ is not None:
@@ -74,22 +74,23 @@ def _asynchronous(*, many: bool) -> Any:
                 if spans is None:
                     spans = record.spans = Spans()
             if in_statement.get():
-                return await original(self, query, *args, **kwargs)
-            token = in_statement.set(True)
+                return await original(self, *args, **kwargs)
+            in_statement.set(True)
             failure = None
             start = perf_counter()
             try:
-                return await original(self, query, *args, **kwargs)
+                return await original(self, *args, **kwargs)
             except BaseException as error:
                 failure = error
                 raise
             finally:
-                in_statement.reset(token)
+                in_statement.set(False)
+                query = statement_of(args, kwargs)
                 try:
                     shown, system = _text(self, query), system_of(self)
                 except Exception:  # noqa: BLE001  # closed, or another version of the library
                     shown, system = text_of(query), "postgresql"
-                parameters = args[0] if args and not many else None
+                parameters = args[1] if len(args) > 1 and not many else None
                 finish(spans, start, shown, parameters, self, system, failure)
                 failure = None  # it holds this frame
 

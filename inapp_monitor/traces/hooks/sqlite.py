@@ -2,7 +2,8 @@
 
 Connections, cursors and rows are types of C, so a factory is the only way in that the module
 documents; connections that were opened before are out of reach. Factories of the application are
-subclassed in their turn.
+subclassed in their turn, unless they have methods of their own in place of those that are timed:
+those are left alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _FACTORY = 5
 #: Seconds after a statement in which a fetch still belongs to it; later, time was spent otherwise.
 _AT_ONCE_S = 0.001
 _EXECUTE = ("execute", "executemany", "executescript")
+_FETCH = ("fetchall", "fetchmany")
 
 
 class Hook:
@@ -65,7 +67,10 @@ class Hook:
                 kwargs["factory"] = watched
             connection = original(*args, **kwargs)
             database = args[0] if args else kwargs.get("database")
-            connection._inapp_monitor_system = _system(database)
+            try:
+                object.__setattr__(connection, "_inapp_monitor_system", _system(database))
+            except Exception:  # noqa: BLE001, S110  # a class of the application's: it has a default
+                pass
             return connection
 
         return connect
@@ -78,20 +83,16 @@ class Hook:
             return given  # a function that makes connections: what it makes is its business
         if len(self._connections) >= MAX_FACTORIES:
             return given
+        if _has_own(given, self._module.Connection, ("cursor", *_EXECUTE)):
+            return given
         cursor_class = self._cursor_class
 
         def cursor(self: Any, factory: Any = None) -> Any:
             return given.cursor(self, cursor_class(factory))  # type: ignore[attr-defined]
 
         methods: dict[str, Any] = {"cursor": cursor, "_inapp_monitor_system": "sqlite"}
-        for name in _EXECUTE:
-            if getattr(given, name) is getattr(self._module.Connection, name):
-                methods[name] = _by_cursor(name)
-            else:
-                methods[name] = _timed(name, _system_of_connection)(getattr(given, name))
-        made = type(given.__name__, (given,), methods)
-        made.__module__, made.__qualname__ = given.__module__, given.__qualname__
-        self._connections[given] = made
+        methods |= {name: _by_cursor(name) for name in _EXECUTE}
+        made = self._connections[given] = _subclass(given, methods)
         return made
 
     def _cursor_class(self, given: Any) -> Any:
@@ -103,12 +104,30 @@ class Hook:
             return wanted
         if len(self._cursors) >= MAX_FACTORIES:
             return wanted
+        if _has_own(wanted, self._module.Cursor, (*_EXECUTE, *_FETCH)):
+            return wanted
         methods = {name: _timed(name, _system_of)(getattr(wanted, name)) for name in _EXECUTE}
-        methods |= {name: _timed_fetch(getattr(wanted, name)) for name in ("fetchall", "fetchmany")}
-        made = type(wanted.__name__, (wanted,), methods)
-        made.__module__, made.__qualname__ = wanted.__module__, wanted.__qualname__
-        self._cursors[wanted] = made
+        methods |= {name: _timed_fetch(getattr(wanted, name)) for name in _FETCH}
+        made = self._cursors[wanted] = _subclass(wanted, methods)
         return made
+
+
+def _has_own(given: type, base: type, names: tuple[str, ...]) -> bool:
+    """Whether a class has methods of its own in place of some of its base's."""
+    try:
+        return any(getattr(given, name) is not getattr(base, name) for name in names)
+    except Exception:  # noqa: BLE001  # a class of the application's
+        return True
+
+
+def _subclass(given: type, methods: dict[str, Any]) -> type:
+    """A class with these methods that looks like the given one; that itself where it refuses."""
+    try:
+        made = type(given.__name__, (given,), methods)
+        made.__module__, made.__qualname__ = given.__module__, given.__qualname__
+    except Exception:  # noqa: BLE001  # such as an `__init_subclass__` that wants arguments
+        return given
+    return made
 
 
 def _timed(name: str, system_of: Callable[[Any], str]) -> Callable[[Any], Any]:
@@ -143,10 +162,6 @@ def _timed_fetch(original: Any) -> Any:
 
     fetch.__name__ = original.__name__
     return fetch
-
-
-def _system_of_connection(connection: Any) -> str:
-    return str(connection._inapp_monitor_system)
 
 
 def _system_of(cursor: Any) -> str:
