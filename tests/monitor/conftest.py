@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from inapp_monitor import Monitor
+from inapp_monitor.traces.attaching import attachments
+from inapp_monitor.traces.spans import outside
 from tests.environ import environ_of
 
 
@@ -29,6 +31,14 @@ def visit(monitor: Any, path: str = "/", **extra: Any) -> bytes:
         return b"".join(body)
     finally:
         getattr(body, "close", lambda: None)()
+
+
+@pytest.fixture(autouse=True)
+def alone_in_the_process() -> None:
+    """What other tests' statements outside of requests have left is no monitor's here."""
+    attachments.detach_all()
+    outside.spans.clear()
+    outside.dropped = 0
 
 
 @pytest.fixture

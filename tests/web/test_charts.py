@@ -177,9 +177,9 @@ def test_a_sparkline_is_small_and_silent() -> None:
     assert sparkline(ChartSeries("", [None, 1])) == ""
 
 
-@pytest.mark.parametrize(("count", "length", "limit_ms"), [(5, 1_000, 12), (10, 3_000, 25)])
+@pytest.mark.parametrize(("count", "length", "limit_ms"), [(5, 1_000, 25), (10, 3_000, 50)])
 def test_charts_are_drawn_fast(count: int, length: int, limit_ms: float) -> None:
-    """The best of several tries, so that a busy machine does not fail it."""
+    """Not twice as slow as they should be, at best of several tries; `bench/charts.py` measures."""
     rng = np.random.default_rng(4)
     series = [
         ChartSeries(f"s{i}", rng.standard_normal(length).cumsum(), 0, 60) for i in range(count)
