@@ -92,6 +92,9 @@ Occurrence = tuple[KnownFingerprint, float, object, object, Mapping[str, str], M
 class ProcessMemory:
     """What belongs to one process. Lock order: flushing, folding, then lock.
 
+    Both of the latter may be entered again: a handler of a signal that logs an error runs in the
+    thread that holds them, and must not wait for itself.
+
     Attributes:
         cache: Fingerprints by the key of their traceback, with weak references to
             the code that the key's ids stand for.
@@ -102,8 +105,8 @@ class ProcessMemory:
     """
 
     pid: int
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    folding: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    folding: threading.RLock = field(default_factory=threading.RLock)
     flushing: threading.Lock = field(default_factory=threading.Lock)
     cache: dict[tuple[object, ...], tuple[KnownFingerprint, tuple[object, ...]]] = field(
         default_factory=dict
@@ -152,7 +155,10 @@ class ProcessMemory:
         deltas: dict[KnownFingerprint, Delta] = {}
         count = len(self.pending)
         for _ in range(count if at_most is None else min(count, at_most)):
-            known, now, method, route, tags, user = self.pending.popleft()
+            try:
+                known, now, method, route, tags, user = self.pending.popleft()
+            except IndexError:  # a handler of a signal has folded meanwhile
+                break
             delta = deltas.get(known)
             if delta is None:
                 delta = deltas[known] = Delta(first_seen=now)
