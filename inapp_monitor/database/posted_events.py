@@ -68,7 +68,7 @@ class PostedEvents:
         in_memory = self._database is None or self._database.read_only
         stored = self._stored_number() if in_memory else 0
         with self._lock:
-            if any(waiting._replace(id=0) == event for waiting in self._waiting):
+            if any(waiting[:4] == event[:4] for waiting in self._waiting):  # all but the number
                 return
             if in_memory:
                 self._number = max(self._number, stored) + 1

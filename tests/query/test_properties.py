@@ -82,7 +82,7 @@ def test_a_printed_tree_parses_to_itself(tree: Any) -> None:
 @example("a|b")
 @example("\\")
 @example("template(")
-@settings(max_examples=1500)
+@settings(max_examples=500)
 def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
     """Arbitrary text parses or is a QueryError with a position inside it."""
     try:
@@ -92,7 +92,7 @@ def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
 
 
 @given(st.text("abs(){},.|\"'\\=0123456789 *?[]-+e$;", max_size=40))
-@settings(max_examples=3000)
+@settings(max_examples=1000)
 def test_no_mixture_of_tokens_makes_the_parser_fail_otherwise(text: str) -> None:
     """Texts made of the grammar's own characters parse or are a QueryError."""
     try:

@@ -310,7 +310,6 @@ def test_an_answer_that_is_too_long_loses_source_before_frames(
     tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the request is stays readable in any size."""
-    from inapp_monitor.request import stacks
 
     monkeypatch.setattr(stacks, "MAX_REPLY_BYTES", 900)
     frames = [

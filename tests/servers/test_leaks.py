@@ -9,7 +9,7 @@ import pytest
 
 from .harness import Served, missing
 
-CYCLES = 50
+CYCLES = 30
 ROUNDS = 4
 WORKERS = 10
 OPTIONS = {
@@ -56,7 +56,7 @@ def test_nothing_grows_in_a_worker_that_forks(tmp_path: Path) -> None:
     """An application that forks children which use the monitor: its own process holds what it
     held, and no child inherits a descriptor of the monitor's that stays open.
 
-    What grows does so with each fifty children; a file that the monitor opens late, only once.
+    What grows does so with each thirty children; a file that the monitor opens late, only once.
     """
     with Served("waitress", tmp_path) as served:
         served.get("/boom")

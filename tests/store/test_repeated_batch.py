@@ -52,7 +52,7 @@ def answers(store: Store, now: int) -> list[dict[str, dict[int, float]]]:
 
 @pytest.mark.parametrize("mix", MIXES)
 @given(steps=steps)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_batch_is_its_points(
     mix: str, steps: list[tuple[list[str], int, float, int, int, bool]]
 ) -> None:

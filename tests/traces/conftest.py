@@ -57,10 +57,15 @@ class Traced:
         return [span.text for span in self.tracing.shaped(self.run(work))]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_of_other_rooms() -> None:
+    """Monitors that other tests have left are gone; once a module, since it takes half a second."""
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def alone_in_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Monitors that other tests have left, and greenlets that they have loaded, are none here."""
-    gc.collect()
+    """Hooks that other tests have left, and greenlets that they have loaded, are none here."""
     attachments.detach_all()
     for package in ("gevent", "eventlet"):
         monkeypatch.delitem(sys.modules, package, raising=False)

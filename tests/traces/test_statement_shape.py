@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +84,6 @@ def test_any_text_has_a_shape(text: str, dialect: str) -> None:
 @pytest.mark.parametrize("dialect", ["", "mysql", "sqlite"])
 def test_hostile_texts_take_no_longer(piece: str, dialect: str) -> None:
     """200,000 characters of what makes regular expressions go back and forth."""
-    begin = perf_counter()
+    begin = process_time()
     shape_of(piece * (200_000 // len(piece)), dialect)
-    assert perf_counter() - begin < 0.5
+    assert process_time() - begin < 2  # some milliseconds; minutes where it is quadratic

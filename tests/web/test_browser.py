@@ -20,19 +20,6 @@ from tests.web.stored_backend import NOW, TOKEN, close, stored_backend
 
 pytestmark = NEEDS_CHROMIUM
 
-PAGES = ["/", "/routes", "/routes/checkout", "/errors", "/errors/{issue}", "/not-found"]
-PAGES += [
-    "/runtime",
-    "/dashboards",
-    "/explore",
-    "/explore?target=requests.status.*",
-    "/status",
-    "/search?q=check",
-    "/?compare=week",
-    "/nowhere",
-    "/?from=wrong",
-]
-
 
 class Site:
     """A dashboard on a port of this machine."""
@@ -77,22 +64,6 @@ def tab(browser: Any, serve: Callable[..., Site]) -> Iterator[Tab]:
     made = Tab(browser, serve().address, viewport={"width": 1440, "height": 900})
     yield made
     made.close()
-
-
-@pytest.mark.parametrize("width", [1440, 360])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_load_cleanly_at_any_size(
-    scheme: str, width: int, browser: Any, serve: Callable[..., Site]
-) -> None:
-    """No console error, no policy violation, no outside request, nothing wider than the screen."""
-    tab = Tab(
-        browser, serve().address, viewport={"width": width, "height": 800}, color_scheme=scheme
-    )
-    issue = sample_past.issue_of(serve().backend)
-    for path in PAGES:
-        page = tab.open(path.format(issue=issue))
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-    tab.close()
 
 
 def test_odd_installations_hold_up(browser: Any, tmp_path: Path) -> None:
