@@ -173,11 +173,12 @@ def find(exchange: Exchange) -> StackFound | None:
     here = threading.get_ident()
     body = getattr(exchange, "body", None)
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    for ident, top in sys._current_frames().items():
-        if ident != here:
-            frames = _inside(top, exchange, body)
-            if frames is not None:
-                return StackFound(frames, f"thread {names.get(ident, ident)}")
+    others = sys._current_frames()
+    del others[here]  # a frame with a variable that holds it keeps all that it has, also this request
+    for ident, top in others.items():
+        frames = _inside(top, exchange, body)
+        if frames is not None:
+            return StackFound(frames, f"thread {names.get(ident, ident)}")
     for number, top in waiting_greenlets():
         frames = _inside(top, exchange, body)
         if frames is not None:

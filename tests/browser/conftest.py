@@ -97,6 +97,15 @@ def site(past: Past, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]
     made.close()
 
 
+@pytest.fixture
+def new_site(past: Past, tmp_path: Path) -> Iterator[Site]:
+    """The shop, of which this test is the first visitor: its past ends two minutes later."""
+    shutil.copytree(past.data_dir, tmp_path / "data")
+    made = Site(tmp_path / "data")
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module")
 def empty_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An app that nobody has visited, and whose dashboard asks for the token."""

@@ -99,9 +99,11 @@ def test_an_empty_installation_says_what_will_appear(
         assert not [row for row in page.evaluate(RUN_AXE) if row[0] in SEVERE], path
 
 
-def test_a_broken_site_is_understood_without_scrolling(open_tab: Callable[..., Any]) -> None:
+def test_a_broken_site_is_understood_without_scrolling(
+    new_site: Any, open_tab: Callable[..., Any]
+) -> None:
     """Which route is slow, which one fails, which address is missing, since when, what to click."""
-    tab = open_tab()
+    tab = open_tab(new_site)
     page = tab.open("/")
     seen = {}
     for number in range(page.locator(".verdicts li").count()):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -320,6 +322,23 @@ def test_an_answer_that_is_too_long_loses_source_before_frames(
     assert len(text) <= 900
     assert '"line": 39' in text
     assert "xxx" not in text
+
+
+def test_looking_keeps_no_request_alive() -> None:
+    """Neither the request nor a frame is in a circle that only a collection of garbage breaks."""
+
+    class Request:
+        """Something that can be looked for, and watched."""
+
+    request: Any = Request()
+    gone = weakref.ref(request)
+    gc.disable()
+    try:
+        assert stacks.find(request) is None
+        del request
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 #: In a process of its own: servers of greenlets that other tests ran leave some behind.

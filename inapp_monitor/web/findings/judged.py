@@ -65,19 +65,32 @@ class Wrong:
 
 def findings(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
     """What is wrong at the end of a live view, or was in any other; the worst first."""
-    is_now = not view.until_text
-    if is_now and backend.judged is not None:
-        found = [_shown(each) for each in backend.judged()]
-        if found or _has_seen_enough(backend, facts, view):
-            return found
-    kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
-    if is_now:
-        kept = [wrong for wrong in kept if wrong.until is None]
-    if not kept:
-        kept = _reviewed(backend, facts, view)
-    if is_now:
-        kept = [wrong for wrong in kept if wrong.until is None]
-    return sorted(_telling(kept), key=lambda each: (each.state != "crit", each.since))
+    if view.until_text:
+        kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
+        return _worst_first(_telling(kept or _reviewed(backend, facts, view)))
+    if backend.judged is None:
+        kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
+        return _worst_first(_telling(_going_on(kept) or _going_on(_reviewed(backend, facts, view))))
+    found = [_shown(each) for each in backend.judged()]
+    if _has_seen_enough(backend, facts, view):
+        return found
+    return _worst_first(_telling(_earliest(found + _going_on(_reviewed(backend, facts, view)))))
+
+
+def _going_on(found: list[Wrong]) -> list[Wrong]:
+    return [wrong for wrong in found if wrong.until is None]
+
+
+def _earliest(found: list[Wrong]) -> list[Wrong]:
+    """Of what a young judge and the stored past both found: that which goes back further."""
+    kept: dict[tuple[str, str], Wrong] = {}
+    for wrong in sorted(found, key=lambda each: each.since):
+        kept.setdefault((wrong.kind, wrong.path), wrong)
+    return list(kept.values())
+
+
+def _worst_first(found: list[Wrong]) -> list[Wrong]:
+    return sorted(found, key=lambda each: (each.state != "crit", each.since))
 
 
 def _has_seen_enough(backend: Backend, facts: Facts, view: View) -> bool:
