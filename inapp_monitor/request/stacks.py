@@ -174,7 +174,9 @@ def find(exchange: Exchange) -> StackFound | None:
     body = getattr(exchange, "body", None)
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     others = sys._current_frames()
-    del others[here]  # a frame with a variable that holds it keeps all that it has, also this request
+    del others[
+        here
+    ]  # a frame with a variable that holds it keeps all that it has, also this request
     for ident, top in others.items():
         frames = _inside(top, exchange, body)
         if frames is not None:

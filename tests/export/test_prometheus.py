@@ -195,7 +195,9 @@ def test_any_names_and_texts_are_read_back(
     bounds = {p: (1.0, 2.5) for p, m in metrics.items() if m.kind == "histogram"}
     layout = Layout(metrics, bounds, openmetrics=om)
     values = {p: Buckets([1, 2, 3], 4.5) if p in bounds else value for p in metrics}
-    exemplars = {p: [Exemplar((("issue_id", hostile[:8]),), 2.0, 1.8e9)] for p in metrics}
+    # The parser takes an escaped quote in an exemplar for its end: see the test below.
+    plain_text = hostile[:8].replace('"', "'")
+    exemplars = {p: [Exemplar((("issue_id", plain_text),), 2.0, 1.8e9)] for p in metrics}
     text = layout.text(values, exemplars)
     if om and value < 0:  # no counter falls, and the parser knows
         return
@@ -209,6 +211,19 @@ def test_any_names_and_texts_are_read_back(
         if s.name == sample
     )
     assert route == hostile.encode("utf-8", "replace").decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [('a"b', r"a\"b"), ("a\\b", r"a\\b"), ("a\nb", r"a\nb"), ('"', r"\"")],
+)
+def test_labels_of_exemplars_are_escaped_as_all_labels_are(text: str, escaped: str) -> None:
+    """OpenMetrics 1.0, section ABNF: backslash, quote and line feed, by a backslash."""
+    metrics = metrics_of([Leaf("routes.r.GET.errors", "scalar", Method.SUM)], {"r": "/r"})
+    layout = Layout(metrics, {}, openmetrics=True)
+    exemplars = {path: [Exemplar((("issue_id", text),), 2.0, 1.8e9)] for path in metrics}
+    document = layout.text(dict.fromkeys(metrics, 1.0), exemplars)
+    assert f'# {{issue_id="{escaped}"}} 2 1800000000.000\n' in document
 
 
 def test_the_document_is_clean_by_promtools_word(
