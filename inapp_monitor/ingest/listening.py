@@ -1,27 +1,29 @@
 """The doors of one process: made of the setting `listen`, open while this process is the leader.
 
 One process must open them, and another one takes over when it dies. A fork leaves them to the
-parent. The HTTP doors, which every worker has, are made here, too.
+parent. The HTTP doors, which every worker has, are made here, too. Protocols and sockets are loaded
+when an address is set, and not before: most applications set none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ingest.addresses import Address, parse_address
 from inapp_monitor.ingest.doors import Door, DoorFacts
 from inapp_monitor.ingest.intake import Intake
-from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
-from inapp_monitor.ingest.listeners.receiver import Receiver
-from inapp_monitor.ingest.protocols.registry import FILES, PROTOCOLS, Parse, usages
-from inapp_monitor.ingest.protocols.statsd_flush import config_of, with_whole_tags
 from inapp_monitor.ingest.shared_doors import SharedDoors
-from inapp_monitor.ingest.statsd_state import StatsDState
+
+if TYPE_CHECKING:
+    from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
+    from inapp_monitor.ingest.protocols.registry import Parse
+    from inapp_monitor.ingest.statsd_state import StatsDState
 
 #: Seconds that closing waits for what is arriving.
 _STOP_S = 2.0
@@ -50,8 +52,7 @@ class Listening:
         self._clock = clock
         self._guard = guard
         self._states: dict[str, StatsDState] = {}
-        known = usages()
-        self._addresses = [parse_address(text, known) for text in dict.fromkeys(texts)]
+        self._addresses = _addresses(texts)
         for address in self._addresses:
             self._parser(address)  # a bad option is an error now
         self._loop: ListenLoop | None = None
@@ -93,6 +94,8 @@ class Listening:
             self.stop()
             return
         listeners = [self._listener(address) for address in self._addresses]
+        with late_imports.loading():
+            from inapp_monitor.ingest.listeners.loop import ListenLoop
         loop = ListenLoop(self, listeners, self._data_dir, self._clock, self._guard)
         self._loop = loop  # before it starts: a fork must find what it has to close
         try:
@@ -102,6 +105,10 @@ class Listening:
             raise
 
     def _listener(self, address: Address) -> Listener:
+        with late_imports.loading():
+            from inapp_monitor.ingest.listeners.loop import Listener
+            from inapp_monitor.ingest.listeners.receiver import Receiver
+            from inapp_monitor.ingest.protocols.registry import PROTOCOLS
         spoken, parse = PROTOCOLS[address.protocol], self._parser(address)
         receiver = Receiver(
             *(self.doors[address.text], parse, self.intake, self._clock),
@@ -111,6 +118,8 @@ class Listening:
         return Listener(address, receiver, spoken.framing)
 
     def _parser(self, address: Address) -> Parse:
+        with late_imports.loading():
+            from inapp_monitor.ingest.protocols.registry import PROTOCOLS
         try:
             if address.options.get("names", "native") != "native":
                 state = _state_of(address)
@@ -122,6 +131,10 @@ class Listening:
 
     def flush(self, now: float, *, at_end: bool = False) -> None:
         """Hand over what doors that stand for a StatsD have added up, once an interval is over."""
+        if not self._states:
+            return
+        with late_imports.loading():
+            from inapp_monitor.ingest.protocols.statsd_flush import with_whole_tags
         for text, state in self._states.items():
             if at_end or state.is_due(now):
                 points = [(with_whole_tags(p[0]), *p[1:]) for p in state.flush(now)]
@@ -157,12 +170,29 @@ class Listening:
             self._states.clear()
 
 
+def _addresses(texts: Sequence[str]) -> list[Address]:
+    """The doors that were set, each once.
+
+    Raises:
+        ConfigError: an address that cannot be understood.
+    """
+    if not texts:
+        return []
+    with late_imports.loading():
+        from inapp_monitor.ingest.protocols.registry import usages
+    known = usages()
+    return [parse_address(text, known) for text in dict.fromkeys(texts)]
+
+
 def _state_of(address: Address) -> StatsDState:
     """The StatsD that a door stands for.
 
     Raises:
         ValueError: an option's value.
     """
+    with late_imports.loading():
+        from inapp_monitor.ingest.protocols.statsd_flush import config_of
+        from inapp_monitor.ingest.statsd_state import StatsDState
     options = dict(address.options)
     names = options.pop("names")
     if names != "statsd":
@@ -175,6 +205,8 @@ def _state_of(address: Address) -> StatsDState:
 
 def _with_files(options: Mapping[str, str]) -> dict[str, str]:
     """The options, with what is in the files that some of them name."""
+    with late_imports.loading():
+        from inapp_monitor.ingest.protocols.registry import FILES
     try:
         return {
             name: Path(value).read_text("utf-8") if name in FILES else value

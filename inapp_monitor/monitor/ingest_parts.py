@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.ground.names import clean_node
 from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.ground.process import late_imports
 from inapp_monitor.ingest.doors import DoorFacts
-from inapp_monitor.ingest.listeners.receiver import Receiver
-from inapp_monitor.ingest.protocols.registry import PROTOCOLS
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
+
+if TYPE_CHECKING:
+    from inapp_monitor.ingest.listeners.receiver import Receiver
 
 #: The part of the series' room on disk that outsiders may fill.
 _OUTSIDERS_PART = 0.75
@@ -153,6 +155,9 @@ class AdoptedClients(Part):
             receiver.receive(data, "")
 
     def _receiver(self, dialect: str) -> Receiver:
+        with late_imports.loading():
+            from inapp_monitor.ingest.listeners.receiver import Receiver
+            from inapp_monitor.ingest.protocols.registry import PROTOCOLS
         parse = PROTOCOLS["statsd"].parser({"dialect": dialect})
         door = self._listening.door(f"adopted clients ({dialect})")
         return Receiver(door, parse, self._listening.intake, self._core.clock)

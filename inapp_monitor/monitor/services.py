@@ -7,6 +7,7 @@ what.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,6 @@ from inapp_monitor.monitor import judging
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.part import Part
-from inapp_monitor.monitor.sentry_door import make_door
 from inapp_monitor.monitor.trace_secret import trace_secret
 from inapp_monitor.monitor.usual_times import UsualTimes
 from inapp_monitor.request.slow_looks import SlowLooks
@@ -59,6 +59,7 @@ from inapp_monitor.traces.tracing import Tracing
 
 if TYPE_CHECKING:
     from inapp_monitor.alerts.notifiers.registry import Channel
+    from inapp_monitor.ingest.sentry.door import Door
 
 
 class Services:
@@ -101,7 +102,8 @@ class Services:
         self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
         self.log_buffer = LogBuffer()
-        self.sentry = make_door(core, self.database, self.tracker, self.log_buffer.add)
+        self._sentry: Door | None = None
+        self._sentry_lock = threading.Lock()
         scrubbing = Scrubbing(redactor.text, redactor.values)
         self.log_keeper = LogKeeper(self.log_buffer, self.log_file, scrubbing, clock, core.release)
         self.slow_requests = SlowRequests(
@@ -112,6 +114,22 @@ class Services:
         self.stacks = LiveStacks(
             *(settings.data_dir, clock, core.live_requests, redactor), settings.flush_interval_s
         )
+
+    @property
+    def sentry(self) -> Door:
+        """Where SDKs of Sentry come in, loaded on first need."""
+        with late_imports.loading(), self._sentry_lock:
+            if self._sentry is None:
+                from inapp_monitor.monitor.sentry_door import make_door
+
+                parts = (self.database, self.tracker, self.log_buffer.add)
+                self._sentry = make_door(self.core, *parts)
+            return self._sentry
+
+    @property
+    def is_sentry_loaded(self) -> bool:
+        """Whether anybody has needed it."""
+        return self._sentry is not None
 
     def _make_traces(self) -> None:
         """What folds the spans of requests, and what keeps some of them."""

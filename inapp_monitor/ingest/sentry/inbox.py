@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ from inapp_monitor.ingest.sentry.bounded_json import parse_object
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.envelope import Envelope, Item, event_id_of
 from inapp_monitor.ingest.sentry.event import event_of, platform_of, template_of
+from inapp_monitor.ingest.sentry.facts import SentryFacts
 from inapp_monitor.ingest.sentry.feedback import feedback_of, note_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
 from inapp_monitor.ingest.sentry.sessions import SessionUpdate
@@ -40,19 +40,6 @@ MAX_REASONS = 20
 RecordEvent = Callable[[Mapping[str, Any], Grouping], str | None]
 #: Adds a comment to an issue: (issue, text, who).
 Comment = Callable[[str, str, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class SentryFacts:
-    """What SDKs have sent to this process.
-
-    Attributes:
-        sdk_events: Events of SDKs recorded.
-        sdk_refused: Requests of SDKs that were refused.
-    """
-
-    sdk_events: int
-    sdk_refused: int
 
 
 class Inbox:

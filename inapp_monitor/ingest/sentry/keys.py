@@ -18,8 +18,8 @@ from inapp_monitor.ground import private_files
 from inapp_monitor.ground.exceptions import FormatError, MonitorError
 from inapp_monitor.ground.file_lock import LockFile
 from inapp_monitor.ingest.sentry.authentication import KEY
+from inapp_monitor.ingest.sentry.facts import KEYS_FILE
 
-FILE_NAME = "sentry_keys.json"
 MAX_KEYS = 200
 #: Requests a minute, in each worker, unless a key says otherwise; half of them may come at once.
 DEFAULT_PER_MINUTE = 600
@@ -60,7 +60,7 @@ class Keys:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self.path = data_dir / FILE_NAME
+        self.path = data_dir / KEYS_FILE
         self._known: dict[str, Key] = {}
         self._seen: tuple[int, int, int] | None = None
 
@@ -174,7 +174,7 @@ class Keys:
 
     def _change(self, change: Callable[[dict[str, Key]], Key]) -> Key:
         """Read, change and write, one process at a time."""
-        lock = LockFile(self.path.with_name(f"{FILE_NAME}.lock"))
+        lock = LockFile(self.path.with_name(f"{KEYS_FILE}.lock"))
         try:
             if not lock.acquire():
                 raise MonitorError("another process is changing the keys: try again")
@@ -222,6 +222,6 @@ def _parse(data: bytes) -> dict[str, Key]:
         if document["version"] != 1 or len(known) != len(rows):
             raise ValueError("of another version")
     except (ValueError, TypeError, KeyError) as error:
-        why = f"{FILE_NAME} cannot be understood ({error}): mend it, or remove it and make new keys"
+        why = f"{KEYS_FILE} cannot be understood ({error}): mend it, or remove it and make new keys"
         raise FormatError(why) from None
     return known
