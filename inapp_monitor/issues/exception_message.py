@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import WrapperDescriptorType
 from typing import Any
 
-from inapp_monitor.issues import exception_tree
+from inapp_monitor.issues import exception_tree, reentrance
 from inapp_monitor.issues.render_values import Renderer
 from inapp_monitor.issues.stack import MAX_SOURCE_LINE
 
@@ -84,7 +84,8 @@ def _ask(exception: BaseException, renderer: Renderer) -> str | None:
 
     def ask() -> None:
         try:
-            answers.append(str.__str__(str(holder.pop())))
+            # What it logs would be an error again, whose text is asked for again.
+            answers.append(str.__str__(reentrance.run(lambda: str(holder.pop()))))
         except BaseException:  # noqa: BLE001, S110  # hostile or broken: the caller notes it
             pass
 

@@ -8,6 +8,7 @@ and the queue allow. No I/O, and no lock for a known fingerprint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import CodeType
 from typing import Any
 from weakref import ref
@@ -201,8 +202,7 @@ def queue_event(
     """
     event_id = str(event["id"])
     known.has_event = True
-    with memory.lock:
-        memory.waiting[event_id] = (known, event, record if event["route"] is None else None)
+    memory.waiting[event_id] = (known, event, record if event["route"] is None else None)
     return event_id
 
 
@@ -229,11 +229,25 @@ def add_facts(memory: ProcessMemory, event_id: str, given: Mapping[str, Any]) ->
     if waiting is None:
         return
     known, event, _ = waiting
-    with memory.lock:
-        for name, value in facts["tags"].items():
-            if name not in event.get("tags", {}):
-                known.delta.add_tag(name, value)
-        for part in ("tags", "contexts"):
-            event[part] = {**facts[part], **event.get(part, {})}
-        for part in ("user", "breadcrumbs"):
-            event[part] = event.get(part) or facts[part]
+    new = {name: tag for name, tag in facts["tags"].items() if name not in event.get("tags", {})}
+    for part in ("tags", "contexts"):
+        event[part] = {**facts[part], **event.get(part, {})}
+    for part in ("user", "breadcrumbs"):
+        event[part] = event.get(part) or facts[part]
+    if new:
+        memory.later.append(partial(_add_tags, known, new))
+
+
+def _add_tags(known: KnownFingerprint, tags: Mapping[str, str]) -> None:
+    for name, value in tags.items():
+        known.delta.add_tag(name, value)
+
+
+def add_route(memory: ProcessMemory, known: KnownFingerprint, route: str) -> None:
+    """Count the route of an occurrence that was counted without one."""
+    memory.later.append(partial(_add_route, known, route))
+
+
+def _add_route(known: KnownFingerprint, route: str) -> None:
+    known.delta.add_tag("route", route)
+    known.delta.route = route

@@ -7,6 +7,10 @@ else here.
 
 State belongs to a process id: a child starts with an empty memory, the parent writes what it
 counted before the fork. Locks are held for microseconds and never around foreign code.
+
+A handler of a signal may record errors in the middle of anything here, in the thread that holds the
+locks. So recording never needs one: it appends to `pending` and `later` and sets single entries of
+dictionaries, which nobody walks through without a copy.
 """
 
 from __future__ import annotations
@@ -15,9 +19,10 @@ import hashlib
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from inapp_monitor.ground.process.held_locks import is_held_here
 from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.issues.counts import Delta, Identity
 from inapp_monitor.issues.event import Event
@@ -92,13 +97,13 @@ Occurrence = tuple[KnownFingerprint, float, object, object, Mapping[str, str], M
 class ProcessMemory:
     """What belongs to one process. Lock order: flushing, folding, then lock.
 
-    Both of the latter may be entered again: a handler of a signal that logs an error runs in the
-    thread that holds them, and must not wait for itself.
+    None is entered again by the thread that holds it, see `is_busy_here`.
 
     Attributes:
         cache: Fingerprints by the key of their traceback, with weak references to
             the code that the key's ids stand for.
         pending: Appended to by failing requests, without a lock; emptied under `folding`.
+        later: Other changes of what `lock` protects; made by the next fold.
         waiting: Events for the flush, with the record of their request while the route is not
             known.
         counts: Occurrences by issue since somebody last took them.
@@ -107,31 +112,37 @@ class ProcessMemory:
     pid: int
     lock: threading.RLock = field(default_factory=threading.RLock)
     folding: threading.RLock = field(default_factory=threading.RLock)
-    flushing: threading.Lock = field(default_factory=threading.Lock)
+    flushing: threading.RLock = field(default_factory=threading.RLock)
     cache: dict[tuple[object, ...], tuple[KnownFingerprint, tuple[object, ...]]] = field(
         default_factory=dict
     )
     known: dict[tuple[str, str | None], KnownFingerprint] = field(default_factory=dict)
     pending: deque[Occurrence] = field(default_factory=deque)
+    later: deque[Callable[[], object]] = field(default_factory=deque)
     waiting: dict[str, tuple[KnownFingerprint, Event, object]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
 
+    def is_busy_here(self) -> bool:
+        """Whether this thread, further out, changes what is counted: a handler of a signal that
+        asks must leave it alone. What it has recorded is counted by the next fold."""
+        return is_held_here(self.lock) or is_held_here(self.folding)
+
     def remember(self, new: KnownFingerprint, others: Identity) -> KnownFingerprint:
         """The entry of a fingerprint; that of `others` when there are too many different ones."""
-        if len(self.known) >= MAX_FINGERPRINTS:
+        if len(self.known) >= MAX_FINGERPRINTS and not self.is_busy_here():
             self.fold()
-        with self.lock:
-            if new.key not in self.known and len(self.known) >= MAX_FINGERPRINTS:
-                self._forget_idle()
-                if len(self.known) >= MAX_FINGERPRINTS:
-                    new = KnownFingerprint(others)
-            return self.known.setdefault(new.key, new)
+            with self.lock:
+                if new.key not in self.known and len(self.known) >= MAX_FINGERPRINTS:
+                    self._forget_idle()
+        if new.key not in self.known and len(self.known) >= MAX_FINGERPRINTS:
+            new = KnownFingerprint(others)
+        return self.known.setdefault(new.key, new)
 
     def _forget_idle(self) -> None:
         """Drop fingerprints that have nothing to write; the database knows them."""
         idle = [
             key
-            for key, known in self.known.items()
+            for key, known in list(self.known.items())
             if not (known.delta.count or known.delta.events or known.in_flight)
         ]
         for key in idle[: MAX_FINGERPRINTS // 2]:
@@ -140,12 +151,17 @@ class ProcessMemory:
 
     def fold(self) -> None:
         """Count what is pending; to be called before counts are read."""
+        if self.is_busy_here():
+            return
         with self.folding:
             self._fold()
+            self._change_later()
 
     def fold_if_many(self) -> None:
         """Count what is pending when it is much and no other thread does so."""
-        if len(self.pending) > MAX_PENDING and self.folding.acquire(blocking=False):
+        if len(self.pending) <= MAX_PENDING or self.is_busy_here():
+            return
+        if self.folding.acquire(blocking=False):
             try:
                 self._fold(PENDING_AT_ONCE)
             finally:
@@ -154,22 +170,26 @@ class ProcessMemory:
     def _fold(self, at_most: int | None = None) -> None:
         deltas: dict[KnownFingerprint, Delta] = {}
         count = len(self.pending)
-        for _ in range(count if at_most is None else min(count, at_most)):
-            try:
+        try:
+            for _ in range(count if at_most is None else min(count, at_most)):
                 known, now, method, route, tags, user = self.pending.popleft()
-            except IndexError:  # a handler of a signal has folded meanwhile
-                break
-            delta = deltas.get(known)
-            if delta is None:
-                delta = deltas[known] = Delta(first_seen=now)
-            _count(delta, now, method, route_of(route), tags, user)
-        for known, delta in deltas.items():
+                delta = deltas.get(known)
+                if delta is None:
+                    delta = deltas[known] = Delta(first_seen=now)
+                _count(delta, now, method, route_of(route), tags, user)
+        finally:  # also when a handler of a signal raises
+            for known, delta in deltas.items():
+                with self.lock:
+                    # It may have been forgotten between its look-up and its count.
+                    known = self.known.setdefault(known.key, known)
+                    known.delta.absorb(delta)
+                    issue = known.identity.issue
+                    self.counts[issue] = self.counts.get(issue, 0) + delta.count
+
+    def _change_later(self) -> None:
+        for _ in range(len(self.later)):
             with self.lock:
-                # It may have been forgotten between its look-up and its count.
-                known = self.known.setdefault(known.key, known)
-                known.delta.absorb(delta)
-                issue = known.identity.issue
-                self.counts[issue] = self.counts.get(issue, 0) + delta.count
+                self.later.popleft()()
 
 
 def route_of(record: object) -> str | None:

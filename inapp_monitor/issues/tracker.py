@@ -38,6 +38,7 @@ from inapp_monitor.issues.model import IssueDetail, IssueSummary
 from inapp_monitor.issues.occurrences import (
     OccurrenceCounter,
     add_facts,
+    add_route,
     queue_event,
     queue_with_scope,
 )
@@ -142,25 +143,28 @@ class Tracker:
         """Record an exception, once per exception object. Never raises.
 
         Args:
-            exception: With its traceback. Nothing of it is kept. What is no exception is recorded
-                as a message, so that a slip of the caller loses nothing.
+            exception: With its traceback; not kept. What is no exception is a message.
             environ: WSGI environ of the request, for its facts.
             route: Template of the request's route.
-            channel: How it was noticed, shown with the event.
+            channel: How it was noticed.
             traceback: Of the exception when it failed; default: the one that it has.
 
         Returns:
             The issue's id; None when it is no error (a generator closed, a clean exit), happened
-            below our own mount or inside us.
+            below our own mount, inside us, or in a signal's handler while another was recorded.
 
         *Cost:* 10-20 µs for a known fingerprint, about a millisecond for a new one.
         """
         if not issubclass(type(exception), BaseException):
             return self.capture_message(exception, environ=environ, route=route, channel=channel)
-        if traceback is None:
-            return self._safely(lambda: self._capture(exception, environ, route, channel))
-        with exception_tree.seen_with(exception, traceback):
-            return self._safely(lambda: self._capture(exception, environ, route, channel))
+
+        def record() -> str | None:
+            if traceback is None:
+                return self._capture(exception, environ, route, channel)
+            with exception_tree.seen_with(exception, traceback):
+                return self._capture(exception, environ, route, channel)
+
+        return self._safely(record)
 
     def capture_message(
         self,
@@ -267,12 +271,14 @@ class Tracker:
         self._writer.flush()
 
     def tick(self) -> bool:
-        """As `flush`, of many events only some; whether others wait for the next tick."""
+        """As `flush`, of many events some; whether others wait for the next tick."""
         return self._writer.flush(EVENTS_A_TICK)
 
     def take_counts(self) -> dict[str, int]:
         """Occurrences by issue id since the last call: for series named `errors.<issue>`."""
         memory = self._memories.here()
+        if memory.is_busy_here():  # the next call has them
+            return {}
         memory.fold()
         with memory.lock:
             counts, memory.counts = memory.counts, {}
@@ -308,7 +314,7 @@ class Tracker:
         memory.fold()
         with memory.lock:
             return TrackerStatus(
-                unwritten=sum(known.unwritten() for known in memory.known.values()),
+                unwritten=sum(known.unwritten() for known in list(memory.known.values())),
                 dropped_events=self._drops.by_reason(),
             )
 
@@ -316,11 +322,11 @@ class Tracker:
 
     def _safely(self, record: Callable[[], str | None]) -> str | None:
         """Record something unless this thread is at it already; failures stay here."""
-        if reentrance.is_recording():
-            return None
         try:
-            with reentrance.recording():
-                return record()
+            if reentrance.is_recording():
+                reentrance.may_wait(lambda: self._safely(record))
+                return None
+            return reentrance.run(record)
         except Exception as error:  # noqa: BLE001  # the application must not notice
             self._guard.failed(PART, error)
             return None
@@ -440,8 +446,5 @@ class Tracker:
             event["request"] = self._builder.request(environ)
         if route is not None and event["route"] is None:
             event["route"] = route
-            if record is not None:
-                return  # the count of the occurrence asks the record
-            with memory.lock:
-                known.delta.add_tag("route", route)
-                known.delta.route = route
+            if record is None:  # else the count of the occurrence asks the record
+                add_route(memory, known, route)

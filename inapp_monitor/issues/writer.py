@@ -17,6 +17,7 @@ from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.process.gil_yield import GilYield
+from inapp_monitor.ground.process.held_locks import is_held_here
 from inapp_monitor.issues import queries, reentrance
 from inapp_monitor.issues.counts import Delta, StoredEvent
 from inapp_monitor.issues.event import Event
@@ -102,6 +103,8 @@ class IssueWriter:
             Whether events wait for the next call.
         """
         memory = self._memories.here()
+        if _flushes_here(memory):  # what comes meanwhile is for the next time
+            return True
         with memory.flushing:
             self._finish_waiting(memory, at_most)
             memory.fold()
@@ -118,11 +121,12 @@ class IssueWriter:
     def unwritten(self) -> list[Unwritten]:
         """What is not written yet, events scrubbed."""
         memory = self._memories.here()
-        with memory.flushing:
-            self._finish_waiting(memory)
+        if not _flushes_here(memory):
+            with memory.flushing:
+                self._finish_waiting(memory)
         memory.fold()
         with memory.lock:
-            totals = [(known, known.total()) for known in memory.known.values()]
+            totals = [(known, known.total()) for known in list(memory.known.values())]
         found = [
             Unwritten(known.identity, total, self._release_of(known))
             for known, total in totals
@@ -150,12 +154,10 @@ class IssueWriter:
         Those that wait when it begins: what comes meanwhile is for the next time, or a flood would
         keep it going. Between two of them the application's threads come first.
         """
-        count = len(memory.waiting)
         self._yield.begin()
-        for _ in range(count if at_most is None else min(count, at_most)):
+        for event_id in list(memory.waiting)[:at_most]:
             self._yield()
             with memory.lock:
-                event_id = next(iter(memory.waiting))
                 known, event, record = memory.waiting.pop(event_id)
                 route = route_of(record) if event["route"] is None else None
                 if route is not None:  # a handled error, captured before the route was known
@@ -184,14 +186,15 @@ class IssueWriter:
             return
         stored = StoredEvent(float(event["time"]), zlib.compress(encode(kept), 6))
         with memory.lock:
+            known = memory.known.setdefault(known.key, known)  # it may have been forgotten
             known.delta.add_event(stored)
 
     def _ask_before_send(self, event: Event) -> Event | None:
-        if self.before_send is None:
+        before_send = self.before_send
+        if before_send is None:
             return event
-        try:
-            with reentrance.recording():  # what it logs would be an event again, and again
-                answer = self.before_send(event)
+        try:  # what it logs would be an event again, and again
+            answer = reentrance.run(lambda: before_send(event))
         except Exception as error:  # noqa: BLE001
             # It may have been there to remove a secret: keep what cannot hold one.
             self._guard.failed("before_send", error)
@@ -251,6 +254,11 @@ class IssueWriter:
             tag = clean_text(name), clean_text(shown)
             tags[tag] = tags.get(tag, 0) + count
         delta.tags = tags
+
+
+def _flushes_here(memory: ProcessMemory) -> bool:
+    """Whether this thread, further out, is in the middle of a flush."""
+    return is_held_here(memory.flushing) or memory.is_busy_here()
 
 
 def _server_name() -> str:

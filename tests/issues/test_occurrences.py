@@ -95,11 +95,3 @@ def test_an_event_that_comes_after_its_count(monitor: Monitor) -> None:
     known.delta.add_event(StoredEvent(NOW, zlib.compress(b"{}")))
     tick()
     assert triage.list_issues() == []
-
-
-def test_a_handler_of_a_signal_may_record_while_counts_are_folded() -> None:
-    """It runs in the thread that folds, and must not wait for itself."""
-    memory = ProcessMemory(pid=1)
-    with memory.folding, memory.lock:
-        memory.fold()
-    assert not memory.pending
