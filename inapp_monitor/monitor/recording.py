@@ -6,18 +6,24 @@ and has written all of it when the block is over. It is shown by its name and no
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import ContextDecorator
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from inapp_monitor.ground import config as configuration
 from inapp_monitor.ground.names import clean_node
 from inapp_monitor.metrics import switch
 from inapp_monitor.monitor.metrics_target import MetricsTarget
 from inapp_monitor.monitor.monitor import Monitor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 #: First node of the series about runs.
 JOBS = "jobs"
@@ -31,10 +37,14 @@ _NO_SERVER = {
 }
 #: Ends of a block that are no error of the program's.
 _ENDINGS = (SystemExit, KeyboardInterrupt, GeneratorExit)
+#: How many blocks use each monitor that lives for blocks only: with the last one it ends.
+_users: dict[Monitor, int] = {}
+_users_lock = threading.RLock()
 
 
 class Recording(ContextDecorator):
-    """`with recording("DATA_DIR"):`, or a decorator of a function.
+    """`with recording("DATA_DIR"):`, or a decorator of a function, a coroutine function or one that
+    makes a generator: a run lasts until it has ended.
 
     Args:
         data_dir: Of the app whose store it is; default as of `Monitor`.
@@ -53,18 +63,67 @@ class Recording(ContextDecorator):
         self._name = clean_node(name or _program_name())
         self._settings = settings
         self._monitor: Monitor | None = None
-        self._is_own = False
         self._start = 0.0
 
     def _recreate_cm(self) -> Recording:
         """Each call of a decorated function is a run of its own."""
         return Recording(self._data_dir, name=self._name, **self._settings)
 
+    def __call__(self, func: F) -> F:
+        """Each call of what is returned is a run."""
+        call: Callable[..., Any]
+        if inspect.iscoroutinefunction(func):
+            call = self._of_coroutine(func)
+        elif inspect.isasyncgenfunction(func):
+            call = self._of_async_generator(func)
+        elif inspect.isgeneratorfunction(func):
+            call = self._of_generator(func)
+        else:
+            return super().__call__(func)
+        return cast("F", wraps(func)(call))
+
+    def _of_coroutine(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return await function(*args, **kwargs)
+
+        return call
+
+    def _of_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                return (yield from function(*args, **kwargs))
+
+        return call
+
+    def _of_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            with self._recreate_cm():
+                generator = function(*args, **kwargs)
+                step = generator.__anext__()
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = generator.asend((yield item))
+                    except GeneratorExit:
+                        await generator.aclose()
+                        raise
+                    except BaseException as error:  # noqa: BLE001  # for the function to handle
+                        step = generator.athrow(error)
+
+        return call
+
     def __enter__(self) -> Monitor:
-        monitor = self._running_monitor()
-        self._is_own = monitor is None
-        if monitor is None:
-            monitor = job_monitor(self._data_dir, self._name, self._settings)
+        with _users_lock:
+            monitor = self._running_monitor()
+            if monitor is None:
+                monitor = job_monitor(self._data_dir, self._name, self._settings)
+                _users[monitor] = 1
+            elif monitor in _users or not monitor.life.core.pid:
+                _users[monitor] = _users.get(monitor, 0) + 1
         self._monitor = monitor
         self._start = monitor.clock.perf()
         monitor.life.attach_if_needed()
@@ -94,13 +153,12 @@ class Recording(ContextDecorator):
             if error is not None and not isinstance(error, _ENDINGS):
                 monitor.capture_exception(error)
             record_run(monitor, self._name, duration_ms, has_failed=has_failed)
-            if self._is_own:
-                switch.disconnect(monitor.metrics_target)
-                monitor.close()
-            else:
-                monitor.refresh()
         except Exception as failure:  # noqa: BLE001  # the monitor's own: the job is not affected
             monitor.guard.failed("recording", failure)
+        if _is_last_user(monitor):
+            monitor.close()
+        else:
+            monitor.refresh()
 
 
 #: Public name.
@@ -125,8 +183,35 @@ def record_run(monitor: Monitor, name: str, duration_ms: float, *, has_failed: b
     monitor.gauge(f"{path}.last_run", int(monitor.clock.wall()))
 
 
+def _is_last_user(monitor: Monitor) -> bool:
+    """A block that uses a monitor has ended: whether the monitor lives for blocks only, and none is
+    left. Nobody finds it then if it was made for one."""
+    with _users_lock:
+        if monitor not in _users:
+            return False
+        _users[monitor] -= 1
+        if _users[monitor]:
+            return False
+        del _users[monitor]
+        if monitor.life.core.job:
+            switch.disconnect(monitor.metrics_target)
+        return True
+
+
+def _forked() -> None:
+    """In a child process, where the thread that holds the lock may be missing."""
+    global _users_lock
+    _users_lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 def _ended_well(error: BaseException) -> bool:
-    return isinstance(error, SystemExit) and error.code in (None, 0)
+    """A clean exit, or a generator whose reader wants no more."""
+    if isinstance(error, SystemExit):
+        return error.code in (None, 0)
+    return isinstance(error, GeneratorExit)
 
 
 def _program_name() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import inspect
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +164,94 @@ def test_recording_is_on_disk_when_it_returns(directory: Path) -> None:
     issues = monitor.tracker.triage.list_issues()
     assert ["ZeroDivisionError" in issue.title for issue in issues] == [True]
     monitor.close()
+
+
+def test_recording_of_functions_that_go_on_after_their_call(directory: Path) -> None:
+    """A run of a coroutine or a generator lasts until it has ended, as its errors belong to it."""
+
+    @recording(directory, name="task")
+    async def task() -> int:
+        await asyncio.sleep(0)
+        metrics.incr("rows")
+        raise ValueError("in the task")
+
+    @recording(directory, name="lines")
+    def lines() -> Generator[int, int, str]:
+        metrics.incr("rows", (yield 1))
+        return "done"
+
+    @recording(directory, name="pages")
+    async def pages() -> AsyncGenerator[int, int]:
+        try:
+            metrics.incr("rows", (yield 1))
+        except KeyError:
+            yield 3
+            raise LookupError("in the pages") from None
+
+    async def read_pages() -> None:
+        reading = pages()
+        assert await anext(reading) == 1
+        with pytest.raises(StopAsyncIteration):
+            await reading.asend(100)
+        reading = pages()
+        await anext(reading)
+        await reading.aclose()
+        reading = pages()
+        await anext(reading)
+        assert await reading.athrow(KeyError()) == 3
+        with pytest.raises(LookupError):
+            await anext(reading)
+
+    with pytest.raises(ValueError, match="in the task"):
+        asyncio.run(task())
+    assert inspect.iscoroutinefunction(task)
+    reading = lines()
+    next(reading)
+    with pytest.raises(StopIteration, match="done"):
+        reading.send(10)
+    next(reading := lines())
+    reading.close()
+    asyncio.run(read_pages())
+    monitor = stored(directory)
+    assert total(monitor, "rows") == 111.0
+    ran = {name: total(monitor, f"jobs.{name}.runs") for name in ("task", "lines", "pages")}
+    failed = {name: total(monitor, f"jobs.{name}.failures") for name in ran}
+    assert ran == {"task": 1.0, "lines": 2.0, "pages": 3.0}
+    assert failed == {"task": 1.0, "lines": 0.0, "pages": 1.0}
+    titles = {issue.title for issue in monitor.tracker.triage.list_issues()}
+    assert titles == {"ValueError: in the task", "LookupError: in the pages"}
+    monitor.close()
+
+
+def test_recordings_that_overlap_share_a_monitor(directory: Path) -> None:
+    """The last one ends it, whichever it is; nothing is left running."""
+    first, second = recording(directory, name="first"), recording(directory, name="second")
+    monitor = first.__enter__()
+    assert second.__enter__() is monitor
+    first.__exit__(None, None, None)
+    metrics.incr("rows")
+    second.__exit__(None, None, None)
+    assert monitor.life.ticker is None
+    assert monitor.life.core.pid == 0
+    with recording(directory, name="third") as another:
+        assert another is not monitor
+    found = stored(directory)
+    assert total(found, "rows") == 1.0
+    runs = [total(found, f"jobs.{name}.runs") for name in ("first", "second", "third")]
+    assert runs == [1.0, 1.0, 1.0]
+    found.close()
+
+
+def test_recording_with_a_monitor_that_was_closed(directory: Path) -> None:
+    """It lives for the block again, and no longer."""
+    monitor = stored(directory)
+    monitor.refresh()
+    monitor.close()
+    with recording(directory, name="job") as same:
+        assert same is monitor
+        assert monitor.life.core.pid
+    assert monitor.life.ticker is None
+    assert not monitor.life.core.pid
 
 
 def test_recording_leads_nothing(directory: Path, port: int) -> None:
