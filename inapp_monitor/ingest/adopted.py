@@ -71,7 +71,7 @@ class Adopted:
         made = AdoptedSocket(self, dialect)
         setattr(client, name, made)
         self.clients += 1
-        os.register_at_fork(after_in_child=_again(client, name, made))
+        _remember(client, name, made)
 
 
 class AdoptedSocket:
@@ -113,16 +113,31 @@ class AdoptedSocket:
         return -1
 
 
-def _again(client: Any, name: str, made: AdoptedSocket) -> Callable[[], None]:
-    """What gives a client its adopted socket again, as long as it lives."""
+#: Adopted clients that live: by their id a reference, the attribute and the socket.
+_clients: dict[int, tuple[Callable[[], Any], str, AdoptedSocket]] = {}
+#: Modules of clients' classes behind whose hooks for forks ours stands.
+_followed: set[str] = set()
+
+
+def _remember(client: Any, name: str, made: AdoptedSocket) -> None:
+    """A client is to have its adopted socket again in a child process, as long as it lives."""
+    key = id(client)
     try:
-        alive: Callable[[], Any] = weakref.ref(client)
+        alive: Callable[[], Any] = weakref.ref(client, lambda _: _clients.pop(key, None))
     except TypeError:  # it has slots and cannot be referred to weakly
-        return lambda: setattr(client, name, made)
 
-    def again() -> None:
-        found = alive()
-        if found is not None:
-            setattr(found, name, made)
+        def alive() -> Any:
+            return client
 
-    return again
+    _clients[key] = (alive, name, made)
+    module = type(client).__module__
+    if module not in _followed:  # hooks are called in their order, and cannot be removed
+        _followed.add(module)
+        os.register_at_fork(after_in_child=_give_again)
+
+
+def _give_again() -> None:
+    for alive, name, made in list(_clients.values()):
+        client = alive()
+        if client is not None:
+            setattr(client, name, made)

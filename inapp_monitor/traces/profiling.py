@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
+from weakref import WeakSet
 
 from inapp_monitor.traces.request_profile import RequestProfile, Stack
 
@@ -60,6 +61,7 @@ class Profiling:
         self._wanted: set[tuple[str, str]] = set()
         self._begun_any = float("-inf")
         self._finished: list[Finished] = []
+        self._running: WeakSet[RequestProfile] = WeakSet()
 
     def begin(self, request: Any) -> RequestProfile | None:
         """Profile this request, which begins in this thread, if it is its turn."""
@@ -73,6 +75,7 @@ class Profiling:
         profile = RequestProfile(request, self._clock)
         if not profile.start():
             return None
+        self._running.add(profile)
         if len(self._begun) >= MAX_KINDS:
             self._begun.clear()
         self._begun_any = self._begun[kind] = now
@@ -100,8 +103,11 @@ class Profiling:
         return taken
 
     def forked(self) -> None:
-        """In a child process: what has ended is the parent's."""
+        """In a child process: what has ended is the parent's, and so is the request under way."""
         self._finished.clear()
+        running, self._running = list(self._running), WeakSet()
+        for profile in running:
+            profile.stop()
 
     @staticmethod
     def _kind(method: object, path: str) -> tuple[str, str]:

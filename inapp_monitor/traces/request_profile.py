@@ -10,6 +10,7 @@ A stack is a tuple of code objects, innermost first; a function of C in front is
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from types import CodeType, FrameType
@@ -48,7 +49,7 @@ class RequestProfile:
     *Cost:* 0.15 us a call or return, 5 us a millisecond.
     """
 
-    __slots__ = ("_look", "is_whole", "stacks")
+    __slots__ = ("__weakref__", "_look", "is_whole", "stacks")
 
     def __init__(self, request: Profiled, clock: Callable[[], float]) -> None:
         self.stacks: dict[Stack, float] = {}
@@ -75,6 +76,7 @@ def _looking(
     stacks, variable_of = profile.stacks, current_request.variable_of
     last = begin = clock()
     left = MAX_EVENTS
+    pid = os.getpid()
 
     def look(frame: FrameType, event: str, argument: Any) -> None:
         nonlocal last, left
@@ -83,8 +85,9 @@ def _looking(
         left -= 1
         if passed < INTERVAL_S and left:
             return
-        if request.environ is None or not left or now - begin > MAX_S:
-            profile.is_whole = request.environ is None
+        is_over = request.environ is None
+        if is_over or not left or now - begin > MAX_S or pid != os.getpid():
+            profile.is_whole = is_over
             sys.setprofile(None)
             return
         # At a call the time was the caller's, at a return it was this function's own.

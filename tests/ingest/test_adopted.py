@@ -19,6 +19,7 @@ import statsd
 from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.collectors.prometheus_registry import PrometheusRegistry
 from inapp_monitor.compat import statsd as compat
+from inapp_monitor.ingest import adopted
 from inapp_monitor.ingest.adopted import Adopted, AdoptedSocket
 from inapp_monitor.testing import collected
 from tests.ingest.conftest import latest, until
@@ -44,6 +45,28 @@ def doors(monitor: Monitor) -> dict[str, Any]:
 
 
 # -- adopted clients
+
+
+class Short:
+    """A client of a library that makes one for each use."""
+
+    def __init__(self) -> None:
+        self._sock: Any = None
+
+
+def test_clients_that_come_and_go(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of them stays, and a fork does no more for a thousand than for one."""
+    hooks: list[Any] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **hook: hooks.append(hook))
+    before = set(adopted._clients)
+    kept = monitor.adopt(Short())
+    for _ in range(1_000):
+        monitor.adopt(Short())
+    assert len(set(adopted._clients) - before) == 1
+    assert len(hooks) <= 1
+    kept._sock = None  # as a client does it that opens its socket anew in the child
+    adopted._give_again()
+    assert isinstance(kept._sock, AdoptedSocket)
 
 
 def test_a_client_of_statsd_is_adopted(monitor: Monitor) -> None:

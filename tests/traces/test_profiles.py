@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -70,6 +71,32 @@ def test_computing_and_waiting_have_their_true_shares() -> None:
     assert waiting + computing == pytest.approx(whole, rel=0.25)
     assert 0.2 < waiting / whole < 0.8
     assert found["wait"][1] >= waiting
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_process_is_not_profiled() -> None:
+    """It inherits the request under way and its profile: with the monitor's help it ends at once,
+    else by itself a millisecond later."""
+
+    def in_child(look: Callable[[], object]) -> bool:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                look()
+                os._exit(int(sys.getprofile() is not None))
+            finally:
+                os._exit(2)
+        return os.waitpid(pid, 0)[1] == 0
+
+    profiling = Profiling(time.perf_counter)
+    profile = profiling.begin(Request())
+    assert profile is not None
+    try:
+        at_once, by_itself = in_child(profiling.forked), in_child(lambda: compute(0.005))
+        goes_on = sys.getprofile() is not None
+    finally:
+        profile.stop()
+    assert (at_once, by_itself, goes_on) == (True, True, True)
 
 
 def test_a_debugger_keeps_its_place() -> None:
