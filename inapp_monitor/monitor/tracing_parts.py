@@ -59,7 +59,12 @@ class Tracing(Part):
         attachments.detach(self._core.monitor)
 
     def drops(self) -> Mapping[str, int]:
-        return {**self._tracing.pending.dropped, "spans outside requests": spans.outside.dropped}
+        outside = spans.outside
+        return {
+            **self._tracing.pending.dropped,
+            "spans outside requests": outside.dropped,
+            "ends of long texts of spans": outside.shortened,
+        }
 
     def facts(self) -> TracingFacts:
         return TracingFacts(attachments.states() if self._core.traced is not None else ())

@@ -7,6 +7,7 @@ code that looks behind them, stays content. The library's exceptions pass unchan
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -29,10 +30,15 @@ class Patches:
             AttributeError: there is no such attribute; nothing has been replaced.
         """
         original = getattr(owner, name)
-        inherited = name not in vars(owner)
-        made = functools.update_wrapper(make(original), original)
+        found = inspect.getattr_static(owner, name)
+        before = vars(owner).get(name, _MISSING)
+        made: Any
+        if isinstance(found, (staticmethod, classmethod)) and isinstance(owner, type):
+            made = type(found)(functools.update_wrapper(make(found.__func__), found.__func__))
+        else:
+            made = functools.update_wrapper(make(original), original)
         setattr(owner, name, made)
-        self._replaced.append((owner, name, _MISSING if inherited else original, made))
+        self._replaced.append((owner, name, before, made))
 
     def has(self, owner: Any, name: str) -> bool:
         """Whether an attribute has been replaced here."""

@@ -48,6 +48,12 @@ MAX_COUNTED = 50
 OTHER: Final = "(other)"
 #: Characters of a text that are kept until the next fold.
 MAX_TEXT_LENGTH = 20_000
+#: Characters from which on a text counts as long. Bytes of long texts that are kept between two
+#: folds, and of one request; of those after them the beginning is kept, then a shorter one.
+LONG_TEXT = 500
+MAX_LONG_BYTES = 16_000_000
+MAX_LONG_BYTES_OF_REQUEST = 2_000_000
+BEGINNING = 2_000
 #: Spans outside requests that wait for the next fold.
 MAX_OUTSIDE = 10_000
 #: Texts whose call site has been looked for because they were new.
@@ -97,17 +103,19 @@ class Spans(list[RawSpan]):
 
     Attributes:
         counts: How often each text has come so far.
-        inside: The thread in which an outer hook (SQLAlchemy, Django) runs a statement, or 0: those
-            of the drivers below it are silent there.
+        inside: The threads in which an outer hook (SQLAlchemy, Django) runs a statement: those of
+            the drivers below it are silent there.
+        long_bytes: Of its long texts.
         more: Of the texts past `MAX_SPANS`: kind, count, seconds and system.
         sites: Which lines asked for a text that repeats, is slow or was new.
     """
 
-    __slots__ = ("counts", "inside", "more", "sites")
+    __slots__ = ("counts", "inside", "long_bytes", "more", "sites")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        self.inside = 0
+        self.inside: set[int] = set()
+        self.long_bytes = 0
         self.more: dict[str, list[Any]] | None = None
         self.sites: dict[str, Site] | None = None
 
@@ -128,16 +136,22 @@ class Outside:
         spans: What waits for the next fold, with the line that asked for it or None.
         watchers: How many monitors want them.
         dropped: Spans for which there was no room.
+        long_bytes: Of long texts, in and outside of requests, since the last fold.
+        shortened: Long texts of which only the beginning was kept.
         failures: Failures of the monitor's own while noting.
         on_failure: Called with such a failure.
     """
 
-    __slots__ = ("dropped", "failures", "on_failure", "spans", "watchers")
+    __slots__ = (
+        *("dropped", "failures", "long_bytes", "on_failure", "shortened", "spans", "watchers"),
+    )
 
     def __init__(self) -> None:
         self.spans: list[tuple[RawSpan, Site | None]] = []
         self.watchers = 0
         self.dropped = 0
+        self.long_bytes = 0
+        self.shortened = 0
         self.failures = 0
         self.on_failure: Callable[[BaseException], object] | None = None
 
@@ -191,8 +205,12 @@ def add(spans: Spans, span: RawSpan, text: str, seconds: float) -> None:
         span: What is added.
         text, seconds: Its text and how long it took.
     """
-    if len(spans) >= MAX_SPANS or len(text) > MAX_TEXT_LENGTH:
-        _add_shortened(spans, span)
+    if len(text) > LONG_TEXT:
+        text = _bounded(text, spans)
+        if text is not span[3]:
+            span = (*span[:3], text, *span[4:])
+    if len(spans) >= MAX_SPANS:
+        count_only(spans, span[0], seconds, text, span[5])
         return
     spans.append(span)
     counts = spans.counts
@@ -218,15 +236,21 @@ def extend(spans: Spans, last: RawSpan, rows: int) -> None:
         failed(failure)
 
 
-def _add_shortened(spans: Spans, span: RawSpan) -> None:
-    kind, start, end, text, thread, system, error, rows, key = span
-    text = text[:MAX_TEXT_LENGTH]
-    if len(spans) >= MAX_SPANS:
-        count_only(spans, kind, end - start, text, system)
-    else:
-        spans.append((kind, start, end, text, thread, system, error, rows, key))
-        if end - start >= SLOW_S:
-            _note_site(spans, text)
+def _bounded(text: str, spans: Spans | None = None) -> str:
+    """A long text as far as there is room for it until the next fold."""
+    if len(text) > MAX_TEXT_LENGTH:
+        text = text[:MAX_TEXT_LENGTH]
+    size = text.__sizeof__()
+    room = MAX_LONG_BYTES - outside.long_bytes
+    of_request = spans.long_bytes if spans is not None else 0
+    if size > room or of_request + size > MAX_LONG_BYTES_OF_REQUEST:
+        outside.shortened += 1
+        text = text[: BEGINNING if room > -MAX_LONG_BYTES else LONG_TEXT]
+        size = text.__sizeof__()
+    outside.long_bytes += size
+    if spans is not None:
+        spans.long_bytes += size
+    return text
 
 
 def note_outside(span: RawSpan) -> None:
@@ -237,8 +261,8 @@ def note_outside(span: RawSpan) -> None:
         outside.dropped += 1
         return
     text = span[3]
-    if len(text) > MAX_TEXT_LENGTH:
-        text = text[:MAX_TEXT_LENGTH]
+    if len(text) > LONG_TEXT:
+        text = _bounded(text)
         span = (*span[:3], text, *span[4:])
     site = call_site.find() if _is_new(text) or span[2] - span[1] >= SLOW_S else None
     outside.spans.append((span, site))
@@ -286,4 +310,4 @@ def failed(failure: Exception) -> None:
 def forked() -> None:
     """In a child process: what waits is the parent's."""
     outside.spans.clear()
-    outside.dropped = 0
+    outside.dropped = outside.long_bytes = outside.shortened = 0

@@ -1,7 +1,7 @@
 """What the hooks of databases share: timing one call that runs a statement.
 
 An outer hook (SQLAlchemy, Django) silences those of the drivers below it while it runs, so that a
-statement counts once: in a request by the number of its thread in `Spans.inside`, outside of one by
+statement counts once: in a request by its thread in `Spans.inside`, outside of one by
 a context variable. Everything here runs inside requests: few functions, few objects.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.spans import (
     DATABASE,
+    LONG_TEXT,
     MAX_SPANS,
-    MAX_TEXT_LENGTH,
     REPEATED,
     SLOW_S,
     Spans,
@@ -88,7 +88,7 @@ def finish(
             note(DATABASE, start, text, system, failure, rows, key)
             return
         span = (DATABASE, start, end, text, get_ident(), system, failure, rows, key)
-        if end - start < SLOW_S and len(spans) < MAX_SPANS and len(text) <= MAX_TEXT_LENGTH:
+        if end - start < SLOW_S and len(spans) < MAX_SPANS and len(text) <= LONG_TEXT:
             counts = spans.counts
             n = counts.get(text, 0)
             if n != REPEATED - 1 and (n or hash(text) in known_texts):
@@ -123,11 +123,11 @@ def timed_execute(
                 spans = record.spans
                 if spans is None:
                     spans = record.spans = Spans()
-                is_silent = spans.inside == get_ident()
+                is_silent = get_ident() in spans.inside
             if is_silent:
                 return original(self, *args, **kwargs)
             failure = None
-            _silence(spans, get_ident())
+            _silence(spans, silent=True)
             start = perf_counter()
             try:
                 return original(self, *args, **kwargs)
@@ -135,7 +135,7 @@ def timed_execute(
                 failure = error
                 raise
             finally:
-                _silence(spans, 0)
+                _silence(spans, silent=False)
                 query = statement_of(args, kwargs)
                 try:
                     shown = query if text is None or type(query) is str else text(self, query)
@@ -156,8 +156,10 @@ def statement_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     return args[0] if args else next(iter(kwargs.values()), "")
 
 
-def _silence(spans: Spans | None, thread: int) -> None:
+def _silence(spans: Spans | None, *, silent: bool) -> None:
     if spans is None:
-        in_statement.set(bool(thread))
+        in_statement.set(silent)
+    elif silent:
+        spans.inside.add(get_ident())
     else:
-        spans.inside = thread
+        spans.inside.discard(get_ident())

@@ -24,7 +24,7 @@ def timed(
     """
 
     def make(original: Any) -> Any:
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             start = perf_counter()
             try:
                 answer = original(self, *args, **kwargs)
@@ -45,7 +45,7 @@ def timed_coroutine(
     """As `timed`, of a coroutine."""
 
     def make(original: Any) -> Any:
-        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             start = perf_counter()
             try:
                 answer = await original(self, *args, **kwargs)
@@ -66,7 +66,7 @@ def timed_cache(
     """As `timed`, of a cache: silent below another cache's call."""
 
     def make(original: Any) -> Any:
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             if in_cache_call.get():
                 return original(self, *args, **kwargs)
             in_cache_call.set(True)

@@ -106,6 +106,7 @@ class Tracing:
                 for listener in self.listeners:
                     listener(request)
         self.statements.end_fold(now)
+        outside.long_bytes = 0
 
     def _count(self, request: EndedRequest, now: float) -> None:
         route = route_name(request.route, request.status)

@@ -139,6 +139,15 @@ def test_loggers_that_do_not_propagate_are_seen(monitor: Monitor) -> None:
     assert monitor.only_issue().summary.count == 1
 
 
+def test_a_record_that_is_handed_over_by_name(monitor: Monitor) -> None:
+    """As the signature of `Logger.callHandlers` allows it."""
+    logger = logging.getLogger("shop.named")
+    record = logger.makeRecord(logger.name, logging.ERROR, __file__, 1, "by name", (), None)
+    logger.callHandlers(record=record)
+    monitor.tick()
+    assert monitor.only_issue().summary.title == "by name"
+
+
 def test_a_thread_that_dies(monitor: Monitor) -> None:
     """threading.excepthook is listened to, sys.exit in a thread is none."""
     for target in (fail, sys.exit):

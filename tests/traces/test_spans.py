@@ -8,14 +8,27 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
+import jinja2
 import pytest
 
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.traces import spans
 from inapp_monitor.traces.attaching import LIBRARIES, attachments
 from inapp_monitor.traces.ended_request import MAX_WAITING_SPANS, Pending
-from inapp_monitor.traces.spans import DATABASE, HTTP, MAX_SPANS, Spans
+from inapp_monitor.traces.patches import Patches
+from inapp_monitor.traces.spans import (
+    BEGINNING,
+    DATABASE,
+    HTTP,
+    LONG_TEXT,
+    MAX_LONG_BYTES_OF_REQUEST,
+    MAX_SPANS,
+    Spans,
+)
+from inapp_monitor.traces.statement_calls import timed_execute
+from inapp_monitor.traces.timed_calls import timed
 from tests.traces.conftest import Traced
 
 
@@ -234,3 +247,108 @@ def test_noting_never_raises(traced: Traced) -> None:
     before = spans.outside.failures
     traced.run(lambda: spans.note(DATABASE, 0.0, None))  # type: ignore[arg-type]
     assert spans.outside.failures == before + 1
+
+
+def texts_of(request: Any) -> list[str]:
+    return [span[3] for span in request.spans]
+
+
+def test_long_texts_are_bounded_by_their_bytes(traced: Traced, monkeypatch: Any) -> None:
+    """Until the next fold some are kept whole, of those after them the beginning: counted."""
+    texts = [f"insert into t values ('{number}{'x' * 19_000}')" for number in range(400)]
+    before = spans.outside.shortened
+    kept = texts_of(traced.run(lambda: [spans.note(DATABASE, 0.0, text) for text in texts]))
+    whole = [text for text in kept if len(text) > BEGINNING]
+    assert len(kept) == 400
+    assert 0 < sum(map(len, whole)) <= MAX_LONG_BYTES_OF_REQUEST
+    assert {len(text) for text in kept} - set(map(len, texts)) == {BEGINNING}
+    assert spans.outside.shortened - before == 400 - len(whole)
+
+    monkeypatch.setattr(spans, "MAX_LONG_BYTES", 100_000)
+    traced.monitor.refresh()
+    for text in texts:
+        spans.note(DATABASE, 0.0, text)
+    waiting = [span[3] for span, _ in spans.outside.spans]
+    assert len(waiting) == 400
+    assert sum(map(len, waiting)) < 2 * 100_000 + 400 * (LONG_TEXT + 100)
+    traced.monitor.refresh()
+    spans.note(DATABASE, 0.0, texts[0])
+    assert spans.outside.spans[-1][0][3] == texts[0]
+    drops = [part.drops() for part in traced.monitor.life.services.parts]
+    assert any(each.get("ends of long texts of spans", 0) > 400 for each in drops)
+
+
+def test_a_statement_that_is_cut_has_the_shape_of_the_whole(traced: Traced) -> None:
+    """As long as it is cut within a literal."""
+    text = f"insert into t values (1, '{'x' * 19_000}')"
+    of = traced.tracing.statements.of
+    assert of(text[:BEGINNING], "sqlite").shape == of(text, "sqlite").shape
+
+
+def test_two_threads_of_a_request_run_statements(traced: Traced) -> None:
+    """The driver's hooks are silent below an outer hook in either, so each counts once."""
+
+    class Outer:
+        def __init__(self, before: Callable[[], object]) -> None:
+            self.before = before
+
+        def execute(self, statement: str) -> None:
+            self.before()
+            inner(self, statement)
+
+    def driver(cursor: object, statement: str) -> None:
+        """Runs a statement."""
+
+    inner = timed_execute(lambda _: "driver")(driver)
+    outer = timed_execute(lambda _: "outer")(Outer.execute)
+    both, one = threading.Barrier(2, timeout=30), threading.Event()
+
+    def work() -> None:
+        other = threading.Thread(
+            target=traced.monitor.carry(lambda: outer(Outer(meet_and_end), "select 2"))
+        )
+        other.start()
+        outer(Outer(meet_and_wait), "select 1")
+        other.join(30)
+
+    def meet_and_end() -> None:
+        both.wait()
+
+    def meet_and_wait() -> None:
+        both.wait()
+        one.wait(0.05)
+
+    assert sorted(traced.texts(work)) == ["select ?", "select ?"]
+
+
+def test_replaced_methods_of_every_kind_are_put_back() -> None:
+    """A static or class method stays one, and comes back as it was."""
+
+    class Library:
+        @staticmethod
+        def static(value: int) -> int:
+            return value
+
+        @classmethod
+        def of_class(cls, value: int) -> tuple[str, int]:
+            return cls.__name__, value
+
+    before = dict(vars(Library))
+    patches = Patches()
+    for name in ("static", "of_class"):
+        patches.replace(Library, name, timed(HTTP, lambda *_: "GET host"))
+    assert Library.static(1) == Library().static(1) == 1
+    assert Library.of_class(2) == Library().of_class(2) == ("Library", 2)
+    patches.undo()
+    assert dict(vars(Library)) == before
+
+
+def test_a_template_that_is_given_a_template(traced: Traced) -> None:
+    """Names of variables are the application's."""
+    template = jinja2.Environment(
+        autoescape=True, loader=jinja2.DictLoader({"a.html": "{{ template }} {{ text }}"})
+    ).get_template("a.html")
+    traced.run(lambda: None)  # it is attached to what is loaded
+    shown: list[str] = []
+    texts = traced.texts(lambda: shown.append(template.render(template="b", text="c", args=1)))
+    assert (shown, texts) == (["b c"], ["a.html"])

@@ -43,7 +43,8 @@ def install(
     Args:
         place, name: The object, and which of its attributes is the hook.
         listener: Returns who listens; None: nobody any more.
-        see: Called with the listener and the arguments of a call. What it raises is dropped.
+        see: Called with the listener and the arguments of a call, those by name last. What it
+            raises is dropped.
 
     Returns:
         A function that removes it; those that others have put over it stay and pass on what they
@@ -52,14 +53,14 @@ def install(
     _remove_idle(place, name)
     own = _Hook(getattr(place, name), listener)
 
-    def hook(*arguments: Any) -> Any:
+    def hook(*arguments: Any, **named: Any) -> Any:
         listening: Any = own.listener()
         if listening is not None:
             try:
-                see(listening, arguments)
+                see(listening, (*arguments, *named.values()) if named else arguments)
             except Exception:  # noqa: BLE001, S110  # odd arguments: what was here goes on
                 pass
-        return own.before(*arguments)
+        return own.before(*arguments, **named)
 
     def restore() -> None:
         own.listener = _nobody

@@ -63,18 +63,18 @@ def _execute(original: Any, *, many: bool = False) -> Any:
         spans, thread = record.spans, get_ident()
         if spans is None:
             spans = record.spans = Spans()
-        elif spans.inside == thread:
+        elif thread in spans.inside:
             return original(self, cursor, statement, parameters, context)
-        spans.inside = thread
+        spans.inside.add(thread)
         start = perf_counter()
         try:
             original(self, cursor, statement, parameters, context)
         except BaseException as error:
-            spans.inside = 0
+            spans.inside.discard(thread)
             system = getattr(self, _SYSTEM, None) or _system(self, context)
             finish(spans, start, statement, None if many else parameters, cursor, system, error)
             raise
-        spans.inside = 0
+        spans.inside.discard(thread)
         system = getattr(self, _SYSTEM, None) or _system(self, context)
         finish(spans, start, statement, None if many else parameters, cursor, system, None)
         return None

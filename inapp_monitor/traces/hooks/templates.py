@@ -35,7 +35,7 @@ class Hook:
         self._patches.undo()
 
 
-def _name(template: Any, *_args: Any, **_kwargs: Any) -> str:
+def _name(template: Any, /, *_args: Any, **_kwargs: Any) -> str:
     name = getattr(template, "name", None) or getattr(template, "uri", None)
     if not isinstance(name, str) or name.startswith(("<", "memory:")):
         return STRING
