@@ -7,6 +7,7 @@ import inspect
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,6 @@ import statsd
 from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.collectors.prometheus_registry import PrometheusRegistry
 from inapp_monitor.compat import statsd as compat
-from inapp_monitor.ingest import adopted
 from inapp_monitor.ingest.adopted import Adopted, AdoptedSocket
 from inapp_monitor.testing import collected
 from tests.ingest.conftest import latest, until
@@ -50,23 +50,28 @@ def doors(monitor: Monitor) -> dict[str, Any]:
 class Short:
     """A client of a library that makes one for each use."""
 
+    __module__ = "a_library_that_no_other_test_adopts"
+
     def __init__(self) -> None:
-        self._sock: Any = None
+        self.udp_sock: Any = None
 
 
 def test_clients_that_come_and_go(monitor: Monitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of them stays, and a fork does no more for a thousand than for one."""
-    hooks: list[Any] = []
+    hooks: list[dict[str, Callable[[], object]]] = []
     monkeypatch.setattr(os, "register_at_fork", lambda **hook: hooks.append(hook))
-    before = set(adopted._clients)
     kept = monitor.adopt(Short())
+    sockets = []
     for _ in range(1_000):
-        monitor.adopt(Short())
-    assert len(set(adopted._clients) - before) == 1
-    assert len(hooks) <= 1
-    kept._sock = None  # as a client does it that opens its socket anew in the child
-    adopted._give_again()
-    assert isinstance(kept._sock, AdoptedSocket)
+        client = monitor.adopt(Short())
+        sockets.append(weakref.ref(client.udp_sock))
+    client.udp_sock = None
+    del client
+    assert [each for each in sockets if each() is not None] == []
+    kept.udp_sock = None  # as a client does it that opens its socket anew in the child
+    (hook,) = hooks
+    hook["after_in_child"]()
+    assert isinstance(kept.udp_sock, AdoptedSocket)
 
 
 def test_a_client_of_statsd_is_adopted(monitor: Monitor) -> None:
