@@ -22,11 +22,13 @@ import struct
 import sys
 import threading
 import weakref
+from collections import deque
 from pathlib import Path
 from typing import Final
 
 from inapp_monitor.ground import private_files
 from inapp_monitor.ground.owned_descriptor import Identity, OwnedDescriptor
+from inapp_monitor.ground.process.held_locks import is_held_here
 
 #: `struct flock`: type, whence, start, length, pid, and the padding at its end.
 _FLOCK: Final = struct.Struct("hhqqi0q")
@@ -81,8 +83,10 @@ class LockFile:
             when this object has locked them before.
 
         Raises:
-            OSError: no lock is possible here.
+            OSError: no lock is possible here, or the file has been closed.
         """
+        if not self.is_intact():
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         if (start, length) in self._held:
             return True
         try:
@@ -100,11 +104,13 @@ class LockFile:
         Raises:
             OSError: that is not possible; `close` unlocks in any case.
         """
+        if (start, length) not in self._held:
+            return
         self._held.discard((start, length))
         if self.is_intact():
             _set(self._descriptor, fcntl.F_UNLCK, start, length)
         elif self._pid == os.getpid():  # closing has freed it; a parent's is the parent's
-            _posix.forget(self._descriptor, start, length)
+            _posix.release(self._descriptor, start, length)
 
     def close(self) -> None:
         """Close the file, which frees all that this object has locked."""
@@ -131,49 +137,49 @@ class LockFile:
 
 
 class _PosixLocks:
-    """What POSIX locks do not do themselves: exclude within a process, survive a `close`."""
+    """What POSIX locks do not do themselves: exclude within a process, survive a `close`.
+
+    The collector of garbage may close lock files in the middle of anything here, in the thread that
+    holds the lock: that is done when the thread has done the rest.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held: dict[Identity | None, dict[tuple[int, int], OwnedDescriptor]] = {}
+        self._unlocked_later: deque[tuple[OwnedDescriptor, int, int]] = deque()
         self._closed_later: list[OwnedDescriptor] = []
 
-    def set(self, file: OwnedDescriptor, kind: int, start: int, length: int) -> None:
+    def acquire(self, file: OwnedDescriptor, start: int, length: int) -> None:
         """As `_set`."""
         with self._lock:
-            held = self._held.get(file.identity, {})
-            if kind == fcntl.F_UNLCK:
-                if held.pop((start, length), None) is not None:
-                    if not held:
-                        del self._held[file.identity]
-                    fcntl.lockf(file.number, fcntl.LOCK_UN, length, start)
-            elif (start, length) in held:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-            else:
-                fcntl.lockf(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
-                self._held.setdefault(file.identity, {})[start, length] = file
-        self._close_waiting()
+            for (first, size), holder in list(self._held.get(file.identity, {}).items()):
+                if _overlap(first, size, start, length) and holder.is_intact():
+                    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            fcntl.lockf(file.number, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+            self._held.setdefault(file.identity, {})[start, length] = file
+        self._do_what_waits()
+
+    def release(self, file: OwnedDescriptor, start: int, length: int) -> None:
+        """As `_set`; forget what the system has freed, because somebody closed the file."""
+        self._unlocked_later.append((file, start, length))
+        self._do_what_waits()
 
     def close(self, file: OwnedDescriptor) -> None:
         """Close a file, later where that would free the locks of others in this process."""
         self._closed_later.append(file)
-        self._close_waiting()
+        self._do_what_waits()
 
-    def forget(self, file: OwnedDescriptor, start: int, length: int) -> None:
-        """A lock that the system has freed, because somebody closed the file."""
-        with self._lock:
-            held = self._held.get(file.identity, {})
-            if held.get((start, length)) is file:
-                del held[start, length]
-                if not held:
-                    del self._held[file.identity]
-        self._close_waiting()
-
-    def _close_waiting(self) -> None:
-        """Close what may be closed; without waiting for the lock, since the collector of garbage
-        may call this in the very thread that holds it. Who holds it looks again afterwards."""
-        while self._may_close() and self._lock.acquire(blocking=False):
+    def _do_what_waits(self) -> None:
+        """Unlock and close what may be; without waiting for the lock: who holds it looks again
+        afterwards."""
+        while (
+            (self._unlocked_later or self._may_close())
+            and not is_held_here(self._lock)
+            and self._lock.acquire(blocking=False)
+        ):
             try:
+                while self._unlocked_later:
+                    self._unlock(*self._unlocked_later.popleft())
                 closed = self._may_close()
                 if closed is not None:
                     self._closed_later.remove(closed)
@@ -181,9 +187,24 @@ class _PosixLocks:
             finally:
                 self._lock.release()
 
+    def _unlock(self, file: OwnedDescriptor, start: int, length: int) -> None:
+        held = self._held.get(file.identity, {})
+        if held.get((start, length)) is not file:
+            return
+        del held[start, length]
+        if not held:
+            del self._held[file.identity]
+        if file.is_intact():
+            fcntl.lockf(file.number, fcntl.LOCK_UN, length, start)
+
     def _may_close(self) -> OwnedDescriptor | None:
         waiting = list(self._closed_later)  # may grow meanwhile
         return next((file for file in waiting if not self._held.get(file.identity)), None)
+
+
+def _overlap(first: int, size: int, start: int, length: int) -> bool:
+    """Whether two ranges of bytes have some in common; a length of 0 goes to the end."""
+    return (not size or start < first + size) and (not length or first < start + length)
 
 
 def read(path: Path, size_bytes: int) -> bytes:
@@ -214,7 +235,10 @@ def _set(file: OwnedDescriptor, kind: int, start: int, length: int) -> None:
                 raise
         else:
             return
-    _posix.set(file, kind, start, length)
+    if kind == fcntl.F_UNLCK:
+        _posix.release(file, start, length)
+    else:
+        _posix.acquire(file, start, length)
 
 
 _posix = _PosixLocks()

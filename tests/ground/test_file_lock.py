@@ -44,6 +44,19 @@ def free_elsewhere(path: Path, start: int = 0) -> bool:
     return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+def is_open_here(path: Path) -> bool:
+    """Whether a descriptor of this process is of the file. Others come and go with neighbours."""
+    file = path.stat()
+    for number in list(Path("/dev/fd").iterdir()):
+        try:
+            found = os.fstat(int(number.name))
+        except OSError:  # closed meanwhile
+            continue
+        if (found.st_dev, found.st_ino) == (file.st_dev, file.st_ino):
+            return True
+    return False
+
+
 @pytest.fixture
 def locked(path: Path) -> Iterator[LockFile]:
     """Somebody in this process has the lock."""
@@ -105,13 +118,13 @@ def test_the_app_may_read_the_file(tmp_path: Path) -> None:
 
 def test_a_dropped_lock_is_free(path: Path) -> None:
     """With its descriptor: nobody has to call `close`."""
-    before = len(list(Path("/proc/self/fd").iterdir()))
     lock = LockFile(path)
     assert lock.acquire()
+    assert is_open_here(path)
     del lock
     gc.collect()
     assert free_elsewhere(path)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not is_open_here(path)
 
 
 def test_a_child_keeps_nothing_and_frees_nothing(path: Path) -> None:
@@ -225,28 +238,45 @@ def test_a_number_that_is_given_again_is_the_new_owners(tmp_path: Path) -> None:
     second.close()
 
 
-def test_locks_that_the_collector_of_garbage_closes_do_not_wait(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["open file description", "posix"])
+def test_locks_that_the_collector_of_garbage_closes_do_not_wait(tmp_path: Path, kind: str) -> None:
     """It may run in the thread that is closing another one; then that thread closes both."""
     script = f"""
-import gc, threading
+import fcntl, gc, threading
 from pathlib import Path
+from inapp_monitor.ground import file_lock
 from inapp_monitor.ground.file_lock import LockFile
 
+if {kind!r} == "posix":
+    file_lock.OFD_SETLK = None
+lockf = fcntl.lockf
+
+def collecting(*arguments):
+    gc.collect(0)
+    return lockf(*arguments)
+
+fcntl.lockf = collecting
 gc.set_threshold(1)
 
 def work():
     for number in range(300):
         one = LockFile(Path({str(tmp_path)!r}) / f"lock-{{number % 7}}")
+        one.acquire()
         circle = [one]
         circle.append(circle)
         other = LockFile(Path({str(tmp_path)!r}) / "other")
+        other.acquire()
         del one, circle
+        LockFile(Path({str(tmp_path)!r}) / "other").acquire(8, 1)
         other.close()
 
 worker = threading.Thread(target=work, daemon=True)
 worker.start()
 worker.join(20)
 assert not worker.is_alive()
+gc.collect()
+for number in range(7):
+    assert LockFile(Path({str(tmp_path)!r}) / f"lock-{{number}}").acquire()
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
@@ -267,3 +297,36 @@ raise SystemExit(LockFile(Path({str(path)!r})).acquire())
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
     held.close()
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 1
+
+
+def test_a_user_that_has_locked_nothing_frees_nothing(path: Path, locked: LockFile) -> None:
+    """A lock is its holder's, whoever else calls `release`; bytes in common exclude each other."""
+    other = LockFile(path)
+    other.release()
+    assert not free_elsewhere(path)
+    assert not other.acquire(3, 1)
+    locked.release()
+    assert other.acquire(3, 1)
+    assert other.acquire(5, 2)
+    assert not locked.acquire(6, 1)
+    assert not locked.acquire()
+    assert locked.acquire(4, 1)
+    other.close()
+
+
+def test_locks_of_a_program_that_closed_all_descriptors(path: Path) -> None:
+    """They are gone, whoever had them: others may lock, and the former holder knows it."""
+    first, second = LockFile(path), LockFile(path)
+    assert first.acquire()
+    for number in (first.descriptor, second.descriptor):
+        os.close(number)
+    third = LockFile(path)
+    assert third.acquire()
+    assert not first.is_intact()
+    with pytest.raises(OSError, match="descriptor"):
+        first.acquire()
+    first.close()
+    second.close()
+    assert not free_elsewhere(path)
+    third.close()
+    assert free_elsewhere(path)
