@@ -22,6 +22,7 @@ from inapp_monitor.ingest.shared_doors import SharedDoors
 
 if TYPE_CHECKING:
     from inapp_monitor.ingest.listeners.loop import Listener, ListenLoop
+    from inapp_monitor.ingest.listeners.spool import SpoolPositions
     from inapp_monitor.ingest.protocols.registry import Parse
     from inapp_monitor.ingest.statsd_state import StatsDState
 
@@ -37,6 +38,7 @@ class Listening:
 
     Attributes:
         doors: Of this process, by address; HTTP doors are added when they are first used.
+        spool_positions: How far spool files were read; None before this process has listened.
 
     Raises:
         ConfigError: an address that cannot be understood.
@@ -56,6 +58,7 @@ class Listening:
         for address in self._addresses:
             self._parser(address)  # a bad option is an error now
         self._loop: ListenLoop | None = None
+        self.spool_positions: SpoolPositions | None = None
         self._shared = SharedDoors(data_dir, clock)
         self._make_doors()
 
@@ -96,7 +99,10 @@ class Listening:
         listeners = [self._listener(address) for address in self._addresses]
         with late_imports.loading():
             from inapp_monitor.ingest.listeners.loop import ListenLoop
-        loop = ListenLoop(self, listeners, self._data_dir, self._clock, self._guard)
+            from inapp_monitor.ingest.listeners.spool import SpoolPositions
+        if self.spool_positions is None:
+            self.spool_positions = SpoolPositions(self._data_dir)
+        loop = ListenLoop(self, listeners, self.spool_positions, self._clock, self._guard)
         self._loop = loop  # before it starts: a fork must find what it has to close
         try:
             loop.start()
@@ -159,6 +165,7 @@ class Listening:
             loop.forked()
         self.intake.forked()
         self._shared.forked()
+        self.spool_positions = None
         self._make_doors()
 
     def stop(self) -> None:

@@ -67,6 +67,8 @@ class Ingesting(Part):
             values = [v for each in ranges for v in each.values if v == v]
             return values[-1] if values else None
 
+        if self._listening.spool_positions is not None:
+            self._listening.spool_positions.before_storing()
         self._listening.flush(now)
         intake = self._listening.intake
         room = self._room_bytes(now)
@@ -134,6 +136,23 @@ def _counts(news: Mapping[str, Mapping[str, Any]]) -> Counter[str]:
         for reason, entry in row["rejects"].items():
             counts[f"rejects.{clean_node(reason)}"] += entry["count"]
     return counts
+
+
+class SpoolReading(Part):
+    """How far spool files were read, when what was read has been stored: after the store's part."""
+
+    name = "positions in spool files"
+
+    def __init__(self, services: Services) -> None:
+        self._store = services.store
+        self._listening = services.listening
+        self._flushes = 0
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        before, self._flushes = self._flushes, self._store.flushes
+        positions = self._listening.spool_positions
+        if positions is not None and self._flushes != before:
+            positions.stored()
 
 
 class AdoptedClients(Part):

@@ -37,6 +37,7 @@ PARTS: list[Callable[[Services], Part]] = [
     ingest_parts.AdoptedClients,
     ingest_parts.Ingesting,
     storage_parts.StoreWriting,
+    ingest_parts.SpoolReading,
     storage_parts.RouteNaming,
     process_parts.Workers,
     process_parts.Stacks,

@@ -104,6 +104,11 @@ class Store:
             except Exception as error:  # noqa: BLE001  # the app must not notice
                 self._guard.failed("store flush", error)
 
+    @property
+    def flushes(self) -> int:
+        """How many have written all that waited when they began."""
+        return self._writer.flushes
+
     def leaves(self) -> list[Leaf]:
         """All stored and buffered series, sorted by path."""
         generation = self.generation

@@ -41,6 +41,7 @@ class Writer:
 
     Attributes:
         fault: Why the disk refuses; "" when it does not.
+        flushes: Complete ones.
         last_flush: Wall time of the last complete flush.
         flush_s: How long it took.
         damaged: What was moved aside or mended, latest last.
@@ -59,6 +60,7 @@ class Writer:
         lock: StoreLock,
     ) -> None:
         self.fault = ""
+        self.flushes = 0
         self.last_flush = 0.0
         self.flush_s = 0.0
         self.damaged: deque[str] = deque(maxlen=20)
@@ -279,5 +281,6 @@ class Writer:
         if self.fault:
             self._guard.recovered(_PART)
         self.fault, self._wait_s = "", 0.0
+        self.flushes += 1
         self.last_flush = self._clock.wall()
         self.flush_s = self._clock.perf() - started

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import stat
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -218,6 +220,35 @@ def test_a_spool_file(make: Callable[..., Monitor], tmp_path: Path) -> None:
     append("jobs:10000|c\n")
     again = make(listen=[address])
     until(lambda: total(again, "jobs") == 11111.0)
+
+
+def test_a_reader_of_a_spool_file_that_is_killed(
+    make: Callable[..., Monitor], tmp_path: Path
+) -> None:
+    """What it had read and not stored is read again by the next one, and what it had stored not."""
+    path = tmp_path / "spool"
+    path.write_text("jobs:1|c\n")
+    script = f"""
+import os, signal, time
+from inapp_monitor import Monitor
+
+monitor = Monitor(lambda environ, start_response: [], data_dir={str(tmp_path / "data")!r},
+                  listen=["spool://{path}"], flush_interval_s=60, enabled=True)
+monitor.refresh()
+(door,) = monitor.life.services.listening.doors.values()
+while door.lines < 1:
+    time.sleep(0.01)
+monitor.refresh()
+with open({str(path)!r}, "a") as file:
+    file.write("jobs:10|c\\n")
+while door.lines < 2:
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    monitor = make(listen=[f"spool://{path}"])
+    until(lambda: total(monitor, "jobs") == 11.0)
 
 
 def test_pickles_over_tcp(make: Callable[..., Monitor], port: int) -> None:

@@ -228,6 +228,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "adopted clients",
         "ingest",
         "writing to the store",
+        "positions in spool files",
         "route names",
         "workers",
         "stacks",

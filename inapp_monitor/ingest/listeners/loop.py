@@ -13,7 +13,6 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
@@ -70,11 +69,11 @@ class ListenLoop:
         self,
         owner: object,
         listeners: Sequence[Listener],
-        data_dir: Path,
+        positions: SpoolPositions,
         clock: Clock,
         guard: Guard,
     ) -> None:
-        self._positions = SpoolPositions(data_dir)
+        self._positions = positions
         self._looked_at = float("-inf")
         self._owner = weakref.ref(owner)
         self._listeners = listeners

@@ -1,8 +1,9 @@
 """A file that programs append lines to, and that may be rotated: read on from where reading ended.
 
 How far it was read is kept in the data directory, so that what was written while nobody read is
-not lost, and nothing is read twice. A line counts when its end is there; of a file that was rotated
-away the last one needs none.
+not lost. It is written down when what was read has been stored: a process that is killed between
+the two, a few milliseconds of each flush, reads that again, and none is lost. A line counts when
+its end is there; of a file that was rotated away the last one needs none.
 """
 
 from __future__ import annotations
@@ -24,27 +25,46 @@ _MAX_POSITIONS_BYTES = 2**20
 
 
 class SpoolPositions:
-    """How far each spool file was read. *Threads:* one process's listening thread."""
+    """How far each spool file was read.
+
+    *Threads:* `of` and `note` are for the thread that listens, the rest for the one that stores.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / FILE_NAME
+        self._read: dict[str, list[int]] = {}
+        self._stored: dict[str, list[int]] = {}
+        self._saved: dict[str, list[int]] = {}
 
-    def load(self) -> dict[str, list[int]]:
-        """All positions; none of an unreadable file."""
+    def of(self, path: str) -> list[int] | None:
+        """How far one was read: device, inode, bytes."""
+        return self._read.get(path) or self._load().get(path)
+
+    def note(self, path: str, position: list[int]) -> None:
+        """What is before it was handed over."""
+        self._read[path] = position
+
+    def before_storing(self) -> None:
+        """All that was handed over until now is about to be stored."""
+        self._stored = dict(self._read)
+
+    def stored(self) -> None:
+        """It was.
+
+        Raises:
+            OSError: the positions cannot be written; the next call tries it again.
+        """
+        if self._stored != self._saved:
+            positions = {**self._load(), **self._stored}
+            private_files.replace(self._path, json.dumps(positions).encode())
+            self._saved = self._stored
+
+    def _load(self) -> dict[str, list[int]]:
         try:
             found = json.loads(private_files.read(self._path, _MAX_POSITIONS_BYTES))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
-
-    def save(self, path: str, position: list[int]) -> None:
-        """Remember how far one was read.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        positions = {**self.load(), path: position}
-        private_files.replace(self._path, json.dumps(positions).encode())
 
 
 class SpoolDoor:
@@ -57,7 +77,6 @@ class SpoolDoor:
         self._descriptor = -1
         self._identity: tuple[int, int] = (0, 0)
         self._at = 0
-        self._saved_at = -1
         self._open()
 
     def fileno(self) -> int:
@@ -70,7 +89,7 @@ class SpoolDoor:
         """Read what was appended.
 
         Raises:
-            OSError: it cannot be read, or how far it was read cannot be written.
+            OSError: it cannot be read.
         """
         if self._descriptor < 0 and not self._open():
             return
@@ -82,9 +101,7 @@ class SpoolDoor:
             self._take_last_line()
             self.close()
             self._open()
-        if self._at != self._saved_at:
-            self._positions.save(self._path, [*self._identity, self._at])
-            self._saved_at = self._at
+        self._positions.note(self._path, [*self._identity, self._at])
 
     def _open(self) -> bool:
         try:
@@ -97,10 +114,9 @@ class SpoolDoor:
             raise FileExistsError(f"{self._path} is no file")
         self._descriptor = descriptor
         self._identity = (found.st_dev, found.st_ino)
-        position = self._positions.load().get(self._path)
+        position = self._positions.of(self._path)
         is_same = isinstance(position, list) and position[:2] == list(self._identity)
         self._at = int(position[2]) if is_same and position is not None else 0
-        self._saved_at = self._at if is_same else -1
         return True
 
     def _is_there(self) -> bool:
