@@ -130,7 +130,12 @@ def handed_over_socket(error: BaseException, environ: Any) -> bool:
 
 def _may_be_of_connection(error: BaseException) -> bool:
     kind = type(error)
-    return issubclass(kind, OSError) or _first_part(_module_of(kind)) in _SERVERS
+    if issubclass(kind, OSError):
+        return True
+    try:
+        return _first_part(_module_of(kind)) in _SERVERS
+    except AttributeError:  # made in a namespace without a name
+        return False
 
 
 class _Connection:

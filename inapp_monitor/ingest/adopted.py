@@ -130,7 +130,7 @@ def _remember(client: Any, name: str, made: AdoptedSocket) -> None:
             return client
 
     _clients[key] = (alive, name, made)
-    module = type(client).__module__
+    module = str(getattr(type(client), "__module__", ""))
     if module not in _followed:  # hooks are called in their order, and cannot be removed
         _followed.add(module)
         os.register_at_fork(after_in_child=_give_again)

@@ -87,7 +87,10 @@ def class_qualname(cls: type) -> str:
 
 def class_module(cls: type) -> str:
     """The module of a class, an empty string when it has none."""
-    module = _module(cls)
+    try:
+        module = _module(cls)
+    except AttributeError:  # made in a namespace without a name
+        return ""
     return module if type(module) is str else ""
 
 

@@ -52,5 +52,8 @@ def held_bytes(roots: Iterable[object], strangers: Iterable[object] = ()) -> int
 
 
 def _is_ours(kind: type) -> bool:
-    module = type.__getattribute__(kind, "__module__")
+    try:
+        module = type.__getattribute__(kind, "__module__")
+    except AttributeError:  # made in a namespace without a name
+        return False
     return type(module) is str and module.partition(".")[0] in _OURS

@@ -56,7 +56,9 @@ def _fault_of(app: object) -> str:
         return "" if hasattr(app, "__iter__") else _CLASS.format(name=app.__name__)
     if not callable(app):
         return _NO_CALLABLE
-    if any(c.__module__ == "flask.app" and c.__name__ == "Flask" for c in kind.__mro__):
+    if any(
+        getattr(c, "__module__", "") == "flask.app" and c.__name__ == "Flask" for c in kind.__mro__
+    ):
         return _FLASK
     return _ASGI if _is_asgi(app) else ""
 

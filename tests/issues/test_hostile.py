@@ -25,6 +25,10 @@ ATTEMPTS = 8
 PATIENCE_S = 60.0
 
 
+#: As `exec` makes it where the namespace has no `__name__`.
+NoModuleError = eval("type('NoModuleError', (Exception,), {})", {"__builtins__": __builtins__})
+
+
 class ReprFails:
     def __repr__(self) -> str:
         raise KeyboardInterrupt
@@ -224,6 +228,7 @@ CASES: dict[str, Callable[[], None]] = {
     "line number of 5000 digits": huge_line,
     "surrogates": raising(ValueError("\ud800\x00\x1b[31m\u202e")),
     "exit with an object": raising(SystemExit(ReprFails())),
+    "class without a module": raising(NoModuleError("of a namespace without a name")),
     "no traceback": lambda: None,
 }
 #: What the event must admit to have cut.

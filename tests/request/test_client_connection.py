@@ -355,3 +355,14 @@ def test_names_and_classes_of_the_application_are_not_asked() -> None:
     assert not client_connection.is_of_client(failing("no"), environ_of("/"))
     assert client_connection.is_of_server(broken, [], environ_of("/"), [])
     assert Meta.asked == Strange.asked == 0
+
+
+def test_an_error_whose_class_has_no_module() -> None:
+    """As `exec` makes it in a namespace without a name: an error as any other."""
+    nameless = eval("type('Nameless', (Exception,), {})", {"__builtins__": __builtins__})
+    assert not hasattr(nameless, "__module__")
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise nameless("in the application")
+
+    assert errors_of(app) == [nameless]
