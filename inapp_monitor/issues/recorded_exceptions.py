@@ -180,7 +180,9 @@ def _is_raised_anew(exception: BaseException, before: Raising | None) -> bool:
     """Whether an exception has been raised anew since, and not only on its way.
 
     It is when the same statement has raised it before, or when the statement raises something that
-    has a name outside of the function. `raise error` of a variable passes on what was caught.
+    has a name outside of the function. `raise error` of a variable passes on what was caught. One
+    call that raises it by one statement, each time without its former traceback, as a loop of
+    attempts may do, has failed once.
     """
     entries = _entries(exception)
     for position, entry in enumerate(entries):
