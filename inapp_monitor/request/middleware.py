@@ -41,7 +41,7 @@ from inapp_monitor.request.bodies import (
 )
 from inapp_monitor.request.exchange import Exchange, Hooks
 from inapp_monitor.request.late_start import refuse_late_start
-from inapp_monitor.request.traced_requests import hand_over
+from inapp_monitor.request.traced_requests import cookie_asks, hand_over
 from inapp_monitor.request.wsgi_types import Environ, StartResponse, WSGIApp
 
 
@@ -49,7 +49,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
     """An exchange with what every request calls, so that it finds what it needs in cells."""
     askers, own = hooks.route_askers, hooks.own_asker
     key, rule_of = hooks.shortcut or ("", None)
-    tallies, leave = hooks.tallies, hooks.live.remove
+    tallies, leave, is_traced = hooks.tallies, hooks.live.remove, hooks.traced is not None
     known: dict[Any, Tally] = tallies.known  # asked for whatever an application may set
 
     class Bound(Exchange):
@@ -118,7 +118,13 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                 except KeyError:  # ended meanwhile, forgotten, or begun in the parent process
                     self.release()
                     return
-                if self.spans is not None:
+                if self.spans is not None or (
+                    is_traced
+                    and (
+                        "HTTP_X_INAPP_TRACE" in environ
+                        or ("HTTP_COOKIE" in environ and cookie_asks(environ))
+                    )
+                ):
                     hand_over(self, environ, end)
                 if self.notes is None or self.finish_notes():
                     try:

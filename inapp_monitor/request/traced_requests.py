@@ -1,6 +1,7 @@
 """The end of a request whose spans are wanted: they are handed over, with what is known of it.
 
-Called in requests that have spans or are recorded whole; no aggregation, no I/O and no lock.
+Called in requests that have spans, ask to be traced or are recorded whole; no aggregation, no I/O
+and no lock.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 from inapp_monitor.ground import current_request
 from inapp_monitor.request.samples import cpu_s
 from inapp_monitor.request.wsgi_types import Environ
+from inapp_monitor.traces import asking_cookie
 from inapp_monitor.traces.ended_request import NO_SPANS, Pending, facts_of
 from inapp_monitor.traces.spans import HANDED_OVER, MAX_SPANS, Spans
 
@@ -36,6 +38,12 @@ class Traced(Protocol):
 
     @property
     def hooks(self) -> TracedHooks: ...
+
+
+def cookie_asks(environ: Environ) -> bool:
+    """Whether a request may ask by cookie to be traced: it is handed over without spans, too."""
+    cookies = environ["HTTP_COOKIE"]
+    return type(cookies) is str and asking_cookie.NAME in cookies
 
 
 def hand_over(exchange: Traced, environ: Environ, end: float) -> None:

@@ -9,7 +9,9 @@ import hmac
 import re
 from typing import Final
 
-COOKIE: Final = "inapp_monitor_trace"
+from inapp_monitor.traces import asking_cookie
+
+COOKIE: Final = asking_cookie.NAME
 #: Seconds for which the cookie asks.
 LASTS_S: Final = 900
 _COOKIE = re.compile(rf"(?:^|;\s*){COOKIE}=([0-9a-f]{{32}})(?:;|$)", re.ASCII)

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from types import CodeType, FrameType
 
+from inapp_monitor.ground import current_request
+
 #: Frames of the application that are kept, innermost first.
 MAX_FRAMES = 3
 #: Frames looked at.
@@ -47,6 +49,8 @@ def find(depth: int = 2) -> Site:
         code = frame.f_code
         known = _is_library.get(code)
         if known is None:
+            if current_request.variable_of(frame) is not None:
+                break  # what called the application is a server
             known = _learn(frame)
         if not known:
             found.append((code, frame.f_lineno))

@@ -32,7 +32,7 @@ _count_of = itemgetter(1)
 
 class EndedRequest(NamedTuple):
     """One request that has ended: those with spans, and those recorded whole (failed, slow, of a
-    kind not seen before, sampled). Ordinary requests without spans are not handed over.
+    kind not seen before, sampled, asking for it). Other requests without spans are not handed over.
 
     Attributes:
         start, end: Performance counter, seconds.

@@ -59,7 +59,7 @@ MAX_OUTSIDE = 10_000
 #: Texts whose call site has been looked for because they were new.
 MAX_TEXTS = 2_000
 #: Seconds from which on the call site of a span is looked for.
-SLOW_S = 0.010
+SLOW_S = 0.001
 #: Cache calls of one text that have spans of their own; later ones below these seconds are counted.
 MANY = 20
 FAST_S = 0.001

@@ -145,6 +145,27 @@ def test_a_request_may_ask(
     assert asking.cookie_value(TOKEN) != TOKEN
 
 
+@pytest.mark.parametrize(
+    "asking_by",
+    [
+        {"HTTP_X_INAPP_TRACE": TOKEN},
+        {"HTTP_COOKIE": f"{asking.COOKIE}={asking.cookie_value(TOKEN)}"},
+    ],
+)
+def test_one_that_asks_is_kept_though_it_did_nothing(
+    make: Callable[..., Monitor], asking_by: dict[str, str]
+) -> None:
+    """A request without a single span, of a kind that is known: it has a duration to show."""
+    monitor = make(times=0, traces_off=("sqlite3",))
+    for _ in range(20):
+        visit(monitor, "/")
+    monitor.refresh()
+    visit(monitor, "/", **asking_by)
+    visit(monitor, "/", HTTP_COOKIE="session=1")
+    (trace,) = kept(monitor, only="asked")
+    assert trace["spans"] == []
+
+
 def test_of_many_equal_requests_few_are_kept(make: Callable[..., Monitor]) -> None:
     """The slowest, some at random, and no more than that once the table is thinned out."""
     clock = FakeClock()

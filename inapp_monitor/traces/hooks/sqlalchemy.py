@@ -16,7 +16,17 @@ from typing import Any
 
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
-from inapp_monitor.traces.spans import Spans, entered, in_statement
+from inapp_monitor.traces.spans import (
+    DATABASE,
+    LONG_TEXT,
+    MAX_SPANS,
+    REPEATED,
+    SLOW_S,
+    Spans,
+    entered,
+    in_statement,
+    known_texts,
+)
 from inapp_monitor.traces.statement_calls import finish
 
 _SYSTEM = "_inapp_monitor_system"
@@ -74,7 +84,26 @@ def _execute(original: Any, *, many: bool = False) -> Any:
             system = getattr(self, _SYSTEM, None) or _system(self, context)
             finish(spans, start, statement, None if many else parameters, cursor, system, error)
             raise
+        end = perf_counter()
         spans.inside.discard(thread)
+        try:  # what is usual, without one more call; anything else below
+            n = spans.counts.get(statement, 0) if type(statement) is str else REPEATED - 1
+            if (
+                n != REPEATED - 1
+                and (n or hash(statement) in known_texts)
+                and end - start < SLOW_S
+                and len(spans) < MAX_SPANS
+                and len(statement) <= LONG_TEXT
+            ):
+                rows = cursor.rowcount
+                rows = rows if type(rows) is int and rows >= 0 else None
+                key = hash(parameters) if parameters and not many else None
+                system = self._inapp_monitor_system
+                spans.append((DATABASE, start, end, statement, thread, system, None, rows, key))
+                spans.counts[statement] = n + 1
+                return None
+        except Exception:  # noqa: BLE001, S110  # parameters without hash, a stranger's cursor
+            pass
         system = getattr(self, _SYSTEM, None) or _system(self, context)
         finish(spans, start, statement, None if many else parameters, cursor, system, None)
         return None
