@@ -91,6 +91,7 @@ class Plan(Generic[Row, Delta]):
         now: int,
         again: Sequence[tuple[int, int]] = (),
         load: Callable[[int, int], Row | None] | None = None,
+        last: int | None = None,
     ) -> None:
         """
         Args:
@@ -100,6 +101,8 @@ class Plan(Generic[Row, Delta]):
             now: Intervals that end at or before it are closed.
             again: (archive, interval) of rows whose rollup an earlier flush could not write.
             load: Gives stored rows, if not `stored.load`.
+            last: The coarsest archive that is planned for, if not all are: readers of a fine one
+                need no rollups beyond it.
         """
         self.rows: dict[tuple[int, int], Row] = {}
         self.base: dict[int, tuple[int, int]] = {}
@@ -119,7 +122,7 @@ class Plan(Generic[Row, Delta]):
         for archive, timestamp in again:
             self._changed[archive].add(timestamp)
         self._place(deltas)
-        for number in range(len(archives)):
+        for number in range(len(archives) if last is None else last + 1):
             rolled = self._roll_up(number) if number else set()
             self._merge(number, deltas, rolled)
 

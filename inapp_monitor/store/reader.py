@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
@@ -11,6 +11,7 @@ from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.flush_plan import Delta, Plan, Row
 from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.retention import ArchiveWindow, Retention
+from inapp_monitor.store.ring_file import RingFile
 from inapp_monitor.store.rollup import HEAD, read_values
 
 #: What a read asks for: its start, its end, and what time it is.
@@ -72,8 +73,7 @@ class Reader:
         with self._buffer.lock:
             deltas = {at: dict(cells) for at, cells in group.unwritten().items()}
         now = asked[2]
-        plan = group.plan(deltas, now)
-        window = unhidden(plan, group.retention, window, asked)
+        plan, window = visible(group, deltas, window, asked)
         values = group.columns_between(window.archive, window.start, window.end, columns)
         for timestamp, row in overlay(plan, window, now).items():
             at = (timestamp - window.start) // window.step
@@ -96,14 +96,24 @@ class Reader:
         with self._buffer.lock:
             deltas = {at: h.copy() for at, h in distribution.unwritten().items()}
         now = asked[2]
-        plan = distribution.plan(deltas, now)
-        window = unhidden(plan, distribution.retention, window, asked)
+        plan, window = visible(distribution, deltas, window, asked)
         slots: list[Histogram | None] = distribution.slots_between(
             window.archive, window.start, window.end
         )
         for timestamp, histogram in overlay(plan, window, now).items():
             slots[(timestamp - window.start) // window.step] = histogram
         return DistributionRange(distribution.path, window.start, window.end, window.step, slots)
+
+
+def visible(
+    stored: RingFile[Row, Delta], deltas: Mapping[int, Delta], window: ArchiveWindow, asked: _Asked
+) -> tuple[Plan[Row, Delta], ArchiveWindow]:
+    """The plan and the window that answer: no rollup is computed that the window does not show."""
+    plan = stored.plan(deltas, asked[2], window.archive)
+    seen = unhidden(plan, stored.retention, window, asked)
+    if seen.archive > window.archive:
+        plan = stored.plan(deltas, asked[2], seen.archive)
+    return plan, seen
 
 
 def unhidden(

@@ -173,9 +173,12 @@ class RingFile(ABC, Generic[Row, Delta]):
         """After a failed flush: what was not written is pending again. Needs the buffer's lock."""
         self.pending, self.writing = self.unwritten(), {}
 
-    def plan(self, deltas: Mapping[int, Delta], now: int) -> Plan[Row, Delta]:
-        """What the rows will be with some deltas added."""
-        return Plan(self, deltas, self._marks(self.read_state(), now), now, sorted(self._again))
+    def plan(
+        self, deltas: Mapping[int, Delta], now: int, last: int | None = None
+    ) -> Plan[Row, Delta]:
+        """What the rows will be with some deltas added; up to archive `last`, or of all."""
+        marks, again = self._marks(self.read_state(), now), sorted(self._again)
+        return Plan(self, deltas, marks, now, again, last=last)
 
     @property
     def unfinished(self) -> bool:
