@@ -67,7 +67,8 @@ def export(
     """
     chosen = [name for name, target in engines.items() if target is not None]
     if sum((whisper is not None, nagios, prometheus_rules)) + len(chosen) != 1:
-        names = ", ".join(f"--{name}" for name in ("whisper", *sorted(engines)))
+        options = [name.replace("_", "-") for name in ("whisper", *sorted(engines))]
+        names = ", ".join(f"--{name}" for name in options)
         raise click.UsageError(f"give one of {names}, --nagios and --prometheus-rules")
     settings = existing(data_dir, config_file)
     for name in chosen:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,6 +58,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         ("--parquet", _FILE, "A file: the series of some TARGETs (default: all), a row a point."),
         ("--csv", _FILE, "The same as text."),
         ("--victoriametrics", str, "A URL: the past to VictoriaMetrics."),
+        ("--remote-write", str, "A URL, such as http://HOST/api/v1/write: the past to Mimir."),
         ("--openmetrics", _FILE, "A file: the past for promtool's create-blocks-from openmetrics."),
         ("--carbon", str, "HOST:PORT, or an address as of `forward`: the past to Carbon."),
     ):
@@ -104,15 +105,32 @@ def _to_openmetrics(settings: Settings, target: Path, asked: Asked) -> None:
 
 def _to_victoriametrics(settings: Settings, address: str, asked: Asked) -> None:
     from inapp_monitor.export.past_to_prometheus import VictoriaMetricsImport
+
+    _post_to(settings, "victoriametrics", VictoriaMetricsImport, address, asked)
+
+
+def _to_remote_write(settings: Settings, address: str, asked: Asked) -> None:
+    from inapp_monitor.export.past_to_prometheus import RemoteWrite
+
+    _post_to(settings, "remote_write", RemoteWrite, address, asked)
+
+
+def _post_to(
+    settings: Settings,
+    engine: str,
+    receiver: Callable[[Destination, Mapping[str, str]], Receiver],
+    address: str,
+    asked: Asked,
+) -> None:
     from inapp_monitor.ground.workers.route_names import RouteNames
 
     try:
         destination = parse_url(address)
     except ValueError as error:
-        raise ConfigError(f"--victoriametrics: {error}") from None
-    receiver = VictoriaMetricsImport(destination, RouteNames(settings.data_dir).load())
-    state = f"victoriametrics_{destination.node}"
-    _hand_over(settings, receiver, state, restart=asked.restart, counts_on=True)
+        raise ConfigError(f"--{engine.replace('_', '-')}: {error}") from None
+    to = receiver(destination, RouteNames(settings.data_dir).load())
+    state = f"{engine}_{destination.node}"
+    _hand_over(settings, to, state, restart=asked.restart, counts_on=True)
 
 
 def _destination(option: str, address: str) -> Destination:
@@ -221,4 +239,5 @@ _ENGINES: dict[str, Callable[..., None]] = {
     "carbon": _to_carbon,
     "openmetrics": _to_openmetrics,
     "victoriametrics": _to_victoriametrics,
+    "remote_write": _to_remote_write,
 }

@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 def post(destination: Destination, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Post a body, compressed, on a connection of its own.
+    """Post a body on a connection of its own: by gzip, unless the headers name its encoding.
 
     Args:
         destination: Host, port and whether by TLS.
@@ -53,10 +53,10 @@ def post(destination: Destination, path: str, body: bytes, headers: Mapping[str,
     Raises:
         OSError: no answer.
     """
-    packed = gzip.compress(body, 5, mtime=0)
-    return _call(
-        destination, "POST", path, packed, {"Content-Encoding": "gzip", **headers}, _MAX_ANSWER
-    )
+    if "Content-Encoding" not in headers:
+        body = gzip.compress(body, 5, mtime=0)
+        headers = {"Content-Encoding": "gzip", **headers}
+    return _call(destination, "POST", path, body, headers, _MAX_ANSWER)
 
 
 def get(destination: Destination, path: str, headers: Mapping[str, str], max_bytes: int) -> Answer:

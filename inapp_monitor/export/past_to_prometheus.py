@@ -1,4 +1,4 @@
-"""The past for Prometheus (a file for promtool) and for VictoriaMetrics (its import address)."""
+"""The past for Prometheus (a file for promtool), VictoriaMetrics (import) and remote write."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from inapp_monitor.export import remote_write
 from inapp_monitor.export.exposition import heading, labels_text
 from inapp_monitor.export.handing_over import HandOverError
-from inapp_monitor.export.http_calls import post
+from inapp_monitor.export.http_calls import Answer, post
 from inapp_monitor.export.metric_names import Metric, metrics_of
 from inapp_monitor.export.past import Past
 from inapp_monitor.export.past_samples import Line, lines_of, text_of
@@ -21,6 +22,10 @@ from inapp_monitor.ground.ranges import Leaf
 _POINTS_A_LINE: Final = 10_000
 _BYTES_A_POST: Final = 4 * 2**20
 _IMPORT: Final = "/api/v1/import"
+_JSON: Final = {"Content-Type": "application/json"}
+#: Samples of one series, and bytes, of one request of remote write: receivers bound both.
+_SAMPLES_A_SERIES: Final = 10_000
+_BYTES_A_WRITE: Final = 2**20
 
 
 class _ByFamily:
@@ -89,48 +94,92 @@ class OpenMetricsFile(_ByFamily):
             self._file.close()
 
 
-class VictoriaMetricsImport(_ByFamily):
-    """A `Receiver`: VictoriaMetrics' `/api/v1/import`, which takes a series twice as once."""
+class _Posting(_ByFamily):
+    """A `Receiver` that posts what it is given, piece by piece."""
 
-    def __init__(self, destination: Destination, routes: Mapping[str, str]) -> None:
+    def __init__(
+        self, destination: Destination, routes: Mapping[str, str], most_bytes: int
+    ) -> None:
         super().__init__(routes)
         self._destination = destination
+        self._most_bytes = most_bytes
         self._waiting: list[bytes] = []
         self._size = 0
 
     def begin(self, position: int, last: str | None) -> None:
         """Nothing to do: what was sent stays."""
 
-    def take(self, series: Past, totals: Totals) -> int:
-        """Send one series, as soon as there is enough."""
-        points = 0
-        for line in self.lines(series, totals):
-            for first in range(0, len(line.times), _POINTS_A_LINE):
-                piece = slice(first, first + _POINTS_A_LINE)
-                text = _json_of(line, piece)
-                self._waiting.append(text)
-                self._size += len(text)
-                if self._size >= _BYTES_A_POST:
-                    self.flush()
-            points += len(line.times)
-        return points
+    def _add(self, piece: bytes) -> None:
+        """Send it with others, as soon as there is enough."""
+        self._waiting.append(piece)
+        self._size += len(piece)
+        if self._size >= self._most_bytes:
+            self.flush()
 
     def flush(self) -> int:
         """Send what waits. Raises HandOverError when it is not taken."""
         if self._waiting:
             body = b"".join(self._waiting)
             self._waiting, self._size = [], 0
-            path = f"{self._destination.path}{_IMPORT}"
-            answer = post(self._destination, path, body, {"Content-Type": "application/json"})
+            answer = self._post(body)
             if not 200 <= answer.status < 300:
                 raise HandOverError(f"{self._destination.label}: {answer.text}")
         return 0
+
+    def _post(self, body: bytes) -> Answer:
+        raise NotImplementedError
 
     def end(self) -> None:
         """Everything was sent."""
 
     def close(self) -> None:
         """Every request has a connection of its own."""
+
+
+class VictoriaMetricsImport(_Posting):
+    """A `Receiver`: VictoriaMetrics' `/api/v1/import`, which takes a series twice as once."""
+
+    def __init__(self, destination: Destination, routes: Mapping[str, str]) -> None:
+        super().__init__(destination, routes, _BYTES_A_POST)
+
+    def take(self, series: Past, totals: Totals) -> int:
+        """Send one series, as soon as there is enough."""
+        points = 0
+        for line in self.lines(series, totals):
+            for first in range(0, len(line.times), _POINTS_A_LINE):
+                self._add(_json_of(line, slice(first, first + _POINTS_A_LINE)))
+            points += len(line.times)
+        return points
+
+    def _post(self, body: bytes) -> Answer:
+        return post(self._destination, f"{self._destination.path}{_IMPORT}", body, _JSON)
+
+
+class RemoteWrite(_Posting):
+    """A `Receiver`: an address that takes Prometheus' remote write, and old samples by it."""
+
+    def __init__(self, destination: Destination, routes: Mapping[str, str]) -> None:
+        super().__init__(destination, routes, _BYTES_A_WRITE)
+
+    def take(self, series: Past, totals: Totals) -> int:
+        """Send one series, as soon as there is enough."""
+        points = 0
+        moments: list[bytes] = []
+        times: list[int] | None = None
+        for line in self.lines(series, totals):
+            if line.times is not times:  # the lines of a histogram share them
+                times, moments = line.times, remote_write.timestamps(line.times)
+            for first in range(0, len(moments), _SAMPLES_A_SERIES):
+                piece = slice(first, first + _SAMPLES_A_SERIES)
+                self._add(
+                    remote_write.series(line.name, line.labels, line.values[piece], moments[piece])
+                )
+            points += len(moments)
+        return points
+
+    def _post(self, body: bytes) -> Answer:
+        framed = remote_write.framed(body)
+        return post(self._destination, self._destination.path, framed, remote_write.HEADERS)
 
 
 def _json_of(line: Line, piece: slice) -> bytes:

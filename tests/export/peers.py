@@ -114,7 +114,7 @@ class Posts:
                 data = self.rfile.read(int(self.headers["Content-Length"]))
                 number = len(peer.bodies)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                peer.bodies.append((self.path, headers, gzip.decompress(data)))
+                peer.bodies.append((self.path, headers, _inflated(headers, data)))
                 status, more, body = peer.answer(number)
                 self.send_response(status)
                 for name, value in {**more, "Content-Length": str(len(body))}.items():
@@ -133,3 +133,7 @@ class Posts:
         """End it."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _inflated(headers: dict[str, str], data: bytes) -> bytes:
+    return gzip.decompress(data) if headers.get("content-encoding") == "gzip" else data
