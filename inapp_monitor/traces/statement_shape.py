@@ -26,7 +26,7 @@ _TOKEN = re.compile(
   | (?P<drop>                                          # comments; hints stay
         --[^\n]*+ | /\*(?!\+).*?(?:\*/|\Z) )
   | (?P<literal>
-        [eE]'(?:[^'\\]|\\.|'')*+(?:'|\Z)               # E'it\'s'
+        [eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)            # E'it\'s'
       | (?:[nNbBxX]|[uU]&)?'(?:[^']|'')*+(?:'|\Z)      # 'it''s', B'01', X'ff', U&'d'
       | \$(?P<tag>[A-Za-z_]\w*|)\$.*?(?:\$(?P=tag)\$|\Z)  # $tag$ ... $tag$
       | %s | %\(\w+\)s | \?\d* | \$\d+                 # bound
@@ -40,8 +40,8 @@ _TOKEN = re.compile(
 #: In MySQL, "..." is a string, a backslash escapes, and # begins a comment.
 _MYSQL = re.compile(
     r"""
-    (?:\b[nNxXbB])?'(?:[^'\\]|\\.|'')*+(?:'|\Z)
-  | "(?:[^"\\]|\\.|"")*+(?:"|\Z)
+    (?:\b[nNxXbB])?'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)
+  | "(?:[^"\\]|\\.|"")*+(?:"|\\?\Z)
   | `[^`]*+(?:`|\Z)
   | (?:--(?:\s|\Z)|\#)[^\n]*+
   | /\*(?![!+]).*?(?:\*/|\Z)
