@@ -6,12 +6,13 @@ changes files holds the store's lock meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from inapp_monitor.ground import data_directory, disk_shares, private_files
+from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.ranges import Leaf, ScalarRange
 from inapp_monitor.store import column_rewrite, disk_budget
@@ -31,6 +32,8 @@ from inapp_monitor.store.whisper_import import ImportReport, import_files
 _PATIENCE_S = 10.0
 #: Series that an export reads at a time: a group is read as a whole anyway, memory is the bound.
 _AT_ONCE = 100
+#: Series that a conversion moves under one hold of the lock: each step rewrites the rows.
+_MOVED_AT_ONCE = 250
 
 
 @contextmanager
@@ -141,35 +144,67 @@ class ConvertReport:
 
 
 def convert(
-    data_dir: Path, settings: Settings, now: float, *, dry_run: bool = False
+    data_dir: Path,
+    settings: Settings,
+    now: float,
+    *,
+    dry_run: bool = False,
+    between: Callable[[], object] = lambda: None,
 ) -> ConvertReport:
     """Move series whose retention is not what the settings say now, with their past.
 
     Each stored value goes to the new interval in which its own begins, see `resampling`; nothing is
-    left out but what is older than the new archives. Points that processes add meanwhile wait in
-    their buffers.
+    left out but what is older than the new archives. Some series are moved at a time: processes
+    that use the store write between two steps, and meanwhile points wait in their buffers.
+
+    Args:
+        data_dir, settings, now: Which store, what is wanted, and the wall clock's time.
+        dry_run: Only report.
+        between: Called between two steps.
 
     Raises:
         ConfigError: a retention or a schema file is not valid.
         OSError: the disk refused; a series is in its old place or in its new one, never in none.
     """
     report = ConvertReport()
+    begin = perf_counter()
     schemas = schemas_of(settings)
     with exclusive(data_dir, settings, now) as catalog:
-        moves: dict[tuple[int, Retention], list[StoredSeries]] = {}
+        moves: dict[tuple[int, Retention], list[str]] = {}
         for path, series in sorted(catalog.series.items()):
-            target = schemas.retention_for(path)
-            if target != series.group.retention:
-                moves.setdefault((id(series.group), target), []).append(series)
-        for (_, target), some in moves.items():
-            old = some[0].group
-            if not dry_run:
-                _move(catalog, old, some, target, int(now), report)
-            gone = {path for path, _ in report.failed}
-            report.converted += [
-                (s.path, str(old.retention), str(target)) for s in some if s.path not in gone
-            ]
+            target, old = schemas.retention_for(path), series.group
+            if target != old.retention:
+                moves.setdefault((id(old), target), []).append(path)
+                if dry_run:
+                    report.converted.append((path, str(old.retention), str(target)))
+    if dry_run:
+        return report
+    for (_, target), paths in moves.items():
+        for first in range(0, len(paths), _MOVED_AT_ONCE):
+            between()
+            some = paths[first : first + _MOVED_AT_ONCE]
+            moment = now + (perf_counter() - begin)  # others have written meanwhile
+            with exclusive(data_dir, settings, moment) as catalog:
+                _move_some(catalog, some, target, int(moment), report)
     return report
+
+
+def _move_some(
+    catalog: Catalog, paths: list[str], target: Retention, now: int, report: ConvertReport
+) -> None:
+    """Move series that are still there, and where they were."""
+    by_group: dict[int, list[StoredSeries]] = {}
+    for path in paths:
+        series = catalog.series.get(path)
+        if series is not None and series.group.retention != target:
+            by_group.setdefault(id(series.group), []).append(series)
+    for some in by_group.values():
+        old = some[0].group
+        _move(catalog, old, some, target, now, report)
+        failed = {path for path, _ in report.failed}
+        report.converted += [
+            (s.path, str(old.retention), str(target)) for s in some if s.path not in failed
+        ]
 
 
 def _move(

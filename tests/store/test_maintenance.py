@@ -13,6 +13,7 @@ from inapp_monitor.cli import check, export, store
 from inapp_monitor.cli.command_line import main
 from inapp_monitor.ground import config
 from inapp_monitor.ground.points import Method
+from inapp_monitor.store import maintenance
 from inapp_monitor.store.check import check_directory
 from inapp_monitor.store.maintenance import convert
 from tests.store.conftest import START, Bench
@@ -138,6 +139,31 @@ def test_convert_moves_series_with_their_past(bench: Bench) -> None:
     bench.store.flush()
     assert bench.get("a.hits", store=store)[int(bench.now)] == 100
     assert convert(bench.data_dir, settings, bench.now).converted == []
+
+
+def test_processes_write_while_series_are_moved(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two steps, to series that have moved and to those that have not: nothing is lost."""
+    monkeypatch.setattr(maintenance, "_MOVED_AT_ONCE", 1)
+    live(bench, 30)
+    before = sum(bench.get("a.hits", back=86_400).values())
+    bench.settings["retention"] = "30s:12h,1m:3d,1h:1y"
+    flushes = []
+
+    def between() -> None:
+        bench.put("a.hits", 1)
+        bench.put("a.max", 1_000 + len(flushes), method=Method.MAX)
+        bench.store.flush()
+        flushes.append(bench.store.flushes)
+
+    report = convert(bench.data_dir, bench.loaded, bench.now, between=between)
+    assert [path for path, _, _ in report.converted] == ["a.avg", "a.hits", "a.max"]
+    assert sorted(set(flushes)) == flushes
+    store = bench.open()
+    assert sum(bench.get("a.hits", back=86_400, store=store).values()) == before + 3
+    assert max(bench.get("a.max", back=86_400, store=store).values()) == 1_002
+    assert check_directory(bench.data_dir, bench.now).clean
 
 
 def run(name: str, *arguments: object) -> tuple[int, str]:
