@@ -33,7 +33,7 @@ _PATIENCE_S = 10.0
 #: Series that an export reads at a time: a group is read as a whole anyway, memory is the bound.
 _AT_ONCE = 100
 #: Series that a conversion moves under one hold of the lock: each step rewrites the rows.
-_MOVED_AT_ONCE = 250
+MOVED_AT_ONCE = 250
 
 
 @contextmanager
@@ -180,9 +180,9 @@ def convert(
     if dry_run:
         return report
     for (_, target), paths in moves.items():
-        for first in range(0, len(paths), _MOVED_AT_ONCE):
+        for first in range(0, len(paths), MOVED_AT_ONCE):
             between()
-            some = paths[first : first + _MOVED_AT_ONCE]
+            some = paths[first : first + MOVED_AT_ONCE]
             moment = now + (perf_counter() - begin)  # others have written meanwhile
             with exclusive(data_dir, settings, moment) as catalog:
                 _move_some(catalog, some, target, int(moment), report)

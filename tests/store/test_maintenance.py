@@ -145,7 +145,7 @@ def test_processes_write_while_series_are_moved(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two steps, to series that have moved and to those that have not: nothing is lost."""
-    monkeypatch.setattr(maintenance, "_MOVED_AT_ONCE", 1)
+    monkeypatch.setattr(maintenance, "MOVED_AT_ONCE", 1)
     live(bench, 30)
     before = sum(bench.get("a.hits", back=86_400).values())
     bench.settings["retention"] = "30s:12h,1m:3d,1h:1y"
