@@ -360,6 +360,7 @@ class Monitor(Calls):
     span = staticmethod(named_spans.span)
     carry = staticmethod(named_spans.carry)
     span_processor = staticmethod(named_spans.span_processor)
+    tracer_provider = staticmethod(named_spans.tracer_provider)
 
     def capture_exception(self, error: BaseException | None = None) -> str | None:
         """Record a handled exception (default: the one being handled). Returns the issue's id."""

@@ -42,6 +42,19 @@ def span_processor() -> Any:
     return SpanProcessor()
 
 
+def tracer_provider() -> Any:
+    """For applications without an OpenTelemetry provider of their own,
+    `opentelemetry.trace.set_tracer_provider(...)`: what instrumentation packages span is shown in
+    the traces of requests, without the SDK.
+
+    Raises:
+        ImportError: the package `opentelemetry-api` is not installed.
+    """
+    from inapp_monitor.traces.otel_provider import TracerProvider  # imports the API
+
+    return TracerProvider()
+
+
 def carry(function: F) -> F:
     """The function as part of this request in whatever thread it is called: its spans are the
     request's, as long as that is not over. Nothing else of the context goes with it."""
