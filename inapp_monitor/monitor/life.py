@@ -17,6 +17,7 @@ from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.clock import thread_time
 from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.ground.process import late_imports, lifecycle
+from inapp_monitor.ground.process.held_locks import is_held_here
 from inapp_monitor.ground.process.ticker import Ticker
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.early_channels import EarlyChannels
@@ -77,7 +78,8 @@ class Life:
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
-        self._tick_lock = threading.Lock()
+        self._tick_lock = threading.RLock()
+        self._closes_after_tick = False
         # The application's code may run under it, such as a `__del__` during an import.
         self._services_lock = threading.RLock()
 
@@ -280,20 +282,24 @@ class Life:
 
     def tick(self) -> None:
         """Fold, flush and store what is pending. Never raises; one at a time."""
-        if self._tick_lock.acquire(blocking=False):
-            try:
-                self._work()
-            finally:
-                self._tick_lock.release()
+        self._tick(wait_s=0.0)
 
     def refresh(self) -> None:
-        """As `tick`, waiting for one that is under way: afterwards every answer is current."""
+        """As `tick`, waiting for one that is under way: afterwards every answer is current. Not in
+        a handler of a signal that has interrupted a tick, which goes on when it returns."""
         self.attach_if_needed()
-        if self._tick_lock.acquire(timeout=2.0):
-            try:
-                self._work()
-            finally:
-                self._tick_lock.release()
+        self._tick(wait_s=2.0)
+
+    def _tick(self, *, wait_s: float) -> None:
+        lock = self._tick_lock
+        if is_held_here(lock) or not lock.acquire(timeout=wait_s):
+            return
+        try:
+            self._work()
+        finally:
+            lock.release()
+            if self._closes_after_tick:
+                self.close()
 
     def _work(self, *, at_end: bool = False) -> None:
         core = self.core
@@ -318,8 +324,12 @@ class Life:
             exchange.finish()
 
     def close(self) -> None:
-        """Write what is pending and stop: at the end of a test or of a process."""
+        """Write what is pending and stop: at the end of a test or of a process. A handler of a
+        signal that has interrupted a tick returns at once: the tick's end does it."""
         core = self.core
+        self._closes_after_tick = is_held_here(self._tick_lock)
+        if self._closes_after_tick:
+            return
         if core.pid and core.pid != os.getpid():
             self.forked()
         ticker, self.ticker = self.ticker, None
@@ -334,6 +344,7 @@ class Life:
                 self._tick_lock.release()
         self._end(sorted(self._parts(), key=lambda part: part.closes_last), "close")
         lifecycle.remove(self)
+        self._closes_after_tick = False  # it may have been asked for again meanwhile
         core.pid = 0  # last: who records from now on begins a new life
 
     def _end(self, parts: Sequence[Part], method: str) -> None:

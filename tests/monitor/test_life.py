@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -550,3 +551,42 @@ def test_workers_of_uwsgi_load_what_they_need_with_the_application(tmp_path: Pat
     command = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "data")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_signal_that_ends_the_monitor_in_the_middle_of_a_tick(
+    make: Make, visit: Visit, recorded: Recorded
+) -> None:
+    """Its handler runs in the thread that ticks and does not wait for it: the tick goes on, and
+    what the handler has asked for is done afterwards."""
+    monitor = make(flush_interval_s=60)
+    visit(monitor)
+
+    class Interrupted(Part):
+        name = "interrupted"
+
+        def tick(self, now: float) -> None:
+            signal.raise_signal(signal.SIGUSR1)
+
+    def handler(*_: object) -> None:
+        asked.append(monitor.life.core.pid)
+        monitor.incr("asked")
+        monitor.refresh()
+        monitor.close()
+
+    asked: list[int] = []
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        parts = monitor.life.services.parts
+        parts.insert(0, Interrupted())
+        monitor.refresh()
+        parts.pop(0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert asked[0] == os.getpid()
+    assert monitor.life.core.pid == 0
+    assert monitor.life.ticker is None
+    assert monitor.guard.faults == {}
+    assert len(asked) == 2  # the second time in the last tick
+    monitor.refresh()
+    assert monitor.life.core.pid == os.getpid()
+    assert recorded(monitor, "asked") == 2

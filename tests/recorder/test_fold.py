@@ -352,6 +352,18 @@ def test_requests_help_when_too_much_waits() -> None:
     assert recorder.total_requests == 10_001
 
 
+def test_a_handler_of_a_signal_that_interrupts_counting() -> None:
+    """It is in the thread that counts, and neither waits for it nor counts anything twice."""
+    clock = FakeClock()
+    recorder = new_recorder(clock)
+    put(recorder, clock)
+    with recorder.lock:
+        assert recorder.fold() == []
+        assert recorder.take() == Batch([], [])
+        recorder.bound_pending()
+    assert counts(fold(recorder))["requests.time"] == 1
+
+
 def test_what_was_counted_with_help_is_seen_by_who_wants_each_request() -> None:
     """Who counts takes no request away from the signals."""
     clock = FakeClock()
