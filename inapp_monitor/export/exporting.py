@@ -13,6 +13,7 @@ from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.metrics_channel import MetricsChannel, Sender
 from inapp_monitor.export.progress_file import Progress
 from inapp_monitor.export.running_totals import DIRECTORY, Series
+from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.destination import Destination, parse
@@ -57,7 +58,9 @@ class Exporting:
         self._reported: dict[str, tuple[int, int]] = {}
         self._forwarders: dict[str, tuple[Destination, Forwarder]] = {}
         for destination in map(parse, settings.forward):
-            for what, make in _makers(destination, store, database, identity).items():
+            for what, make in _makers(
+                destination, store, database, identity, settings.disk_budget
+            ).items():
                 self._forwarders[destination.node + what] = (
                     destination,
                     Forwarder(
@@ -168,7 +171,11 @@ def _state(known: Progress) -> str:
 
 
 def _makers(
-    destination: Destination, store: Series, database: Database, identity: Identity
+    destination: Destination,
+    store: Series,
+    database: Database,
+    identity: Identity,
+    disk_budget: int,
 ) -> dict[str, Callable[[], Channel]]:
     """What makes the channels of a destination, in their threads: what they need is loaded there.
 
@@ -177,7 +184,7 @@ def _makers(
     """
 
     def numbers() -> Channel:
-        return MetricsChannel(store, _sender(destination, identity))
+        return MetricsChannel(store, _sender(destination, store, identity))
 
     def errors() -> Channel:
         from inapp_monitor.export.events_channel import EventsChannel
@@ -189,16 +196,29 @@ def _makers(
 
         return TracesChannel(database, destination, identity)
 
+    def logs() -> Channel:
+        from inapp_monitor.export.logs_channel import LogsChannel
+        from inapp_monitor.logs.ring_file import LogFile
+
+        file = LogFile(identity.data_dir, disk_shares.of_logs(disk_budget))
+        return LogsChannel(file, destination, identity)
+
     if destination.kind == "sentry":
         return {"": errors}
-    return {"": numbers} if destination.kind == "carbon" else {"": numbers, "_traces": traces}
+    if destination.kind == "otlp":
+        return {"": numbers, "_traces": traces, "_logs": logs}
+    return {"": numbers}
 
 
-def _sender(destination: Destination, identity: Identity) -> Sender:
+def _sender(destination: Destination, store: Series, identity: Identity) -> Sender:
     if destination.kind == "carbon":
         from inapp_monitor.export.carbon_sender import CarbonSender
 
         return CarbonSender(destination)
+    if destination.kind == "prometheus":
+        from inapp_monitor.export.remote_write_sender import RemoteWriteSender
+
+        return RemoteWriteSender(destination, identity, store)
     from inapp_monitor.export.otlp_sender import OtlpSender
 
     return OtlpSender(destination, identity)

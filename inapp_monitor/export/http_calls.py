@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import http.client
 import zlib
@@ -79,6 +80,16 @@ def get(destination: Destination, path: str, headers: Mapping[str, str], max_byt
     if inflater.unconsumed_tail or not inflater.eof:
         raise ConnectionError(f"the answer has more than {max_bytes} bytes, or is cut")
     return answer._replace(body=body)
+
+
+def authorization(destination: Destination) -> dict[str, str]:
+    """The header of an address with a user or a token; none without."""
+    if destination.options.get("bearer"):
+        return {"Authorization": f"Bearer {destination.options['bearer']}"}
+    if destination.user:
+        both = f"{destination.user}:{destination.password}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
+    return {}
 
 
 def _call(

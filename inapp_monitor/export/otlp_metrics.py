@@ -1,7 +1,8 @@
 """Numbers as OpenTelemetry's protocol has them: a portion in, the request's JSON out. Pure.
 
 Format: opentelemetry.io/docs/specs/otlp and opentelemetry-proto 1.x. Sums and histograms are deltas
-of their interval; histograms are exponential ones. Names and units are ours but where the semantic
+of their interval, and histograms exponential ones; or, for engines that know no deltas, totals
+since a beginning, and histograms with fixed bounds. Names and units are ours but where the semantic
 conventions have one.
 """
 
@@ -11,13 +12,15 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from inapp_monitor.export.bucket_bounds import bounds_of
 from inapp_monitor.export.portions import Counted, Number, Portion
 from inapp_monitor.export.protobuf import Field, Schema
+from inapp_monitor.export.totals import Totals
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds
 from inapp_monitor.ground.points import Method
 
 _Json = dict[str, Any]
-_DELTA: Final = 1
+_DELTA, _CUMULATIVE = 1, 2
 _NANO: Final = 1_000_000_000
 #: Buckets an octave as a power of two, and the most buckets of one histogram.
 _FINEST_SCALE: Final = 6
@@ -70,14 +73,31 @@ def meaning_of(path: str, routes: Mapping[str, str], *, is_distribution: bool) -
 
 
 def request_of(
-    portion: Portion, resource: Mapping[str, str], routes: Mapping[str, str], version: str
+    portion: Portion,
+    resource: Mapping[str, str],
+    routes: Mapping[str, str],
+    version: str,
+    totals: Totals | None = None,
 ) -> _Json:
-    """The document of `ExportMetricsServiceRequest`."""
+    """The document of `ExportMetricsServiceRequest`.
+
+    Args:
+        portion: The numbers.
+        resource: Attributes of the app.
+        routes: Route by slug.
+        version: Of this package.
+        totals: What was sent before, for cumulative sums and histograms; they grow by the portion.
+    """
     metrics: dict[tuple[str, str], _Json] = {}
     for number in portion.numbers:
-        _add_number(metrics, number, meaning_of(number.path, routes, is_distribution=False))
+        meaning = meaning_of(number.path, routes, is_distribution=False)
+        _add_number(metrics, number, meaning, totals)
     for counted in portion.counted:
-        _add_counted(metrics, counted, meaning_of(counted.path, routes, is_distribution=True))
+        meaning = meaning_of(counted.path, routes, is_distribution=True)
+        if totals is None:
+            _add_counted(metrics, counted, meaning)
+        else:
+            _add_total(metrics, counted, meaning, totals)
     scope = {"scope": {"name": _SCOPE, "version": version}, "metrics": list(metrics.values())}
     return {
         "resourceMetrics": [
@@ -91,12 +111,14 @@ def attributes(pairs: Iterable[tuple[str, str]]) -> list[_Json]:
     return [{"key": name, "value": {"stringValue": text}} for name, text in pairs]
 
 
-def _metric(metrics: dict[tuple[str, str], _Json], meaning: Meaning, kind: str) -> _Json:
+def _metric(
+    metrics: dict[tuple[str, str], _Json], meaning: Meaning, kind: str, temporality: int = _DELTA
+) -> _Json:
     known = metrics.get((meaning.name, kind))
     if known is None:
         data: _Json = {"dataPoints": []}
         if kind != "gauge":
-            data["aggregationTemporality"] = _DELTA
+            data["aggregationTemporality"] = temporality
         if kind == "sum":
             data["isMonotonic"] = True
         known = metrics[meaning.name, kind] = {"name": meaning.name, "unit": meaning.unit}
@@ -112,17 +134,43 @@ def _times(timestamp: int, step_s: int) -> _Json:
     }
 
 
-def _add_number(metrics: dict[tuple[str, str], _Json], number: Number, meaning: Meaning) -> None:
+def _add_number(
+    metrics: dict[tuple[str, str], _Json], number: Number, meaning: Meaning, totals: Totals | None
+) -> None:
     kind = "sum" if number.method is Method.SUM else "gauge"
-    metric = _metric(metrics, meaning, kind)
-    value = number.value * meaning.factor if meaning.factor != 1.0 else number.value
-    if kind == "sum" and value < 0:
+    is_total = kind == "sum" and totals is not None
+    metric = _metric(metrics, meaning, kind, _CUMULATIVE if is_total else _DELTA)
+    if kind == "sum" and number.value < 0:
         metric["isMonotonic"] = False
+    value, times = number.value, _times(number.timestamp, number.step_s)
+    if totals is not None and is_total:
+        value = totals.sums[number.path] = totals.sums.get(number.path, 0.0) + value
+        times["startTimeUnixNano"] = str(totals.since * _NANO)
     metric["dataPoints"].append(
         {
             "attributes": attributes(meaning.attributes),
-            **_times(number.timestamp, number.step_s),
-            "asDouble": value,
+            **times,
+            "asDouble": value * meaning.factor if meaning.factor != 1.0 else value,
+        }
+    )
+
+
+def _add_total(
+    metrics: dict[tuple[str, str], _Json], counted: Counted, meaning: Meaning, totals: Totals
+) -> None:
+    totals.add_histogram(counted.path, counted.histogram)
+    known = totals.histograms[counted.path]
+    _metric(metrics, meaning, "histogram", _CUMULATIVE)["dataPoints"].append(
+        {
+            "attributes": attributes(meaning.attributes),
+            **_times(counted.timestamp, counted.step_s),
+            "startTimeUnixNano": str(totals.since * _NANO),
+            "count": str(sum(known.counts)),
+            "sum": known.total * meaning.factor,
+            "bucketCounts": [str(n) for n in known.counts],
+            "explicitBounds": [
+                float(f"{bound * meaning.factor:.6g}") for bound in bounds_of(counted.path)
+            ],
         }
     )
 
@@ -204,6 +252,14 @@ _EXPONENTIAL: Final[Schema] = {
     "min": Field(12, "double"),
     "max": Field(13, "double"),
 }
+_HISTOGRAM: Final[Schema] = {
+    **_TIMES,
+    "attributes": Field(9, ATTRIBUTE, repeated=True),
+    "count": Field(4, "fixed64"),
+    "sum": Field(5, "double"),
+    "bucketCounts": Field(6, "fixed64", repeated=True),
+    "explicitBounds": Field(7, "double", repeated=True),
+}
 _METRIC: Final[Schema] = {
     "name": Field(1, "string"),
     "unit": Field(3, "string"),
@@ -214,6 +270,13 @@ _METRIC: Final[Schema] = {
             "dataPoints": Field(1, _NUMBER, repeated=True),
             "aggregationTemporality": Field(2, "enum"),
             "isMonotonic": Field(3, "bool"),
+        },
+    ),
+    "histogram": Field(
+        9,
+        {
+            "dataPoints": Field(1, _HISTOGRAM, repeated=True),
+            "aggregationTemporality": Field(2, "enum"),
         },
     ),
     "exponentialHistogram": Field(

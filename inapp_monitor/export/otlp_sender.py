@@ -6,7 +6,6 @@ final. Specification: opentelemetry.io/docs/specs/otlp/#otlphttp-response
 
 from __future__ import annotations
 
-import base64
 import json
 import socket
 from pathlib import Path
@@ -14,16 +13,18 @@ from typing import Any, Final
 
 from inapp_monitor.export import otlp_metrics, protobuf
 from inapp_monitor.export.channel import LaterError, RefusedError
-from inapp_monitor.export.http_calls import Answer, post
+from inapp_monitor.export.http_calls import Answer, authorization, post
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.portions import Portion
 from inapp_monitor.export.protobuf import Schema
+from inapp_monitor.export.sent_totals import SentTotals, totals_path
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.destination import Destination
 from inapp_monitor.ground.workers.route_names import RouteNames
 
 _RETRIED: Final = (429, 502, 503, 504)
 _PATH: Final = "/v1/metrics"
+_REJECTED: Final = ("rejectedDataPoints", "rejectedSpans", "rejectedLogRecords")
 
 
 class OtlpSender:
@@ -34,14 +35,29 @@ class OtlpSender:
         self._identity = identity
         self._clock = clock
         self._routes = RouteNames(identity.data_dir)
+        is_cumulative = destination.options.get("temporality") == "cumulative"
+        path = totals_path(identity.data_dir, destination)
+        self._sent = SentTotals(path) if is_cumulative else None
 
     def send(self, portion: Portion) -> int:
         """Post a portion. Returns how many points the peer refused; raises as `Channel.send`."""
+        totals = None
+        if self._sent is not None:
+            totals = self._sent.before(portion)
+            portion = self._sent.unsent(portion)
+            if not len(portion):
+                return 0
         document = otlp_metrics.request_of(
-            portion, resource_of(self._identity), self._routes.load(), self._identity.version
+            portion,
+            resource_of(self._identity),
+            self._routes.load(),
+            self._identity.version,
+            totals,
         )
         now = self._clock.wall()
         rejected = post_document(self._destination, _PATH, document, otlp_metrics.REQUEST, now)
+        if self._sent is not None and totals is not None:
+            self._sent.note(totals, portion)
         return min(rejected, len(portion))
 
     def close(self) -> None:
@@ -63,7 +79,7 @@ def post_document(
         body, kind = json.dumps(document, separators=(",", ":")).encode(), "application/json"
     else:
         body, kind = protobuf.encode(document, schema), "application/x-protobuf"
-    headers = {"Content-Type": kind, **_authorization(destination)}
+    headers = {"Content-Type": kind, **authorization(destination)}
     answer = post(destination, f"{destination.path}{path}", body, headers)
     if answer.status in _RETRIED:
         raise LaterError(answer.text, answer.retry_after_s(now))
@@ -86,22 +102,13 @@ def resource_of(identity: Identity) -> dict[str, str]:
     return {name: text for name, text in attributes.items() if text}
 
 
-def _authorization(destination: Destination) -> dict[str, str]:
-    if destination.options.get("bearer"):
-        return {"Authorization": f"Bearer {destination.options['bearer']}"}
-    if destination.user:
-        both = f"{destination.user}:{destination.password}".encode()
-        return {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
-    return {}
-
-
 def _rejected(answer: Answer) -> int:
     """Points that a peer which took the rest did not: `partialSuccess` of its answer."""
     if answer.headers.get("content-type", "").startswith("application/json"):
         try:
             document: Any = json.loads(answer.body)
             partial = document["partialSuccess"]
-            return max(0, int(partial.get("rejectedDataPoints") or partial["rejectedSpans"]))
+            return max(0, *(int(partial.get(name) or 0) for name in _REJECTED))
         except (ValueError, TypeError, KeyError, RecursionError):
             return 0
     return _rejected_in_protobuf(answer.body)

@@ -1,7 +1,8 @@
 """The past as Prometheus' data model has it: counters and histograms that grow, gauges. Pure.
 
 A counter's value after an interval stands at the interval's end, where a scrape would have seen it;
-it begins with 0 at the beginning of the first one. A gauge stands at its interval's beginning.
+it begins with 0, or what it has grown to before, at the beginning of the first one. A gauge stands
+at its interval's beginning.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ class Line(NamedTuple):
 
 
 def lines_of(past: Past, metric: Metric, totals: Totals) -> Iterator[Line]:
-    """The series that one of ours becomes; what it has grown to is noted in `totals`."""
+    """The series that one of ours becomes; they go on from `totals`, and leave there their end.
+
+    What begins where `totals` ends needs no point there: it has been handed over.
+    """
     path, factor = past.leaf.path, metric.factor
     if metric.kind == "histogram":
         yield from _histogram(past, metric, totals)
@@ -42,9 +46,11 @@ def lines_of(past: Past, metric: Metric, totals: Totals) -> Iterator[Line]:
         if past.numbers:
             totals.gauges[path] = past.numbers[-1][2]
     else:
-        running, times, values = 0.0, [], []
+        running, times, values = totals.sums.get(path, 0.0), [], []
         for begin, step, value in past.numbers:
-            if not times or begin > times[-1]:  # the rise since then began here, not before
+            if begin > (
+                times[-1] if times else totals.at
+            ):  # the rise since then began here, not before
                 times.append(begin)
                 values.append(running * factor)
             running += value
@@ -57,11 +63,12 @@ def lines_of(past: Past, metric: Metric, totals: Totals) -> Iterator[Line]:
 def _histogram(past: Past, metric: Metric, totals: Totals) -> Iterator[Line]:
     path = past.leaf.path
     bounds = bounds_of(path)
-    running = HistogramTotal([0] * (len(bounds) + 1))
+    known = totals.histograms.get(path) or HistogramTotal([0] * (len(bounds) + 1))
+    running = HistogramTotal(list(known.counts), known.total)
     times: list[int] = []
     columns: list[list[float]] = [[] for _ in range(len(bounds) + 2)]
     for begin, step, histogram in past.histograms:
-        if not times or begin > times[-1]:
+        if begin > (times[-1] if times else totals.at):
             _add_row(columns, times, begin, running)
         running.add(counts_of(histogram, bounds), histogram.total)
         _add_row(columns, times, begin + step, running)

@@ -2,6 +2,7 @@
 
 carbon://host:2003                Graphite's Carbon, a line a point; `?protocol=pickle` for 2004
 otlp://host:4318, otlps://host    an OpenTelemetry collector by OTLP/HTTP
+prometheus://host:9090, prometheuss://host   remote write, to `/api/v1/write` or the path given
 https://KEY@host/1                Sentry, Bugsink, GlitchTip: a DSN
 """
 
@@ -12,12 +13,14 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-Kind = Literal["carbon", "otlp", "sentry", "http"]
+Kind = Literal["carbon", "otlp", "prometheus", "sentry", "http"]
 #: By scheme: what it is, whether by TLS, the port, and the options with what they may be.
 _SCHEMES: Final[dict[str, tuple[Kind, bool, int]]] = {
     "carbon": ("carbon", False, 2003),
     "otlp": ("otlp", False, 4318),
     "otlps": ("otlp", True, 4318),
+    "prometheus": ("prometheus", False, 9090),
+    "prometheuss": ("prometheus", True, 443),
     "http": ("sentry", False, 80),
     "https": ("sentry", True, 443),
 }
@@ -28,7 +31,12 @@ _OPTIONS: Final[dict[Kind, dict[str, re.Pattern[str]]]] = {
         "names": re.compile("native|statsd"),
         "prefix": re.compile(r"[\w.-]*", re.ASCII),
     },
-    "otlp": {"encoding": re.compile("json|protobuf"), "bearer": _ANY},
+    "otlp": {
+        "encoding": re.compile("json|protobuf"),
+        "temporality": re.compile("delta|cumulative"),
+        "bearer": _ANY,
+    },
+    "prometheus": {"bearer": _ANY},
     "sentry": {},
     "http": {},
 }

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from inapp_monitor.database.file import Database
 from inapp_monitor.export import otlp_metrics, otlp_traces, protobuf
 from inapp_monitor.export.identity import Identity
+from inapp_monitor.export.logs_channel import LogsChannel
 from inapp_monitor.export.otlp_metrics import exponential
+from inapp_monitor.export.otlp_sender import OtlpSender
 from inapp_monitor.export.portions import Counted, Number, Portion
 from inapp_monitor.export.traces_channel import TracesChannel
 from inapp_monitor.ground import config
@@ -22,6 +24,8 @@ from inapp_monitor.ground.destination import parse
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Method
+from inapp_monitor.logs.ring_file import LogFile
+from inapp_monitor.logs.ring_format import BLOCK_BYTES
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.traces.kept_trace import pack
 from inapp_monitor.traces.trace_table import KeptRow, TraceTable
@@ -72,6 +76,40 @@ def test_every_number_is_in_the_request(values: list[float], text: str) -> None:
     assert timed.count == len(values) == timed.zero_count + sum(timed.positive.bucket_counts)
     assert timed.sum == pytest.approx(math.fsum(values) / 1_000)
     assert {a.key: a.value.string_value for a in timed.attributes}["http.route"] == text
+
+
+def test_totals_grow_from_their_beginning(tmp_path: Path) -> None:
+    """Cumulative: sums and histograms since a start, over portions, and none a second time."""
+    service = pytest.importorskip("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
+    posts = Posts()
+    try:
+        destination = parse(f"otlp://127.0.0.1:{posts.port}?temporality=cumulative")
+        for first in (0, 300, 300, 600):  # one portion comes again, in a process of its own
+            sender = OtlpSender(destination, Identity("shop", "", "", tmp_path, "1"))
+            portion = Portion(first, first + 300)
+            portion.numbers += [Number("n", Method.SUM, first + 10 * i, 10, 2.0) for i in range(3)]
+            portion.counted.append(Counted("pay", first, 10, Histogram.of([40.0, 3.0])))
+            sender.send(portion)
+    finally:
+        posts.stop()
+    request = service.ExportMetricsServiceRequest
+    messages = [request.FromString(body) for _, _, body in posts.bodies]
+    found = [
+        metric
+        for message in messages
+        for metric in message.resource_metrics[0].scope_metrics[0].metrics
+    ]
+    sums = [point for metric in found for point in metric.sum.data_points]
+    assert [point.as_double for point in sums] == [2.0 * (n + 1) for n in range(9)]
+    assert {point.start_time_unix_nano for point in sums} == {0}
+    timed = [point for metric in found for point in metric.histogram.data_points]
+    assert [point.count for point in timed] == [2, 4, 6]
+    assert sum(timed[-1].bucket_counts) == 6
+    assert len(timed[-1].bucket_counts) == len(timed[-1].explicit_bounds) + 1
+    kinds = ("sum", "histogram")
+    for metric in found:
+        assert getattr(metric, metric.WhichOneof("data")).aggregation_temporality == 2
+        assert metric.WhichOneof("data") in kinds
 
 
 @settings(max_examples=50)
@@ -167,3 +205,66 @@ def test_traces_are_sent_once_by_their_end(data_dir: Path, clock: FakeClock) -> 
         if "parentSpanId" not in span
     ]
     assert len(roots) == len(set(roots)) == 30
+
+
+def test_log_records_arrive_once_and_in_order(tmp_path: Path, clock: FakeClock) -> None:
+    """Whatever they hold, with their logger, severity, fields, trace and issue."""
+    service = pytest.importorskip("opentelemetry.proto.collector.logs.v1.logs_service_pb2")
+    file = LogFile(tmp_path, 2 * BLOCK_BYTES)
+    file.append([b'{"time": 1, "level": "INFO", "text": "before"}'])
+    posts = Posts()
+    channel = LogsChannel(
+        file,
+        parse(f"otlp://127.0.0.1:{posts.port}"),
+        Identity("shop", "", "", tmp_path, "1"),
+        clock,
+    )
+    position = channel.beginning(clock.now)
+    texts = [f"paid {n} \u20ac \x00 \ud800" for n in range(1_500)]
+    given = {"level": "ERROR", "logger": "shop.pay", "trace": "ab" * 16, "issue": "0123456789ab"}
+    extra = {**given, "time": 1.8e9, "fields": {"order": "7"}, "route": "/pay", "pid": 3}
+    encoded = [json.dumps({**extra, "text": text}).encode() for text in texts]
+    try:
+        for first in range(0, len(texts), 100):
+            file.append(encoded[first : first + 100])
+            if first % 300 == 0:
+                continue  # two at a time
+            while (work := channel.next(position, clock.now)) is not None:
+                assert channel.send(work.payload) == work.dropped == 0
+                position = work.position
+        assert channel.waiting(position, clock.now) == (0.0, 0)
+    finally:
+        posts.stop()
+    seen = []
+    for path, _, body in posts.bodies:
+        assert path == "/v1/logs"
+        message = service.ExportLogsServiceRequest.FromString(body)
+        (scope,) = message.resource_logs[0].scope_logs
+        assert scope.scope.name == "shop.pay"
+        seen += list(scope.log_records)
+    assert [each.body.string_value for each in seen] == [
+        text.encode("utf-8", "replace").decode() for text in texts
+    ]
+    facts = {a.key: a.value.string_value for a in seen[0].attributes}
+    assert facts["order"] == "7"
+    assert facts["http.route"] == "/pay"
+    assert facts["inapp_monitor.issue"] == "0123456789ab"
+    assert (seen[0].severity_number, seen[0].trace_id.hex()) == (17, "ab" * 16)
+    assert seen[0].time_unix_nano == 1_800_000_000 * 10**9
+
+
+def test_log_records_that_were_overwritten_are_counted(tmp_path: Path, clock: FakeClock) -> None:
+    """About as many as there were: a peer that was away for long misses them."""
+    file = LogFile(tmp_path, 2 * BLOCK_BYTES)
+    identity = Identity("shop", "", "", tmp_path, "1")
+    channel = LogsChannel(file, parse("otlp://127.0.0.1:1"), identity, clock)
+    row = json.dumps({"time": 1.0, "level": "INFO", "text": "x" * 900}).encode()
+    file.append([row])
+    position = channel.beginning(clock.now)
+    for _ in range(20):
+        file.append([row] * 100)
+    sent = dropped = 0
+    while (work := channel.next(position, clock.now)) is not None:
+        sent, dropped, position = sent + work.size, dropped + work.dropped, work.position
+    assert sent < 300
+    assert sent + dropped == pytest.approx(2_000, rel=0.05)

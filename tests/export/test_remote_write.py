@@ -9,10 +9,14 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.export import remote_write
+from inapp_monitor.export import progress_file, remote_write
+from inapp_monitor.export.forwarding import Forwarder
 from inapp_monitor.export.handing_over import hand_over
+from inapp_monitor.export.identity import Identity
+from inapp_monitor.export.metrics_channel import MetricsChannel
 from inapp_monitor.export.past_to_prometheus import RemoteWrite
-from inapp_monitor.ground.destination import parse_url
+from inapp_monitor.export.remote_write_sender import RemoteWriteSender
+from inapp_monitor.ground.destination import parse, parse_url
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.store.series import Store
@@ -140,3 +144,52 @@ def test_the_past_arrives_once_and_grows(store: Store, data_dir: Path, clock: Fa
     assert found["pay_seconds_bucket", "0.025"][-1][0] == 0
     for samples in found.values():
         assert [time for _, time in samples] == sorted({time for _, time in samples})
+
+
+def test_live_counters_grow_over_outages_refusals_and_kills(
+    store: Store, data_dir: Path, clock: FakeClock
+) -> None:
+    """Each moment once, as totals that miss nothing, whenever the process was killed."""
+    posts = Posts()
+    destination = parse(f"prometheus://127.0.0.1:{posts.port}")
+    identity = Identity("shop", "", "", data_dir, "1")
+    place = data_dir / "export" / "peer"
+
+    def begun() -> tuple[Forwarder, MetricsChannel]:
+        sender = RemoteWriteSender(destination, identity, store, clock)
+        channel = MetricsChannel(store, sender)
+        return Forwarder(lambda: channel, place, clock, "test", lambda _: None), channel
+
+    forwarder, channel = begun()
+    forwarder.step(channel)
+    taken: list[bytes] = []
+    try:
+        for n in range(30):
+            moment = int(clock.now)
+            timer = Distribution("pay", moment, Histogram.of([40.0]))
+            store.add(Batch([Scalar("orders", moment, 2.0, Method.SUM)], [timer]))
+            store.flush()
+            clock.advance(70.0)
+            is_down = n % 7 == 3
+            posts.answer = lambda _, down=is_down: (503 if down else 204, {}, b"")  # type: ignore[misc]
+            before = progress_file.load(place)
+            while forwarder.step(channel):
+                pass
+            taken += [] if is_down else [body for _, _, body in posts.bodies]
+            posts.bodies.clear()
+            if n % 5 == 4:  # killed after the peer had it, before the position was noted
+                progress_file.save(place, before)
+                forwarder, channel = begun()
+    finally:
+        posts.stop()
+    found: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    for body in taken:
+        for labels, samples in requested(unframed(body)):
+            found.setdefault((labels["__name__"], labels.get("le", "")), []).extend(samples)
+    for samples in found.values():
+        times = [time for _, time in samples]
+        assert times == sorted(set(times))
+        assert [value for value, _ in samples] == sorted(value for value, _ in samples)
+    assert found["orders_total", ""][0][0] == 0.0
+    assert found["orders_total", ""][-1][0] == 60.0
+    assert found["pay_seconds_bucket", "0.05"][-1][0] == found["pay_seconds_count", ""][-1][0] == 30

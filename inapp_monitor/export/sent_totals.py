@@ -1,0 +1,69 @@
+"""What the counters of one destination have grown to, for engines that want totals, not rises.
+
+A small file beside that of the position. It is written once the peer has what it is the end of; a
+portion that comes again after `kill -9` finds its intervals in it, and is not sent a second time.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from inapp_monitor.export.portions import Portion
+from inapp_monitor.export.totals import Totals, pack, parse_totals
+from inapp_monitor.ground import private_files
+from inapp_monitor.ground.destination import Destination
+
+_MAX_FILE_BYTES: Final = 64 * 2**20
+
+
+def totals_path(data_dir: Path, destination: Destination) -> Path:
+    """The file of a destination."""
+    return data_dir / "export" / f"{destination.node}_totals"
+
+
+class SentTotals:
+    """The totals of one destination.
+
+    *Threads:* for the forwarder's alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: Totals | None = None
+
+    def before(self, portion: Portion) -> Totals:
+        """A copy of what was sent before a portion: to be added to, and noted once it is sent."""
+        if self._known is None:
+            self._known = _load(self._path) or Totals(portion.after, portion.after)
+        return self._known.copy()
+
+    def unsent(self, portion: Portion) -> Portion:
+        """The intervals of a portion that the totals do not hold."""
+        at = self.before(portion).at
+        numbers = [each for each in portion.numbers if each.timestamp + each.step_s > at]
+        counted = [each for each in portion.counted if each.timestamp + each.step_s > at]
+        return Portion(portion.after, portion.until, numbers, counted)
+
+    def note(self, totals: Totals, portion: Portion) -> None:
+        """The peer has a portion.
+
+        Args:
+            totals: What `before` gave, with the portion.
+        """
+        totals.at = max(totals.at, portion.until)
+        self._known = totals
+        text = json.dumps(pack(totals), separators=(",", ":"))
+        try:
+            private_files.make_directory(self._path.parent)
+            private_files.replace(self._path, text.encode())
+        except OSError:
+            pass  # this process knows them; the next one begins where the file does
+
+
+def _load(path: Path) -> Totals | None:
+    try:
+        return parse_totals(json.loads(private_files.read(path, _MAX_FILE_BYTES)))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
