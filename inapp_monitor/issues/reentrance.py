@@ -7,7 +7,7 @@ its own: it waits until the thread has done the first.
 
 from __future__ import annotations
 
-import signal
+import _signal  # type: ignore[import-not-found]  # `signal` makes members of enumerations, slowly
 import sys
 import threading
 from collections import deque
@@ -18,6 +18,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+_SIGNALS = sorted(_signal.valid_signals())
 #: What handlers of signals may record while one error is recorded.
 MAX_WAITING = 1_000
 
@@ -70,7 +71,8 @@ def _in_signal_handler() -> bool:
     between two steps of whatever it does."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    handlers = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    set_handlers = filter(callable, map(_signal.getsignal, _SIGNALS))
+    handlers = set(map(_code_of, set_handlers)) - {None}
     frame = sys._getframe(1)
     while frame.f_code is not run.__code__:
         if frame.f_code in handlers:
@@ -85,7 +87,7 @@ def _code_of(handler: object) -> CodeType | None:
     while isinstance(handler, partial):
         handler = handler.func
     function = getattr(handler, "__func__", handler)
-    if not hasattr(function, "__code__") and callable(handler):
+    if not hasattr(function, "__code__"):
         function = type(handler).__call__
     code = getattr(function, "__code__", None)
     return code if isinstance(code, CodeType) else None
