@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _OWN_LOGGER = "inapp_monitor"
 #: Logs each answer of 5xx, which the request path sees itself and counts by route.
 _ANSWER_LOGGERS, _ANSWER_LOGGER = "django", "django.request"
+#: The line that Django's development server prints for each answer: those that fail are recorded.
+_ACCESS_LOGGER = "django.server"
 _TRACEBACK = "Traceback (most recent call last)"
 #: The address of an object in a logger's name, as CherryPy has it: another one in each process.
 _ADDRESS = re.compile(r"\.\d{6,}")
@@ -108,6 +110,8 @@ def _only_reports_an_answer(record: logging.LogRecord, error: BaseException | No
     """Whether the record is about an answer: one of 4xx, which is none, one that will be an issue
     without it, or one to a client that has left."""
     if error is not None and current_request.is_of_client(error):
+        return True
+    if error is None and record.name == _ACCESS_LOGGER:
         return True
     status = getattr(record, "status_code", None)
     if type(status) is not int or record.name.partition(".")[0] != _ANSWER_LOGGERS:

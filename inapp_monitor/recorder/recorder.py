@@ -23,6 +23,7 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.ground.process.held_locks import is_held_here
+from inapp_monitor.recorder.fold_costs import FoldCosts
 from inapp_monitor.recorder.instruments import Instruments
 from inapp_monitor.recorder.name_rules import NameRules
 from inapp_monitor.recorder.request_cells import Record, RequestCells
@@ -113,7 +114,7 @@ class Recorder:
         self.dropped_requests = 0
         self.dropped_not_found = 0
         self.total_requests = 0
-        self._fold_s = 0.0
+        self._fold_costs = FoldCosts()
         self._clock = clock
         self.step_s = step_s
         self._max_pending = max_pending
@@ -145,7 +146,7 @@ class Recorder:
         self.slowest = Slowest()
         self._samples.clear()
         self.dropped_requests = self.dropped_not_found = self.total_requests = 0
-        self._fold_s = 0.0
+        self._fold_costs = FoldCosts()
 
     def adopt_routes(self, slugs: dict[str, str]) -> None:
         """Use the slugs that other workers or earlier runs gave to routes."""
@@ -207,8 +208,8 @@ class Recorder:
         self.live -= records
 
     def fold_us(self) -> float:
-        """Microseconds of a processor that folding has taken a request so far."""
-        return self._fold_s / self.total_requests * 1e6 if self.total_requests else 0.0
+        """Microseconds of a processor that folding takes a request, see `FoldCosts`."""
+        return self._fold_costs.median_us()
 
     @property
     def lags(self) -> bool:
@@ -286,7 +287,7 @@ class Recorder:
                 by_step.setdefault(step - steps_ago * self.step_s, []).append(record)
         for label, ended in by_step.items():
             self._cells_of(label).fold(ended, step - step_start, yield_gil)
-        self._fold_s += thread_time() - begin
+        self._fold_costs.add(len(records), thread_time() - begin)
 
     def _count_tallied(
         self, step: int, tallied: dict[Kind, Entries], yield_gil: Callable[[], None]
@@ -306,7 +307,8 @@ class Recorder:
                     sizes = []
             self.total_requests += len(entries) // 2
         cells.add_sizes(sizes)
-        self._fold_s += thread_time() - begin
+        requests = sum(map(len, tallied.values())) // 2
+        self._fold_costs.add(requests, thread_time() - begin)
 
     def _cells_of(self, step: int) -> RequestCells:
         cells = self._steps.get(step)

@@ -204,6 +204,15 @@ def test_what_django_answers_4xx_is_no_error(monitor: Monitor) -> None:
     assert monitor.only_issue().summary.type == "ValueError"
 
 
+def test_the_access_log_of_djangos_server_is_no_error(monitor: Monitor) -> None:
+    """Its line about an answer of 500 says nothing that the answer's own issue does not."""
+    line = logging.getLogger("django.server")
+    line.error('"%s" %s %s', "GET /fail/ HTTP/1.1", "500", "145", extra={"status_code": 500})
+    line.error("You're accessing the development server over HTTPS, but it only supports HTTP.")
+    monitor.tick()
+    assert monitor.tracker.list_issues() == []
+
+
 def test_a_record_below_error_is_a_breadcrumb_with_a_traceback_too(monitor: Monitor) -> None:
     """What the application finds worth a warning is no error."""
     logger.info("again", exc_info=caught(fail))

@@ -11,6 +11,7 @@ import pytest
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.monitor import memory_use
 from inapp_monitor.monitor.self_cost import SelfCost, request_path_us
+from inapp_monitor.recorder.fold_costs import FoldCosts
 from inapp_monitor.testing import FakeClock
 from tests.recorder.test_fold import new_recorder, put
 
@@ -31,6 +32,17 @@ def test_folding_is_measured_as_it_happens() -> None:
     recorder.take()
     assert 0.0 < recorder.fold_us() < 10_000.0
     assert cost.us() == recorder.fold_us()
+
+
+def test_what_a_cold_start_took_is_no_cost_of_a_request() -> None:
+    """Half of the requests were folded for less."""
+    costs = FoldCosts()
+    assert costs.median_us() == 0.0
+    costs.add(0, 1.0)
+    costs.add(10, 0.010)
+    for _ in range(20):
+        costs.add(100, 0.0001)
+    assert costs.median_us() == pytest.approx(1.0)
 
 
 class Part:

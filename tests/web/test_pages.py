@@ -15,6 +15,7 @@ from demo_app import mishaps
 from inapp_monitor import Monitor
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.facts import Facts
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.routing import Route
@@ -237,6 +238,37 @@ def test_a_compared_period_shows_as_a_ghost(client: Client, authorized: Any) -> 
     assert ghost["name"] == "last week"
     assert ghost["shape"] == "ghost"
     assert NOW - 3700 <= ghost["start"] <= NOW - 3000
+
+
+def test_nothing_to_compare_with_is_said(backend: Backend, client: Client, authorized: Any) -> None:
+    """The period before the first request has no data, which is not the same as no change."""
+    far = client.get(
+        f"/overview.json?from={NOW - 40 * 86_400}&until={NOW - 39 * 86_400}&compare=week",
+        headers=authorized,
+    ).json
+    assert far["charts"]["throughput"]["change"][0] == "no data last week"
+
+
+def test_first_steps_tick_themselves(tmp_path: Path) -> None:
+    """First request, error and number of one's own; and who may see the page."""
+    backend = stored_backend(tmp_path)
+    client = Client(WebApp(backend))
+    headers = {**HTML, "Authorization": f"Bearer {TOKEN}"}
+
+    def done() -> list[bool]:
+        return [
+            step["done"]
+            for step in client.get("/overview.json", headers=headers).json["first_steps"]
+        ]
+
+    assert done() == [False, False, False, True]
+    scalars = [Scalar("users.registered", NOW - 20, 3.0, Method.SUM)]
+    backend.store.add(Batch(scalars, []))
+    assert done() == [False, False, True, True]
+    page = client.get("/", headers=headers).text
+    assert "First steps" in page
+    assert "Your numbers" in page
+    assert "3 in all" in page
 
 
 def test_an_issue_shows_its_stack_and_cause(backend: Backend, client: Client, issue: str) -> None:

@@ -11,8 +11,8 @@ from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.records import as_dict
 
-#: Requests over which the cost of one is averaged.
-_ENOUGH = 500
+#: Requests below which no cost of one is shown: those of a start meet cold caches.
+_ENOUGH = 1_000
 
 
 def store_status(backend: Backend) -> dict[str, Any]:
@@ -28,7 +28,8 @@ def summary(backend: Backend, facts: Facts) -> dict[str, Any]:
     """The footer: bytes on disk and allowed, points dropped, faults, cost a request."""
     status, cost = store_status(backend), facts.of(CostFacts)
     drops = {**(status.get("drops") or {}), **cost.dropped}
-    averages = _may_average(facts.of(RecorderFacts))
+    requests = facts.of(RecorderFacts).requests_seen
+    averages = requests is None or requests >= _ENOUGH
     return {
         "used_bytes": status.get("used"),
         "size_bytes": status.get("size"),
@@ -37,15 +38,21 @@ def summary(backend: Backend, facts: Facts) -> dict[str, Any]:
         "drops": drops,
         "store_fault": status.get("fault") or "",
         "cost_us": cost.cost_us if averages else None,
+        "cost_of_requests": requests if averages else None,
         "cpu_share": cost.cpu_share if averages else None,
         "memory_bytes": cost.memory_bytes,
         "release": facts.of(ReleaseFacts).release,
     }
 
 
-def _may_average(facts: RecorderFacts) -> bool:
-    """Whether there were enough requests: what a fold costs at all would be shown for the first."""
-    return facts.requests_seen is None or facts.requests_seen >= _ENOUGH
+def cost_words(own: dict[str, Any]) -> str:
+    """The cost of a request with its base; "" while there were too few."""
+    if not own["cost_us"]:
+        return ""
+    text = f"{own['cost_us']:.1f} µs a request"
+    if own["cost_of_requests"]:
+        text += f" (median, of {human.count(own['cost_of_requests'])})"
+    return text
 
 
 def disk(own: dict[str, Any]) -> dict[str, Any]:
@@ -64,7 +71,8 @@ def disk(own: dict[str, Any]) -> dict[str, Any]:
 def monitor(backend: Backend, facts: Facts, own: dict[str, Any]) -> dict[str, Any]:
     """Verdict: whether the monitor itself works."""
     faults = backend.guard.faults
-    cost = f"{own['cost_us']:.1f} µs a request · " if own["cost_us"] else ""
+    cost = cost_words(own)
+    cost += " · " if cost else ""
     if own["cpu_share"] is not None:
         cost += f"its thread takes {human.value(100 * own['cpu_share'], 'percent')} of a core · "
     if own["memory_bytes"] is not None:

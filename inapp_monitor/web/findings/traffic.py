@@ -192,11 +192,14 @@ def _throughput(
         )
     view = traffic.view
     total = traffic.count
+    change = _change(total, before.count if before else None, ghost, "requests", False)
+    if before and not before.count:
+        change = (f"no data {ghost}", False)
     return drawing.chart(
         "Throughput", "rate", traffic.axis_start, view.end, series, markers,
         summary=human.value(total / traffic.watched_s(), "rate") if total else "",
         description=f"Requests a second by status class, {human.count(total)} in all",
-        change=_change(total, before.count if before else None, ghost, "requests", False),
+        change=change,
     )  # fmt: skip
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from inapp_monitor.ground.ranges import Leaf
 from inapp_monitor.web.findings import (
     comparison,
     deploys,
+    first_steps,
     issue_list,
     judged,
     missing,
     own_health,
+    own_numbers,
     route_table,
     slower,
     time_breakdown,
@@ -18,11 +22,13 @@ from inapp_monitor.web.findings import (
     verdicts,
 )
 from inapp_monitor.web.frame import columns, templating
+from inapp_monitor.web.frame.view import DEFAULT_RANGE
 from inapp_monitor.web.frame.visit import Visit
 
 _ROUTES = 8
 _ISSUES = 6
 _MISSING = 6
+_OWN_NUMBERS = 6
 #: Missing addresses that are looked through: as many as are kept, unless a setting says more.
 _KNOWN = 200
 
@@ -40,9 +46,11 @@ def gather(visit: Visit) -> dict[str, Any]:
     marks = deploys.between(backend, view.start, view.end)
     marks += judged.marks(backend, view)
     own = own_health.summary(backend, visit.facts)
+    named = own_numbers.leaves(backend)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     return {
         "empty": not any(leaf.path == "requests.time" for leaf in backend.store.leaves()),
+        "first_steps": _first_steps(visit, named, len(issues)),
         "window": {"from": view.start, "until": view.end},
         "verdicts": verdicts.collect(
             backend,
@@ -64,8 +72,21 @@ def gather(visit: Visit) -> dict[str, Any]:
         "issues": issues[:_ISSUES],
         "issue_count": len(issues),
         "not_found": missing.busiest(not_found, view.start)[:_MISSING],
+        "own_numbers": own_numbers.rows(backend, view, named[:_OWN_NUMBERS]),
+        "own_number_count": len(named),
         "own": own,
     }
+
+
+def _first_steps(visit: Visit, named: Sequence[Leaf], issues: int) -> list[dict[str, Any]]:
+    """The newcomer's list, while the installation is young and something of it is left."""
+    backend = visit.backend
+    paths = {leaf.path for leaf in backend.store.leaves()}
+    if "requests.time" in paths and templating.default_range(backend) == DEFAULT_RANGE:
+        return []
+    access = visit.request.access.by
+    steps = first_steps.steps(paths, [leaf.path for leaf in named], issues, access)
+    return [] if all(step["done"] for step in steps) else steps
 
 
 def gather_with_causes(visit: Visit) -> dict[str, Any]:
