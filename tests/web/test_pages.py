@@ -15,7 +15,8 @@ from demo_app import mishaps
 from inapp_monitor import Monitor
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.facts import Facts
-from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.routing import Route
@@ -247,6 +248,17 @@ def test_nothing_to_compare_with_is_said(backend: Backend, client: Client, autho
         headers=authorized,
     ).json
     assert far["charts"]["throughput"]["change"][0] == "no data last week"
+
+
+def test_axes_begin_with_the_first_sample_of_a_young_installation(tmp_path: Path) -> None:
+    """At least two minutes wide; a coarse slot that reaches into the window is not its past."""
+    backend = stored_backend(tmp_path)
+    some = Histogram()
+    some.add([12.0])
+    backend.store.add(Batch([], [Distribution("requests.time", NOW - 20, some)]))
+    headers = {**HTML, "Authorization": f"Bearer {TOKEN}"}
+    data = Client(WebApp(backend)).get("/overview.json?from=-15min", headers=headers).json
+    assert data["charts"]["throughput"]["start"] == NOW - 120
 
 
 def test_first_steps_tick_themselves(tmp_path: Path) -> None:

@@ -26,14 +26,17 @@ def steps(
     number = next(iter(own), "")
     answered = "requests.time" in set(paths)
     return [
-        _step(answered, "The first request", "visit a page of the app", "it is counted", "/routes"),
+        _step(
+            answered, "The first request", "visit a page of the app",
+            "recorded, with its route", "/routes",
+        ),
         _step(
             bool(errors), "The first error", "raise an exception in a view and visit it",
             "with its stack, in Errors", "/errors",
         ),
         _step(
             bool(number), "The first number of your own", 'call monitor.incr("users.registered")',
-            number, "/explore",
+            f"recorded: {number}", "/explore",
         ),
         _step(
             access in _ACCESS, "Who may see this page",

@@ -32,6 +32,7 @@ _FEW_REQUESTS = 12
 _YOUNG_SHARE = 0.1
 _AXIS_COLUMNS = 90
 _EARLIER_S = 30 * 86_400
+_COARSEST_S = 7_200
 _NARROWEST_S = 120
 #: The latency's axis is cut at half so many times the quantile when something is beyond all of it.
 _CUT_OF, _CUT_QUANTILE, _CUT_FACTOR = 12, 0.9, 6.0
@@ -149,11 +150,17 @@ def _axis_start(backend: Backend, view: View) -> int:
     known = next((i for i, slot in enumerate(found.slots) if slot is not None), 0) if found else 0
     if found is None or known * found.step < view.span * _YOUNG_SHARE:
         return view.start
-    earlier = columns.summary(backend, path, view.start - _EARLIER_S, view.start, 4)
-    if earlier is not None and earlier.whole.count:
+    if _were_requests(backend, path, view.start):
         return view.start
     first = found.start + (known - 1) * found.step
     return max(view.start, min(first, view.end - _NARROWEST_S))
+
+
+def _were_requests(backend: Backend, path: str, until: int) -> bool:
+    """Whether something is known from before; slots that reach beyond it are left out."""
+    periods = ((until - _EARLIER_S, until - _COARSEST_S), (until - _COARSEST_S, until - 60))
+    found = (columns.durations(backend, path, start, end, 4) for start, end in periods)
+    return any(each is not None and each.whole.count for each in found)
 
 
 def charts(
