@@ -6,9 +6,28 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session, declarative_base, relationship
 
 from inapp_monitor.traces.spans import DATABASE
 from tests.traces.conftest import Traced
+
+Base = declarative_base()
+
+
+class Shelf(Base):  # type: ignore[misc, valid-type]
+    """With goods that are loaded when they are asked for."""
+
+    __tablename__ = "shelves"
+    id = sa.Column(sa.Integer, primary_key=True)
+    goods = relationship("Good")
+
+
+class Good(Base):  # type: ignore[misc, valid-type]
+    """Lies on a shelf."""
+
+    __tablename__ = "goods"
+    id = sa.Column(sa.Integer, primary_key=True)
+    shelf_id = sa.Column(sa.ForeignKey("shelves.id"))
 
 
 @pytest.fixture
@@ -49,4 +68,32 @@ def test_each_statement_once(engine: sa.Engine, tmp_path: Path) -> None:
         assert {span.system for span in found} == {"sqlite shop.db"}
     finally:
         connection.close()
+        traced.monitor.close()
+
+
+def test_lazy_loads_and_streams(engine: sa.Engine, tmp_path: Path) -> None:
+    """A lazy load is a statement a row, which repeats from one line; rows one by one are none."""
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Shelf(goods=[Good()]) for _ in range(6)])
+        session.commit()
+    traced = Traced(tmp_path / "data")
+    try:
+
+        def work() -> None:
+            with Session(engine) as session:
+                for shelf in session.scalars(sa.select(Shelf)):
+                    assert len(shelf.goods) == 1
+            with engine.connect() as connection:
+                streaming = connection.execution_options(stream_results=True)
+                assert len(list(streaming.execute(sa.text("select id from goods")))) == 6
+
+        request = traced.run(work)
+        texts = [span.text for span in traced.tracing.shaped(request)]
+        assert texts[0] == "SELECT shelves.id FROM shelves"
+        assert len(set(texts[1:7])) == 1
+        assert texts[7:] == ["select id from goods"]
+        (lines,) = [at for text, at in traced.tracing.sites(request).items() if text == texts[1]]
+        assert " in work" in lines[0]
+    finally:
         traced.monitor.close()

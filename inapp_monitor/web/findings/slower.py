@@ -56,11 +56,14 @@ def _add_cause(backend: Backend, entry: dict[str, Any], slug: str, view: View) -
 
 def _others(backend: Backend, facts: Facts, view: View, shown: set[str]) -> list[dict[str, Any]]:
     kept = backend.incidents(view.start, view.end) if backend.incidents is not None else []
-    judged = {part.series.rpartition(".")[0] for each in kept for part in each.parts}
+    parts = [part for each in kept for part in each.parts]
+    # What goes on may be no more than "2 more" behind the worst: its cause is named here.
+    going_on = {part.series for part in parts if part.ended is None}
+    over = {part.series.rpartition(".")[0] for part in parts if part.series not in going_on}
     rows = [
         row
         for row in route_table.rows(backend, facts, view)
-        if row["slug"] not in shown | judged
+        if row["slug"] not in shown | over
         and row["count"] >= route_table.ENOUGH
         and _looks_slower(row)
     ]
