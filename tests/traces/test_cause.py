@@ -13,6 +13,7 @@ import pytest
 from werkzeug.test import Client
 
 from inapp_monitor import Monitor
+from inapp_monitor.alerts import incidents as alerts_incidents
 from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
@@ -277,6 +278,32 @@ def test_the_overview_says_it_of_routes_within_their_target(backend: Backend) ->
     assert entry["detail"].startswith("calls of GET rates.example 5 ms → 80 ms a request")
     assert entry["cause"]["kind"] == "http"
     assert entry["path"] == "/routes/search"
+
+
+@pytest.mark.parametrize(("ended", "named"), [(None, 1), (NOW - 30.0, 0)])
+def test_a_judged_route_is_named_while_it_goes_on(
+    backend: Backend, ended: float | None, named: int
+) -> None:
+    """An incident that is only counted behind a worse one hides no cause; one that is over has
+    none to show."""
+    assert backend.database is not None
+    incidents = alerts_incidents.Incidents(backend.database)
+    part = alerts_incidents.Part("slow", "search.slow", "t", "d", "warn", "/", SINCE, SINCE, ended)
+    incidents.add(part, lambda _start, _end: [])
+    backend.incidents = incidents.between
+    for start in range(SINCE - 600, NOW, 10):
+        for slug, ms in (("search", 85.0), ("reports", 3_000.0)):
+            durations = [ms if start >= SINCE else 10.0] * 6
+            found = Distribution(f"routes.{slug}.GET.time", start, Histogram.of(durations))
+            backend.store.add(Batch([], [found]))
+    backend.store.flush()
+    fill(backend, {GET: (5.0, 1.0)}, {GET: (80.0, 1.0)})
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    data = Client(WebApp(backend)).get("/overview.json?from=-15min", headers=headers).json
+    assert data is not None
+    titles = [each["title"] for each in data["verdicts"]]
+    assert "Latency: reports is slow" in titles
+    assert titles.count("Slower: GET search") == named
 
 
 def test_the_route_s_page_says_it(backend: Backend) -> None:
