@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 from inapp_monitor.database.file import Database
@@ -23,13 +22,6 @@ from inapp_monitor.ground.version import VERSION
 
 #: Failures in a row that are more than a restart of the peer: after half a minute.
 _MANY_FAILURES: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ExportFacts:
-    """Every destination and how it fares, see `Exporting.rows`."""
-
-    exports: Sequence[Mapping[str, Any]] = ()
 
 
 class Exporting:
@@ -71,9 +63,6 @@ class Exporting:
                         self._failure_of(destination),
                     ),
                 )
-
-    def __bool__(self) -> bool:
-        return bool(self._forwarders)
 
     def _failure_of(self, destination: Destination) -> Callable[[Exception], None]:
         def failed(error: Exception) -> None:

@@ -1,13 +1,14 @@
 """The part that hands numbers and errors over to other engines: threads of the leader.
 
-Thin: it calls what the room offers when the monitor's life says so. The room does not know it.
+Thin: it calls what the room offers when the monitor's life says so. The room does not know it, and
+is loaded where there is something to forward.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inapp_monitor.export.exporting import ExportFacts
+from inapp_monitor.export.facts import ExportFacts
 from inapp_monitor.ground.points import Batch
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
@@ -30,7 +31,7 @@ class Exporting(Part):
         self._interval = 0
 
     def tick(self, now: float) -> None:
-        if not self._exporting:
+        if self._exporting is None:
             return
         self._exporting.tick(is_leader=self._leadership.is_leader)
         if int(now) // _INTERVAL_S != self._interval:
@@ -38,13 +39,15 @@ class Exporting(Part):
             self._store.add(Batch(self._exporting.scalars(int(now)), []))
 
     def forked(self) -> None:
-        self._exporting.forked()
+        if self._exporting is not None:
+            self._exporting.forked()
 
     def stop(self) -> None:
-        self._exporting.stop()
+        if self._exporting is not None:
+            self._exporting.stop()
 
     def drops(self) -> Mapping[str, int]:
-        return self._exporting.drops()
+        return {} if self._exporting is None else self._exporting.drops()
 
     def facts(self) -> ExportFacts:
-        return ExportFacts(self._exporting.rows())
+        return ExportFacts(() if self._exporting is None else self._exporting.rows())

@@ -19,7 +19,6 @@ from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.outbox import Outbox
 from inapp_monitor.collectors.runner import Runner
 from inapp_monitor.database.file import Database
-from inapp_monitor.export.exporting import Exporting
 from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import FormatError
@@ -59,6 +58,7 @@ from inapp_monitor.traces.tracing import Tracing
 
 if TYPE_CHECKING:
     from inapp_monitor.alerts.notifiers.registry import Channel
+    from inapp_monitor.export.exporting import Exporting
     from inapp_monitor.ingest.sentry.door import Door
 
 
@@ -97,7 +97,11 @@ class Services:
             graphite_rollup=settings.storage_aggregation is None,
         )
         self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)
-        self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
+        self.exporting: Exporting | None = None
+        if running.forward:
+            from inapp_monitor.export.exporting import Exporting
+
+            self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
         redactor = self.tracker.redactor
         self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))

@@ -7,6 +7,8 @@ import os
 import pickle
 import resource
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -464,3 +466,19 @@ def test_statsd_names() -> None:
     assert points["stats.gauges.size"] == 5.0
     assert points["stats.timers.pay.upper_90"] == 4.0
     assert points["stats.timers.pay.count_ps"] == 0.1
+
+
+def test_a_worker_with_nothing_to_forward_loads_nothing_for_it(data_dir: Path) -> None:
+    """But for what the status page is told."""
+    script = """
+import sys
+from inapp_monitor import Monitor
+monitor = Monitor(lambda environ, start: [], data_dir=sys.argv[1], token="t" * 20)
+monitor.tick()
+print(*(name for name in sys.modules if name.startswith("inapp_monitor.export.")))
+monitor.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(data_dir)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["inapp_monitor.export.facts"]

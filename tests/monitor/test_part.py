@@ -147,7 +147,7 @@ def test_a_part_is_told_of_a_fork(make: Make, visit: Visit, tmp_path: Path) -> N
     if child == 0:
         try:
             monitor.life.attach_if_needed()
-            (tmp_path / "seen").write_text(" ".join(bell.seen))
+            (tmp_path / "seen").write_text(" ".join(bell.seen[:3]))  # its thread may tick by now
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
