@@ -14,7 +14,7 @@ BENCH ?= request_path memory errors grouping store query charts pages
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help demo test lint format compat bench docs site clean
+.PHONY: help demo test lint format compat bench docs site release clean
 
 run := .venv/bin/python -m
 need := @sh .ci/venv.sh '$(PYTHON)'
@@ -62,6 +62,10 @@ site: ## the documentation as a site, in build/site
 	$(need) site
 	@$(run) mkdocs build --quiet
 	@echo 'build/site/index.html'
+
+release: ## build and check wheel, sdist and release notes in dist/
+	$(need) release
+	@bash .ci/release
 
 clean: ## remove .venv, caches and the demo's data
 	rm -rf .venv .venv-graphite build dist demo-data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

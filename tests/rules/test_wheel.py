@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -55,3 +56,14 @@ def test_it_brings_the_command(wheel: zipfile.ZipFile) -> None:
     """`inapp-monitor` is on the path after installing."""
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "inapp-monitor = inapp_monitor.cli.command_line:main" in wheel.read(name).decode()
+
+
+def test_the_index_shows_links_that_lead_somewhere(wheel: zipfile.ZipFile) -> None:
+    """Links and pictures of the description are absolute; in the repository they are not."""
+    (name,) = (name for name in wheel.namelist() if name.endswith("METADATA"))
+    text = wheel.read(name).decode()
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert len(targets) > 20
+    assert not [each for each in targets if not each.startswith(("https://", "http://", "#"))]
+    assert "](https://raw.githubusercontent.com/" in text
+    assert "](docs/" in (ROOT / "README.md").read_text("utf-8")
