@@ -119,7 +119,8 @@ def test_an_n_plus_one_is_said_on_the_overview_and_its_route(shop: Shop) -> None
     assert verdict["title"] == "N+1: /orders"
     assert "25 × a request" in verdict["detail"]
     (found,) = shop.json("/routes/orders.json")["repeats"]
-    assert (found["kind"], found["share"], found["times"]) == ("N+1", 1.0, 25)
+    assert (found["kind"], found["times"]) == ("N+1", 25)
+    assert 0.2 < found["share"] <= 1  # a request that the machine held up is none of a slow loop
     assert not found["gone"]
     assert found["ms"] <= found["loop_ms"] <= found["request_ms"]
     assert "N+1" in shop.page("/routes/orders")
