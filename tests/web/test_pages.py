@@ -200,7 +200,10 @@ def test_the_overview_says_what_is_wrong(backend: Backend, client: Client, autho
     assert "since deploy 2.4.1" in slow
     failing = next(text for text in texts if "fails" in text)
     assert failing.startswith("crit Errors: /checkout fails")
-    assert any(f"1 new issue, {times} times" in text for text in texts)
+    new = next(text for text in texts if f"1 new issue, {times} times" in text)
+    # It explains the failing route: never before a route's trouble, whatever that one's state.
+    assert new.startswith("warn")
+    assert max(texts.index(slow), texts.index(failing)) < texts.index(new)
     assert any(text.startswith("warn 404s") for text in texts)
     order = ["crit", "warn", "unknown", "ok"]
     states = [order.index(v["state"]) for v in verdicts]

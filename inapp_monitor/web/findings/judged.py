@@ -90,7 +90,7 @@ def _earliest(found: list[Wrong]) -> list[Wrong]:
 
 
 def _worst_first(found: list[Wrong]) -> list[Wrong]:
-    return sorted(found, key=lambda each: (each.state != "crit", each.since))
+    return sorted(found, key=lambda each: (each.state != "crit", each.since, each.path))
 
 
 def _has_seen_enough(backend: Backend, facts: Facts, view: View) -> bool:

@@ -63,7 +63,7 @@ def collect(
         _bad(by_kind["slow"]) if "slow" in by_kind else _latency(backend, traffic, calm=calm),
         _bad(by_kind["fail"]) if "fail" in by_kind else _errors(traffic, calm=calm),
         *(_bad(by_kind[kind]) for kind in ("hang", "stop") if kind in by_kind),
-        _new_issues(traffic, issues),
+        _new_issues(traffic, issues, explaining="fail" in by_kind),
         *_regressed(issues),
         _not_found(traffic, by_kind, not_found, not_found_counts),
         *_statements(backend, facts, traffic),
@@ -110,7 +110,12 @@ def _errors(traffic: Traffic, *, calm: bool) -> dict[str, Any]:
     return verdict("ok", "Errors", text, "/errors", "errors")
 
 
-def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _new_issues(
+    traffic: Traffic, issues: Sequence[dict[str, Any]], *, explaining: bool
+) -> dict[str, Any]:
+    """Issues first seen in the window. Where they explain a route that is said to fail, they are a
+    warning: how bad that is, the route's verdict says, and no route's trouble stands behind them.
+    """
     view = traffic.view
     open_ = [issue for issue in issues if not _is_silent(issue)]
     new = [issue for issue in open_ if view.start <= (issue.get("first_seen") or 0) <= view.end]
@@ -124,7 +129,7 @@ def _new_issues(traffic: Traffic, issues: Sequence[dict[str, Any]]) -> dict[str,
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
     detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
     goes_on = view.end - float(worst.get("last_seen") or 0) < _GOES_ON_S
-    state = "crit" if count >= 10 and goes_on else "warn"
+    state = "crit" if count >= 10 and goes_on and not explaining else "warn"
     path = f"/errors/{worst['id']}"
     return verdict(state, f"{title}, {times}", detail, path, "open issue")
 
