@@ -105,6 +105,17 @@ _TABLES: dict[str, dict[str, object]] = {
         "attempts": 2,
         "no_data": "ok",
     },
+    "rejecting-doors": {
+        "title": "A door rejects what it is sent",
+        "target": "monitor.ingest.doors.*.rejected",
+        "of": "monitor.ingest.doors.*.lines",
+        "unit": "%",
+        "warning": "~:10",
+        "recovery": "~:5",
+        "window": "2min",
+        "interval": "1min",
+        "no_data": "ok",
+    },
 }
 
 

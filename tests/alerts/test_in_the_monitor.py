@@ -9,6 +9,7 @@ from werkzeug.test import Client
 
 from inapp_monitor import Monitor
 from inapp_monitor.ground.exceptions import ConfigError
+from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.testing import FakeClock
 
 TOKEN = "judge-token-0123456789"
@@ -127,3 +128,31 @@ def test_a_wrong_rule_is_refused_at_once_and_a_right_one_is_judged(site: Site) -
     assert states["slow", "requests.time.p95"].state.status.name == "CRITICAL"
     page = site.client.get("/_metrics/alerts", headers={**HEADERS, "Accept": "text/html"})
     assert page.status_code == 200 and "500 ms" in page.text
+
+
+def test_a_door_that_rejects_is_a_warning_of_that_door_until_it_ends(site: Site) -> None:
+    """One line in two is rejected by one of two doors; a rule that is there from the start."""
+
+    def warned(seconds: int, rejected: float) -> list[str]:
+        for _ in range(seconds // 10):
+            now = int(site.clock.now)
+            counts = {"udp_8125.rejected": rejected, "udp_8125.lines": 10.0, "tcp_2003.lines": 9.0}
+            scalars = [
+                Scalar(f"monitor.ingest.doors.{path}", now, count, Method.SUM)
+                for path, count in counts.items()
+                if count
+            ]
+            site.monitor.life.services.store.add(Batch(scalars, []))
+            site.wait(10)
+        states = site.monitor.life.services.alerts.states
+        return [
+            series
+            for (rule, series), kept in states.items()
+            if rule == "rejecting-doors"
+            and (kept.state.status.name, kept.state.hard) == ("WARNING", True)
+        ]
+
+    assert warned(120, 0.0) == []
+    (series,) = warned(360, 5.0)
+    assert "udp_8125" in series
+    assert warned(300, 0.0) == []
