@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from inapp_monitor.alerts.built_in import DETECTED
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import route_table
@@ -56,7 +57,8 @@ def _add_cause(backend: Backend, entry: dict[str, Any], slug: str, view: View) -
 
 def _others(backend: Backend, facts: Facts, view: View, shown: set[str]) -> list[dict[str, Any]]:
     kept = backend.incidents(view.start, view.end) if backend.incidents is not None else []
-    parts = [part for each in kept for part in each.parts]
+    slow = DETECTED["slow"].name  # those of errors say nothing about times
+    parts = [part for each in kept for part in each.parts if part.rule == slow]
     # What goes on may be no more than "2 more" behind the worst: its cause is named here.
     going_on = {part.series for part in parts if part.ended is None}
     over = {part.series.rpartition(".")[0] for part in parts if part.series not in going_on}
