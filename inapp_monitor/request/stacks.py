@@ -15,7 +15,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from itertools import chain, compress, repeat
 from pathlib import Path
 from types import FrameType, GeneratorType
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
@@ -174,13 +175,14 @@ def find(exchange: Exchange) -> StackFound | None:
     body = getattr(exchange, "body", None)
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     others = sys._current_frames()
-    del others[
-        here
-    ]  # a frame with a variable that holds it keeps all that it has, also this request
-    for ident, top in others.items():
-        frames = _inside(top, exchange, body)
-        if frames is not None:
-            return StackFound(frames, f"thread {names.get(ident, ident)}")
+    try:
+        for ident, top in others.items():
+            frames = None if ident == here else _inside(top, exchange, body)
+            if frames is not None:
+                return StackFound(frames, f"thread {names.get(ident, ident)}")
+    finally:  # else this frame holds itself, and with it the request, until garbage is collected
+        others.clear()
+        top = None  # type: ignore[assignment]
     for number, top in waiting_greenlets():
         frames = _inside(top, exchange, body)
         if frames is not None:
@@ -225,25 +227,33 @@ def waiting_greenlets() -> Iterator[tuple[int, FrameType]]:
     """The frames of all greenlets that wait; they are in no thread's stack."""
     module: Any = sys.modules.get("greenlet")
     kind = getattr(module, "greenlet", None)
-    if kind is None or not _there_are(kind):
+    if kind is None:
         return
-    # By type, not `isinstance`: that asks an app's object for its `__class__`, which may raise.
-    found = [each for each in gc.get_objects() if issubclass(type(each), kind)]
-    for number, waiting in enumerate(found, 1):
+    for number, waiting in enumerate(_all_of(kind), 1):
         frame = getattr(waiting, "gr_frame", None)
         if frame is not None:
             yield number, frame
 
 
-def _there_are(kind: type) -> bool:
-    """Whether any object is of a kind; a library that is only loaded, as SQLAlchemy does, has none.
+def _all_of(kind: type) -> list[Any]:
+    """All objects of a type; a library of greenlets may only be loaded, as SQLAlchemy does.
 
-    In one call of C without a line of Python in between: a list of all objects that is alive while
-    another thread runs also holds the tuple that this is about to fill from a generator, and makes
-    it fail with a SystemError.
+    Each walk is one call of C, without a line of Python in between, and goes to the end. A list of
+    all objects that is alive while another thread runs also holds the tuple that this is about to
+    fill from a generator, and makes it fail with a SystemError. And one that is not read to its end
+    holds its own iterator.
     """
-    everything = chain.from_iterable(map(gc.get_objects, (None,)))  # asked for when it is read
-    return any(map(kind.__subclasscheck__, map(type, everything)))
+    # By type, not `isinstance`: that asks an app's object for its `__class__`, which may raise.
+    if not sum(map(kind.__subclasscheck__, map(type, _everything()))):
+        return []
+    gc.collect(0)  # none in the middle, whose callbacks are Python
+    twice = chain.from_iterable(map(partial(repeat, times=2), _everything()))
+    return list(compress(twice, map(kind.__subclasscheck__, map(type, twice))))
+
+
+def _everything() -> Iterator[object]:
+    """All objects, which are asked for when the first one is read."""
+    return chain.from_iterable(map(gc.get_objects, (None,)))
 
 
 def fitting(answer: RequestStack) -> str:
