@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -279,7 +279,11 @@ def _load_toml(text: str) -> Any:
 
 def _json_line(text: str, path: _Path) -> int:
     """The line of the innermost part of a path that is there."""
-    places = _json_places(text)
+    places: dict[_Path, int] = {}
+    for place, at in _json_places(text):
+        places.setdefault(place, at)
+        if place == path:  # the usual case, in a text that may have much more
+            break
     while path and path not in places:
         # A document in "state" is meant without naming it.
         inner = ("state", *path)
@@ -289,9 +293,8 @@ def _json_line(text: str, path: _Path) -> int:
     return text.count("\n", 0, places.get(path, 0)) + 1
 
 
-def _json_places(text: str) -> dict[_Path, int]:
+def _json_places(text: str) -> Iterator[tuple[_Path, int]]:
     """Where each key and entry of a sound JSON text begins."""
-    places: dict[_Path, int] = {}
     kinds: list[str] = []
     path: list[Any] = []
     for match in _JSON_TOKEN.finditer(text):
@@ -304,11 +307,10 @@ def _json_places(text: str) -> dict[_Path, int]:
         elif part != ":":
             if kinds and kinds[-1] == "{" and path[-1] is None:
                 path[-1] = json.loads(part)
-            places.setdefault(tuple(path), match.start())
+            yield tuple(path), match.start()
             if part in ("{", "["):
                 kinds.append(part)
                 path.append(0 if part == "[" else None)
-    return places
 
 
 def _toml_line(text: str, path: _Path) -> int:
