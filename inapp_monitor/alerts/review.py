@@ -14,6 +14,7 @@ from inapp_monitor.alerts.detector import Detector
 from inapp_monitor.alerts.measuring import SeriesStore
 from inapp_monitor.alerts.observed import Row
 from inapp_monitor.alerts.trouble import Trouble
+from inapp_monitor.ground.process import late_imports
 
 _PAST_S = 14 * int(DAY_S)
 #: Slots that the past is read in, and slots times routes of a window.
@@ -96,16 +97,22 @@ def _read(
     store: SeriesStore, routes: list[str], start: int, end: int, now: int, step: int
 ) -> tuple[dict[str, _Series], int]:
     """The slots of a window by route, and how long they are."""
+    with late_imports.loading():
+        from inapp_monitor.query.merging import merged_slots
+
     series: dict[str, _Series] = {}
     width = 1
     for route in routes:
         found = store.fetch_distribution(f"routes.{route}.time", start, end, now, step)
         if found is None:
             continue
-        width = max(width, found.step)
+        factor = max(step // found.step, 1)
+        lead = found.start // found.step % factor
+        first, wide = found.start - lead * found.step, factor * found.step
+        width = max(width, wide)
         counts = {
-            found.start + number * found.step: buckets.counts_of(slot)
-            for number, slot in enumerate(found.slots)
+            first + number * wide: buckets.counts_of(slot)
+            for number, slot in enumerate(merged_slots(found.slots, lead, factor))
             if slot is not None and slot.count
         }
         series[route] = _Series(counts, {})
