@@ -7,6 +7,7 @@ an archive or a query.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from inapp_monitor.ground.histogram import Histogram
@@ -52,10 +53,13 @@ class ScalarRange(NamedTuple):
 
 
 class DistributionRange(NamedTuple):
-    """The histograms of one distribution; None where nothing was recorded. Times as above."""
+    """The histograms of one distribution; None where nothing was recorded. Times as above.
+
+    Slots that a store has read are `stored_slots.StoredSlots`, which decode what is looked at.
+    """
 
     path: str
     start: int
     end: int
     step: int
-    slots: list[Histogram | None]
+    slots: Sequence[Histogram | None]

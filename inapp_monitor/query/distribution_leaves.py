@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.ground.histogram import Histogram, merged
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange
+from inapp_monitor.query.merging import merged_slots
 from inapp_monitor.query.series import Floats
 
 #: Virtual leaves that are listed below a distribution; any other `pNN` can be fetched as well.
@@ -34,8 +35,7 @@ def merge_slots(found: DistributionRange, max_points: int | None) -> Distributio
     start = -(-found.start // step) * step
     skipped = (start - found.start) // found.step
     size = step // found.step
-    rest = found.slots[skipped:]
-    slots = [merged(rest[i : i + size]) for i in range(0, len(rest), size)]
+    slots = merged_slots(found.slots, (size - skipped) % size, size)[1 if skipped else 0 :]
     return DistributionRange(found.path, start, start + len(slots) * step, step, slots)
 
 

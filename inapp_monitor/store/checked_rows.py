@@ -14,7 +14,7 @@ from inapp_monitor.store import group_format
 from inapp_monitor.store.retention import Archive
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _times(start: int, end: int, step: int) -> array[int]:
     """The same for all groups that a request reads; not to be changed."""
     return array("Q", range(start, end, step))

@@ -38,6 +38,8 @@ _NAME_OFFSET = 1024
 _NAME = struct.Struct("<IIQ")  # crc32, length, created
 _SLOT = struct.Struct("<IBBHQddd")  # crc32, shift, flags, first bucket, time, total, min, max
 SLOT_HEAD: Final = _SLOT.size
+#: Of a slot: crc32 of what follows it, and the time.
+CHECKED: Final = struct.Struct("<I4xQ")
 _U32 = struct.Struct("<I")
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
+from array import array
 from collections.abc import Sequence
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.stored_slots import Pages, StoredSlots
 from inapp_monitor.store import distribution_format
 from inapp_monitor.store.distribution_format import DistributionGeometry
 from inapp_monitor.store.files import DiskFile
+from inapp_monitor.store.group_format import PAGE
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.ring_file import RingFile
+
+#: Slots at the end of a range whose checksums are computed each time.
+_YOUNG = 3
 
 
 class DistributionFile(RingFile[Histogram, Histogram]):
@@ -32,6 +39,7 @@ class DistributionFile(RingFile[Histogram, Histogram]):
         super().__init__(retention, file)
         self.path = path
         self.created = created
+        self._checked: dict[int, array[int]] = {}
         self.geometry = geometry or DistributionGeometry.of(retention)
 
     def offset(self, archive: int, timestamp: int) -> int:
@@ -112,28 +120,57 @@ class DistributionFile(RingFile[Histogram, Histogram]):
     def weigh(self, delta: Histogram) -> int:
         return 4 + len(delta.buckets)
 
-    def slots_between(self, archive: int, start: int, end: int) -> list[Histogram | None]:
+    def slots_between(
+        self, archive: int, start: int, end: int
+    ) -> StoredSlots | list[Histogram | None]:
         """The stored histograms of the intervals from `start` up to `end`, in one or two reads."""
         ring, geometry = self.retention.archives[archive], self.geometry
-        times = range(start, end, ring.step)
+        count = (end - start) // ring.step
         if self.file is None:
-            return [None] * len(times)
-        result: list[Histogram | None] = []
-        size = geometry.slot_size(archive)
+            return [None] * count
+        per_page = geometry.per_page[archive]
+        pieces: list[Pages] = []
         done = 0
-        while done < len(times):
-            first = ring.slot(times[done])
-            count = min(len(times) - done, ring.points - first)
-            lowest = geometry.slot_offset(archive, times[done])
-            highest = geometry.slot_offset(archive, times[done + count - 1]) + size
-            data = memoryview(self.file.read(highest - lowest, lowest))
-            for time in times[done : done + count]:
-                at = geometry.slot_offset(archive, time) - lowest
-                slot = data[at : at + size]
-                known = distribution_format.unpack_slot(slot, time)
-                cut = len(slot) < size
-                if known is None and not cut and distribution_format.slot_time(slot) == time:
-                    known = self.load(archive, time)
-                result.append(known)
-            done += count
-        return result
+        while done < count:  # twice where the ring wraps
+            first = ring.slot(start + done * ring.step)
+            some = min(count - done, ring.points - first)
+            page, last = first // per_page, (first + some - 1) // per_page + 1
+            length = (last - page) * PAGE
+            data = self.file.read(length, geometry.offsets[archive] + page * PAGE)
+            whole = data.ljust(length, b"\0")  # the file has been cut
+            pieces.append(Pages(whole, PAGE, per_page, first - page * per_page, some))
+            done += some
+        unpack = distribution_format.unpack_slot
+        slots = StoredSlots(pieces, start, ring.step, bytearray(count), unpack)
+        self._look_for_sound_ones(archive, slots)
+        return slots
+
+    def _look_for_sound_ones(self, archive: int, slots: StoredSlots) -> None:
+        """Mark the slots that are intact; what is damaged is given by another way, if there is one.
+
+        A checksum is computed once a process, but for the last slots: they may be being written.
+        """
+        ring, size = self.retention.archives[archive], self.geometry.slot_size(archive)
+        checked = self._checked_times(archive)
+        crc32, unpack, sound = zlib.crc32, distribution_format.CHECKED.unpack_from, slots.sound
+        number, young = 0, len(slots) - _YOUNG
+        for pages in slots.pages:
+            view = memoryview(pages.data)
+            for place in range(pages.first, pages.first + pages.slot_count):
+                at = place // pages.per_page * PAGE + place % pages.per_page * size
+                crc, time = unpack(view, at)
+                if time == slots.start + number * ring.step:
+                    slot = ring.slot(time)
+                    if checked[slot] == time and number < young:
+                        sound[number] = 1
+                    elif crc == crc32(view[at + 4 : at + size]):
+                        sound[number], checked[slot] = 1, time
+                    else:
+                        slots.known[number] = self.load(archive, time)
+                number += 1
+
+    def _checked_times(self, archive: int) -> array[int]:
+        """By slot, the interval whose checksum this process has computed."""
+        if archive not in self._checked:
+            self._checked[archive] = array("Q", bytes(8 * self.retention.archives[archive].points))
+        return self._checked[archive]

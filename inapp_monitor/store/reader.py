@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
+from inapp_monitor.ground.stored_slots import StoredSlots
 from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.flush_plan import Delta, Plan, Row
@@ -97,11 +97,10 @@ class Reader:
             deltas = {at: h.copy() for at, h in distribution.unwritten().items()}
         now = asked[2]
         plan, window = visible(distribution, deltas, window, asked)
-        slots: list[Histogram | None] = distribution.slots_between(
-            window.archive, window.start, window.end
-        )
+        slots = distribution.slots_between(window.archive, window.start, window.end)
+        newer = slots.known if isinstance(slots, StoredSlots) else slots
         for timestamp, histogram in overlay(plan, window, now).items():
-            slots[(timestamp - window.start) // window.step] = histogram
+            newer[(timestamp - window.start) // window.step] = histogram
         return DistributionRange(distribution.path, window.start, window.end, window.step, slots)
 
 

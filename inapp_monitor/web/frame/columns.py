@@ -16,6 +16,8 @@ import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram, merged
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
+from inapp_monitor.ground.stored_slots import StoredSlots
+from inapp_monitor.query.merging import merged_slots
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web.backend import Backend
 
@@ -173,15 +175,18 @@ def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> 
     step = middle.step
     until = end - end % edge.step + edge.step  # what the finest archive would answer up to
     begin, stop = start - start % step + step, until - until % step
-    slots = middle.slots
-    tail: Histogram | None = None
+    slots, count = middle.slots, len(middle.slots)
+    tail: list[Histogram | None] = []
     if end < now:
-        slots = slots[: max((stop - middle.start) // step, 0)]
-        tail = _all_of(backend.store.fetch_distribution(path, max(stop, start) - 1, end, now))
+        count = min(max((stop - middle.start) // step, 0), count)
+        tail = [_all_of(backend.store.fetch_distribution(path, max(stop, start) - 1, end, now))]
     if middle.start != begin or stop <= begin:
         return durations(backend, path, start, end, columns)
     head = _all_of(backend.store.fetch_distribution(path, start, begin - 1, now))
-    slots = [head, *slots, *([tail] if end < now else [])]
+    if isinstance(slots, StoredSlots):
+        slots = slots.between(head, count, *tail)
+    else:
+        slots = [head, *slots[:count], *tail]
     first = begin - step
     joined = DistributionRange(path, first, first + len(slots) * step, step, slots)
     return _in_columns(joined, start, columns, now)
@@ -200,11 +205,9 @@ def _in_columns(found: DistributionRange, start: int, columns: int, now: int) ->
     """Slots merged into columns; what lies before `start` is not covered."""
     parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
     parts.covered[:1] -= max(start - found.start, 0)
-    slots: list[Histogram | None] = []
+    slots = merged_slots(found.slots, parts.lead, parts.factor)
     whole = Histogram()
-    for begin in range(-parts.lead, len(found.slots), parts.factor):
-        column = merged(found.slots[max(begin, 0) : begin + parts.factor])
-        slots.append(column)
+    for column in slots:
         if column is not None:
             whole.merge(column)
     return Durations(parts.start, parts.step, slots, whole, parts.covered)
