@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.ground.stored_slots import StoredSlots
+from inapp_monitor.store.averages import averages
 from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.flush_plan import Delta, Plan, Row
 from inapp_monitor.store.groups import Group, StoredSeries
 from inapp_monitor.store.retention import ArchiveWindow, Retention
 from inapp_monitor.store.ring_file import RingFile
-from inapp_monitor.store.rollup import HEAD, read_values
+from inapp_monitor.store.rollup import HEAD
 
 #: What a read asks for: its start, its end, and what time it is.
 _Asked = tuple[int, int, int]
@@ -84,7 +85,7 @@ class Reader:
         _, begin, end, step = window
         for series, first in zip(members, rest, strict=False):
             method = series.method
-            known = read_values(method, first, next(rest)) if series.paired else first
+            known = averages(first, next(rest)) if series.paired else first
             result[series.path] = ScalarRange(
                 series.path, begin, end, step, known, method, series.entry.x_files_factor
             )

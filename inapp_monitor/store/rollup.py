@@ -290,10 +290,3 @@ def aggregate_weighted(column: Column, cells: Sequence[WeightedCell]) -> tuple[f
         weighted = (cell.first / cell.second * cell.seconds for cell in known if cell.second)
         return sum(weighted) / total, 1.0
     return _AGGREGATE[column.method]([cell.first for cell in known]), NAN
-
-
-def read_values(method: Method, first: array[float], second: array[float] | None) -> array[float]:
-    """The values of a series from its stored column, or its sum and count columns."""
-    if method not in PAIRED or second is None:
-        return first
-    return array("d", [s / n if n else NAN for s, n in zip(first, second, strict=True)])
