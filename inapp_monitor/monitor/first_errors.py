@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inapp_monitor.monitor.services import Services
 
 #: Errors that wait; a request with a further one loads the parts.
-MOST_WAITING = 10
+MOST_WAITING = 100
 #: Seconds that one waits.
 LONGEST_WAIT_S = 3.0
 #: Seconds that somebody who asks what has been recorded waits for those that another records.

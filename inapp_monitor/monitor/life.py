@@ -135,14 +135,15 @@ class Life:
         fails. `at_once` asks for it in the request nevertheless.
         """
         errors = self._first_errors
-        if self._services is None:
+        # Behind the first ones, which may be being recorded: waiting for them takes as long.
+        if self._services is None or (self.ticker is not None and errors.there_are()):
             waits = self._may_not_load()
             if waits or (not at_once and self.ticker is not None and not errors.are_full()):
                 if errors.are_full():
                     errors.note_dropped()
                     return
                 errors.add(work)
-                if self._services is not None:  # loaded meanwhile, perhaps without having seen this
+                if self._services is not None and self.ticker is None:  # loaded meanwhile
                     errors.record(self._services)
                 return
         try:
