@@ -8,7 +8,7 @@ PORT ?= 8000
 SECONDS ?=
 ARGS ?=
 PYTHON ?=
-JOBS ?= 2
+JOBS ?= 3
 BENCH ?= request_path memory errors grouping store query charts pages
 
 SHELL := /bin/sh
