@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.utils import cached_property
 from werkzeug.wrappers import Request
 
 from inapp_monitor.web.access.auth import Access
@@ -26,6 +27,29 @@ INGEST_PATHS = (INGEST_PATH, "/collectd")
 _RAW = ("QUERY_STRING", "PATH_INFO", "SCRIPT_NAME")
 
 
+class _SentBody:
+    """A body that each server fails to read in its own way: all become a 400.
+
+    werkzeug expects OSError and ValueError; of chunks that are none gunicorn makes neither.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """At most so many bytes, all for -1.
+
+        Raises:
+            HTTPException: the body is too long, ends too soon or cannot be read.
+        """
+        try:
+            return self._stream.read(size)
+        except HTTPException:
+            raise
+        except Exception as error:
+            raise BadRequest(f"the body cannot be read: {type(error).__name__}") from error
+
+
 class MonitorRequest(Request):
     """One request below the mount.
 
@@ -42,6 +66,13 @@ class MonitorRequest(Request):
         super().__init__(_readable(environ), populate_request=False)
         self.access = Access(False)
         self.csrf = ""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body, which a server may be unable to read, or not have at all."""
+        if self.environ.get("wsgi.input") is None:
+            return BytesIO()
+        return cast("IO[bytes]", _SentBody(super().stream))
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         """Uploaded files stay in memory: the body is small, and no temporary file is written."""

@@ -70,7 +70,7 @@ def read(environ: dict[str, Any]) -> Body:
 
 def _sent(environ: dict[str, Any]) -> bytes:
     """The bytes as they were sent."""
-    stream = environ["wsgi.input"]
+    stream = environ.get("wsgi.input") or BytesIO()
     given = str(environ.get("CONTENT_LENGTH", "") or "").strip()
     length = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
     if given and length is None:

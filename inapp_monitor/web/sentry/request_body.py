@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 from inapp_monitor.ingest.sentry import encoding
@@ -16,7 +17,8 @@ class RequestBody:
     """
 
     def __init__(self, environ: dict[str, Any]) -> None:
-        self._read = environ["wsgi.input"].read
+        given = environ.get("wsgi.input")
+        self._read = (BytesIO() if given is None else given).read
         #: None where the input ends by itself.
         self._left: int | None = None
         if not environ.get("wsgi.input_terminated"):
@@ -28,7 +30,7 @@ class RequestBody:
         """At most so many bytes, b"" at the end.
 
         Raises:
-            Refusal: 413 when the length alone says too much.
+            Refusal: 413 when the length alone says too much, 400 when the server cannot read it.
         """
         if self._taken == 0 and self._left is not None and self._left > encoding.MAX_BODY:
             raise Refusal(413, f"the body is too long, at most {encoding.MAX_BODY} bytes are read")
@@ -45,7 +47,11 @@ class RequestBody:
     def _some(self, size: int) -> bytes:
         if self._left is not None:
             size = min(size, self._left)
-        data: bytes = self._read(size) if size > 0 else b""
+        try:
+            data: bytes = self._read(size) if size > 0 else b""
+        except Exception as error:  # chunks that are none, a client that has left: never our fault
+            name = type(error).__name__
+            raise Refusal(400, f"the body cannot be read: {name}") from error
         self._taken += len(data)
         if self._left is not None:
             self._left = self._left - len(data) if data else 0
