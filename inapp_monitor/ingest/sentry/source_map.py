@@ -15,8 +15,8 @@ from array import array
 from bisect import bisect_right
 from typing import NamedTuple
 
-#: Bytes of a map, and segments of its mappings.
-MAX_MAP, MAX_SEGMENTS = 32 * 2**20, 2_000_000
+#: Bytes of a map, segments of its mappings, and lines of what was shipped.
+MAX_MAP, MAX_SEGMENTS, MAX_LINES = 32 * 2**20, 2_000_000, 1_000_000
 MAX_SOURCES, MAX_SECTIONS = 20_000, 200
 _DIGITS = {
     digit: value
@@ -101,6 +101,8 @@ class SourceMap:
         mappings = document.get("mappings")
         if not isinstance(mappings, str):
             raise ValueError("a source map without mappings")
+        if line_offset > MAX_LINES:
+            raise ValueError(f"a source map has more than {MAX_LINES} lines")
         while len(self._lines) < line_offset + 1:
             self._lines.append(len(self._columns))
         self._decode(mappings.encode("ascii", "replace"), column_offset, first_source, first_name)
@@ -146,6 +148,8 @@ class SourceMap:
             if byte == _SEMICOLON:
                 lines.append(len(columns))
                 column = 0
+                if len(lines) > MAX_LINES:
+                    raise ValueError(f"a source map has more than {MAX_LINES} lines")
 
 
 def parse(data: bytes) -> SourceMap:

@@ -95,7 +95,10 @@ def test_each_place_is_found_where_it_was_put(lines: list[list[Segment]]) -> Non
         b'{"version":3,"sources":1,"names":[],"mappings":"AAAA"}',
         b'{"version":3,"sections":[{"offset":{}}]}',
         b"[" * 100_000,
+        b'{"version":3,"sources":[],"names":[],"mappings":"' + b";" * 1_000_001 + b'"}',
+        b'{"version":3,"sections":[{"offset":{"line":1000001,"column":0},"map":{"mappings":""}}]}',
     ],
+    ids=lambda data: data[:40].decode("latin-1"),
 )
 def test_what_is_no_map_says_so(data: bytes) -> None:
     """A ValueError, whatever it is."""
