@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from inapp_monitor.export.otlp_metrics import ATTRIBUTE, attributes
+from inapp_monitor.export.otlp_metrics import ATTRIBUTE, attributes, request_schema
 from inapp_monitor.export.protobuf import Field, Schema
 
 _Json = dict[str, Any]
@@ -92,20 +92,4 @@ _RECORD: Final[Schema] = {
     "observedTimeUnixNano": Field(11, "fixed64"),
 }
 #: `ExportLogsServiceRequest`.
-REQUEST: Final[Schema] = {
-    "resourceLogs": Field(
-        1,
-        {
-            "resource": Field(1, {"attributes": Field(1, ATTRIBUTE, repeated=True)}),
-            "scopeLogs": Field(
-                2,
-                {
-                    "scope": Field(1, {"name": Field(1, "string"), "version": Field(2, "string")}),
-                    "logRecords": Field(2, _RECORD, repeated=True),
-                },
-                repeated=True,
-            ),
-        },
-        repeated=True,
-    )
-}
+REQUEST: Final[Schema] = request_schema("Logs", "logRecords", _RECORD)

@@ -287,21 +287,18 @@ _METRIC: Final[Schema] = {
         },
     ),
 }
+
+
+def request_schema(what: str, items: str, item: Schema) -> Schema:
+    """An `Export...ServiceRequest`: items by scope by resource, alike for all three signals."""
+    scope: Schema = {"name": Field(1, "string"), "version": Field(2, "string")}
+    scoped: Schema = {"scope": Field(1, scope), items: Field(2, item, repeated=True)}
+    resource: Schema = {
+        "resource": Field(1, {"attributes": Field(1, ATTRIBUTE, repeated=True)}),
+        f"scope{what}": Field(2, scoped, repeated=True),
+    }
+    return {f"resource{what}": Field(1, resource, repeated=True)}
+
+
 #: `ExportMetricsServiceRequest`.
-REQUEST: Final[Schema] = {
-    "resourceMetrics": Field(
-        1,
-        {
-            "resource": Field(1, {"attributes": Field(1, ATTRIBUTE, repeated=True)}),
-            "scopeMetrics": Field(
-                2,
-                {
-                    "scope": Field(1, {"name": Field(1, "string"), "version": Field(2, "string")}),
-                    "metrics": Field(2, _METRIC, repeated=True),
-                },
-                repeated=True,
-            ),
-        },
-        repeated=True,
-    )
-}
+REQUEST: Final[Schema] = request_schema("Metrics", "metrics", _METRIC)

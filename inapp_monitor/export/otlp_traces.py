@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from inapp_monitor.export.otlp_metrics import ATTRIBUTE, attributes
+from inapp_monitor.export.otlp_metrics import ATTRIBUTE, attributes, request_schema
 from inapp_monitor.export.protobuf import Field, Schema
 
 _Json = dict[str, Any]
@@ -142,20 +142,4 @@ _SPAN: Final[Schema] = {
     "status": Field(15, {"code": Field(3, "enum")}),
 }
 #: `ExportTraceServiceRequest`.
-REQUEST: Final[Schema] = {
-    "resourceSpans": Field(
-        1,
-        {
-            "resource": Field(1, {"attributes": Field(1, ATTRIBUTE, repeated=True)}),
-            "scopeSpans": Field(
-                2,
-                {
-                    "scope": Field(1, {"name": Field(1, "string"), "version": Field(2, "string")}),
-                    "spans": Field(2, _SPAN, repeated=True),
-                },
-                repeated=True,
-            ),
-        },
-        repeated=True,
-    )
-}
+REQUEST: Final[Schema] = request_schema("Spans", "spans", _SPAN)
