@@ -62,7 +62,7 @@ def pull(
         raise ConfigError(str(error)) from None
     settings = existing(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard())
-    name = hashlib.sha256(f"{destination.label} {prefix}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"{destination.address} {prefix}".encode()).hexdigest()[:12]
     path = settings.data_dir / DIRECTORY / f"pull_{name}"
     arguments = (destination, token or "", prefix, store, path, SYSTEM.wall)
     try:

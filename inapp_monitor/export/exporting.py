@@ -10,7 +10,7 @@ from inapp_monitor.export.channel import Channel
 from inapp_monitor.export.forwarding import Forwarder
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.metrics_channel import MetricsChannel, Sender
-from inapp_monitor.export.progress_file import Progress
+from inapp_monitor.export.progress_file import Progress, Written
 from inapp_monitor.export.running_totals import DIRECTORY, Series
 from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.clock import Clock
@@ -50,8 +50,9 @@ class Exporting:
         self._reported: dict[str, tuple[int, int]] = {}
         self._forwarders: dict[str, tuple[Destination, Forwarder]] = {}
         for destination in map(parse, settings.forward):
+            totals = self._written_of(f"totals of the export to {destination.label}")
             for what, make in _makers(
-                destination, store, database, identity, settings.disk_budget
+                destination, store, database, identity, settings.disk_budget, totals
             ).items():
                 self._forwarders[destination.node + what] = (
                     destination,
@@ -61,6 +62,7 @@ class Exporting:
                         clock,
                         f"inapp-monitor-{destination.kind}{what}",
                         self._failure_of(destination),
+                        self._written_of(f"position of the export to {destination.label}{what}"),
                     ),
                 )
 
@@ -69,6 +71,15 @@ class Exporting:
             self._guard.failed(f"export to {destination.label}", error)
 
         return failed
+
+    def _written_of(self, file: str) -> Written:
+        def written(error: OSError | None) -> None:
+            if error is not None:
+                self._guard.failed(file, error)
+            elif file in self._guard.faults:
+                self._guard.recovered(file)
+
+        return written
 
     def tick(self, *, is_leader: bool) -> None:
         """Have the threads run in the leader."""
@@ -165,6 +176,7 @@ def _makers(
     database: Database,
     identity: Identity,
     disk_budget: int,
+    written: Written,
 ) -> dict[str, Callable[[], Channel]]:
     """What makes the channels of a destination, in their threads: what they need is loaded there.
 
@@ -173,7 +185,7 @@ def _makers(
     """
 
     def numbers() -> Channel:
-        return MetricsChannel(store, _sender(destination, store, identity))
+        return MetricsChannel(store, _sender(destination, store, identity, written))
 
     def errors() -> Channel:
         from inapp_monitor.export.events_channel import EventsChannel
@@ -199,7 +211,9 @@ def _makers(
     return {"": numbers}
 
 
-def _sender(destination: Destination, store: Series, identity: Identity) -> Sender:
+def _sender(
+    destination: Destination, store: Series, identity: Identity, written: Written
+) -> Sender:
     if destination.kind == "carbon":
         from inapp_monitor.export.carbon_sender import CarbonSender
 
@@ -207,7 +221,7 @@ def _sender(destination: Destination, store: Series, identity: Identity) -> Send
     if destination.kind == "prometheus":
         from inapp_monitor.export.remote_write_sender import RemoteWriteSender
 
-        return RemoteWriteSender(destination, identity, store)
+        return RemoteWriteSender(destination, identity, store, written=written)
     from inapp_monitor.export.otlp_sender import OtlpSender
 
-    return OtlpSender(destination, identity)
+    return OtlpSender(destination, identity, written=written)

@@ -15,7 +15,7 @@ from typing import Final
 
 from inapp_monitor.export import progress_file
 from inapp_monitor.export.channel import Channel, LaterError, RefusedError
-from inapp_monitor.export.progress_file import Progress
+from inapp_monitor.export.progress_file import Progress, Written, ignore
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.visible_text import visible_line
 
@@ -38,7 +38,8 @@ class Forwarder:
         channel: What is spoken there.
         path: The file of its position.
         name: Of the thread.
-        failed: Called with what the disk or our own code refused.
+        failed: Called with what our own code did wrong.
+        written: See `progress_file.Written`.
 
     Attributes:
         dropped: What this process had to drop.
@@ -53,12 +54,14 @@ class Forwarder:
         clock: Clock,
         name: str,
         failed: Callable[[Exception], object],
+        written: Written = ignore,
     ) -> None:
         self._make_channel = channel
         self._path = path
         self._clock = clock
         self._name = name
         self._failed = failed
+        self._written = written
         self.dropped = 0
         self.forked()
 
@@ -178,7 +181,9 @@ class Forwarder:
         try:
             progress_file.save(self._path, progress)
         except OSError as error:  # after a restart the last portions are sent once more
-            self._failed(error)
+            self._written(error)
+        else:
+            self._written(None)
 
 
 def _text(error: Exception) -> str:

@@ -11,24 +11,31 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
+from inapp_monitor.export.timed_socket import TimedSocket
+from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.ground.destination import Destination
 
 #: Seconds for each step of a connection.
 TIMEOUT_S: Final = 10.0
+#: Seconds for a whole call, however slowly the peer reads or answers.
+LONGEST_S: Final = 60.0
+_SECRET_HEADERS: Final = {"Authorization", "X-Sentry-Auth"}
 _MAX_ANSWER: Final = 64 * 2**10
+_SHOWN_BYTES: Final = 4_096
+_SHOWN_CHARS: Final = 120
 
 
 class Answer(NamedTuple):
-    """What the peer said. Names of headers are in lower case."""
+    """What the peer said. Names of headers are in lower case.
+
+    Attributes:
+        text: Status and the beginning of the body, for people: without secrets of the address.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-    @property
-    def text(self) -> str:
-        """Status and the beginning of the body, for people."""
-        return f"HTTP {self.status} {self.body[:120].decode('utf-8', 'replace')}".strip()
+    text: str
 
     def retry_after_s(self, now: float) -> float | None:
         """What `Retry-After` asks for, in seconds or as a date; None without it."""
@@ -100,17 +107,25 @@ def _call(
     headers: Mapping[str, str],
     max_bytes: int,
 ) -> Answer:
+    deadline = perf_counter() + LONGEST_S
     connection = _connection(destination)
     try:
+        connection.connect()
+        connection.sock = TimedSocket(connection.sock, deadline)
         common = {"User-Agent": "inapp-monitor", "Connection": "close"}
         connection.request(method, path, body, {**common, **headers})
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read(max_bytes))
+        answer = response.read(max_bytes)
     except http.client.HTTPException as error:
         raise ConnectionError(f"no HTTP answer: {type(error).__name__}") from None
     finally:
         connection.close()
+    begin = answer[:_SHOWN_BYTES].decode("utf-8", "replace")
+    for name in _SECRET_HEADERS & headers.keys():
+        begin = begin.replace(headers[name].rpartition(" ")[2], "…")
+    begin = destination.without_secrets(begin)[:_SHOWN_CHARS]
+    return Answer(response.status, found, answer, f"HTTP {response.status} {begin}".strip())
 
 
 def _connection(destination: Destination) -> http.client.HTTPConnection:

@@ -16,6 +16,7 @@ from inapp_monitor.export.channel import LaterError, RefusedError
 from inapp_monitor.export.http_calls import Answer, authorization, post
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.portions import Portion
+from inapp_monitor.export.progress_file import Written, ignore
 from inapp_monitor.export.protobuf import Schema
 from inapp_monitor.export.sent_totals import SentTotals, totals_path
 from inapp_monitor.ground.clock import SYSTEM, Clock
@@ -30,14 +31,20 @@ _REJECTED: Final = ("rejectedDataPoints", "rejectedSpans", "rejectedLogRecords")
 class OtlpSender:
     """A `Sender` for one destination."""
 
-    def __init__(self, destination: Destination, identity: Identity, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        destination: Destination,
+        identity: Identity,
+        clock: Clock = SYSTEM,
+        written: Written = ignore,
+    ) -> None:
         self._destination = destination
         self._identity = identity
         self._clock = clock
         self._routes = RouteNames(identity.data_dir)
         is_cumulative = destination.options.get("temporality") == "cumulative"
         path = totals_path(identity.data_dir, destination)
-        self._sent = SentTotals(path) if is_cumulative else None
+        self._sent = SentTotals(path, written) if is_cumulative else None
 
     def send(self, portion: Portion) -> int:
         """Post a portion. Returns how many points the peer refused; raises as `Channel.send`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,12 @@ from typing import Final
 from inapp_monitor.ground import private_files
 
 _MAX_BYTES: Final = 64 * 2**10
+#: Called after each write of a destination's file: with what the disk refused, or None.
+Written = Callable[[OSError | None], object]
+
+
+def ignore(error: OSError | None) -> None:
+    """A `Written` of whoever has nobody to show it to."""
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from inapp_monitor.export.metric_names import Metric, metrics_of
 from inapp_monitor.export.past import Past
 from inapp_monitor.export.past_samples import lines_of
 from inapp_monitor.export.portions import Portion
+from inapp_monitor.export.progress_file import Written, ignore
 from inapp_monitor.export.running_totals import Series
 from inapp_monitor.export.sent_totals import SentTotals, totals_path
 from inapp_monitor.export.totals import Totals
@@ -32,13 +33,18 @@ class RemoteWriteSender:
     """A `Sender` for one destination; names are those of `/prometheus`."""
 
     def __init__(
-        self, destination: Destination, identity: Identity, store: Series, clock: Clock = SYSTEM
+        self,
+        destination: Destination,
+        identity: Identity,
+        store: Series,
+        clock: Clock = SYSTEM,
+        written: Written = ignore,
     ) -> None:
         self._destination = destination
         self._store = store
         self._clock = clock
         self._routes = RouteNames(identity.data_dir)
-        self._sent = SentTotals(totals_path(identity.data_dir, destination))
+        self._sent = SentTotals(totals_path(identity.data_dir, destination), written)
         self._metrics: dict[str, Metric] = {}
         self._leaves: dict[str, Leaf] = {}
         self._metrics_of: tuple[int, int] = (-1, 0)

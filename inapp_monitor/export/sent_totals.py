@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from inapp_monitor.export.portions import Portion
+from inapp_monitor.export.progress_file import Written, ignore
 from inapp_monitor.export.totals import Totals, pack, parse_totals
 from inapp_monitor.ground import private_files
 from inapp_monitor.ground.destination import Destination
@@ -26,11 +27,16 @@ def totals_path(data_dir: Path, destination: Destination) -> Path:
 class SentTotals:
     """The totals of one destination.
 
+    Args:
+        path: Their file.
+        written: See `progress_file.Written`.
+
     *Threads:* for the forwarder's alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, written: Written = ignore) -> None:
         self._path = path
+        self._written = written
         self._known: Totals | None = None
 
     def before(self, portion: Portion) -> Totals:
@@ -58,8 +64,10 @@ class SentTotals:
         try:
             private_files.make_directory(self._path.parent)
             private_files.replace(self._path, text.encode())
-        except OSError:
-            pass  # this process knows them; the next one begins where the file does
+        except OSError as error:  # this process knows them; the next one begins where the file does
+            self._written(error)
+        else:
+            self._written(None)
 
 
 def _load(path: Path) -> Totals | None:

@@ -8,10 +8,12 @@ https://KEY@host/1                Sentry, Bugsink, GlitchTip: a DSN
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 Kind = Literal["carbon", "otlp", "prometheus", "sentry", "http"]
 #: By scheme: what it is, whether by TLS, the port, and the options with what they may be.
@@ -24,7 +26,8 @@ _SCHEMES: Final[dict[str, tuple[Kind, bool, int]]] = {
     "http": ("sentry", False, 80),
     "https": ("sentry", True, 443),
 }
-_ANY: Final = re.compile(r"[^\x00-\x20\x7f]*")
+#: What stands in a header as it is; it must be printable ASCII.
+_PRINTABLE: Final = re.compile(r"[!-~]*")
 _OPTIONS: Final[dict[Kind, dict[str, re.Pattern[str]]]] = {
     "carbon": {
         "protocol": re.compile("plaintext|pickle"),
@@ -34,13 +37,21 @@ _OPTIONS: Final[dict[Kind, dict[str, re.Pattern[str]]]] = {
     "otlp": {
         "encoding": re.compile("json|protobuf"),
         "temporality": re.compile("delta|cumulative"),
-        "bearer": _ANY,
+        "bearer": _PRINTABLE,
     },
-    "prometheus": {"bearer": _ANY},
+    "prometheus": {"bearer": _PRINTABLE},
     "sentry": {},
     "http": {},
 }
 _NOT_A_NODE: Final = re.compile(r"[^A-Za-z0-9-]+")
+_MAX_NODE_CHARS: Final = 80
+#: Segments of a path that engines have; any other one may be a key.
+_USUAL_SEGMENT: Final = re.compile(
+    "api|ingest|insert|mimir|opentelemetry|otel|otlp|prometheus|prom|push|receive|remote|write"
+    r"|remote_write|import|select|vm|_metrics|metrics|v[0-9]|[0-9]{1,9}"
+)
+#: Shorter ones are in any text.
+_FEWEST_SECRET_CHARS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Destination:
     Attributes:
         kind: What is spoken there.
         secure: Whether by TLS.
-        host, port, path: Where; a path has no slash at its end.
+        host, port, path: Where; a path has no slash at its end, and may have a key in it.
         user, password: As in the address; "" without. Secret, as `options` may be.
         options: What follows the question mark.
     """
@@ -59,7 +70,7 @@ class Destination:
     secure: bool
     host: str
     port: int
-    path: str = ""
+    path: str = field(default="", repr=False)
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     options: dict[str, str] = field(default_factory=dict, repr=False)
@@ -67,14 +78,50 @@ class Destination:
     @property
     def label(self) -> str:
         """What people are shown: no secret is in it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.kind}://{host}:{self.port}{self.path}"
+        shown = [part if _is_usual(part) else "…" for part in self.path.split("/")]
+        return f"{self._server}{'/'.join(shown)}"
+
+    @property
+    def address(self) -> str:
+        """What identifies it, without user and options; secret, for a key may be in its path."""
+        return f"{self._server}{self.path}"
 
     @property
     def node(self) -> str:
-        """A node of series names, and the name of its file."""
-        text = _NOT_A_NODE.sub("_", f"{self.kind}_{self.host}_{self.port}{self.path}")
-        return text.strip("_")[:80]
+        """A node of series names, and the name of its file: no secret is in it.
+
+        Of a path that may hold one, and of a name that is too long, a digest tells it from others.
+        """
+        parts = [part for part in self.path.split("/") if _is_usual(part)]
+        text = f"{self.kind}_{self.host}_{self.port}{'/'.join(parts)}"
+        node = _NOT_A_NODE.sub("_", text).strip("_")
+        if self._hidden_parts or len(node) > _MAX_NODE_CHARS:
+            digest = hashlib.sha256(self.address.encode()).hexdigest()[:8]
+            return f"{node[: _MAX_NODE_CHARS - 9]}_{digest}"
+        return node
+
+    @property
+    def _server(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.kind}://{host}:{self.port}"
+
+    @property
+    def _hidden_parts(self) -> list[str]:
+        return [part for part in self.path.split("/") if not _is_usual(part)]
+
+    def without_secrets(self, text: str) -> str:
+        """A text of the peer's, which may repeat what it was sent, with "…" for each secret."""
+        both = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        given = [self.user, self.password, both, *self.options.values(), *self._hidden_parts]
+        found = {form for each in given for form in (each, unquote(each), quote(each, safe=""))}
+        found = {each for each in found if len(each) >= _FEWEST_SECRET_CHARS}
+        for secret in sorted(found, key=len, reverse=True):
+            text = re.sub(re.escape(secret), "…", text, flags=re.IGNORECASE)
+        return text
+
+
+def _is_usual(segment: str) -> bool:
+    return not segment or bool(_USUAL_SEGMENT.fullmatch(segment))
 
 
 def parse(text: str) -> Destination:
@@ -97,6 +144,7 @@ def parse(text: str) -> Destination:
         raise ValueError(f"expected {parts.scheme}://host:port")
     if parts.fragment:
         raise ValueError("an address has no fragment")
+    _check_path(parts.path)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     for name, value in options.items():
         allowed = _OPTIONS[kind].get(name)
@@ -123,9 +171,14 @@ def parse(text: str) -> Destination:
     )
 
 
+def _check_path(path: str) -> None:
+    if not _PRINTABLE.fullmatch(path):
+        raise ValueError("a path is of printable ASCII; other characters are written as %20")
+
+
 def _check_dsn(key: str | None, path: str) -> None:
-    if not key:
-        raise ValueError("a DSN is https://KEY@host/PROJECT, and the key is missing")
+    if not key or not _PRINTABLE.fullmatch(unquote(key)):
+        raise ValueError("a DSN is https://KEY@host/PROJECT, and the key is missing or unusual")
     if not re.fullmatch(r"(/[^/]+)*/\d+/?", path):
         raise ValueError("a DSN is https://KEY@host/PROJECT, and PROJECT is a number")
 
@@ -145,6 +198,7 @@ def parse_url(text: str) -> Destination:
         raise ValueError("expected http://HOST:PORT or https://HOST")
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError("expected an address without user, query and fragment")
+    _check_path(parts.path)
     secure = parts.scheme == "https"
     usual_port = 443 if secure else 80
     return Destination(

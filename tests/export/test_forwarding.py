@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor import ConfigError, Monitor
-from inapp_monitor.export import portions
+from inapp_monitor.export import forwarding, portions
 from inapp_monitor.export.carbon_connection import CarbonConnection
 from inapp_monitor.export.carbon_lines import Naming, as_lines, as_pickles, points_of
 from inapp_monitor.export.carbon_sender import CarbonSender
@@ -60,8 +60,14 @@ class Relay:
         self.channel = channel
         self.clock = clock
         self.failures: list[Exception] = []
+        self.written: list[OSError | None] = []
         self.forwarder = Forwarder(
-            lambda: channel, data_dir / "export" / "peer", clock, "test", self.failures.append
+            lambda: channel,
+            data_dir / "export" / "peer",
+            clock,
+            "test",
+            self.failures.append,
+            self.written.append,
         )
         self.forwarder.step(channel)
 
@@ -235,8 +241,12 @@ def test_a_full_disk_does_not_stop_the_relay(
         relay.run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert relay.failures
+    assert any(relay.written)
     assert len(eventually_complete(carbon, 15)) == 15
+    ten_seconds(store, clock, 2.0)
+    clock.advance(30.0)
+    relay.run()
+    assert relay.written[-1] is None
 
 
 def test_otlp_arrives_once_in_both_encodings(
@@ -373,13 +383,18 @@ def test_a_child_process_forwards_nothing_until_it_leads(
 
 
 def test_a_peer_that_stays_away_is_a_fault_until_it_is_back(
-    store: Store, carbon: Carbon, data_dir: Path, clock: FakeClock
+    store: Store,
+    carbon: Carbon,
+    data_dir: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Shown on the overview after some failures in a row; the leader's series say the same."""
     from inapp_monitor.database.file import Database
     from inapp_monitor.ground import config
     from inapp_monitor.ground.guard import Guard
 
+    monkeypatch.setattr(forwarding, "POLL_S", 0.02)
     carbon.stop()
     given = {"data_dir": data_dir, "forward": f"carbon://127.0.0.1:{carbon.port}"}
     settings = config.load(given, None, {}).settings
@@ -411,7 +426,8 @@ def test_a_peer_that_stays_away_is_a_fault_until_it_is_back(
     [
         "carbon://", "ftp://host", "carbon://host:99999", "carbon://host/path", "https://host/1",
         "https://key@host", "https://key@host/shop", "carbon://h?protocol=xml", "otlp://h?what=1",
-        "carbon://h,carbon://h", "otlp://[::1",
+        "carbon://h,carbon://h", "otlp://[::1", "otlp://h?bearer=key@\u20ac", "otlp://h/\u20ac",
+        "https://key@x%0aHost:y@host/1", "prometheus://h/a b",
     ],
 )  # fmt: skip
 def test_a_bad_address_is_named_at_the_start(bad: str, data_dir: Path) -> None:
@@ -423,9 +439,20 @@ def test_a_bad_address_is_named_at_the_start(bad: str, data_dir: Path) -> None:
 
 def test_no_secret_is_shown() -> None:
     """Labels, names of series and representations carry neither key nor password."""
-    for text in ("https://abcdef@host/1", "otlp://user:abcdef@host", "otlp://h?bearer=abcdef"):
+    for text in (
+        "https://abcdef@host/1",
+        "otlp://user:abcdef@host",
+        "otlp://h?bearer=abcdef",
+        "prometheuss://host/abcdef/api/v1/push",
+        "otlps://host/v1/otlp/abcdef",
+        "https://key@host/abcdef/1",
+    ):
         destination = parse(text)
         assert "abcdef" not in destination.label + destination.node + repr(destination)
+    assert parse("prometheus://h/api/v1/write").node == "prometheus_h_9090_api_v1_write"
+    assert parse("prometheus://h/api/v1/write").label == "prometheus://h:9090/api/v1/write"
+    assert parse("prometheus://h/abcdef/push").label == "prometheus://h:9090/…/push"
+    assert parse("prometheus://h/abcdef/push").node != parse("prometheus://h/abcdeg/push").node
     assert parse_destinations("carbon://a, carbon://b:1") == ("carbon://a", "carbon://b:1")
 
 
