@@ -21,7 +21,7 @@ from inapp_monitor.ground import wsgi_text
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.frame_variables import OPTIMIZED, local_variables
-from inapp_monitor.issues import exception_tree, source_files, stack
+from inapp_monitor.issues import exception_tree, fresh_stack, source_files, stack
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.exception_message import MAX_MESSAGE_CHARS, message_of, syntax_place
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
@@ -87,6 +87,26 @@ class EventBuilder:
             `module`, `file`, `line`, `end_line`, `column`, `end_column`, `in_app`, `repeated`,
             `source` (`first` line number and `lines`) and `locals`.
         """
+        renderer, sensitive, exceptions = fresh_stack.call(lambda: self._exceptions(exception))
+        raised = exceptions[0]
+        return self._event(
+            level="error",
+            channel=channel,
+            type=raised["type"],
+            module=raised["module"],
+            message=raised["message"],
+            culprit=culprit(raised["frames"], route),
+            exceptions=exceptions,
+            route=route,
+            request=None if environ is None else self.request(environ),
+            cuts=sorted(renderer.cuts),
+            **({"sensitive": sorted(sensitive.values)} if sensitive.values else {}),
+        )
+
+    def _exceptions(
+        self, exception: BaseException
+    ) -> tuple[Renderer, SensitiveVariables, list[Event]]:
+        """The exceptions of an event, with their locals, and what was found on the way."""
         deadline = self._clock.perf() + WALL_BUDGET_S
         renderer = Renderer(self._hides, lambda: self._clock.perf() > deadline)
         sensitive = SensitiveVariables()
@@ -102,20 +122,7 @@ class EventBuilder:
             del links, walked
         if more:
             renderer.cuts.add(f"more than {exception_tree.MAX_EXCEPTIONS} linked exceptions")
-        raised = exceptions[0]
-        return self._event(
-            level="error",
-            channel=channel,
-            type=raised["type"],
-            module=raised["module"],
-            message=raised["message"],
-            culprit=culprit(raised["frames"], route),
-            exceptions=exceptions,
-            route=route,
-            request=None if environ is None else self.request(environ),
-            cuts=sorted(renderer.cuts),
-            **({"sensitive": sorted(sensitive.values)} if sensitive.values else {}),
-        )
+        return renderer, sensitive, exceptions
 
     def build_message(
         self,

@@ -15,7 +15,7 @@ from weakref import ref
 
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.current_request import ENVIRON_KEY
-from inapp_monitor.issues import exception_tree, shapes_v1, shapes_v2, stack
+from inapp_monitor.issues import exception_tree, fresh_stack, shapes_v1, shapes_v2, stack
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event
 from inapp_monitor.issues.foreign_event import bounded_facts
@@ -84,7 +84,9 @@ class OccurrenceCounter:
             return group_by(given, found) if given else found
 
         kind = exception_tree.class_short_name(type(exception))
-        known = self.of_grouping(memory, rule(), kind, "error", earlier=rule_before)
+        known = fresh_stack.call(
+            lambda: self.of_grouping(memory, rule(), kind, "error", earlier=rule_before)
+        )
         if len(memory.cache) >= MAX_CACHED:
             memory.cache.clear()
         memory.cache[key] = (known, _forgetting(memory.cache, key, codes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import threading
@@ -45,6 +46,31 @@ def test_a_record_with_a_traceback_is_that_exception(monitor: Monitor) -> None:
     assert issue.summary.title == "ValueError: bad"
     assert issue.events[0]["channel"] == "log record of shop"
     assert issue.events[0]["route"] == "/pay"
+
+
+@pytest.mark.parametrize("frames_left", [30, 60])
+def test_an_error_logged_just_below_the_recursion_limit_is_that_exception(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch, frames_left: int
+) -> None:
+    """There are too few frames left to compare it; a thread of its own has them."""
+    # Whatever writes the record would need more frames.
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "handlers", [logging.NullHandler()])
+
+    def down(frames: int) -> None:
+        if frames:
+            down(frames - 1)
+            return
+        try:
+            fail()
+        except ValueError:
+            logger.exception("at the edge")
+
+    depth = len(inspect.stack(0))
+    down(sys.getrecursionlimit() - depth - frames_left)
+    issue = monitor.only_issue()
+    assert (issue.summary.title, issue.summary.count) == ("ValueError: bad", 1)
+    assert len(issue.events) == 1
 
 
 def test_an_error_record_without_one_is_a_message(monitor: Monitor) -> None:
