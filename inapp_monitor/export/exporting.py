@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from inapp_monitor.database.file import Database
+from inapp_monitor.export.application_sdk import ApplicationSdk
 from inapp_monitor.export.channel import Channel
 from inapp_monitor.export.forwarding import Forwarder
 from inapp_monitor.export.identity import Identity
@@ -49,7 +50,11 @@ class Exporting:
         self._is_leader = False
         self._reported: dict[str, tuple[int, int]] = {}
         self._forwarders: dict[str, tuple[Destination, Forwarder]] = {}
+        self._sdk: ApplicationSdk | None = None
         for destination in map(parse, settings.forward):
+            if destination.kind == "sentry_sdk":
+                self._sdk = ApplicationSdk()
+                continue
             totals = self._written_of(f"totals of the export to {destination.label}")
             for what, make in _makers(
                 destination, store, database, identity, settings.disk_budget, totals
@@ -65,6 +70,11 @@ class Exporting:
                         self._written_of(f"position of the export to {destination.label}{what}"),
                     ),
                 )
+
+    @property
+    def exception_listener(self) -> Callable[[BaseException], object] | None:
+        """What is to be called with each exception, in its thread; None when nothing is."""
+        return None if self._sdk is None else self._sdk.hand_over
 
     def _failure_of(self, destination: Destination) -> Callable[[Exception], None]:
         def failed(error: Exception) -> None:
@@ -99,12 +109,16 @@ class Exporting:
         """In a child process."""
         self._is_leader = False
         self._reported = {}
+        if self._sdk is not None:
+            self._sdk.forked()
         for _, forwarder in self._forwarders.values():
             forwarder.forked()
 
     def drops(self) -> dict[str, int]:
         """What this process could not hand over, by destination."""
         found = {f"export {node}": f.dropped for node, (_, f) in self._forwarders.items()}
+        if self._sdk is not None:
+            found["export sentry_sdk"] = self._sdk.dropped
         return {reason: n for reason, n in found.items() if n}
 
     def rows(self) -> list[dict[str, Any]]:
@@ -126,7 +140,7 @@ class Exporting:
                     "last_sent": known.last_sent,
                 }
             )
-        return rows
+        return rows if self._sdk is None else [*rows, _row_of(self._sdk)]
 
     def _each(self) -> list[tuple[str, tuple[Destination, Forwarder]]]:
         """All forwarders that run here."""
@@ -141,8 +155,8 @@ class Exporting:
             self._guard.recovered(part)
 
     def scalars(self, now: int) -> list[Scalar]:
-        """How the destinations fare, as series; from the leader alone."""
-        scalars: list[Scalar] = []
+        """How they fare, as series: from the leader, and of the SDK from each worker."""
+        scalars = [] if self._sdk is None else self._of_sdk(self._sdk, now)
         for node, (destination, forwarder) in self._each():
             known, prefix = forwarder.progress(), f"monitor.export.{node}"
             self._show(destination, known)
@@ -152,14 +166,39 @@ class Exporting:
                 Scalar(f"{prefix}.lag_s", now, known.waiting_s, Method.MAX),
                 Scalar(f"{prefix}.failures", now, float(known.failures), Method.MAX),
             ]
-            for name, total, earlier in zip(
-                ("sent", "dropped"), (known.sent, known.dropped), before or (), strict=False
-            ):
-                if total > earlier or name == "sent":
-                    scalars.append(
-                        Scalar(f"{prefix}.{name}", now, float(max(0, total - earlier)), Method.SUM)
-                    )
+            if before is not None:
+                scalars += _rises(prefix, now, (known.sent, known.dropped), before)
         return scalars
+
+    def _of_sdk(self, sdk: ApplicationSdk, now: int) -> list[Scalar]:
+        before = self._reported.get("sentry_sdk", (0, 0))
+        known = self._reported["sentry_sdk"] = sdk.sent, sdk.dropped
+        return _rises("monitor.export.sentry_sdk", now, known, before)
+
+
+def _rises(prefix: str, now: int, known: tuple[int, int], before: tuple[int, int]) -> list[Scalar]:
+    """What was sent and dropped since; the latter only where something was."""
+    rises = [max(0, total - earlier) for total, earlier in zip(known, before, strict=True)]
+    return [
+        Scalar(f"{prefix}.{name}", now, float(rise), Method.SUM)
+        for name, rise in zip(("sent", "dropped"), rises, strict=True)
+        if rise or name == "sent"
+    ]
+
+
+def _row_of(sdk: ApplicationSdk) -> dict[str, Any]:
+    state = "refused" if sdk.last_error else "ok" if sdk.sent else "nothing sent yet"
+    return {
+        "destination": "sentry_sdk (this worker)",
+        "state": state,
+        "sent": sdk.sent,
+        "dropped": sdk.dropped,
+        "waiting": 0,
+        "lag_s": 0.0,
+        "failures": 0,
+        "last_error": sdk.last_error,
+        "last_sent": 0.0,
+    }
 
 
 def _state(known: Progress) -> str:

@@ -4,6 +4,7 @@ carbon://host:2003                Graphite's Carbon, a line a point; `?protocol=
 otlp://host:4318, otlps://host    an OpenTelemetry collector by OTLP/HTTP
 prometheus://host:9090, prometheuss://host   remote write, to `/api/v1/write` or the path given
 https://KEY@host/1                Sentry, Bugsink, GlitchTip: a DSN
+sentry_sdk                        exceptions to the SDK that the application has set up itself
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-Kind = Literal["carbon", "otlp", "prometheus", "sentry", "http"]
+Kind = Literal["carbon", "otlp", "prometheus", "sentry", "sentry_sdk", "http"]
 #: By scheme: what it is, whether by TLS, the port, and the options with what they may be.
 _SCHEMES: Final[dict[str, tuple[Kind, bool, int]]] = {
     "carbon": ("carbon", False, 2003),
@@ -41,8 +42,11 @@ _OPTIONS: Final[dict[Kind, dict[str, re.Pattern[str]]]] = {
     },
     "prometheus": {"bearer": _PRINTABLE},
     "sentry": {},
+    "sentry_sdk": {},
     "http": {},
 }
+#: The address that is none.
+APPLICATION_SDK: Final = "sentry_sdk"
 _NOT_A_NODE: Final = re.compile(r"[^A-Za-z0-9-]+")
 _MAX_NODE_CHARS: Final = 80
 #: Segments of a path that engines have; any other one may be a key.
@@ -94,6 +98,8 @@ class Destination:
         """
         parts = [part for part in self.path.split("/") if _is_usual(part)]
         text = f"{self.kind}_{self.host}_{self.port}{'/'.join(parts)}"
+        if self.kind == "sentry_sdk":
+            return self.kind
         node = _NOT_A_NODE.sub("_", text).strip("_")
         if self._hidden_parts or len(node) > _MAX_NODE_CHARS:
             digest = hashlib.sha256(self.address.encode()).hexdigest()[:8]
@@ -102,6 +108,8 @@ class Destination:
 
     @property
     def _server(self) -> str:
+        if self.kind == "sentry_sdk":
+            return self.kind
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.kind}://{host}:{self.port}"
 
@@ -130,6 +138,8 @@ def parse(text: str) -> Destination:
     Raises:
         ValueError: what is wrong with it, without anything of it that may be secret.
     """
+    if text == APPLICATION_SDK:
+        return Destination("sentry_sdk", secure=False, host="", port=0)
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -138,7 +148,7 @@ def parse(text: str) -> Destination:
     known = _SCHEMES.get(parts.scheme)
     if known is None:
         schemes = ", ".join(f"{name}://" for name in _SCHEMES)
-        raise ValueError(f"scheme {parts.scheme[:20]!r} is none of {schemes}")
+        raise ValueError(f"scheme {parts.scheme[:20]!r} is none of {schemes}, sentry_sdk")
     kind, secure, usual_port = known
     if not parts.hostname:
         raise ValueError(f"expected {parts.scheme}://host:port")
@@ -207,7 +217,7 @@ def parse_url(text: str) -> Destination:
 
 
 def parse_destinations(value: object) -> tuple[str, ...]:
-    """Addresses such as `carbon://host:2003`, `otlp://host:4318` or a DSN `https://KEY@host/1`."""
+    """Addresses as `carbon://host:2003`, `otlp://host`, DSNs `https://KEY@host/1`; `sentry_sdk`."""
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
         raise ValueError("a list of addresses")

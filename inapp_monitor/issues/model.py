@@ -116,3 +116,16 @@ class IssueDetail:
             "muted_rate": self.muted_rate,
             "events": self.events,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerStatus:
+    """The tracker in numbers.
+
+    Attributes:
+        unwritten: Occurrences that are not on disk yet.
+        dropped_events: Events that were not kept, by reason; counts are never dropped.
+    """
+
+    unwritten: int
+    dropped_events: dict[str, int]

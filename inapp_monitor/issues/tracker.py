@@ -11,7 +11,6 @@ What must not be here: SQL (`tables`, `queries`), how events look (`event`), wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from types import FrameType, TracebackType
 from typing import Any
@@ -34,7 +33,7 @@ from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event, EventBuilder
 from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping, origin_tags
 from inapp_monitor.issues.grouping.fingerprint import Grouping
-from inapp_monitor.issues.model import IssueDetail, IssueSummary
+from inapp_monitor.issues.model import IssueDetail, IssueSummary, TrackerStatus
 from inapp_monitor.issues.occurrences import (
     OccurrenceCounter,
     add_facts,
@@ -57,19 +56,6 @@ _BELOW_ERROR = ("debug", "info", "warning")
 _identities = count()
 
 
-@dataclass(frozen=True, slots=True)
-class TrackerStatus:
-    """The tracker in numbers.
-
-    Attributes:
-        unwritten: Occurrences that are not on disk yet.
-        dropped_events: Events that were not kept, by reason; counts are never dropped.
-    """
-
-    unwritten: int
-    dropped_events: dict[str, int]
-
-
 class Tracker:
     """The errors of one monitor.
 
@@ -88,6 +74,7 @@ class Tracker:
         redactor: Hides secrets for other parts.
         listeners: See `Listener`.
         watcher: Whose requests it records; None: all there are.
+        exception_listener: Called with each exception of which an event is kept, in its thread.
         record_listener: Called with each log record from INFO that is heard here, its text, and the
             id of the issue that it was recorded as, if any.
     """
@@ -119,6 +106,7 @@ class Tracker:
         self._writer = IssueWriter(settings, guard, database, scrubber, *counted, clock)
         self._identity = next(_identities)
         self.watcher: object = None
+        self.exception_listener: Callable[[BaseException], object] | None = None
         self.record_listener: Callable[[Any, str, str | None], None] | None = None
         self.listeners: list[Listener] = self._writer.listeners
         self.redactor = Redactor(scrubber, self._builder)
@@ -349,7 +337,7 @@ class Tracker:
         request = requests.identity_of(environ)
         recorded = recorded_exceptions.find(exception, self._identity, request)
         if recorded is not None:
-            issue, event_id = recorded.issue, recorded.event_id
+            issue, event_id, listener = recorded.issue, recorded.event_id, None
             request = recorded.request or request
             self._complete(memory, event_id, environ, route)
         else:
@@ -357,13 +345,16 @@ class Tracker:
             known = self._counter.of_exception(memory, exception, given)
             if known is None:
                 return None
-            event_id = ""
+            event_id, listener = "", None
             if self._count(memory, known, environ, route, facts):
                 event = self._builder.build(exception, environ, route=route, channel=channel)
                 event_id = queue_with_scope(memory, known, event, facts, environ)
+                listener = self.exception_listener
             issue = known.identity.issue
         recorded_exceptions.remember(exception, self._identity, issue, event_id, request)
         requests.note_recorded(environ, self)
+        if listener is not None:
+            listener(exception)
         return issue
 
     def _capture_message(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from inapp_monitor.ground import data_directory
 from inapp_monitor.ground.clock import thread_time
+from inapp_monitor.ground.destination import APPLICATION_SDK
 from inapp_monitor.ground.facts import Facts, ProcessFacts
 from inapp_monitor.ground.process import late_imports, lifecycle
 from inapp_monitor.ground.process.held_locks import is_held_here
@@ -220,6 +221,10 @@ class Life:
             core.recorder.adopt_routes(core.stored_routes())
             self._before_attaching()
             self._early_channels.install()
+            if APPLICATION_SDK in core.settings.forward:  # it may report what waits for the parts
+                from inapp_monitor.export.application_sdk import watch_events
+
+                watch_events()
             self._tell_parts("attached")
             lifecycle.add(self)
             core.attached_at = core.clock.wall()

@@ -102,6 +102,7 @@ class Services:
             from inapp_monitor.export.exporting import Exporting
 
             self.exporting = Exporting(running, self.store, self.database, clock, core.guard)
+            self.tracker.exception_listener = self.exporting.exception_listener
         redactor = self.tracker.redactor
         self._make_traces()
         self.log_file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
