@@ -62,12 +62,28 @@ def test_a_worker_that_ends_young(delay_s: float, tmp_path: Path) -> None:
     assert served.counted() == served.answered + 1 == 5
 
 
+def strike(served: Served) -> None:
+    """Have harakiri kill a worker.
+
+    With threads uWSGI 2.0.30 misses many a request that is too long: around an application without
+    any monitor, 19 of 60 were still being answered after 12 s with `--harakiri 2`.
+    """
+    for _ in range(6):
+        served.start_losing("/slow")
+        deadline = time.monotonic() + 8
+        while time.monotonic() < deadline:
+            if "HARAKIRI" in served.log():
+                return
+            time.sleep(0.1)
+    raise AssertionError(served.log())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_harakiri(name: str, tmp_path: Path) -> None:
-    """The request that harakiri killed is told by another worker, with route and beginning."""
+    """The request that harakiri killed is reported by another worker, with route and beginning."""
     with Served(name, tmp_path, options="--harakiri 2") as served:
         served.get("/")
-        served.lose("/slow")
+        strike(served)
         served.wait_for(lambda: served.get("/")[0] == 200 and served.issues())
         served.stop(signal.SIGTERM)
     (issue,) = served.issues()
