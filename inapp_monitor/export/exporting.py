@@ -14,7 +14,7 @@ from inapp_monitor.export.metrics_channel import MetricsChannel, Sender
 from inapp_monitor.export.progress_file import Progress, Written
 from inapp_monitor.export.running_totals import DIRECTORY, Series
 from inapp_monitor.ground import disk_shares
-from inapp_monitor.ground.clock import Clock
+from inapp_monitor.ground.clock import Clock, perf_counter
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.destination import Destination, parse
 from inapp_monitor.ground.guard import Guard
@@ -23,6 +23,8 @@ from inapp_monitor.ground.version import VERSION
 
 #: Failures in a row that are more than a restart of the peer: after half a minute.
 _MANY_FAILURES: Final = 5
+#: Seconds that the end of the process waits for what is being sent.
+_PATIENCE_S: Final = 1.0
 
 
 class Exporting:
@@ -101,9 +103,13 @@ class Exporting:
                 self._guard.failed("thread of an export", error)
 
     def stop(self) -> None:
-        """End the threads."""
-        for _, forwarder in self._forwarders.values():
-            forwarder.stop()
+        """End the threads, and wait a moment for all that they are sending."""
+        forwarders = [forwarder for _, forwarder in self._forwarders.values()]
+        for forwarder in forwarders:
+            forwarder.end_soon()
+        deadline = perf_counter() + _PATIENCE_S
+        for forwarder in forwarders:
+            forwarder.stop(max(0.0, deadline - perf_counter()))
 
     def forked(self) -> None:
         """In a child process."""

@@ -87,7 +87,11 @@ class Forwarder:
             )
             self._thread.start()
 
-    def stop(self, patience_s: float = 1.0) -> None:
+    def end_soon(self) -> None:
+        """Have the thread end after what it is sending."""
+        self._stop.set()
+
+    def stop(self, patience_s: float) -> None:
         """End the thread, and wait a little for what it is sending."""
         thread, self._thread = self._thread, None
         self._stop.set()

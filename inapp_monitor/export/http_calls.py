@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import http.client
+import ssl
 import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Final, NamedTuple
 
 from inapp_monitor.export.timed_socket import TimedSocket
@@ -130,5 +132,14 @@ def _call(
 
 def _connection(destination: Destination) -> http.client.HTTPConnection:
     if destination.secure:
-        return http.client.HTTPSConnection(destination.host, destination.port, timeout=TIMEOUT_S)
+        context = _verifying()
+        return http.client.HTTPSConnection(
+            destination.host, destination.port, timeout=TIMEOUT_S, context=context
+        )
     return http.client.HTTPConnection(destination.host, destination.port, timeout=TIMEOUT_S)
+
+
+@cache
+def _verifying() -> ssl.SSLContext:
+    """Certificates are verified, whatever the application has made the usual case of `ssl`."""
+    return ssl.create_default_context()

@@ -14,7 +14,7 @@ MOST = 10
 FOREIGN = {
     *("_exit", "_getframe", "_replace", "_asdict", "_fields"),
     *("_cp_config", "_cptree", "_error_handlers", "_get_current_object", "_middleware"),
-    *("_middleware_chain", "_plot"),
+    *("_middleware_chain", "_plot", "_create_default_https_context"),
 }
 
 
