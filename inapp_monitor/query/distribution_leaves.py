@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from inapp_monitor.ground.exceptions import QueryError
-from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange
+from inapp_monitor.query.merged_columns import Array, MergedColumns
 from inapp_monitor.query.merging import merged_slots
 from inapp_monitor.query.series import Floats
 
@@ -35,7 +35,7 @@ def merge_slots(found: DistributionRange, max_points: int | None) -> Distributio
     start = -(-found.start // step) * step
     skipped = (start - found.start) // found.step
     size = step // found.step
-    slots = merged_slots(found.slots, (size - skipped) % size, size)[1 if skipped else 0 :]
+    slots = merged_slots(found.slots, (size - skipped) % size, size).without(1 if skipped else 0)
     return DistributionRange(found.path, start, start + len(slots) * step, step, slots)
 
 
@@ -49,14 +49,14 @@ class Computed(NamedTuple):
 
 
 #: Leaves other than percentiles. `rate` is per second; the step is known when it is asked for.
-READERS: dict[str, Callable[[Histogram], float]] = {
-    "count": lambda h: float(h.count),
-    "rate": lambda h: float(h.count),
-    "sum": lambda h: h.total,
-    "mean": lambda h: h.mean,
-    "min": lambda h: h.minimum,
-    "max": lambda h: h.maximum,
-    "stddev": lambda h: h.stddev,
+READERS: dict[str, Callable[[MergedColumns], Array]] = {
+    "count": lambda columns: columns.counts(),
+    "rate": lambda columns: columns.counts(),
+    "sum": lambda columns: columns.total,
+    "mean": lambda columns: columns.total / np.maximum(columns.counts(), 1),
+    "min": lambda columns: columns.minimum,
+    "max": lambda columns: columns.maximum,
+    "stddev": lambda columns: columns.deviations(),
 }
 #: Leaves that are computed together with any other: most charts want one of them next.
 _USUAL = ("count", "rate", "mean", "max", "p50", "p95", "p99")
@@ -64,18 +64,14 @@ _USUAL = ("count", "rate", "mean", "max", "p50", "p95", "p99")
 
 def compute(found: DistributionRange, leaf: str) -> Computed:
     """The values of a leaf, and of those that will probably be asked for next."""
-    leaves = (leaf, *(name for name in _USUAL if name != leaf))
-    percentiles = [name for name in leaves if name not in READERS]
-    fractions = [percentile_fraction(name) for name in percentiles]
-    values = {name: np.full(len(found.slots), math.nan) for name in leaves}
-    for i, h in enumerate(found.slots):
-        if h is None or not h.count:
-            continue
-        for name in leaves:
-            if name in READERS:
-                values[name][i] = READERS[name](h)
-        for name, value in zip(percentiles, h.quantiles(fractions), strict=True):
-            values[name][i] = value
+    slots = found.slots
+    columns = slots if isinstance(slots, MergedColumns) else merged_slots(slots, 0, 1)
+    filled, values = columns.filled, {}
+    for name in (leaf, *_USUAL):
+        if name not in values:
+            read = READERS.get(name)
+            known = columns.quantiles(percentile_fraction(name)) if read is None else read(columns)
+            values[name] = np.where(filled, known, np.nan)
     values["rate"] = values["rate"] / found.step
     return Computed(found.start, found.end, found.step, values)
 

@@ -7,13 +7,14 @@ of neighbouring buckets as differences, zigzag and of variable length; a zero by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from inapp_monitor.ground.histogram import Histogram, merged
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.stored_slots import Pages, StoredSlots
+from inapp_monitor.query.merged_columns import BUCKET_BITS, Array, MergedColumns
 
 #: Checksum, shift, flags, first bucket, time, total, minimum, maximum.
 _HEAD = [
@@ -23,63 +24,120 @@ _HEAD = [
 _HEAD_BYTES = 40
 #: Slots decoded at a time: what they take stays in the processor's cache.
 _AT_A_TIME = 512
-#: Fewer slots are not worth preparing arrays for.
-_FEW = 16
-#: Bucket numbers have as many bits.
-_BUCKET_BITS = 16
 
-Array = np.ndarray[Any, Any]
+#: Columns times buckets that are counted in an array with a place for each.
+_MOST_PLACES = 2**20
+#: Differences below it add up to less than 2 ** 31 in any slot.
+_SMALL = 2**20
+#: Column, bucket and count of filled buckets; the buckets of one shift.
+_Filled = tuple[Array, Array, Array]
 
 
-def merged_slots(
-    slots: Sequence[Histogram | None], lead: int, factor: int
-) -> list[Histogram | None]:
-    """Columns of `factor` slots each; None where nothing was recorded.
+class _Slots(NamedTuple):
+    """Slots that have something, in any order: the column of each, its shift, and so on."""
+
+    column: Array
+    shift: Array
+    total: Array
+    minimum: Array
+    maximum: Array
+
+
+def merged_slots(slots: Sequence[Histogram | None], lead: int, factor: int) -> MergedColumns:
+    """Columns of `factor` slots each.
 
     Args:
         lead: Slots that the first column lacks.
     """
-    if not isinstance(slots, StoredSlots) or len(slots) < _FEW:
-        return [
-            merged(slots[max(begin, 0) : begin + factor])
-            for begin in range(-lead, len(slots), factor)
-        ]
-    column = (np.arange(len(slots)) + lead) // factor
-    made = _decoded(slots, column, int(column[-1]) + 1)
-    for number, histogram in slots.known.items():
-        if histogram is not None and histogram.count:
-            there = made[int(column[number])]
-            if there is None:
-                made[int(column[number])] = histogram.copy()
-            else:
-                there.merge(histogram)
-    return made
+    columns = -(-(lead + len(slots)) // factor)
+    if isinstance(slots, StoredSlots):
+        known, read = slots.known, _Read(slots, lead, factor)
+    else:
+        known, read = dict(enumerate(slots)), None
+    apart = {at: each for at, each in known.items() if each is not None and each.count}
+    column = (np.fromiter(apart, np.int64, len(apart)) + lead) // factor
+    return _merged(columns, read, column, list(apart.values()))
 
 
-def _decoded(slots: StoredSlots, column: Array, columns: int) -> list[Histogram | None]:
-    """What was read, merged by column; without what stands instead of it."""
-    matrix = np.concatenate([_slot_bytes(pages) for pages in slots.pages])
-    heads = np.ascontiguousarray(matrix[:, :_HEAD_BYTES]).view(np.dtype(_HEAD)).reshape(-1)
-    sound = np.frombuffer(bytes(slots.sound), bool).copy()
-    sound[list(slots.known)] = False
-    into = column[sound]
-    if not into.size:
-        return [None] * columns
-    shift = np.zeros(columns, np.int64)
-    np.maximum.at(shift, into, heads["shift"][sound])
-    total = np.bincount(into, heads["total"][sound], columns)
+def _merged(
+    columns: int, read: _Read | None, column: Array, apart: Sequence[Histogram]
+) -> MergedColumns:
+    """What was read from pages and what is known as histograms, the latter's columns given."""
+    heads = [_heads_of(column, apart)] if apart else []
+    if read is not None:
+        heads.insert(0, read.heads())
+    shift, total = np.zeros(columns, np.int64), np.zeros(columns)
     minimum, maximum = np.full(columns, np.inf), np.full(columns, -np.inf)
-    np.minimum.at(minimum, into, heads["minimum"][sound])
-    np.maximum.at(maximum, into, heads["maximum"][sound])
-    edges, numbers, counts = _buckets(matrix, heads, sound, column, shift)
-    made: list[Histogram | None] = []
-    for at in range(columns):
-        here = slice(edges[at], edges[at + 1])
-        known = dict(zip(numbers[here], counts[here], strict=True))
-        extremes = float(minimum[at]), float(maximum[at])
-        whole = Histogram(sum(counts[here]), float(total[at]), *extremes, known, int(shift[at]))
-        made.append(whole if known else None)
-    return made
+    for each in heads:
+        np.maximum.at(shift, each.column, each.shift)
+        total += np.bincount(each.column, each.total, columns)
+        np.minimum.at(minimum, each.column, each.minimum)
+        np.maximum.at(maximum, each.column, each.maximum)
+    pieces = []
+    if read is not None:
+        pieces += [_coarser(*piece, shift) for piece in read.filled()]
+    pieces += [_coarser(*piece, shift) for piece in _filled_of(column, apart)]
+    key, count = _sorted(pieces)
+    return MergedColumns(key, count, shift, total, minimum, maximum)
+
+
+def _coarser(level: int, filled: _Filled, shift: Array) -> tuple[Array, Array]:
+    """Keys of column and bucket at the shift of their column, and the counts."""
+    column, bucket, count = filled
+    return column << BUCKET_BITS | bucket >> (shift[column] - level), count
+
+
+def _sorted(pieces: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """All keys in order, each once."""
+    if not pieces:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    key, count = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
+    order = np.argsort(key, kind="stable")  # the pieces are sorted mostly: they are only merged
+    key, count = key[order], count[order]
+    firsts = np.flatnonzero(np.diff(key, prepend=-1))
+    return (key[firsts], np.add.reduceat(count, firsts)) if len(firsts) else (key, count)
+
+
+def _heads_of(column: Array, histograms: Sequence[Histogram]) -> _Slots:
+    shifts = np.fromiter((each.shift for each in histograms), np.int64)
+    sums = np.array([(each.total, each.minimum, each.maximum) for each in histograms], np.float64)
+    return _Slots(column, shifts, *sums.T)
+
+
+def _filled_of(column: Array, histograms: Sequence[Histogram]) -> Iterable[tuple[int, _Filled]]:
+    for place, each in zip(column.tolist(), histograms, strict=True):
+        bucket = np.fromiter(each.buckets, np.int64, len(each.buckets))
+        count = np.fromiter(each.buckets.values(), np.int64, len(each.buckets))
+        yield each.shift, (np.full(len(bucket), place), bucket, count)
+
+
+class _Read:
+    """The intact slots of what was read, without those that something else stands for."""
+
+    def __init__(self, slots: StoredSlots, lead: int, factor: int) -> None:
+        sound = np.frombuffer(bytes(slots.sound), bool).copy()
+        sound[list(slots.known)] = False
+        number = np.flatnonzero(sound)
+        self._matrix = np.concatenate([_slot_bytes(pages) for pages in slots.pages])[number]
+        self._column = (number + lead) // factor
+        heads = np.ascontiguousarray(self._matrix[:, :_HEAD_BYTES])
+        self._heads: Any = heads.view(np.dtype(_HEAD)).reshape(-1)
+
+    def heads(self) -> _Slots:
+        heads = self._heads
+        return _Slots(
+            self._column, heads["shift"], heads["total"], heads["minimum"], heads["maximum"]
+        )
+
+    def filled(self) -> Iterable[tuple[int, _Filled]]:
+        """The filled buckets, some slots of one shift at a time."""
+        for level in np.unique(self._heads["shift"]).tolist():
+            chosen = np.flatnonzero(self._heads["shift"] == level)
+            for begin in range(0, len(chosen), _AT_A_TIME):
+                some = chosen[begin : begin + _AT_A_TIME]
+                first = self._heads["first"][some].astype(np.int64)
+                payload = self._matrix[some, _HEAD_BYTES:]
+                yield level, _tally(payload, first, self._column[some])
 
 
 def _slot_bytes(pages: Pages) -> Array:
@@ -90,79 +148,67 @@ def _slot_bytes(pages: Pages) -> Array:
     return rows[pages.first : pages.first + pages.slot_count]
 
 
-def _buckets(
-    matrix: Array, heads: Array, sound: Array, column: Array, shift: Array
-) -> tuple[list[int], list[int], list[int]]:
-    """The filled buckets of all columns, sorted: where each column begins, bucket, count."""
-    pieces = []
-    for level in np.unique(heads["shift"][sound]).tolist():
-        chosen = np.flatnonzero(sound & (heads["shift"] == level))
-        for begin in range(0, len(chosen), _AT_A_TIME):
-            some = chosen[begin : begin + _AT_A_TIME]
-            first = heads["first"][some].astype(np.int64)
-            place, bucket, count = _tally(matrix[some, _HEAD_BYTES:], first, column[some])
-            coarse = bucket >> (shift[place] - level)
-            pieces.append((place << _BUCKET_BITS | coarse, count))
-    key, count = (np.concatenate(arrays) for arrays in zip(*pieces, strict=True))
-    order = np.argsort(key, kind="stable")  # the pieces are sorted: they are only merged
-    key, count = key[order], count[order]
-    firsts = np.flatnonzero(np.diff(key, prepend=-1))
-    if len(firsts):
-        key, count = key[firsts], np.add.reduceat(count, firsts)
-    edges = np.searchsorted(key, np.arange(len(shift) + 1) << _BUCKET_BITS)
-    return edges.tolist(), (key & (1 << _BUCKET_BITS) - 1).tolist(), count.tolist()
-
-
-def _numbers(payload: Array) -> tuple[Array, Array]:
-    """The variable-length numbers of some payloads, end to end, and how many each has."""
-    filled = payload != 0
-    length = payload.shape[1] - filled[:, ::-1].argmax(axis=1)
-    length[~filled[np.arange(len(payload)), length - 1]] = 0
-    stream = payload[np.arange(payload.shape[1]) < length[:, None]]
-    value = stream.astype(np.int64)
-    part = np.flatnonzero(stream >= 128)  # bytes that another one continues: they are few
-    if not part.size:
-        return value, length
-    begins = np.flatnonzero(np.diff(part, prepend=-2) != 1)
-    runs = np.diff(np.append(begins, len(part)))
-    last = part[begins] + runs  # where each such number ends
-    value[last] <<= 7 * runs
-    place = np.arange(len(part)) - np.repeat(begins, runs)
-    np.add.at(value, np.repeat(last, runs), (value[part] & 127) << 7 * place)
-    ends = np.cumsum(length)
-    length = np.diff(ends - np.searchsorted(part, ends), prepend=0)
-    return value[stream < 128], length
-
-
-def _tally(payload: Array, first: Array, column: Array) -> tuple[Array, Array, Array]:
-    """(column, bucket, count) of the filled buckets of slots of one shift, sorted.
+def _tally(payload: Array, first: Array, column: Array) -> _Filled:
+    """(column, bucket, count) of the filled buckets of slots of one shift, mostly sorted.
 
     One running sum over all slots gives counts, another one bucket numbers: the first number of
     each slot takes back what the slots before it have added.
     """
-    value, length = _numbers(payload)
-    some = np.flatnonzero(length)
+    change, step, edges = _counts(payload)
+    some = np.flatnonzero(np.diff(edges))
     if not some.size:
         return column[:0], column[:0], column[:0]
-    starts = np.concatenate(([0], np.cumsum(length[some])[:-1]))
-    mark = np.flatnonzero(value == 0)  # of a gap, whose length comes next
-    change = (value >> 1) ^ ((value & 1) - 1)
-    change -= (value & 1) - 1
-    change[mark + 1] = 0
-    step = np.ones(len(value), np.int64)
-    step[mark] = 0
-    step[mark + 1] = value[mark + 1]
+    starts, first, column = edges[some], first[some], column[some]
+    step[starts] = 1
     change[starts[1:]] -= np.add.reduceat(change, starts)[:-1]
-    first, column = first[some], column[some]
     reach = np.add.reduceat(step, starts)
     begin, lowest = int(column[0]), int(first.min())
     span = int((first + reach).max()) - lowest
     base = (column - begin) * span + first - 1 - lowest
     step[starts] += np.diff(base, prepend=0) - np.concatenate(([0], reach[:-1]))
-    count = np.cumsum(change)
-    count[mark] = 0
-    count[mark + 1] = 0
-    filled = np.bincount(np.cumsum(step), count)
+    if (int(column[-1]) - begin + 1) * span > _MOST_PLACES:
+        into, bucket = np.divmod(np.cumsum(step), span)
+        return into + begin, bucket + lowest, np.cumsum(change)
+    filled = np.bincount(np.cumsum(step), np.cumsum(change))
     place = np.flatnonzero(filled)
     into, bucket = np.divmod(place, span)
     return into + begin, bucket + lowest, filled[place].astype(np.int64)
+
+
+def _counts(payload: Array) -> tuple[Array, Array, Array]:
+    """The counts of some payloads, end to end: how much each differs from the one before it, how
+    many buckets after that it is; and where those of each payload begin, and the last ones end.
+    """
+    width, data = payload.shape[1], payload.tobytes()
+    streams = [data[at : at + width].rstrip(b"\0") for at in range(0, len(data), width)]
+    stream = np.frombuffer(b"".join(streams), np.uint8)
+    ends = np.cumsum([0, *map(len, streams)])
+    value, parts = _numbers(stream)
+    gap = value == 0  # the mark of one, whose length comes next
+    counted = ~gap
+    counted[1:] &= ~gap[:-1]
+    at = np.flatnonzero(counted)
+    code = value[at]
+    change = (code >> 1) ^ ((code & 1) - 1)
+    change -= (code & 1) - 1
+    step = np.where(gap[np.maximum(at - 2, 0)], value[at - 1], 0) + 1
+    return change, step, np.searchsorted(at, ends - np.searchsorted(parts, ends))
+
+
+def _numbers(stream: Array) -> tuple[Array, Array]:
+    """The numbers in bytes of seven bits, the lowest first, and where those bytes are that another
+    one continues: they are few. Sums of the numbers of a slot fit into what is returned.
+    """
+    parts = np.flatnonzero(stream > 127)
+    if not parts.size:
+        return stream.astype(np.int32), parts
+    ends = parts[np.diff(parts, append=-1) != 1] + 1
+    value = stream[ends].astype(np.int64)
+    more, back = np.arange(len(ends)), 1
+    while more.size:
+        value[more] = value[more] << 7 | stream[ends[more] - back] & 127
+        back += 1
+        more = more[stream[ends[more] - back] > 127]
+    every = stream[stream < 128].astype(np.int32 if value.max() < _SMALL else np.int64)
+    every[ends - np.searchsorted(parts, ends)] = value
+    return every, parts

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import zlib
-from array import array
 from collections.abc import Sequence
 
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.stored_slots import Pages, StoredSlots
 from inapp_monitor.store import distribution_format
+from inapp_monitor.store.checked_slots import CheckedSlots
 from inapp_monitor.store.distribution_format import DistributionGeometry
 from inapp_monitor.store.files import DiskFile
 from inapp_monitor.store.group_format import PAGE
 from inapp_monitor.store.retention import Retention
 from inapp_monitor.store.ring_file import RingFile
-
-#: Slots at the end of a range whose checksums are computed each time.
-_YOUNG = 3
 
 
 class DistributionFile(RingFile[Histogram, Histogram]):
@@ -39,7 +35,7 @@ class DistributionFile(RingFile[Histogram, Histogram]):
         super().__init__(retention, file)
         self.path = path
         self.created = created
-        self._checked: dict[int, array[int]] = {}
+        self._checked: dict[int, CheckedSlots] = {}
         self.geometry = geometry or DistributionGeometry.of(retention)
 
     def offset(self, archive: int, timestamp: int) -> int:
@@ -142,35 +138,12 @@ class DistributionFile(RingFile[Histogram, Histogram]):
             done += some
         unpack = distribution_format.unpack_slot
         slots = StoredSlots(pieces, start, ring.step, bytearray(count), unpack)
-        self._look_for_sound_ones(archive, slots)
+        for number in self._checked_slots(archive).look_over(slots):
+            slots.known[number] = self.load(archive, start + number * ring.step)
         return slots
 
-    def _look_for_sound_ones(self, archive: int, slots: StoredSlots) -> None:
-        """Mark the slots that are intact; what is damaged is given by another way, if there is one.
-
-        A checksum is computed once a process, but for the last slots: they may be being written.
-        """
-        ring, size = self.retention.archives[archive], self.geometry.slot_size(archive)
-        checked = self._checked_times(archive)
-        crc32, unpack, sound = zlib.crc32, distribution_format.CHECKED.unpack_from, slots.sound
-        number, young = 0, len(slots) - _YOUNG
-        for pages in slots.pages:
-            view = memoryview(pages.data)
-            for place in range(pages.first, pages.first + pages.slot_count):
-                at = place // pages.per_page * PAGE + place % pages.per_page * size
-                crc, time = unpack(view, at)
-                if time == slots.start + number * ring.step:
-                    slot = ring.slot(time)
-                    if checked[slot] == time and number < young:
-                        sound[number] = 1
-                    elif crc == crc32(view[at + 4 : at + size]):
-                        sound[number], checked[slot] = 1, time
-                    else:
-                        slots.known[number] = self.load(archive, time)
-                number += 1
-
-    def _checked_times(self, archive: int) -> array[int]:
-        """By slot, the interval whose checksum this process has computed."""
+    def _checked_slots(self, archive: int) -> CheckedSlots:
         if archive not in self._checked:
-            self._checked[archive] = array("Q", bytes(8 * self.retention.archives[archive].points))
+            ring, size = self.retention.archives[archive], self.geometry.slot_size(archive)
+            self._checked[archive] = CheckedSlots(ring, size)
         return self._checked[archive]

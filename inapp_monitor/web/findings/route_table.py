@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from inapp_monitor.ground.facts import Facts
-from inapp_monitor.ground.histogram import merged
 from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame import columns
@@ -103,7 +102,7 @@ def _row(
     errors = failed.total if failed else 0.0
     error_rate = 100 * min(errors / whole.count, 1.0)
     late = math.ceil(len(found.slots) / _PARTS)
-    recent = merged(found.slots[-late:])
+    recent = found.slots.joined(len(found.slots) - late, len(found.slots))
     late_errors = 0.0
     if failed:
         late_errors = float(np.nansum(failed.values[-math.ceil(len(failed.values) / _PARTS) :]))
@@ -119,9 +118,9 @@ def _row(
         "error_rate": error_rate,
         "apdex": apdex,
         "state": state(apdex, error_rate, whole.count),
-        "recent_count": recent.count if recent else 0,
-        "recent_p95": recent.quantile(0.95) if recent else None,
-        "recent_apdex": columns.apdex(recent, target_ms) if recent else None,
+        "recent_count": recent.count,
+        "recent_p95": recent.quantile(0.95) if recent.count else None,
+        "recent_apdex": columns.apdex(recent, target_ms),
         "recent_errors": late_errors,
         "spark": found.quantile(0.95).tolist(),
         "spark_start": found.start,

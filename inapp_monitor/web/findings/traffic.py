@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from inapp_monitor.ground.histogram import merged
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
@@ -79,16 +78,15 @@ class Traffic:
         found = self.durations
         if found is None:
             return False
-        times = (
-            found.start + found.step * i for i, slot in enumerate(found.slots) if slot is not None
-        )
-        return next(times, timestamp) < timestamp - self.view.span / 6
+        filled = found.filled()
+        first = found.start + found.step * filled[0] if filled else timestamp
+        return first < timestamp - self.view.span / 6
 
     def watched_s(self) -> float:
         """Seconds of the window since the first request that is known: of a young installation
         only these count for a rate."""
         found = self.durations
-        known = [i for i, slot in enumerate(found.slots) if slot is not None] if found else []
+        known = found.filled() if found else []
         if found is None or not known:
             return float(self.view.span)
         first = found.start + known[0] * found.step if known[0] else self.view.start
@@ -147,7 +145,7 @@ def _axis_start(backend: Backend, view: View) -> int:
     """The window's start; or, where nothing is known from before it, the first sample in it."""
     path = EVERYTHING.path("time")
     found = columns.durations(backend, path, view.start, view.end, _AXIS_COLUMNS)
-    known = next((i for i, slot in enumerate(found.slots) if slot is not None), 0) if found else 0
+    known = next(iter(found.filled()), 0) if found else 0
     if found is None or known * found.step < view.span * _YOUNG_SHARE:
         return view.start
     if _were_requests(backend, path, view.start):
@@ -284,9 +282,10 @@ def _errors(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
     found, view = traffic.durations, traffic.view
-    factor = max(len(found.slots) // 72, 1) if found else 1
-    slots = (
-        [merged(found.slots[i : i + factor]) for i in range(0, len(found.slots), factor)]
+    count = len(found.slots) if found else 0
+    factor = max(count // 72, 1)
+    parts = (
+        [found.slots.joined(i, min(i + factor, count)) for i in range(0, count, factor)]
         if found
         else []
     )
@@ -295,7 +294,7 @@ def _heatmap(traffic: Traffic, markers: list[dict[str, Any]]) -> dict[str, Any]:
         summary="every request, by duration",
         description=_spread(traffic),
         change=("", False),
-        slots=slots,
+        slots=[part if part.count else None for part in parts],
         slots_start=found.start if found else view.start,
         slots_step=found.step * factor if found else 1,
     )  # fmt: skip

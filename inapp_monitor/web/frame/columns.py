@@ -17,6 +17,7 @@ import numpy as np
 from inapp_monitor.ground.histogram import Histogram, merged
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.ground.stored_slots import StoredSlots
+from inapp_monitor.query.merged_columns import MergedColumns
 from inapp_monitor.query.merging import merged_slots
 from inapp_monitor.query.series import Floats
 from inapp_monitor.web.backend import Backend
@@ -85,26 +86,26 @@ class Durations:
 
     start: int
     step: int
-    slots: list[Histogram | None]
+    slots: MergedColumns
     whole: Histogram
     covered: Floats
 
     def quantile(self, q: float) -> Floats:
         """The q-quantile of each column; NaN where nothing happened."""
-        return np.array(
-            [math.nan if slot is None else slot.quantile(q) for slot in self.slots], dtype=float
-        )
+        return self.slots.quantiles(q)
 
     def counts(self) -> Floats:
         """How many values each column has; NaN where nothing happened."""
-        return np.array(
-            [math.nan if slot is None else float(slot.count) for slot in self.slots], dtype=float
-        )
+        return np.where(self.slots.filled, self.slots.counts(), np.nan)
 
     def is_sparse(self) -> bool:
         """Whether most columns between the first and the last value have none."""
-        filled = [i for i, slot in enumerate(self.slots) if slot is not None]
+        filled = self.filled()
         return len(filled) > 1 and len(filled) < 0.5 * (filled[-1] - filled[0] + 1)
+
+    def filled(self) -> list[int]:
+        """Numbers of the columns that have values."""
+        return np.flatnonzero(self.slots.filled).tolist()
 
     def rate(self) -> Floats:
         """Values a second of each column, see `rates`."""
@@ -168,9 +169,11 @@ def summary(backend: Backend, path: str, start: int, end: int, columns: int) -> 
     edge = backend.store.fetch_distribution(path, start, start, now)
     wide_s = widest_step_s(start, now, columns)
     middle = backend.store.fetch_distribution(path, start, end, now, wide_s)
-    if edge is None or middle is None or middle.step % edge.step:
+    if middle is None:
+        return None
+    if edge is not None and middle.step % edge.step:
         return durations(backend, path, start, end, columns)
-    if middle.step == edge.step:
+    if edge is None or middle.step == edge.step:  # older than all that is kept: the coarsest
         return _in_columns(middle, start, columns, now)
     step = middle.step
     until = end - end % edge.step + edge.step  # what the finest archive would answer up to
@@ -206,10 +209,7 @@ def _in_columns(found: DistributionRange, start: int, columns: int, now: int) ->
     parts = Columns.of(found.start, found.step, len(found.slots), columns, now)
     parts.covered[:1] -= max(start - found.start, 0)
     slots = merged_slots(found.slots, parts.lead, parts.factor)
-    whole = Histogram()
-    for column in slots:
-        if column is not None:
-            whole.merge(column)
+    whole = slots.joined(0, len(slots))
     return Durations(parts.start, parts.step, slots, whole, parts.covered)
 
 

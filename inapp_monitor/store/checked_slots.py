@@ -1,0 +1,94 @@
+"""Which slots of a distribution a reader has checked, so that each checksum is computed once a
+process; as `checked_rows` for groups. With numpy where it is loaded: a year is thousands of slots.
+"""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+from inapp_monitor.ground.stored_slots import Pages, StoredSlots
+from inapp_monitor.store.distribution_format import CHECKED
+from inapp_monitor.store.group_format import PAGE
+from inapp_monitor.store.loaded_numpy import loaded_numpy
+from inapp_monitor.store.retention import Archive
+
+#: Slots at the end of a range whose checksums are computed each time: they may be being written.
+_YOUNG = 3
+#: Fewer slots are not worth arrays.
+_FEW = 64
+
+
+class CheckedSlots:
+    """The intervals of the slots that have been checked, by slot, for one ring.
+
+    Args:
+        ring: The archive.
+        size: Bytes of a slot.
+    """
+
+    __slots__ = ("_ring", "_size", "_times")
+
+    def __init__(self, ring: Archive, size: int) -> None:
+        self._ring, self._size = ring, size
+        self._times = array("Q", bytes(8 * ring.points))
+
+    def look_over(self, slots: StoredSlots) -> list[int]:
+        """Mark the intact slots; returns the numbers of those whose checksum does not match."""
+        numpy = loaded_numpy() if len(slots) >= _FEW else None
+        settled, begin, damaged = len(slots) - _YOUNG, 0, []
+        for pages in slots.pages:
+            end = begin + pages.slot_count
+            step = slots.step
+            times = range(slots.start + begin * step, slots.start + end * step, step)
+            sound, numbers = self._doubtful(numpy, pages, times, settled - begin)
+            damaged += [begin + at for at in self._damaged(pages, times, numbers, sound)]
+            slots.sound[begin:end] = sound
+            begin = end
+        return damaged
+
+    def _doubtful(
+        self, numpy: Any, pages: Pages, times: range, settled: int
+    ) -> tuple[bytearray, Sequence[int]]:
+        """A byte a slot, 1 where it need not be checked again; numbers of those that must be."""
+        first, count = pages.first, pages.slot_count
+        slot = self._ring.slot(times[0]) if times else 0
+        if numpy is None:
+            sound, numbers = bytearray(count), []
+            for number, time in enumerate(times):
+                if CHECKED.unpack_from(pages.data, self._place(pages, number))[1] == time:
+                    if number < settled and self._times[slot + number] == time:
+                        sound[number] = 1
+                    else:
+                        numbers.append(number)
+            return sound, numbers
+        shape = len(pages.data) // PAGE, pages.per_page
+        stored = numpy.ndarray(shape, "<u8", pages.data, 8, (PAGE, self._size)).reshape(-1)
+        expected = numpy.arange(times.start, times.stop, times.step, numpy.uint64)
+        there = stored[first : first + count] == expected
+        seen = numpy.frombuffer(self._times, numpy.uint64)[slot : slot + count] == expected
+        seen[max(settled, 0) :] = False
+        return bytearray((there & seen).tobytes()), numpy.flatnonzero(there & ~seen).tolist()
+
+    def _damaged(
+        self, pages: Pages, times: range, numbers: Sequence[int], sound: bytearray
+    ) -> list[int]:
+        """Those of some slots whose checksum does not match; the others are marked and noted."""
+        view, size, damaged = memoryview(pages.data), self._size, []
+        crc32, unpack = zlib.crc32, CHECKED.unpack_from
+        first, per_page, checked = pages.first, pages.per_page, self._times
+        slot = self._ring.slot(times[0]) if times else 0
+        for number in numbers:
+            at = (first + number) // per_page * PAGE + (first + number) % per_page * size
+            crc, time = unpack(view, at)
+            if crc == crc32(view[at + 4 : at + size]):
+                sound[number], checked[slot + number] = 1, time
+            else:
+                damaged.append(number)
+        return damaged
+
+    def _place(self, pages: Pages, number: int) -> int:
+        page, place = divmod(pages.first + number, pages.per_page)
+        return page * PAGE + place * self._size
