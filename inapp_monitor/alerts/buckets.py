@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds, bucket_numbers
 
@@ -21,6 +22,12 @@ _LOWER = tuple(bucket_bounds(FIRST + number, _SHIFT)[0] for number in range(COUN
 
 #: Bucket and how many values it holds, in no order.
 Counts = Sequence[tuple[int, int]]
+
+
+class Columns(Protocol):
+    """`query.merged_columns.MergedColumns`, without which this works as well."""
+
+    def coarsely(self, shift: int, lowest: int, most: int, /) -> list[dict[int, int]]: ...
 
 
 def lower(bucket: int) -> float:
@@ -50,6 +57,11 @@ def counts_of(histogram: Histogram) -> dict[int, int]:
         bucket = _place(number >> down if down >= 0 else number << -down)
         found[bucket] = found.get(bucket, 0) + count
     return found
+
+
+def counts_of_columns(columns: Columns) -> list[dict[int, int]]:
+    """The same of many histograms that are kept as arrays."""
+    return columns.coarsely(_SHIFT, FIRST, COUNT)
 
 
 def _place(number: int) -> int:

@@ -110,10 +110,11 @@ def _read(
         lead = found.start // found.step % factor
         first, wide = found.start - lead * found.step, factor * found.step
         width = max(width, wide)
+        columns = merged_slots(found.slots, lead, factor)
         counts = {
-            first + number * wide: buckets.counts_of(slot)
-            for number, slot in enumerate(merged_slots(found.slots, lead, factor))
-            if slot is not None and slot.count
+            first + number * wide: known
+            for number, known in enumerate(buckets.counts_of_columns(columns))
+            if known
         }
         series[route] = _Series(counts, {})
     for found_scalar in store.fetch(
