@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from inapp_monitor import __version__
-from inapp_monitor.cli import asking, echo
+from inapp_monitor.cli import asking, data_directory, echo
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
@@ -65,7 +65,7 @@ def check(what: str, repair: bool, **given: Any) -> None:
     """
     asks = given["all_rules"] or given["target"] or given["url"] or given["data_dir"] is not None
     if repair or (what and not asks and ("/" in what or Path(what).is_dir())):
-        _verify(Path(what), repair)
+        _verify(Path(what) if what else data_directory.settings_of(None).data_dir, repair)
         return
     _as_plugin(lambda: _answer(what, given), given["timeout"])
 

@@ -9,34 +9,36 @@ from pathlib import Path
 
 import click
 
-from inapp_monitor.cli import echo
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.database.file import Database
-from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
 
+_ACTIONS = ("list", "export", "import")
 _FORMS = ("toml", "json", "graphite")
 
 
 @click.command()
-@click.argument("data_dir", type=click.Path(path_type=Path))
-@click.argument("action", type=click.Choice(("list", "export", "import")), default="list")
-@click.argument("what", metavar="[NAME|FILE]", default="")
+@click.argument("words", nargs=-1, metavar="[DATA_DIR] [list|export|import] [NAME|FILE]")
 @click.option("--format", "form", type=click.Choice(_FORMS), default="toml", show_default=True)
 @click.option("--name", default="", help="With import: instead of the file's own name.")
-def dashboards(data_dir: Path, action: str, what: str, form: str, name: str) -> None:
+def dashboards(words: tuple[str, ...], form: str, name: str) -> None:
     """List the dashboards of DATA_DIR, print one to keep it as a file, or import a file.
 
     The files are what `dashboards_dir` and the dashboard's import take as well: TOML, JSON or
-    Graphite's dashboard JSON.
+    Graphite's dashboard JSON. DATA_DIR is the app's; default: ./.inapp_monitor, or what
+    INAPP_MONITOR_DATA_DIR says.
     """
     from inapp_monitor.web.dashboards import format
     from inapp_monitor.web.dashboards.library import DashboardLibrary
 
-    if not data_dir.is_dir():
-        raise MonitorError(f"no directory {str(data_dir)!r}")
-    settings = config.load({"data_dir": data_dir}).settings
+    given, (action, what) = data_directory.split(words, "list", "")
+    if action not in _ACTIONS:
+        known = ", ".join(_ACTIONS)
+        raise MonitorError(f"{action!r} is neither a directory nor one of {known}")
+    settings = data_directory.settings_of(given)
+    data_dir = settings.data_dir
     database = Database(data_dir, settings, SYSTEM, Guard(), read_only=action != "import")
     library = DashboardLibrary(database)
     if action == "list":

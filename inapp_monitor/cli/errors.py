@@ -7,14 +7,13 @@ may run or not.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
 
-from inapp_monitor.cli import echo
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.database.file import Database
-from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
+from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.utc_text import utc_text
@@ -27,9 +26,7 @@ _ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
 
 
 @click.command()
-@click.argument("data_dir", type=click.Path(path_type=Path))
-@click.argument("action", type=click.Choice(_ACTIONS), default="list")
-@click.argument("issue_id", metavar="[ID]", default="")
+@click.argument("words", nargs=-1, metavar="[DATA_DIR] [ACTION] [ID]")
 @click.option("--json", "as_json", is_flag=True, help="As errors.json and errors/<id>.json.")
 @click.option("--status", type=click.Choice([*STATUSES, "unresolved"]), help="Only these.")
 @click.option("--text", default="", help="Words in title, message, file or function.")
@@ -38,9 +35,7 @@ _ACTIONS = ("list", "show", "resolve", "mute", "reopen", "delete")
 @click.option("--hours", type=float, default=None, help="With mute: for so long; else for ever.")
 @click.option("--more", type=click.IntRange(1), default=None, help="With mute: until so many more.")
 def errors(
-    data_dir: Path,
-    action: str,
-    issue_id: str,
+    words: tuple[str, ...],
     as_json: bool,
     status: str | None,
     text: str,
@@ -51,12 +46,17 @@ def errors(
 ) -> None:
     """List the issues of DATA_DIR, show one with its latest stack, resolve, mute, reopen, delete.
 
-    ID is an issue's id or its beginning, as far as it is unique.
+    ACTION is one of list, show, resolve, mute, reopen, delete; default: list. ID is an issue's id
+    or its beginning, as far as it is unique. DATA_DIR is the app's; default: ./.inapp_monitor, or
+    what INAPP_MONITOR_DATA_DIR says.
     """
-    if not data_dir.is_dir():
-        raise MonitorError(f"no directory {str(data_dir)!r}")
-    reading = action in ("list", "show")
-    triage, database = _open(data_dir, read_only=reading)
+    given, (action, issue_id) = data_directory.split(words, "list", "")
+    if action not in _ACTIONS:
+        known = ", ".join(_ACTIONS)
+        raise MonitorError(f"{action!r} is neither a directory nor one of {known}")
+    settings = data_directory.settings_of(given)
+    data_dir = settings.data_dir
+    triage, database = _open(settings, read_only=action in ("list", "show"))
     if action == "list":
         issues = triage.list_issues(limit, status=status, text=text)
         if as_json:
@@ -89,9 +89,8 @@ def errors(
     echo.line(f"{action}: {known} {found.summary.title}")
 
 
-def _open(data_dir: Path, *, read_only: bool) -> tuple[Triage, Database]:
-    settings = config.load({"data_dir": data_dir}).settings
-    database = Database(data_dir, settings, SYSTEM, Guard(), read_only=read_only)
+def _open(settings: Settings, *, read_only: bool) -> tuple[Triage, Database]:
+    database = Database(settings.data_dir, settings, SYSTEM, Guard(), read_only=read_only)
     return Triage(database, SYSTEM), database
 
 

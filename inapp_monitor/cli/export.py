@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inapp_monitor.cli import echo, handing_over
-from inapp_monitor.cli.store import check_target, existing, failures
+from inapp_monitor.cli import data_directory, echo, handing_over
+from inapp_monitor.cli.store import check_target, failures
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import Settings
 from inapp_monitor.ground.exceptions import MonitorError
@@ -70,7 +70,7 @@ def export(
         options = [name.replace("_", "-") for name in ("whisper", *sorted(engines))]
         names = ", ".join(f"--{name}" for name in options)
         raise click.UsageError(f"give one of {names}, --nagios and --prometheus-rules")
-    settings = existing(data_dir, config_file)
+    settings = data_directory.settings_of(data_dir, config_file)
     for name in chosen:
         asked = handing_over.Asked(restart, targets, since, until)
         handing_over.run(settings, name, engines[name], asked)

@@ -16,10 +16,9 @@ from typing import Any
 
 import click
 
-from inapp_monitor.cli import echo
-from inapp_monitor.ground import config, disk_shares
+from inapp_monitor.cli import data_directory, echo
+from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.clock import sleep
-from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.logs import search
 from inapp_monitor.logs.ring_file import LogFile
 from inapp_monitor.logs.rows import LEVELS
@@ -29,7 +28,7 @@ _POLL_S = 0.5
 
 
 @click.command()
-@click.argument("data_dir", type=click.Path(path_type=Path))
+@data_directory.ARGUMENT
 @click.option("-f", "--follow", is_flag=True, help="Print further ones as they come.")
 @click.option("-n", "--lines", default=50, show_default=True, type=click.IntRange(0, 1_000_000))
 @click.option("--level", type=click.Choice(list(reversed(LEVELS)), case_sensitive=False))
@@ -39,7 +38,7 @@ _POLL_S = 0.5
 @click.option("--request", default="", help="A request's id, its X-Request-Id or its trace.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
 def logs(
-    data_dir: Path,
+    data_dir: Path | None,
     follow: bool,
     lines: int,
     level: str | None,
@@ -49,11 +48,12 @@ def logs(
     request: str,
     as_json: bool,
 ) -> None:
-    """Print the newest log records of DATA_DIR, the oldest of them first."""
-    if not data_dir.is_dir():
-        raise MonitorError(f"no directory {str(data_dir)!r}")
-    settings = config.load({"data_dir": data_dir}).settings
-    file = LogFile(data_dir, disk_shares.of_logs(settings.disk_budget))
+    """Print the newest log records of DATA_DIR, the oldest of them first.
+
+    DATA_DIR is the app's; default: ./.inapp_monitor, or what INAPP_MONITOR_DATA_DIR says.
+    """
+    settings = data_directory.settings_of(data_dir)
+    file = LogFile(settings.data_dir, disk_shares.of_logs(settings.disk_budget))
     wanted = Wanted(
         level=(level or "").upper(), logger=logger, route=route, text=text, request=request
     )

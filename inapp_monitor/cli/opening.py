@@ -8,26 +8,23 @@ from pathlib import Path
 
 import click
 
-from inapp_monitor.cli import echo
-from inapp_monitor.ground import config as configuration
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.guard import Guard
 
 
 @click.command("open")
-@click.argument("data_dir", type=click.Path(path_type=Path), required=False)
+@data_directory.ARGUMENT
 @click.option("--url", help="Where the app answers; default: where it last did.")
 @click.option("--print", "only_print", is_flag=True, help="Print the link, open no browser.")
 def open_dashboard(data_dir: Path | None, url: str | None, only_print: bool) -> None:
     """Open the dashboard in the browser, logged in.
 
-    DATA_DIR is the app's data directory; default: ./.inapp_monitor or INAPP_MONITOR_DATA_DIR.
+    DATA_DIR is the app's; default: ./.inapp_monitor, or what INAPP_MONITOR_DATA_DIR says.
     """
     from inapp_monitor.web.access import login_token
 
-    settings = configuration.load({"data_dir": data_dir}).settings
-    if not settings.data_dir.is_dir():
-        raise MonitorError(f"{settings.data_dir} is no directory: give the app's data_dir")
+    settings = data_directory.settings_of(data_dir)
     try:
         address = login_token.kept_address(settings.data_dir)
     except OSError as error:

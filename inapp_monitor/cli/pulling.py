@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 
-from inapp_monitor.cli import echo
-from inapp_monitor.cli.store import existing
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.ground.clock import SYSTEM, sleep
 from inapp_monitor.ground.destination import parse_url
 from inapp_monitor.ground.exceptions import ConfigError
@@ -60,7 +59,7 @@ def pull(
         refuse_reserved(check_path(prefix))
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    settings = existing(data_dir, config_file)
+    settings = data_directory.settings_of(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard())
     name = hashlib.sha256(f"{destination.address} {prefix}".encode()).hexdigest()[:12]
     path = settings.data_dir / DIRECTORY / f"pull_{name}"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
-from inapp_monitor.cli import echo
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.utc_text import utc_text
@@ -19,8 +18,7 @@ DEFAULT_URL = "http://localhost:8000/_metrics"
 
 
 @click.command()
-@click.argument("data_dir", type=click.Path(path_type=Path))
-@click.argument("project", metavar="[PROJECT]", default="")
+@click.argument("words", nargs=-1, metavar="[DATA_DIR] [PROJECT]")
 @click.option("--url", default=DEFAULT_URL, show_default=True, help="Where the dashboard is.")
 @click.option("--origin", multiple=True, help="Pages of it may send too, e.g. https://shop.example")
 @click.option(
@@ -33,8 +31,7 @@ DEFAULT_URL = "http://localhost:8000/_metrics"
 @click.option("--revoke", metavar="KEY", default="", help="Refuse this key from now on.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def dsn(
-    data_dir: Path,
-    project: str,
+    words: tuple[str, ...],
     url: str,
     origin: tuple[str, ...],
     per_minute: int,
@@ -44,11 +41,11 @@ def dsn(
 ) -> None:
     """Make a key for an SDK of Sentry, and print its DSN; without PROJECT list the keys.
 
-    PROJECT names who sends, such as web or worker.
+    PROJECT names who sends, such as web or worker. DATA_DIR is the app's; default:
+    ./.inapp_monitor, or what INAPP_MONITOR_DATA_DIR says.
     """
-    if not data_dir.is_dir():
-        raise MonitorError(f"no directory {str(data_dir)!r}")
-    keys = Keys(data_dir)
+    data_dir, (project,) = data_directory.split(words, "")
+    keys = Keys(data_directory.settings_of(data_dir).data_dir)
     try:
         if revoke:
             found = keys.revoke(revoke, SYSTEM.wall())
@@ -75,7 +72,7 @@ def _list(keys: list[Key], url: str, *, as_json: bool) -> None:
         state = f"revoked {utc_text(key.revoked)}" if key.revoked else dsn_of(url, key)
         echo.line(f"{key.project}  {key.key}  {state}")
     if not keys:
-        echo.line("no key: inapp-monitor dsn DATA_DIR PROJECT makes one")
+        echo.line("no key: inapp-monitor dsn PROJECT makes one")
 
 
 COMMANDS = (dsn,)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inapp_monitor.cli import echo
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.ground import config, disk_shares
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.exceptions import MonitorError
@@ -24,29 +24,27 @@ if TYPE_CHECKING:
 
     from inapp_monitor.web.backend import Backend
 
-_DATA_DIR = click.argument(
-    "data_dir", type=click.Path(exists=True, file_okay=False, path_type=Path)
-)
-
 
 @click.command()
-@_DATA_DIR
+@data_directory.ARGUMENT
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8900, show_default=True, type=click.IntRange(0, 65535))
 @click.option("--token", default=None, help="Opens the dashboard; it is asked for here too.")
-def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
+def serve(data_dir: Path | None, host: str, port: int, token: str | None) -> None:
     """Serve a data directory's dashboard and render API at / until interrupted.
 
     From this machine it opens without a token, unless one is given here or by the settings: give
     one before a proxy or a tunnel leads here. The app that writes the directory may run or not;
     Graphite's own files below DATA_DIR/whisper/ are served as well. Posted events and names of
-    tagged series are kept in DATA_DIR/monitor.db, which is made with the first of them.
+    tagged series are kept in DATA_DIR/monitor.db, which is made with the first of them. Default of
+    DATA_DIR: ./.inapp_monitor, or what INAPP_MONITOR_DATA_DIR says.
     """
     from werkzeug.serving import make_server
 
     from inapp_monitor.web.access.login_token import announce, obtain
     from inapp_monitor.web.app import WebApp
 
+    data_dir = data_directory.settings_of(data_dir).data_dir
     backend = stored_backend(data_dir, token=token, open_here=True)
     with listen(host, port) as listener:
         server = make_server(
@@ -71,19 +69,26 @@ def serve(data_dir: Path, host: str, port: int, token: str | None) -> None:
 
 
 @click.command()
-@_DATA_DIR
-@click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
+@click.argument("words", nargs=-1, required=True, metavar="[DATA_DIR] TARGET...")
 @click.option("--from", "since", default="-1h", show_default=True, help="Such as -1h, 6pm+today.")
 @click.option("--until", default="now", show_default=True)
 @click.option("--format", "form", default="json", show_default=True, help="json, csv, raw, ...")
-def fetch(data_dir: Path, targets: tuple[str, ...], since: str, until: str, form: str) -> None:
-    """Print the series of one or more TARGETs, in any format of the render API."""
+def fetch(words: tuple[str, ...], since: str, until: str, form: str) -> None:
+    """Print the series of one or more TARGETs, in any format of the render API.
+
+    DATA_DIR is the app's; default: ./.inapp_monitor, or what INAPP_MONITOR_DATA_DIR says.
+    """
     from werkzeug.test import Client
 
     from inapp_monitor.web.app import WebApp
 
+    given = Path(words[0]) if data_directory.is_directory(words[0]) else None
+    targets = list(words if given is None else words[1:])
+    if not targets:
+        raise MonitorError("no TARGET is given, such as requests.count")
+    data_dir = data_directory.settings_of(given).data_dir
     app = WebApp(stored_backend(data_dir, may_write=False), authorizer=_anybody)
-    query = {"target": list(targets), "from": since, "until": until, "format": form}
+    query = {"target": targets, "from": since, "until": until, "format": form}
     answer = Client(app).get("/render", query_string=query)
     if answer.status_code != 200:
         raise MonitorError(answer.get_data(as_text=True).strip())

@@ -11,11 +11,10 @@ from tempfile import TemporaryFile
 
 import click
 
-from inapp_monitor.cli import echo
+from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.config import Settings
-from inapp_monitor.ground.exceptions import StoreError
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues.safe_text import clean_text
 
@@ -28,14 +27,6 @@ _CONFIG = click.option("--config", "config_file", default=None, help="A TOML fil
 
 def _settings(data_dir: Path | None, config_file: str | None) -> Settings:
     return config.load({"data_dir": data_dir}, config_file).settings
-
-
-def existing(data_dir: Path | None, config_file: str | None) -> Settings:
-    """The settings of a data directory that is there: nobody means to look at a missing one."""
-    settings = _settings(data_dir, config_file)
-    if not settings.data_dir.is_dir():
-        raise StoreError(f"data directory {str(settings.data_dir)!r} does not exist")
-    return settings
 
 
 def check_target(directory: Path) -> None:
@@ -74,7 +65,7 @@ def convert(dry_run: bool, data_dir: Path | None, config_file: str | None) -> No
     """Move series to the retention that the settings ask for now."""
     from inapp_monitor.store.maintenance import convert as run
 
-    settings = existing(data_dir, config_file)
+    settings = data_directory.settings_of(data_dir, config_file)
     report = run(settings.data_dir, settings, SYSTEM.wall(), dry_run=dry_run)
     for path, old, new in report.converted:
         echo.line(f"{path}: {old} -> {new}")
@@ -92,7 +83,7 @@ def plan(data_dir: Path | None, config_file: str | None) -> None:
     from inapp_monitor.store.maintenance import plan as run
     from inapp_monitor.store.series import Store
 
-    settings = existing(data_dir, config_file)
+    settings = data_directory.settings_of(data_dir, config_file)
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
     report = run(store, settings)
     largest, smallest = (size // report.series_bytes for size in report.distribution_bytes)

@@ -53,7 +53,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     """A directory that is none, and one that no app has been served from."""
     answer = CliRunner().invoke(main, ["open", str(tmp_path / "nowhere")])
     assert answer.exit_code == 2
-    assert "give the app's data_dir" in answer.output
+    assert "give the data directory of the app" in answer.output
     answer = CliRunner().invoke(main, ["open", str(tmp_path)])
     assert answer.exit_code == 2
     assert "--url http://127.0.0.1:8000" in answer.output
