@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
 from inapp_monitor.ingest.sentry.refusal import Refusal
+from inapp_monitor.ingest.sentry.stored_event import plain_json
 
 MAX_HEADER = 8 * 2**10
 MAX_ITEMS = 200
@@ -120,7 +121,7 @@ def parse_store(source: Source) -> Envelope:
         Refusal: it is empty or too large; what is in it is read later.
     """
     limit = LIMITS["event"]
-    payload = source.rest(limit, "event")
+    payload = plain_json(source.rest(limit, "event"), limit)
     if not payload.strip():
         raise Refusal(400, "the body is empty: an event as JSON was expected")
     return Envelope({}, [Item("event", {"type": "event"}, payload, len(payload))])

@@ -18,16 +18,17 @@ from inapp_monitor.ingest.sentry.browsers import browser_of
 from inapp_monitor.ingest.sentry.envelope import event_id_of
 from inapp_monitor.ingest.sentry.exceptions import FramesOf, exceptions_of
 from inapp_monitor.ingest.sentry.frames import frames_of
+from inapp_monitor.ingest.sentry.messages import message_of
 
 MAX_TAGS, MAX_CRUMBS, MAX_CONTEXTS, MAX_CONTEXT_ITEMS = 50, 50, 20, 50
-_MAX_MESSAGE = 8_192
 _LEVELS = {
-    "fatal": "critical", "critical": "critical", "error": "error", "warning": "warning",
-    "warn": "warning", "info": "info", "log": "info", "debug": "debug", "sample": "debug",
+    "fatal": "critical", "critical": "critical", "emergency": "critical", "alert": "critical",
+    "error": "error", "warning": "warning", "warn": "warning", "info": "info", "notice": "info",
+    "log": "info", "debug": "debug", "trace": "debug", "sample": "debug",
 }  # fmt: skip
-#: Logging levels, which raven sends.
-_NUMBERS = {50: "critical", 40: "error", 30: "warning", 20: "info", 10: "debug"}
 _PLATFORM = re.compile(r"[a-z0-9_.+-]{1,40}")
+#: Levels of Python's logging, which raven sends.
+_NUMBERS = ((50, "critical"), (40, "error"), (30, "warning"), (20, "info"))
 #: What stands there when the server is to fill in the address.
 _AUTO = "{{auto}}"
 
@@ -49,22 +50,24 @@ def event_of(
         remote_address: Of the sender, for SDKs that leave the address of the user to the server.
         frames: Makes frames of a stack trace.
     """
-    exceptions = exceptions_of(given.get("exception") or _legacy(given, "Exception"), frames)
-    message = _message(given)
+    exceptions = exceptions_of(_exception(given), frames)
+    message = message_of(given)
     raised = exceptions[0] if exceptions else None
+    if raised is not None and not raised["frames"]:
+        # Very old SDKs send the stack beside the exception, native ones that of the thread.
+        raised["frames"], raised["left_out"] = frames(_stack_beside(given))
+    if raised is not None and not raised["type"] and len(exceptions) > 1:
+        raised["type"] = "Error"
     if raised is None or not raised["type"]:
         exceptions = _as_message(given, message, raised, frames)
         raised = exceptions[0]
     elif message and message not in (raised["message"], f"{raised['type']}: {raised['message']}"):
         given = {**given, "contexts": {**_contexts_given(given), "log": {"message": message}}}
     request = _request(given)
-    level = given.get("level")
     return {
         "id": event_id or event_id_of(given.get("event_id")),
         "time": values.moment(given.get("timestamp")),
-        "level": _NUMBERS.get(level, "error")
-        if isinstance(level, int)
-        else _LEVELS.get(values.text(level, 20).lower(), "error"),
+        "level": _level(given.get("level")),
         "channel": _channel(given),
         "type": raised["type"],
         "module": raised["module"],
@@ -79,7 +82,7 @@ def event_of(
         "release": values.text(given.get("release"), 1_000),
         "environment": values.text(given.get("environment"), 200),
         "server": values.text(given.get("server_name"), 200),
-        "user": _user(given.get("user"), remote_address),
+        "user": _user(given.get("user") or _legacy(given, "User"), remote_address),
         "tags": values.texts(given.get("tags"), MAX_TAGS, 1_000),
         "contexts": _contexts(given),
         "breadcrumbs": _breadcrumbs(given.get("breadcrumbs") or _legacy(given, "Breadcrumbs")),
@@ -103,23 +106,16 @@ def trace_of(given: Mapping[str, object]) -> str:
     return event_id_of(trace.get("trace_id"))
 
 
-def _message(given: Mapping[str, object]) -> str:
-    """What a message says, its parameters filled in."""
-    entry = given.get("logentry") or _legacy(given, "Message")
-    if isinstance(entry, dict):
-        found = values.first_text(entry, "formatted", "message", limit=_MAX_MESSAGE)
-        if found:
-            return found
-    message = given.get("message")
-    if isinstance(message, dict):
-        return values.first_text(message, "formatted", "message", limit=_MAX_MESSAGE)
-    return values.text(message, _MAX_MESSAGE)
+def _level(given: object) -> str:
+    """Names as SDKs and loggers have them, and the numbers of Python's logging."""
+    number = values.number(given)
+    if number is None:
+        return _LEVELS.get(values.text(given, 20).strip().lower(), "error")
+    return next((name for least, name in _NUMBERS if number >= least), "debug")
 
 
-def template_of(given: Mapping[str, object]) -> str:
-    """What a message says before its parameters are filled in, "" when it has none."""
-    entry = given.get("logentry") or _legacy(given, "Message") or given.get("message")
-    return values.text(entry.get("message"), _MAX_MESSAGE) if isinstance(entry, dict) else ""
+def _exception(given: Mapping[str, object]) -> object:
+    return given.get("exception") or _legacy(given, "Exception")
 
 
 def _as_message(
@@ -132,29 +128,39 @@ def _as_message(
     stack: list[dict[str, Any]] = raised["frames"] if raised else []
     left_out = raised["left_out"] if raised else 0
     if not stack:
-        stack, left_out = frames(_stack_of_message(given))
+        stack, left_out = frames(_stack_beside(given))
     text = message or (raised["message"] if raised else "") or "(no message)"
     made = {"type": "Message", "module": "", "message": text, "frames": stack}
     return [{**made, "relation": "raised", "parent": None, "group": False, "left_out": left_out}]
 
 
-def _stack_of_message(given: Mapping[str, object]) -> object:
+def _stack_beside(given: Mapping[str, object]) -> object:
+    """The stack of an event that is in neither of its exceptions."""
     found = given.get("stacktrace") or _legacy(given, "Stacktrace")
-    if found:
-        return found
+    return found or (_thread_of(given) or {}).get("stacktrace")
+
+
+def _thread_of(given: Mapping[str, object]) -> dict[str, object] | None:
+    """The thread of the exception, else the one that crashed, that was current, or has a stack."""
     threads = values.mappings(given.get("threads"), 200)
-    for wanted in ("crashed", "current"):
+    raised = (values.mappings(_exception(given), 50) or [{}])[-1]
+    number = raised.get("thread_id")
+    for is_meant in (
+        lambda thread: number is not None and thread.get("id") == number,
+        lambda thread: thread.get("crashed") is True,
+        lambda thread: thread.get("current") is True,
+    ):
         for thread in threads:
-            if thread.get(wanted) is True and thread.get("stacktrace"):
-                return thread["stacktrace"]
-    return next((thread["stacktrace"] for thread in threads if thread.get("stacktrace")), None)
+            if is_meant(thread):
+                return thread
+    with_stack = (thread for thread in threads if thread.get("stacktrace"))
+    return next(with_stack, None) if not raised else None
 
 
 def _thread(given: Mapping[str, object]) -> str:
-    for thread in values.mappings(given.get("threads"), 200):
-        if thread.get("crashed") is True or thread.get("current") is True:
-            return values.text(thread.get("name") or thread.get("id"), 100)
-    return ""
+    thread = _thread_of(given) or {}
+    name = thread.get("name")
+    return values.text(name if name not in (None, "") else thread.get("id"), 100)
 
 
 def _culprit(frames: list[dict[str, Any]]) -> str:
@@ -176,7 +182,7 @@ def file_name(path: str) -> str:
 def _channel(given: Mapping[str, object]) -> str:
     """The SDK, and what in it noticed the error."""
     name = values.text(values.mapping(given.get("sdk")).get("name"), 60) or "sentry"
-    for facts in reversed(values.mappings(given.get("exception"), 50)):
+    for facts in reversed(values.mappings(_exception(given), 50)):
         kind = values.text(values.mapping(facts.get("mechanism")).get("type"), 60)
         return f"{name}: {kind}" if kind else name
     return name
@@ -233,17 +239,32 @@ def _contexts(given: Mapping[str, object]) -> dict[str, dict[str, str]]:
     add("extra", given.get("extra"))
     body = values.mapping(given.get("request")).get("data")
     add("request body", body if isinstance(body, dict) else {"body": body} if body else None)
-    for facts in reversed(values.mappings(given.get("exception"), 50)):
+    for facts in reversed(values.mappings(_exception(given), 50)):
         mechanism = values.mapping(facts.get("mechanism"))
         shown = {name: mechanism.get(name) for name in ("handled", "synthetic")}
         noticed = {name: value for name, value in shown.items() if isinstance(value, bool)}
         add("mechanism", {"by": mechanism.get("type"), **noticed} if noticed else None)
+        signal = values.mapping(values.mapping(mechanism.get("meta")).get("signal"))
+        add("signal", signal)
         break
+    images = values.mapping(given.get("debug_meta")).get("images")
+    add("debug images", _images(images))
     for name, context in list(given_contexts.items())[:MAX_CONTEXTS]:
         add(str(name)[:100], context)
     for name in ("logger", "dist"):
         if isinstance(given.get(name), str) and given[name]:
             add(name, {name: given[name]})
+    return found
+
+
+def _images(given: object) -> dict[str, str]:
+    """Libraries of a native program, each with the id of its debug information."""
+    found = {}
+    for image in values.mappings(given, MAX_CONTEXT_ITEMS):
+        path = values.first_text(image, "code_file", "debug_file", "name", limit=1_000)
+        number = values.first_text(image, "debug_id", "uuid", "code_id", limit=100)
+        if path or number:
+            found[file_name(path) or "?"] = number
     return found
 
 

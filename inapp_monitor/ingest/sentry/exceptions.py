@@ -21,6 +21,8 @@ FramesOf = Callable[[object], tuple[list[dict[str, Any]], int]]
 
 def exceptions_of(given: object, frames: FramesOf = frames_of) -> list[dict[str, Any]]:
     """The exceptions of an event, in the shape that `EventBuilder.build` describes."""
+    if isinstance(given, dict) and isinstance(given.get("values"), dict):
+        given = given["values"]
     if isinstance(given, dict) and "values" not in given:
         given = [given]  # as very old SDKs send a single one
     sent = values.mappings(given, MAX_EXCEPTIONS)
@@ -29,7 +31,9 @@ def exceptions_of(given: object, frames: FramesOf = frames_of) -> list[dict[str,
     found: list[dict[str, Any]] = []
     for facts, parent in ordered:
         mechanism = values.mapping(facts.get("mechanism"))
-        stack, left_out = frames(facts.get("stacktrace") or facts.get("raw_stacktrace"))
+        stack, left_out = frames(facts.get("stacktrace"))
+        if not stack:
+            stack, left_out = frames(facts.get("raw_stacktrace"))
         found.append(
             {
                 "type": values.text(facts.get("type"), 1_000),

@@ -21,6 +21,7 @@ _LIBRARY_PATH = re.compile(
     r"(^|[/\\])(site-packages|dist-packages|node_modules|vendor[/\\]bundle|lib[/\\]python\d)"
     r"|^(node:|internal[/\\]|<frozen |native\b|\[native code\])"
 )
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 #: More characters than one line of a source that people write has.
 _LONG_LINE = 500
 #: A column beyond what people write, or the file's own name.
@@ -63,8 +64,9 @@ def frame_of(facts: dict[str, object]) -> dict[str, Any]:
     whole_path = values.first_text(facts, "abs_path", "filename", limit=2_000)
     in_app = facts.get("in_app")
     return {
-        "function": values.first_text(facts, "function", "raw_function", limit=1_000) or "?",
-        "module": values.first_text(facts, "module", "package", limit=1_000),
+        "function": values.first_text(facts, "function", "raw_function", limit=1_000)
+        or _address(facts),
+        "module": values.first_text(facts, "module", limit=1_000) or _library(facts),
         "file": path,
         "path": whole_path,
         "line": line,
@@ -75,6 +77,19 @@ def frame_of(facts: dict[str, object]) -> dict[str, Any]:
         "locals": _locals(facts.get("vars")),
         "minified": _is_minified(path, column, here),
     }
+
+
+def _library(facts: dict[str, object]) -> str:
+    """The library of a native frame, without the folder that an installation has it in."""
+    package = values.first_text(facts, "package", limit=1_000).replace("\\", "/").rstrip("/")
+    is_path = package.startswith("/") or package[1:3] == ":/"
+    return package.rpartition("/")[2] if is_path else package
+
+
+def _address(facts: dict[str, object]) -> str:
+    """Where in the memory a native frame without symbols is, `?` without that."""
+    found = values.first_text(facts, "instruction_addr", "symbol_addr", limit=20)
+    return found if _ADDRESS.fullmatch(found) else "?"
 
 
 def _is_minified(path: str, column: int | None, here: object) -> bool:

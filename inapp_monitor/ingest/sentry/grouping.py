@@ -30,7 +30,7 @@ MAX_PARTS = 20
 _HASH = re.compile(
     r"[.\-_](?=[0-9a-zA-Z_-]*\d)[0-9a-zA-Z_-]{6,40}(?=(\.min|\.bundle|\.chunk)?\.[cm]?jsx?$)"
 )
-_UNNAMED = re.compile(r"|\?|<anonymous>|anonymous|Object\.<anonymous>|<unknown>")
+_UNNAMED = re.compile(r"|\?|<anonymous>|anonymous|Object\.<anonymous>|<unknown>|0x[0-9a-fA-F]+")
 #: As minifiers give them.
 _SHORT = re.compile(r"(new )?[\w$]{1,2}(\.[\w$]{1,2})?")
 _WRAPPED = re.compile(r"^(async |new |get |set )|\[as \w+\]| \[as .*\]$")
@@ -70,7 +70,9 @@ def shape_of(facts: Mapping[str, Any], platform: str) -> v2.Shape:
     """What is compared of one exception."""
     frames = facts["frames"]
     functions = [function_of(frame, platform) for frame in frames]
-    kind = f"{facts['module']}.{facts['type']}" if _names_module(facts, platform) else facts["type"]
+    # An assembly of .NET stands with its version: `System.Private.CoreLib, Version=8.0.0.0, ...`.
+    module = facts["module"].partition(",")[0]
+    kind = f"{module}.{facts['type']}" if _names_module(facts, platform) else facts["type"]
     return v2.Shape(
         type=kind,
         relation=facts["relation"],

@@ -7,6 +7,7 @@ database is to keep is collected and written in a tick.
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,10 +19,11 @@ from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, v
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.envelope import Envelope, Item, event_id_of
-from inapp_monitor.ingest.sentry.event import event_of, platform_of, template_of
+from inapp_monitor.ingest.sentry.event import event_of, platform_of
 from inapp_monitor.ingest.sentry.facts import SentryFacts
 from inapp_monitor.ingest.sentry.feedback import feedback_of, note_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
+from inapp_monitor.ingest.sentry.messages import template_of
 from inapp_monitor.ingest.sentry.sessions import SessionUpdate
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
 from inapp_monitor.ingest.sentry.trace_metrics import Measures
@@ -116,7 +118,10 @@ class Inbox:
                 self._keep_attachment(item, event_id, project)
                 continue
             payload = parse_object(item.payload, f"{item.type} item")
-            if item.type == "event":
+            if item.type == "event" and payload.get("type") == "transaction":
+                # As SDKs sent it to `/store/` before there were envelopes.
+                self._accept_other("transaction", payload, project)
+            elif item.type == "event":
                 event_id = self._accept_event(payload, event_id, project, remote_address)
             else:
                 self._accept_other(item.type, payload, project)
@@ -139,8 +144,8 @@ class Inbox:
     def _accept_event(
         self, payload: dict[str, object], event_id: str, project: str, remote_address: str
     ) -> str:
-        given_id = event_id or event_id_of(payload.get("event_id"))
-        if given_id and self._is_repeated(given_id):
+        given_id = event_id or event_id_of(payload.get("event_id")) or uuid.uuid4().hex
+        if self._is_repeated(given_id):
             self.count(project, "item", "event again")
             return given_id
         event = event_of(
@@ -155,7 +160,7 @@ class Inbox:
         issue = self._record_event(event, found)
         self.count(project, "event", platform_of(payload))
         self._totals["events"] += 1
-        if issue is not None and given_id:
+        if issue is not None:
             row = (given_id, found.fingerprint, event["trace_id"], self._clock.wall())
             self._wait(self._events, row, "event ids")
         return given_id

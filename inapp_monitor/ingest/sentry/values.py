@@ -104,6 +104,8 @@ def texts(value: object, limit: int, length: int) -> dict[str, str]:
         pairs = value
     found: dict[str, str] = {}
     for pair in islice(pairs, limit):
+        if isinstance(pair, dict):  # {"key": ..., "value": ...}
+            pair = pair.get("key"), pair.get("value")
         if isinstance(pair, (tuple, list)) and len(pair) == 2:
             name, item = pair
             if isinstance(name, (str, int)) and item is not None:

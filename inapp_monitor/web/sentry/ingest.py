@@ -26,6 +26,7 @@ from inapp_monitor.ingest.sentry.envelope import (
 )
 from inapp_monitor.ingest.sentry.origins import is_allowed
 from inapp_monitor.ingest.sentry.refusal import Refusal
+from inapp_monitor.ingest.sentry.stored_event import FIELD
 from inapp_monitor.web.access.development import is_local_development
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
@@ -50,6 +51,12 @@ _ALLOWED_HEADERS = (
 _EXPOSED = "X-Sentry-Error, X-Sentry-Rate-Limits, Retry-After"
 
 
+#: A transparent GIF of one pixel.
+_PIXEL = bytes.fromhex(
+    "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
+)
+
+
 class ForeignOrigin(Refusal):
     """A page of an origin that may not send; it may not read the answer either."""
 
@@ -63,8 +70,12 @@ def receive_envelope(backend: Backend, request: MonitorRequest, project: str = "
 
 
 def receive_store(backend: Backend, request: MonitorRequest, project: str) -> Response:
-    """One event without an envelope, as old SDKs send it."""
-    return _receive(backend, request, project, is_envelope=False)
+    """One event without an envelope, as old SDKs send it; old browsers by asking for an image."""
+    answer = _receive(backend, request, project, is_envelope=False)
+    if request.method == "GET" and answer.status_code == 200:
+        answer.set_data(_PIXEL)
+        answer.mimetype = "image/gif"
+    return answer
 
 
 def receive_stream(backend: Backend, request: MonitorRequest) -> Response:
@@ -132,6 +143,8 @@ def _accept(
     else:
         if key is None:
             raise Refusal(401, "a key is needed: X-Sentry-Auth or ?sentry_key=")
+        if request.method == "GET":
+            source = Source([request.args.get(FIELD, "").encode("utf-8", "replace")])
         envelope = parse_store(source)
     address = request.remote_addr or ""
     keeps_address = backend.loaded.settings.error_remote_address
@@ -167,7 +180,10 @@ def _key(backend: Backend, door: Door, request: MonitorRequest, shown: str, proj
 def _may_send(request: MonitorRequest, allowed: Sequence[str]) -> bool:
     """Whether the page that sends, if it is one, may do so."""
     headers = request.headers
-    return is_allowed(headers.get("Origin", ""), headers.get("Host", ""), allowed)
+    origin = headers.get("Origin", "")
+    if not origin and request.method == "GET":  # an image is asked for without its page's origin
+        origin = "/".join(headers.get("Referer", "")[:2_000].split("/")[:3])
+    return is_allowed(origin, headers.get("Host", ""), allowed)
 
 
 def _preflight(backend: Backend, door: Door, request: MonitorRequest) -> Response:
@@ -217,11 +233,11 @@ def _is_development(backend: Backend, request: MonitorRequest) -> bool:
 
 _METHODS = ("POST", "OPTIONS")
 ROUTES = [
-    Route(rule, handler, methods=_METHODS, admits_itself=True)
-    for rule, handler in (
-        ("/sentry/api/<name:project>/envelope/", receive_envelope),
-        ("/sentry/api/<name:project>/store/", receive_store),
-        ("/sentry/tunnel/", receive_envelope),
-        ("/sentry/stream/", receive_stream),
+    Route(rule, handler, methods=methods, admits_itself=True)
+    for rule, handler, methods in (
+        ("/sentry/api/<name:project>/envelope/", receive_envelope, _METHODS),
+        ("/sentry/api/<name:project>/store/", receive_store, ("GET", *_METHODS)),
+        ("/sentry/tunnel/", receive_envelope, _METHODS),
+        ("/sentry/stream/", receive_stream, _METHODS),
     )
 ]
