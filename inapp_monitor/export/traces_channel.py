@@ -12,12 +12,16 @@ from inapp_monitor.export.otlp_sender import post_document, resource_of
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.destination import Destination
 from inapp_monitor.traces.kept_trace import unpack
+from inapp_monitor.traces.trace_table import SDK_PREFIX
 
 #: Seconds after its end until which a trace has reached the database, whichever worker had it.
 _LATE_S: Final = 60
 #: Traces of one request.
 _AT_ONCE: Final = 200
-_WITHIN: Final = "started + ms / 1000 > ? and started + ms / 1000 <= ?"
+#: What SDKs of other programs measured is not this application's.
+_WITHIN: Final = (
+    f"slug not like '{SDK_PREFIX}%' and started + ms / 1000 > ? and started + ms / 1000 <= ?"
+)
 
 
 class TracesChannel:

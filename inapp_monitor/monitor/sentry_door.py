@@ -8,14 +8,18 @@ from typing import cast
 from inapp_monitor.database.file import Database
 from inapp_monitor.ingest.sentry.door import Door
 from inapp_monitor.ingest.sentry.inbox import Inbox
+from inapp_monitor.ingest.sentry.kept_segments import KeptSegments
 from inapp_monitor.ingest.sentry.logs import Keep
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
 from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.issues.tracker import Tracker
 from inapp_monitor.monitor.core import Core
+from inapp_monitor.traces.trace_table import TraceTable
 
 
-def make_door(core: Core, database: Database, tracker: Tracker, keep_log: Keep) -> Door:
+def make_door(
+    core: Core, database: Database, tracker: Tracker, keep_log: Keep, traces: TraceTable
+) -> Door:
     """Where SDKs come in. Does no I/O."""
     settings = core.settings
 
@@ -35,5 +39,6 @@ def make_door(core: Core, database: Database, tracker: Tracker, keep_log: Keep) 
         tracker.capture_message,
         source_maps,
         keep_log,
+        KeptSegments(core.clock, traces, tracker.redactor.text),
     )
     return Door(settings.data_dir, inbox)

@@ -35,7 +35,7 @@ class SentrySdks(Part):
 
     def close(self) -> None:
         if self._services.is_sentry_loaded:
-            self._services.sentry.inbox.flush()
+            self._services.sentry.inbox.flush(at_once=True)
             self._services.sentry.cron_monitors.tick(is_leader=False)
 
     def drops(self) -> Mapping[str, int]:

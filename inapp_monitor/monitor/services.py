@@ -127,7 +127,7 @@ class Services:
             if self._sentry is None:
                 from inapp_monitor.monitor.sentry_door import make_door
 
-                parts = (self.database, self.tracker, self.log_buffer.add)
+                parts = (self.database, self.tracker, self.log_buffer.add, self.trace_table)
                 self._sentry = make_door(self.core, *parts)
             return self._sentry
 

@@ -16,6 +16,11 @@ from inapp_monitor.traces.reservoirs import DAY_S, FAILED, HOUR_S, RANDOM, SLOWE
 #: Bytes of all traces together, and of those that asked for it the number.
 MAX_BYTES: Final = 16 * 2**20
 MAX_ASKED: Final = 100
+#: How the slug of work begins that an SDK of another program measured, and how many of these are
+#: kept, with so many bytes together.
+SDK_PREFIX: Final = "sdk:"
+MAX_OF_SDKS: Final = 500
+MAX_BYTES_OF_SDKS: Final = 4 * 2**20
 #: What a row costs beside its packed trace.
 _ROW_BYTES: Final = 200
 
@@ -62,6 +67,11 @@ _ASKED = "select id from (select id from traces where asked and started >= :day 
 _THIN_OUT = "delete from traces where id not in ({})".format(  # noqa: S608
     " union ".join([*_best_of("hour"), *_best_of("day"), _ASKED])
 )
+_BOUND_OF_SDKS = f"""
+delete from traces where id in (select id from (select id, sum(size) over newest as total,
+row_number() over newest as place from traces where slug like '{SDK_PREFIX}%'
+window newest as (order by started desc, id)) where total > :bytes or place > :most)
+"""  # noqa: S608
 _BOUND = """
 delete from traces where id in (select id from (select id, sum(size)
 over (order by asked desc, started desc, id) as total from traces) where total > :most)
@@ -115,12 +125,24 @@ class TraceTable:
         """
 
         def change(connection: Connection) -> None:
-            marks = ", ".join("?" * len(rows[0].values())) if rows else ""
-            for row in rows:
-                connection.execute(f"insert or replace into traces values ({marks})", row.values())  # noqa: S608
+            _insert(connection, rows)
             if thin_out:
                 connection.execute(_THIN_OUT, {"hour": now - HOUR_S, "day": now - DAY_S})
                 connection.execute(_BOUND, {"most": MAX_BYTES})
+
+        return self._database.submit(change, sum(row.size for row in rows) + 100)
+
+    def add_of_sdks(self, rows: Sequence[KeptRow]) -> bool:
+        """Write traces that SDKs sent, whose slugs begin with `SDK_PREFIX`; the oldest of these go.
+
+        Returns:
+            False when the database cannot accept them.
+        """
+
+        def change(connection: Connection) -> None:
+            _insert(connection, rows)
+            bounds = {"bytes": MAX_BYTES_OF_SDKS, "most": MAX_OF_SDKS}
+            connection.execute(_BOUND_OF_SDKS, bounds)
 
         return self._database.submit(change, sum(row.size for row in rows) + 100)
 
@@ -154,13 +176,19 @@ class TraceTable:
         return self._database.read(sql, (*values, limit))
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """The newest trace with this id, X-Request-Id or trace id, with its `data`."""
+        """The newest trace with this id, X-Request-Id or trace id, with its `data`; one of the
+        application's own requests before one that an SDK sent."""
         sql = (
             f"select {_COLUMNS}, data from traces where id = ?1 or request_id = ?1 or trace = ?1 "  # noqa: S608
-            "order by id = ?1 desc, started desc limit 1"
+            f"order by id = ?1 desc, slug like '{SDK_PREFIX}%', started desc limit 1"
         )
         found = self._database.read(sql, (name,))
         return found[0] if found else None
+
+    def of_trace(self, trace: str, limit: int = 10) -> list[dict[str, Any]]:
+        """All that is kept of one trace, in the order in which it began, without spans."""
+        sql = f"select {_COLUMNS} from traces where trace = ? order by started limit ?"  # noqa: S608
+        return self._database.read(sql, (trace, limit)) if trace else []
 
     def known(self, names: Sequence[str]) -> set[str]:
         """Which of these ids are kept."""
@@ -175,6 +203,12 @@ class TraceTable:
             f"and not failed and instr(why, 'random') order by draw limit {2 * RANDOM}"
         )
         return self._database.read(sql, (slug, method, besides))
+
+
+def _insert(connection: Connection, rows: Sequence[KeptRow]) -> None:
+    marks = ", ".join("?" * len(rows[0].values())) if rows else ""
+    for row in rows:
+        connection.execute(f"insert or replace into traces values ({marks})", row.values())  # noqa: S608
 
 
 def _make_room(connection: Connection) -> None:

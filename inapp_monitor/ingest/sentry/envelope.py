@@ -33,9 +33,13 @@ LIMITS = {
     "client_report": 2**17,
     "trace_metric": 2**20,
     "log": 2**20,
+    "transaction": 2**20,
+    "span": 2 * 2**20,
 }
+#: Types of which one that is larger is counted instead of refused.
+OPTIONAL = ("transaction", "span")
 #: Types that are known and only counted.
-COUNTED = ("transaction", "span", "profile", "profile_chunk", "statsd", "metric_buckets",
+COUNTED = ("profile", "profile_chunk", "statsd", "metric_buckets",
            "replay_event", "replay_recording", "replay_video", "raw_security", "nel")  # fmt: skip
 _EVENT_ID = re.compile(r"[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}")
 
@@ -133,8 +137,11 @@ def _item(source: Source, header: dict[str, object]) -> Item:
         raise Refusal(400, "an item header must name its type")
     length = _length(header)
     limit = _limit(kind, header, length)
+    if limit is not None and length is None and kind in OPTIONAL:
+        payload, size = source.line_if_short(limit)
+        return Item(kind, header, payload, size)
     if limit is None:
-        known = kind if kind == "attachment" or kind in COUNTED else "other"
+        known = kind if kind == "attachment" or kind in COUNTED or kind in OPTIONAL else "other"
         size = source.skip_line() if length is None else source.skip(length)
         return Item(known, header, None, size)
     what = f"{kind} item"
@@ -149,6 +156,8 @@ def _item(source: Source, header: dict[str, object]) -> Item:
 
 def _limit(kind: str, header: dict[str, object], length: int | None) -> int | None:
     """How much of an item is kept at most; None when it is skipped."""
+    if kind in OPTIONAL and length is not None and length > LIMITS[kind]:
+        return None
     if kind != "attachment":
         return LIMITS.get(kind)
     if length is None or length > MAX_ATTACHMENT or not _is_text(header):
@@ -203,6 +212,23 @@ class Source:
                 return b"".join(held)
             if not self._next():
                 return b"".join(held) if size else None
+
+    def line_if_short(self, limit: int) -> tuple[bytes | None, int]:
+        """The rest of a line and its length; None for one that is longer than `limit`."""
+        held: list[bytes] = []
+        size = 0
+        while True:
+            end = self._piece.find(b"\n", self._at)
+            part = self._piece[self._at : end if end >= 0 else len(self._piece)]
+            size += len(part)
+            if size <= limit:
+                held.append(part)
+            else:
+                held.clear()
+            if end >= 0:
+                self._at = end + 1
+            if end >= 0 or not self._next():
+                return (b"".join(held) if size <= limit else None), size
 
     def exactly(self, length: int, what: str) -> bytes:
         """So many bytes, and the end of line behind them.

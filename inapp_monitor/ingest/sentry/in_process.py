@@ -14,7 +14,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from inapp_monitor.ingest.sentry.envelope import LIMITS, MAX_ATTACHMENT, Envelope, Item
+from inapp_monitor.ingest.sentry.envelope import (
+    LIMITS,
+    MAX_ATTACHMENT,
+    OPTIONAL,
+    Envelope,
+    Item,
+)
 from inapp_monitor.ingest.sentry.event import event_of
 from inapp_monitor.ingest.sentry.inbox import Inbox
 
@@ -73,10 +79,12 @@ def receive(
     """
     for item in list(envelope.items)[:200]:
         event = item.get_event()
-        if event is None:
+        kind = str(dict(item.headers).get("type"))
+        if kind in OPTIONAL:  # the monitor keeps traces of these requests itself
+            inbox.count(PROJECT, "item", kind)
+        elif event is None:
             inbox.accept(Envelope({}, [_plain(item)]), PROJECT)
-            continue
-        if exception is not None and _is_about(event, exception):
+        elif exception is not None and _is_about(event, exception):
             facts = event_of(event)
             for name in _NOT_ADDED:
                 facts["contexts"].pop(name, None)

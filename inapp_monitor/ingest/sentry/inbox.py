@@ -18,15 +18,18 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
-from inapp_monitor.ingest.sentry.envelope import Envelope, Item, event_id_of
+from inapp_monitor.ingest.sentry.envelope import OPTIONAL, Envelope, Item, event_id_of
 from inapp_monitor.ingest.sentry.event import event_of, platform_of
 from inapp_monitor.ingest.sentry.facts import SentryFacts
 from inapp_monitor.ingest.sentry.feedback import feedback_of, note_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
+from inapp_monitor.ingest.sentry.kept_segments import KeptSegments
 from inapp_monitor.ingest.sentry.messages import template_of
+from inapp_monitor.ingest.sentry.refusal import Refusal
 from inapp_monitor.ingest.sentry.sessions import SessionUpdate
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
 from inapp_monitor.ingest.sentry.trace_metrics import Measures
+from inapp_monitor.ingest.sentry.transactions import segment_of_transaction, segments_of_spans
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 
 #: Of one process, between two ticks.
@@ -56,6 +59,7 @@ class Inbox:
         report: Makes an issue of a job that did not check in, see `Tracker.capture_message`.
         source_maps: Where the places in minified JavaScript are looked up.
         keep_log: Where log records of SDKs go.
+        segments: Where transactions and spans go.
 
     Attributes:
         cron_monitors: Jobs that check in.
@@ -73,6 +77,7 @@ class Inbox:
         report: Reports,
         source_maps: SourceMapFiles,
         keep_log: logs.Keep,
+        segments: KeptSegments,
     ) -> None:
         self._clock = clock
         self._database = database
@@ -90,6 +95,7 @@ class Inbox:
         self._totals: Counter[str] = Counter()
         self.source_maps = source_maps
         self._keep_log = keep_log
+        self._segments = segments
         self.cron_monitors = CronMonitors(clock, database, measures, report)
         database.declare(tables.PART, tables.SCHEMA, tables.make_room)
 
@@ -117,7 +123,13 @@ class Inbox:
             if item.type == "attachment":
                 self._keep_attachment(item, event_id, project)
                 continue
-            payload = parse_object(item.payload, f"{item.type} item")
+            try:
+                payload = parse_object(item.payload, f"{item.type} item")
+            except Refusal:
+                if item.type not in OPTIONAL:
+                    raise
+                self.count(project, "item", item.type)
+                continue
             if item.type == "event" and payload.get("type") == "transaction":
                 # As SDKs sent it to `/store/` before there were envelopes.
                 self._accept_other("transaction", payload, project)
@@ -186,6 +198,13 @@ class Inbox:
                 self._keep_log(record)
         elif kind == "trace_metric":
             trace_metrics.record(payload, project, self._measures)
+        elif kind == "transaction":
+            segment = segment_of_transaction(payload)
+            if segment is not None:
+                self._segments.add(segment, project)
+        elif kind == "span":
+            for segment in segments_of_spans(payload):
+                self._segments.add(segment, project)
 
     def _add_sessions(self, updates: list[SessionUpdate]) -> None:
         for update in updates:
@@ -226,9 +245,10 @@ class Inbox:
 
     # -- in a tick
 
-    def flush(self) -> None:
-        """Hand what was collected to the database."""
+    def flush(self, *, at_once: bool = False) -> None:
+        """Hand what was collected to the database; with `at_once`, what would wait for more too."""
         now = self._clock.wall()
+        self._segments.write(at_once=at_once)
         for feedback in _taken(self._feedback):
             if not self._place_feedback(feedback):
                 self._feedback.append(feedback)  # its event may not be written yet
@@ -251,7 +271,10 @@ class Inbox:
 
     def drops(self) -> dict[str, int]:
         """What this process did not keep, by reason."""
-        return dict(self._drops)
+        found = dict(self._drops)
+        if self._segments.dropped:
+            found["sentry traces and spans"] = self._segments.dropped
+        return found
 
     def facts(self) -> SentryFacts:
         """What SDKs have sent to this process."""
@@ -262,6 +285,7 @@ class Inbox:
         self._lock = threading.Lock()
         self.cron_monitors.forked()
         self.source_maps.forked()
+        self._segments.forked()
         self._counts.clear()
         for queue in (self._sessions, self._events, self._attachments, self._feedback):
             queue.clear()

@@ -12,6 +12,7 @@ from typing import Any
 from inapp_monitor.ground.request_key import trace_of
 from inapp_monitor.ingest.sentry import tables
 from inapp_monitor.traces import kept_trace
+from inapp_monitor.traces.trace_table import SDK_PREFIX
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import issue_list
 from inapp_monitor.web.frame.records import as_dict
@@ -19,6 +20,7 @@ from inapp_monitor.web.frame.records import as_dict
 _MOST = 10
 #: Of an attachment that the page shows.
 _MAX_TEXT = 20_000
+_SHOWN = ("id", "method", "path", "status", "ms")
 _HEADERS = ("traceparent", "sentry-trace")
 
 
@@ -32,7 +34,8 @@ def gather(backend: Backend, event: Mapping[str, Any] | None, issue_id: str) -> 
         request = _request(backend, trace)
         issues = _issues(backend, trace, request, issue_id)
         if request or issues:
-            found["trace"] = {"id": trace, "request": request, "issues": issues}
+            kept = _kept(backend, trace, request["id"]) if request else []
+            found["trace"] = {"id": trace, "request": request, "issues": issues, "traces": kept}
     if event.get("project"):
         attachments = [
             {"name": row["name"], "text": bytes(row["body"]).decode("utf-8", "replace")[:_MAX_TEXT]}
@@ -58,8 +61,30 @@ def _request(backend: Backend, trace: str) -> dict[str, Any] | None:
     if row is None:
         return None
     known = kept_trace.unpack(row.pop("data")) or {}
-    names = ("id", "method", "path", "status", "ms")
-    return {**{name: row[name] for name in names}, "issue": known.get("issue") or ""}
+    facts = {name: row[name] for name in _SHOWN}
+    return {**facts, "issue": known.get("issue") or "", "project": known.get("project") or ""}
+
+
+def beside(backend: Backend, trace: Mapping[str, Any]) -> dict[str, Any]:
+    """What else belongs to the trace of a kept request: `traces` and `issues`."""
+    name = str(trace.get("trace") or "")
+    if not name or backend.traces is None or backend.database is None:
+        return {"traces": [], "issues": []}
+    return {
+        "traces": _kept(backend, name, str(trace["id"])),
+        "issues": _issues(backend, name, None, str(trace.get("issue") or "")),
+    }
+
+
+def _kept(backend: Backend, trace: str, but: str) -> list[dict[str, Any]]:
+    assert backend.traces is not None
+    found = []
+    for row in backend.traces.of_trace(trace):
+        if row["id"] != but:
+            is_of_sdk = row["slug"].startswith(SDK_PREFIX)
+            project = row["slug"].split(":", 2)[1] if is_of_sdk else ""
+            found.append({**{name: row[name] for name in _SHOWN}, "project": project})
+    return found
 
 
 def _issues(

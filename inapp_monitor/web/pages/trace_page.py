@@ -18,7 +18,7 @@ from inapp_monitor.traces import kept_trace
 from inapp_monitor.traces.kept_trace import WHY, Trace
 from inapp_monitor.web import static
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.findings import trace_text, waterfall
+from inapp_monitor.web.findings import same_trace, trace_text, waterfall
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
@@ -50,6 +50,7 @@ def _of(backend: Backend, name: str) -> dict[str, Any]:
         "counted": sum(count for _, _, count, _ in trace.get("counted", ())),
         "why": [WHY.get(each, each) for each in trace.get("why", ())],
         "records": _records(backend, trace),
+        "same_trace": same_trace.beside(backend, trace),
         "usual": usual,
         "usual_breakdown": waterfall.breakdown(usual) if usual is not None else [],
         "difference": []

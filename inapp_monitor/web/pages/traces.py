@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.ground.workers.route_names import RouteFacts
 from inapp_monitor.traces import asking
 from inapp_monitor.traces.kept_trace import WHY
+from inapp_monitor.traces.trace_table import SDK_PREFIX
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame import drawing, templating
@@ -59,7 +60,11 @@ def rows_of(visit: Visit, **wanted: Any) -> list[dict[str, Any]]:
     rows = backend.traces.rows(view.start, end, **given, limit=_MOST)
     routes = visit.facts.of(RouteFacts).routes
     for row in rows:
-        row["route"] = routes.get(row["slug"], row["slug"])
+        row["project"] = ""
+        if row["slug"].startswith(SDK_PREFIX):
+            _, row["project"], row["route"] = row["slug"].split(":", 2)
+        else:
+            row["route"] = routes.get(row["slug"], row["slug"])
         row["why"] = row["why"].split()
         del row["draw"]
     return rows
