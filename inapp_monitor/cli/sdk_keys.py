@@ -25,7 +25,7 @@ DEFAULT_URL = "http://localhost:8000/_metrics"
     "--per-minute",
     default=DEFAULT_PER_MINUTE,
     show_default=True,
-    help="Requests a minute, in each worker.",
+    help="Requests a minute, of all workers together.",
 )
 @click.option("--key", default="", help="A key of another installation that goes on here.")
 @click.option("--revoke", metavar="KEY", default="", help="Refuse this key from now on.")

@@ -25,7 +25,7 @@ class Door:
         self.keys = Keys(data_dir)
         self.inbox = inbox
         self.cron_monitors = inbox.cron_monitors
-        self.rate_limit = RateLimit()
+        self.rate_limit = RateLimit(data_dir)
         self.places = threading.BoundedSemaphore(AT_ONCE)
 
     def forked(self) -> None:

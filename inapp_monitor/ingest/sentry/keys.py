@@ -21,7 +21,7 @@ from inapp_monitor.ingest.sentry.authentication import KEY
 from inapp_monitor.ingest.sentry.facts import KEYS_FILE
 
 MAX_KEYS = 200
-#: Requests a minute, in each worker, unless a key says otherwise; half of them may come at once.
+#: Requests a minute, of all workers, unless a key says otherwise; half of them may come at once.
 DEFAULT_PER_MINUTE = 600
 MAX_PER_MINUTE = 1_000_000
 _MAX_FILE = 2**20
