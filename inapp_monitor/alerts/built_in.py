@@ -9,12 +9,14 @@ from inapp_monitor.alerts.cusum import Kind
 from inapp_monitor.alerts.rule import Rule
 
 
-def _detected(name: str, title: str, looks_at: str, severity: str, *, notify: bool = True) -> Rule:
+def _detected(
+    name: str, title: str, looks_at: str, severity: str, *, notify: bool = True, attempts: int = 1
+) -> Rule:
     return Rule(
         name=name,
         target=looks_at,
         title=title,
-        attempts=1,
+        attempts=attempts,
         severity=severity,
         notify=notify,
         flap_detection=False,
@@ -67,7 +69,31 @@ KILLED = _detected(
 )
 #: About issues, each of which is a series.
 ISSUES = (NEW, REGRESSED, KILLED)
-_FOUND_BY_US = {rule.name: rule for rule in (*DETECTED.values(), *ISSUES)}
+
+BUSY = _detected(
+    "threads-busy",
+    "All threads are busy",
+    "time without any request that ends while as many are under way as there ever were",
+    "page",
+    attempts=2,
+)
+MEMORY = _detected(
+    "memory-growth",
+    "Memory grows until it is full",
+    "process.memory.largest_bytes of six hours against the memory that is left",
+    "ticket",
+    attempts=3,
+)
+STATEMENTS = _detected(
+    "slow-statements",
+    "Statement got slow",
+    "median duration of a statement in 20 min against those of the day before",
+    "ticket",
+)
+JOBS = _detected("jobs", "Job did not run", "check-ins of jobs against their schedules", "ticket")
+#: Looked at every now and then, see `looks`.
+LOOKED_AT = (BUSY, MEMORY, STATEMENTS, JOBS)
+_FOUND_BY_US = {rule.name: rule for rule in (*DETECTED.values(), *ISSUES, *LOOKED_AT)}
 #: What a table may change of a rule whose findings are the judge's own.
 _CHANGEABLE = ("title", "severity", "runbook", "labels", "notify", "renotify", "parents")
 
@@ -103,6 +129,15 @@ _TABLES: dict[str, dict[str, object]] = {
         "window": "2min",
         "interval": "1min",
         "attempts": 2,
+        "no_data": "ok",
+    },
+    "own-faults": {
+        "title": "A part of the monitor fails",
+        "target": "monitor.faults",
+        "warning": "~:0",
+        "window": "1min",
+        "interval": "1min",
+        "attempts": 3,
         "no_data": "ok",
     },
     "rejecting-doors": {

@@ -21,6 +21,8 @@ _NEW_S, _KILLED_S = 3_600.0, 300.0
 #: An issue that is older when this process first looks has been seen before.
 _ALREADY_S = 60.0
 _WORKER_DIED = "WorkerDied"
+#: Jobs that failed or did not come have a rule of their own.
+_CHECK_IN = "Check-in "
 _SHORT = 200
 
 
@@ -86,6 +88,8 @@ class IssueRules:
         if issue.type == _WORKER_DIED:
             lately = not is_silent and now - issue.last_seen < _KILLED_S
             self._hold(KILLED, issue, Status.CRITICAL if lately else Status.OK, now)
+            return
+        if issue.type.startswith(_CHECK_IN):
             return
         known = (NEW.name, issue.id) in self._engine.states
         is_new = issue.first_seen >= (self._since or now) or known

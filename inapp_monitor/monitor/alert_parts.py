@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from inapp_monitor.alerts import built_in
 from inapp_monitor.alerts.issue_rules import IssueRules
+from inapp_monitor.alerts.looks import Looks
 from inapp_monitor.issues.triage import Triage
+from inapp_monitor.monitor import looked_at
 from inapp_monitor.monitor.part import Part
 from inapp_monitor.monitor.services import Services
 
@@ -25,6 +27,7 @@ class Alerting(Part):
         # Of what is written: the tracker's own would finish in one tick what a flood has left.
         triage = Triage(services.database, services.core.clock)
         self._issues = IssueRules(services.alerts, lambda: triage.list_issues(_LATEST))
+        self._looks = Looks(services.alerts, looked_at.looks(services))
         self._leadership = services.leadership
         self._added = 0
         self.holds = (services.alerts,)
@@ -34,10 +37,12 @@ class Alerting(Part):
             self._engine.resign()
             self._judge.resign()
             self._issues.resign()
+            self._looks.resign()
             return
         self._add_rules()
         self._judge.tick(now)
         self._issues.tick(now)
+        self._looks.tick(now)
         self._engine.tick(now)
 
     def _add_rules(self) -> None:

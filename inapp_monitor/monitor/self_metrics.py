@@ -4,6 +4,7 @@ monitor.tick_ms          time that the last tick took
 monitor.cpu_ms           CPU time of all ticks: 100 in 10 s is a hundredth of a processor
 monitor.buffered_bytes   points that the disk has not taken yet
 monitor.drops.<reason>   what was not kept
+monitor.faults           parts that fail; no value while none does
 errors.<issue>           occurrences of an issue
 """
 
@@ -72,6 +73,9 @@ class SelfMetrics(Part):
             Scalar("monitor.cpu_ms", now, ticks.cpu_ms, Method.SUM),
         ]
         ticks.cpu_ms = 0.0
+        faults = len(self._core.guard.faults)
+        if faults:
+            scalars.append(Scalar("monitor.faults", now, float(faults), Method.MAX))
         drops = self._services.drops()
         for reason, n in drops.items():
             new = n - self._drops_before.get(reason, 0)

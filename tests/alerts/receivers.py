@@ -141,6 +141,35 @@ def silent_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@contextlib.contextmanager
+def dripping_port(beginning: bytes) -> Iterator[int]:
+    """A port that begins an answer and adds a byte each twentieth of a second, for ten seconds."""
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(beginning)
+            for _ in range(200):
+                if over.wait(0.05):
+                    break
+                connection.sendall(b"a")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            drip(listener.accept()[0])
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(5)
+        serving = threading.Thread(target=serve)
+        serving.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            over.set()
+            serving.join(10)
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
     """Until something is so.
 

@@ -23,7 +23,13 @@ from inapp_monitor.alerts.notifiers import chat, http, registry
 from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError
 from inapp_monitor.alerts.notifiers.registry import Channel, Surroundings
 from tests.alerts.notices import HOSTILE, notice
-from tests.alerts.receivers import HttpReceiver, http_receiver, silent_port, smtp_receiver
+from tests.alerts.receivers import (
+    HttpReceiver,
+    dripping_port,
+    http_receiver,
+    silent_port,
+    smtp_receiver,
+)
 from tests.alerts.test_sending import standing
 
 
@@ -266,6 +272,19 @@ def test_silent_receiver_times_out() -> None:
         with pytest.raises(FailedError):
             send({**table, "timeout": "200ms"}, notice())
     assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "beginning"), [("webhook", b"HTTP/1.1 200 OK\r\nX-Slow: "), ("smtp", b"220 ")]
+)
+def test_receiver_that_drips_is_left(kind: str, beginning: bytes) -> None:
+    """Each byte comes in time and the answer does not end: it costs three timeouts, and no more."""
+    with dripping_port(beginning) as port:
+        address = {"url": f"http://127.0.0.1:{port}/", "allow_private": True}
+        mail = {"host": "127.0.0.1", "port": port, "security": "none", "from": "a@b.c"}
+        table = address if kind == "webhook" else {**mail, "to": ["d@e.f"]}
+        with pytest.raises(FailedError, match=r"timed out|no end after"):
+            send({"type": kind, **table, "timeout": "200ms"}, notice())
 
 
 def test_alertmanager(web: HttpReceiver) -> None:

@@ -2,7 +2,8 @@
 
 The host is resolved once, and the connection goes to that address: a name that is answered anew
 cannot lead elsewhere. Addresses of this machine and of private networks are refused unless
-`allow_private` is set. Redirects are not followed. Nothing waits longer than its timeout.
+`allow_private` is set. Redirects are not followed. No step waits longer than its timeout, and all
+of them no longer than thrice that, however slowly the receiver answers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError
+from inapp_monitor.alerts.notifiers.deadline import Deadline
 from inapp_monitor.alerts.notifiers.options import Options
-from inapp_monitor.ground.clock import perf_counter
 
 _MAX_ANSWER = 65_536
 _URL = re.compile(r"[!-~]{1,2000}", re.ASCII)
@@ -122,12 +123,13 @@ class _Pinned(http.client.HTTPConnection):
     def __init__(self, address: Address, ip: str) -> None:
         super().__init__(address.host, address.port, timeout=address.timeout_s)
         self._address, self._ip = address, ip
+        self._deadline = Deadline(address.timeout_s)
 
     def connect(self) -> None:
         address = self._address
-        self.sock = socket.create_connection((self._ip, address.port), address.timeout_s)
+        self.sock = self._deadline.connected(self._ip, address.port)
         if address.https:
-            context = ssl.create_default_context()
+            context = self._deadline.context()
             self.sock = context.wrap_socket(self.sock, server_hostname=address.host)
 
 
@@ -145,7 +147,6 @@ def request(
         RefusedError: the receiver refuses it, or sends us elsewhere.
     """
     connection = _Pinned(address, resolve(address))
-    begun = perf_counter()
     try:
         sent = {"Content-Length": str(len(body)), **(headers or {}), "Connection": "close"}
         if (address.https, address.port) in ((True, 443), (False, 80)):
@@ -158,7 +159,7 @@ def request(
         while len(received) < most:
             piece = answer.read1(8_192)
             received += piece
-            if not piece or perf_counter() - begun > 3 * address.timeout_s:
+            if not piece:
                 break
     except (OSError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
         raise FailedError(f"{address.host}: {type(error).__name__}: {error}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import smtplib
+import socket
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from email.utils import format_datetime
 from inapp_monitor.alerts import picture, words
 from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError
+from inapp_monitor.alerts.notifiers.deadline import Deadline
 from inapp_monitor.alerts.notifiers.options import Options
 from inapp_monitor.alerts.range import Range
 
@@ -87,14 +89,47 @@ class Mail:
             raise RefusedError(f"{self.host} refused {', '.join(refused)}; the others were sent to")
 
     def _connected(self) -> smtplib.SMTP:
-        where = (self.host, self.port)
-        if self.security == "tls":
-            context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(*where, timeout=self.timeout_s, context=context)
-        server = smtplib.SMTP(*where, timeout=self.timeout_s)
+        deadline = Deadline(self.timeout_s)
+        context = deadline.context() if self.security in ("tls", "starttls") else None
+        server = _Connection(deadline, context if self.security == "tls" else None, self.timeout_s)
+        server.connect_to(self.host, self.port)
         if self.security == "starttls":
-            server.starttls(context=ssl.create_default_context())
+            server.starttls(context=context)
         return server
+
+
+class _Connection(smtplib.SMTP):
+    """A dialogue that ends at its deadline.
+
+    Args:
+        deadline: When it must be over.
+        context: Of a connection that is encrypted from its beginning.
+        timeout_s: Of each step.
+    """
+
+    def __init__(
+        self, deadline: Deadline, context: ssl.SSLContext | None, timeout_s: float
+    ) -> None:
+        super().__init__(timeout=timeout_s)
+        self._deadline, self._context = deadline, context
+
+    def connect_to(self, host: str, port: int) -> None:
+        """Connect, and read the greeting.
+
+        Raises:
+            OSError, smtplib.SMTPException: nobody is there, or refuses.
+        """
+        self._host = host  # `starttls` checks the certificate for it
+        code, greeting = self.connect(host, port)
+        if code != 220:
+            self.close()
+            raise smtplib.SMTPConnectError(code, greeting)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ARG002
+        made = self._deadline.connected(host, port)
+        if self._context is None:
+            return made
+        return self._context.wrap_socket(made, server_hostname=host)
 
 
 def compose(notice: Notice, sender: str, to: tuple[str, ...]) -> EmailMessage:

@@ -121,6 +121,10 @@ class CronMonitors:
             )
         return sorted(rows, key=lambda row: row["status"] in (OK, IN_PROGRESS))
 
+    def states(self) -> list[Monitor]:
+        """All jobs as they stand."""
+        return self._read()
+
     def forget(self, project: str, slug: str, environment: str) -> None:
         """Take a job out of the list; it comes back when it checks in."""
 

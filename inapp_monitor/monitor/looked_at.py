@@ -1,0 +1,41 @@
+"""What the built-in rules look at that are found every now and then. No logic here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from inapp_monitor.alerts import built_in
+from inapp_monitor.alerts.busy_threads import Busy, BusyThreads
+from inapp_monitor.alerts.looks import Look
+from inapp_monitor.alerts.memory_growth import MemoryGrowth
+from inapp_monitor.alerts.missed_jobs import Job, MissedJobs
+from inapp_monitor.alerts.slow_statements import SlowStatements
+from inapp_monitor.monitor.services import Services
+
+
+def looks(services: Services) -> list[Look]:
+    """What the rules look at that are found every now and then. No I/O."""
+    live = services.core.live_requests
+
+    def under_way() -> list[Busy]:
+        return [Busy(row["pid"], row["age_s"]) for row in live.rows()]
+
+    def workers() -> list[dict[str, Any]]:
+        return live.workers({})
+
+    busy = BusyThreads(
+        *(services.store, under_way, lambda: len(workers())),
+        in_flight=lambda: sum(int(row["live"] or 0) for row in workers()),
+    )
+    statements = SlowStatements(services.statements.figures, services.statements.statement)
+
+    def jobs() -> Iterable[Job]:
+        return services.sentry.cron_monitors.states() if services.is_sentry_loaded else ()
+
+    return [
+        Look(built_in.BUSY, busy, 5.0),
+        Look(built_in.MEMORY, MemoryGrowth(services.store), 300.0),
+        Look(built_in.STATEMENTS, statements, 60.0),
+        Look(built_in.JOBS, MissedJobs(jobs), 15.0),
+    ]

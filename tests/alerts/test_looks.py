@@ -1,0 +1,231 @@
+"""Rules that look every now and then: each finds its fault, and is silent before a healthy app."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from inapp_monitor.alerts import built_in
+from inapp_monitor.alerts.busy_threads import stalled_s
+from inapp_monitor.alerts.engine import Engine
+from inapp_monitor.alerts.looks import Look, Looks
+from inapp_monitor.alerts.measuring import Measuring
+from inapp_monitor.alerts.memory_growth import MemoryGrowth, growth_of
+from inapp_monitor.alerts.missed_jobs import MissedJobs
+from inapp_monitor.alerts.slow_statements import Row, SlowStatements, slower
+from inapp_monitor.alerts.status import Status
+from inapp_monitor.database.file import Database
+from inapp_monitor.ground.config import load
+from inapp_monitor.ground.guard import Guard
+from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.store.series import Store
+from inapp_monitor.testing import FakeClock
+
+MIB = 2**20
+
+
+class Leader:
+    """An engine over a store and a database, and what it sent."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.clock = FakeClock()
+        settings = load({"data_dir": data_dir}, environ={}).settings
+        guard = Guard()
+        self.store = Store(data_dir, settings, self.clock, guard)
+        self.database = Database(data_dir, settings, self.clock, guard)
+        self.engine = Engine(Measuring(self.store), self.database, guard)
+        self.sent: list[tuple[str, str]] = []
+        self.engine.enqueue = lambda _connection, messages: self.sent.extend(
+            (m.title, m.notification.kind.value) for m in messages
+        )
+
+    def look(self, looks: Looks) -> list[tuple[str, str]]:
+        """One tick; what was sent by it."""
+        looks.tick(self.clock.now)
+        self.engine.write()
+        self.database.write_pending()
+        sent, self.sent = self.sent, []
+        return sent
+
+
+@pytest.fixture
+def leader(tmp_path: Path) -> Iterator[Leader]:
+    made = Leader(tmp_path)
+    yield made
+    made.store.close()
+    made.database.close()
+
+
+@dataclass
+class Job:
+    """A job that checks in."""
+
+    status: str
+    slug: str = "nightly-mail"
+    project: str = "1"
+    environment: str = "production"
+    schedule: None = None
+
+
+def test_a_job_that_did_not_run_is_sent_once_and_its_next_run_ends_it(leader: Leader) -> None:
+    """While it runs nothing is known; a job that was taken from the list is no problem."""
+    jobs = [Job("ok"), Job("error", slug="backup")]
+    looks = Looks(leader.engine, [Look(built_in.JOBS, MissedJobs(lambda: jobs), 15.0)])
+    assert leader.look(looks) == [("Job backup failed", "PROBLEM")]
+    jobs[0].status = "missed"
+    leader.clock.advance(20)
+    assert leader.look(looks) == [("Job nightly-mail did not run", "PROBLEM")]
+    for status, sent in (("missed", []), ("in_progress", []), ("ok", ["RECOVERY"])):
+        jobs[0].status = status
+        leader.clock.advance(70)
+        assert [kind for _, kind in leader.look(looks)] == sent
+    jobs.clear()
+    leader.clock.advance(20)
+    assert [kind for _, kind in leader.look(looks)] == ["RECOVERY"]
+
+
+def _line(first: float, last: float) -> list[float]:
+    return [first + (last - first) * i / 359 for i in range(360)]
+
+
+@pytest.mark.parametrize(
+    ("values", "past", "grows"),
+    [
+        (_line(300 * MIB, 900 * MIB), [], True),
+        (_line(300 * MIB, 900 * MIB), [310.0 * MIB], True),
+        (_line(300 * MIB, 900 * MIB), [880.0 * MIB], False),  # as on other days
+        (_line(300 * MIB, 340 * MIB), [], False),  # little
+        ([400.0 * MIB] * 360, [], False),
+        ([900 * MIB * (1 - math.exp(-i / 40)) for i in range(360)], [], False),  # caches fill
+        (_line(300 * MIB, 600 * MIB)[:180] + _line(300 * MIB, 700 * MIB)[180:], [], True),
+        ([*_line(300 * MIB, 900 * MIB)[:300], *[300.0 * MIB] * 60], [], False),  # restarted
+        ([math.nan] * 200 + _line(300 * MIB, 900 * MIB)[200:], [], False),  # too young
+    ],
+)
+def test_only_growth_that_is_steady_and_unusual_is_growth(
+    values: list[float], past: list[float], *, grows: bool
+) -> None:
+    """Filling caches, busy mornings, restarts and young processes are none."""
+    assert (growth_of(values, past) is not None) == grows
+
+
+def test_a_leak_is_named_when_a_day_of_memory_is_left(leader: Leader) -> None:
+    """By the third look it is sent; with much memory left, the same growth is no matter."""
+    looks = Looks(leader.engine, [Look(built_in.MEMORY, MemoryGrowth(leader.store), 300.0)])
+    start = int(leader.clock.now) // 60 * 60
+    sent = []
+    for minute in range(60 * 7):
+        moment = start + 60 * minute
+        size, left = (300 + minute) * MIB, (8_000 if minute < 380 else 1_000) * MIB
+        leader.clock.now = moment + 30.0
+        points = [("process.memory.largest_bytes", size), ("host.memory.available_bytes", left)]
+        leader.store.add(Batch([Scalar(n, moment, float(v), Method.MAX) for n, v in points], []))
+        leader.store.flush()
+        if minute >= 360:
+            found = leader.look(looks)
+            assert not found or minute > 380, minute
+            sent += found
+    assert sent == [("Memory grows until it is full", "PROBLEM")]
+    (kept,) = [k for key, k in leader.engine.states.items() if key[0] == "memory-growth"]
+    assert kept.state.status == Status.WARNING and "60 MiB an hour" in kept.detail
+
+
+END = 1_800_000_000 // 600 * 600
+
+
+def _rows(medians: list[float], count: int = 100) -> list[Row]:
+    first = END - 600 * len(medians)
+    return [Row(first + 600 * i, count, median) for i, median in enumerate(medians)]
+
+
+@pytest.mark.parametrize(
+    ("medians", "is_slow"),
+    [
+        ([5.0] * 30 + [90.0, 95.0], True),
+        ([5.0] * 30 + [90.0], False),  # ten minutes pass
+        ([5.0] * 10 + [90.0, 95.0], False),  # too little is known
+        ([5.0] * 15 + [80.0, 80.0] + [5.0] * 30 + [90.0, 95.0], False),  # as it was at night
+        ([5.0] * 30 + [20.0, 20.0], False),  # four times little is little
+        ([100.0] * 30 + [200.0, 200.0], False),
+    ],
+)
+def test_a_statement_is_slow_against_the_slowest_of_a_day(
+    medians: list[float], *, is_slow: bool
+) -> None:
+    """Three times that, and 50 ms more, in both of the last ten minutes."""
+    assert (slower(_rows(medians), END) is not None) == is_slow
+    assert slower(_rows(medians, count=10), END) is None
+
+
+@dataclass
+class Figures:
+    """Ten minutes of a statement."""
+
+    start: int
+    durations: Histogram
+
+
+@dataclass
+class Statement:
+    """A statement's text."""
+
+    shape: str = "select * from tea where kind = ?"
+    sites: list[str] = field(default_factory=lambda: ["shop.py:12 in brew"])
+
+
+def test_a_statement_that_got_slow_is_named_until_it_is_quick_again(leader: Leader) -> None:
+    """What came since is no past: it stays a problem however long it lasts."""
+    slow_from = slow_until = math.inf
+
+    def figures(start: int, end: int) -> dict[str, list[Figures]]:
+        made = []
+        for begin in range(start // 600 * 600, end + 1, 600):
+            durations = Histogram(shift=4)
+            durations.add([90.0 if slow_from <= begin < slow_until else 4.0] * 60)
+            made.append(Figures(begin, durations))
+        return {"q1": made}
+
+    statements = SlowStatements(figures, lambda _key: Statement())
+    looks = Looks(leader.engine, [Look(built_in.STATEMENTS, statements, 60.0)])
+    sent = []
+
+    def run(minutes: int) -> None:
+        for _ in range(minutes):
+            leader.clock.advance(60)
+            sent.extend(kind for _, kind in leader.look(looks))
+
+    run(40)
+    assert sent == []
+    slow_from = leader.clock.now // 600 * 600
+    run(300)
+    assert sent == ["PROBLEM"]
+    detail = leader.engine.states["slow-statements", "q1"].detail
+    assert (
+        "median 90 ms, at most 4 ms before: select * from tea" in detail and "shop.py:12" in detail
+    )
+    slow_until = leader.clock.now // 600 * 600
+    run(30)
+    assert sent == ["PROBLEM", "RECOVERY"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "silent", "is_stalled"),
+    [
+        ([50] * 70, 20, True),
+        ([50] * 70, 9, False),
+        ([50] * 30, 20, False),  # too young to know what is usual
+        ([1] * 70, 60, False),  # so few that none is nothing
+        ([1] * 70, 310, True),
+        ([50] * 60 + [0] * 6 + [50] * 4, 20, False),  # pauses are usual
+        ([0] * 70, 60, False),
+    ],
+)
+def test_nothing_ends_only_where_much_would(
+    counts: list[int], silent: int, *, is_stalled: bool
+) -> None:
+    """The quietest of the last ten minutes says how many requests would have ended."""
+    ended = [(END - 10 * (len(counts) - 1 - i), count) for i, count in enumerate(counts)]
+    assert (stalled_s(ended, END + silent) > 0) == is_stalled
