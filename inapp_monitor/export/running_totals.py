@@ -10,7 +10,6 @@ holds. Points that come later than two minutes are not in the totals.
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Callable, Sequence
 from math import lcm
 from pathlib import Path
@@ -237,12 +236,12 @@ def _merge(totals: Totals, deltas: Totals) -> None:
         mine.add(known.counts, known.total)
 
 
-def _sum(values: array[float]) -> float:
+def _sum(values: Sequence[float]) -> float:
     total = sum(values)
     return total if total == total else sum([value for value in values if value == value])
 
 
-def _latest(values: array[float]) -> tuple[float, int] | None:
+def _latest(values: Sequence[float]) -> tuple[float, int] | None:
     for place in range(len(values) - 1, -1, -1):
         if values[place] == values[place]:
             return values[place], place

@@ -47,7 +47,7 @@ class ScalarRange(NamedTuple):
     start: int
     end: int
     step: int
-    values: array[float]
+    values: array[float] | memoryview[float]
     method: Method
     x_files_factor: float
 

@@ -280,7 +280,7 @@ def _rough_step_s(window: Window) -> int:
 
 
 def _series(path: str, pattern: str, found: ScalarRange, window: Window) -> Series:
-    values = np.frombuffer(found.values, dtype=np.float64) if len(found.values) else np.empty(0)
+    values = np.asarray(found.values)
     how = _CONSOLIDATIONS[found.method] if window.own_consolidation else "average"
     return Series(
         path,

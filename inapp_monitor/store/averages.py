@@ -11,11 +11,14 @@ from inapp_monitor.store.loaded_numpy import loaded_numpy
 from inapp_monitor.store.rollup import NAN
 
 
-def averages(sums: array[float], counts: array[float]) -> array[float]:
-    """Each sum by its count; NaN where nothing was counted."""
+def averages(
+    sums: array[float] | memoryview[float], counts: array[float] | memoryview[float]
+) -> array[float] | memoryview[float]:
+    """Each sum by its count, in the place of the sums; NaN where nothing was counted."""
     numpy = loaded_numpy()
     if numpy is None:
         return array("d", [s / n if n else NAN for s, n in zip(sums, counts, strict=True)])
-    numbers = numpy.frombuffer(counts)
-    known = numpy.where(numbers == 0.0, NAN, numbers)
-    return array("d", (numpy.frombuffer(sums) / known).tobytes())
+    divided, numbers = numpy.asarray(sums), numpy.asarray(counts)
+    numbers[numbers == 0.0] = NAN
+    divided /= numbers
+    return sums

@@ -29,6 +29,13 @@ class CheckedRows:
         self._points = points
         self._times: array[int] = array("Q")
 
+    @property
+    def times(self) -> array[int]:
+        """By slot; to be changed by who has checked a row."""
+        if not self._times:
+            self._times = array("Q", b"\xff" * (8 * self._points))
+        return self._times
+
     def bad_rows(
         self, view: memoryview, pitch: int, ring: Archive, start: int, young: int
     ) -> list[int]:
@@ -41,14 +48,13 @@ class CheckedRows:
             start: Start of the first interval.
             young: Rows from this time on are checked even when they were sound before.
         """
-        if not self._times:
-            self._times = array("Q", b"\xff" * (8 * self._points))
+        times = self.times
         count = len(view) // pitch
         end = start + count * ring.step
         expected = _times(start, end, ring.step)
         stored = group_format.row_times(view, pitch)
         slot = ring.slot(start)
-        known = self._times[slot : slot + count]
+        known = times[slot : slot + count]
         if stored == expected == known:
             if end <= young:
                 return []
@@ -62,7 +68,7 @@ class CheckedRows:
                 bad.append(number)
             elif known[number] != time or time >= young:
                 if group_format.row_is_intact(view[number * pitch : (number + 1) * pitch]):
-                    self._times[slot + number] = time
+                    times[slot + number] = time
                 else:
                     bad.append(number)
         return bad

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.ground.stored_slots import StoredSlots
@@ -11,10 +13,14 @@ from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.flush_plan import Delta, Plan, Row
 from inapp_monitor.store.groups import Group, StoredSeries
+from inapp_monitor.store.kept_columns import KeptColumns, Settled
 from inapp_monitor.store.retention import ArchiveWindow, Retention
 from inapp_monitor.store.ring_file import RingFile
 from inapp_monitor.store.rollup import HEAD
+from inapp_monitor.store.tiles import Tiles
 
+#: More columns than that are not kept.
+_FEW_COLUMNS = 16
 #: What a read asks for: its start, its end, and what time it is.
 _Asked = tuple[int, int, int]
 
@@ -23,10 +29,18 @@ class Reader:
     """Answers from the files and the buffer.
 
     *Threads:* needs the store's I/O lock.
+
+    Attributes:
+        settled: What does not change of the past; None where nobody can tell.
     """
 
     def __init__(self, buffer: Buffer) -> None:
         self._buffer = buffer
+        self.settled: Settled | None = None
+        self._tiles = Tiles()
+        self._kept = KeptColumns()
+        self._room: Any = None
+        self._left = 0
 
     def fetch(
         self, paths: Sequence[str], start: int, end: int, now: int
@@ -39,6 +53,7 @@ class Reader:
             by_group.setdefault(id(series.group), []).append(series)
         result: dict[str, ScalarRange] = {}
         problem: OSError | None = None
+        self._room, self._left = None, sum(1 + series.paired for series in known)
         for members in by_group.values():
             group = members[0].group
             window = group.retention.window(start, end, now)
@@ -50,6 +65,7 @@ class Reader:
             except OSError as error:
                 problem = error
                 result.update(self._fetch_group(group.detached(), members, window, asked))
+        self._room = None
         return result, problem
 
     def fetch_distribution(
@@ -75,7 +91,7 @@ class Reader:
             deltas = {at: dict(cells) for at, cells in group.unwritten().items()}
         now = asked[2]
         plan, window = visible(group, deltas, window, asked)
-        values = group.columns_between(window.archive, window.start, window.end, columns)
+        values = self._columns(group, window, columns, now)
         for timestamp, row in overlay(plan, window, now).items():
             at = (timestamp - window.start) // window.step
             for column, series_values in zip(columns, values, strict=True):
@@ -90,6 +106,38 @@ class Reader:
                 series.path, begin, end, step, known, method, series.entry.x_files_factor
             )
         return result
+
+    def _columns(
+        self, group: Group, window: ArchiveWindow, columns: Sequence[int], now: int
+    ) -> Sequence[array[float] | memoryview[float]]:
+        """The stored values of some columns; in a part of one array for all that is asked for."""
+        some, self._left = len(columns), self._left - len(columns)
+        if group.file is not None:
+            if self._room is None or len(self._room) < some or self._room.shape[1] != window.length:
+                self._room = self._tiles.room(max(self._left, 0) + some, window.length)
+            if self._room is not None:
+                room, self._room = self._room[:some], self._room[some:]
+                self._fill(group, window, columns, room, now)
+                return [memoryview(row) for row in room]
+        return group.columns_between(window.archive, window.start, window.end, columns)
+
+    def _fill(
+        self, group: Group, window: ArchiveWindow, columns: Sequence[int], room: Any, now: int
+    ) -> None:
+        """The same into an array, with what is kept of it."""
+
+        def read(since: int, part: Any) -> None:
+            self._tiles.fill(group, window.archive, since, columns, part)
+
+        settled = self.settled
+        if settled is None or len(columns) > _FEW_COLUMNS or group.unfinished:
+            read(window.start, room)
+            return
+        marks = group.stored_marks
+        before = 0 if now < marks[0] else settled.before  # else the clock was set back
+        if window.archive:  # what is not rolled up yet will be, with the past the same
+            before = min(before, marks[window.archive])
+        self._kept.fill(group, window, columns, settled._replace(before=before), room, read)
 
     def _fetch_slots(
         self, distribution: DistributionFile, window: ArchiveWindow, asked: _Asked

@@ -37,6 +37,7 @@ class RingFile(ABC, Generic[Row, Delta]):
         file: On disk; None when there is none yet.
         pending: Deltas by start of their interval. Guarded by the buffer's lock.
         writing: Deltas that a flush is just writing: still to be seen by readers.
+        stored_marks: Until when rollups are stored, by archive, as of the latest plan.
 
     What this process has written itself it need not read again, as long as nobody else has held
     the store's lock in between: an *epoch* of the lock. Readers, who hold no lock, never use that.
@@ -48,6 +49,7 @@ class RingFile(ABC, Generic[Row, Delta]):
         self.file = file
         self.pending: dict[int, Delta] = {}
         self.writing: dict[int, Delta] = {}
+        self.stored_marks: tuple[int, ...] = ()
         self._again: set[tuple[int, int]] = set()
         self._damaged: set[tuple[int, int]] = set()
         self._epoch = -1
@@ -178,6 +180,7 @@ class RingFile(ABC, Generic[Row, Delta]):
     ) -> Plan[Row, Delta]:
         """What the rows will be with some deltas added; up to archive `last`, or of all."""
         marks, again = self._marks(self.read_state(), now), sorted(self._again)
+        self.stored_marks = marks
         return Plan(self, deltas, marks, now, again, last=last)
 
     @property

@@ -22,6 +22,7 @@ from inapp_monitor.store.buffer import Buffer
 from inapp_monitor.store.catalog import DIRECTORY, LOCK_NAME, Catalog
 from inapp_monitor.store.files import Descriptors
 from inapp_monitor.store.groups import Group
+from inapp_monitor.store.kept_columns import Settled
 from inapp_monitor.store.lock import StoreLock
 from inapp_monitor.store.reader import Reader
 from inapp_monitor.store.retention import Retention
@@ -154,6 +155,15 @@ class Store:
                 waits = self._buffer.has_before(settled, stored)
         return None if waits else (generation, number)
 
+    def _settled(self) -> Settled | None:
+        """What does not change of the past, for readers. Needs the I/O lock."""
+        now = int(self._clock.wall())
+        try:
+            past = self._catalog.generation, self._lock.past()
+        except OSError:
+            return None
+        return Settled(now - SETTLED_AFTER_S, past, now)
+
     def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[ScalarRange]:
         """The values of scalars and Whisper files.
 
@@ -169,6 +179,7 @@ class Store:
         try:
             with self._io_lock:
                 self._refresh()
+                self._reader.settled = self._settled()
                 found, problem = self._reader.fetch(paths, start, end, now)
                 self._note_read(problem)
                 missing = [path for path in paths if path not in found]

@@ -90,7 +90,7 @@ class Exporter:
         path: str,
         method: Method,
         x_files_factor: float,
-        rings: list[tuple[Archive, int, array[float]]],
+        rings: Sequence[tuple[Archive, int, Sequence[float]]],
     ) -> None:
         target = self._directory / file_name(path)
         if target in self._written:
@@ -113,7 +113,7 @@ class Exporter:
         self._written[target] = path
         self.report.files += 1
 
-    def _ring(self, ring: Archive, start: int, values: array[float]) -> bytes:
+    def _ring(self, ring: Archive, start: int, values: Sequence[float]) -> bytes:
         """The bytes of one archive; its first known point is in its first slot."""
         points: list[tuple[int, float]] = []
         for number, value in enumerate(values):

@@ -188,7 +188,8 @@ def _past_tense(title: str) -> str:
 
 
 def _reviewed(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
-    key = ("review", view.start // 10, view.end // 10, backend.store.generation)
+    width = max(view.span // 5_000, 10)  # far less than the slots that are looked at
+    key = ("review", view.start // width, view.end // width, backend.store.generation)
     target_ms = backend.loaded.settings.apdex_target_s * 1_000
     names = facts.of(RouteFacts).routes
 

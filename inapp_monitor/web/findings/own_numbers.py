@@ -58,7 +58,7 @@ def _scalar(backend: Backend, view: View, leaf: Leaf) -> tuple[str, Floats]:
             return "none in this period", np.empty(0)
         return f"{human.value(found[leaf.path].total, '')} in all", found[leaf.path].values
     fetched = backend.store.fetch([leaf.path], view.start, view.end, view.now)
-    values = np.frombuffer(fetched[0].values) if fetched and len(fetched[0].values) else np.empty(0)
+    values = np.asarray(fetched[0].values) if fetched else np.empty(0)
     known = values[np.isfinite(values)]
     if not known.size:
         return "none in this period", np.empty(0)

@@ -162,7 +162,7 @@ class Read:
         if not found:
             return None
         length = min(len(each.values) for each in found)
-        arrays = np.array([np.frombuffer(each.values)[:length] for each in found])
+        arrays = np.array([np.asarray(each.values)[:length] for each in found])
         known = np.isfinite(arrays)
         total = np.where(known.any(axis=0), np.where(known, arrays, 0.0).sum(axis=0), np.nan)
         first = found[0]

@@ -214,7 +214,7 @@ def _in_columns(found: DistributionRange, start: int, columns: int, now: int) ->
 
 
 def _sums(found: ScalarRange, columns: int, now: int) -> Sums:
-    values = np.frombuffer(found.values) if len(found.values) else np.empty(0)
+    values = np.asarray(found.values)
     parts = Columns.of(found.start, found.step, len(values), columns, now)
     trail = -(parts.lead + len(values)) % parts.factor
     padded = np.concatenate([np.full(parts.lead, np.nan), values, np.full(trail, np.nan)])
