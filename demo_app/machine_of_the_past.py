@@ -67,8 +67,7 @@ def resources(
     yield added("host.cpu.idle_ms", max(CORES * 1_000 - 1.35 * (user_ms + system_ms) - 18, 30))
     for minutes, lag in ((1, 1.0), (5, 0.96), (15, 0.93)):
         yield last(f"host.load.{minutes}m", load * lag, Method.MAX)
-    yield last("host.memory.total_bytes", _MEMORY)
-    yield last("host.memory.used_bytes", used, Method.MAX)
+    yield from _memory(start, used)
     yield last("host.disk.total_bytes", _DISK)
     yield last("host.disk.used_bytes", 0.41 * _DISK + start % 86_400 * 2_000)
     yield added("host.disk.written_bytes", 62_000 * busy * wobble)
@@ -77,3 +76,9 @@ def resources(
     yield added("host.network.sent_bytes", 410_000 * busy * wobble)
     yield last("monitor.tick_ms", 3.4 * wobble + 0.8 * busy, Method.MAX)
     yield last("monitor.buffered_bytes", 0, Method.MAX)
+
+
+def _memory(start: int, used: float) -> Iterator[Scalar]:
+    yield Scalar("host.memory.total_bytes", start, _MEMORY, Method.LAST)
+    yield Scalar("host.memory.used_bytes", start, used, Method.MAX)
+    yield Scalar("host.memory.available_bytes", start, _MEMORY - used, Method.MIN)

@@ -201,11 +201,22 @@ def words(rule: Rule, value: float, count: float | None, status: Status) -> str:
     if rule.before_s:
         shown = f"{shortest(value)} times that of {_before(rule.before_s)}"
     if rule.whole and count is not None:
-        shown += f" of {count:.0f}"
+        shown += f" of {_whole(rule, count)}"
     crossed = rule.critical if status == Status.CRITICAL else rule.warning
     if status == Status.OK or crossed is None:
         return f"{shown} in {rule.window_s:.0f} s"
     return f"{shown} in {rule.window_s:.0f} s, {status.name.lower()} range {crossed}"
+
+
+def _whole(rule: Rule, count: float) -> str:
+    """What a share is of: a number of requests, or of bytes in units that can be read."""
+    if not rule.whole.endswith("_bytes"):
+        return f"{count:.0f}"
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1024:
+            return f"{count:.3g} {unit}"
+        count /= 1024
+    return f"{count:.3g} TB"
 
 
 def _unit(rule: Rule) -> str:

@@ -81,7 +81,12 @@ def rule_rows(judged: Judged, now: float) -> list[dict[str, Any]]:
     for (name, series), kept in judged.states.items():
         by_rule[name].append(state_row(judged.rules[name], series, kept))
     rows = [_rule_row(judged.rules[name], states, now) for name, states in by_rule.items()]
-    return sorted(rows, key=lambda row: (-Status[row["status"]].severity, row["name"]))
+    return sorted(rows, key=_worst_first)
+
+
+def _worst_first(row: Mapping[str, Any]) -> tuple[int, int, str]:
+    hard, soft = Status[row["status"]].severity, Status[row["soft_status"]].severity
+    return -hard, -soft, row["name"]
 
 
 def _rule_row(rule: Rule, states: list[dict[str, Any]], now: float) -> dict[str, Any]:
@@ -97,6 +102,7 @@ def _rule_row(rule: Rule, states: list[dict[str, Any]], now: float) -> dict[str,
         "since": min(since, default=None),
         "problems": len(problems),
         "soft": sum(not row["hard"] for row in states),
+        "soft_status": worst([Status[row["status"]] for row in states if not row["hard"]]).name,
         "target": rule.target,
         "of": rule.whole,
         "warning": str(rule.warning) if rule.warning is not None else "",

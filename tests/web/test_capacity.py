@@ -226,6 +226,29 @@ def test_the_overview_says_it_and_links_to_the_evidence(tmp_path: Path) -> None:
         made.close()
 
 
+def test_memory_is_compared_over_the_samples_that_have_both_numbers(tmp_path: Path) -> None:
+    """A machine that got more memory, sampled before without what is available, is 25 % full."""
+    backend = stored_backend(tmp_path)
+    now = int(backend.now())
+    before = [Scalar("host.memory.total_bytes", now - age, 8e9, Method.LAST) for age in (250, 200)]
+    lately = [
+        Scalar(f"host.memory.{name}_bytes", now - age, value, method)
+        for age in (90, 60, 30)
+        for name, value, method in (
+            ("total", 24e9, Method.LAST),
+            ("available", 18e9, Method.MIN),
+        )
+    ]
+    backend.store.add(Batch(before + lately, []))
+    from inapp_monitor.web.frame.view import from_arguments
+
+    room = capacity.measure(backend, Facts(), from_arguments({}, backend.now()))
+    assert (room.total, room.available) == (24e9, 18e9)
+    judged = capacity.judge_memory(room, sampled=True)
+    assert judged is not None
+    assert "machine 25 % full" in judged.detail
+
+
 def test_a_sample_that_should_be_there_is_missed(tmp_path: Path) -> None:
     """Settings ask for samples and the store has none, though it has requests."""
     backend = stored_backend(tmp_path)

@@ -50,6 +50,8 @@ _READ = {
     "disk_free": Line("", ("host.disk.free_bytes",)),
     "disk_total": Line("", ("host.disk.total_bytes",)),
 }
+#: What is compared: means over the samples that have both, since one may begin later or be cut.
+_COMPARED = (("available", "total"), ("used", "limit"), ("disk_free", "disk_total"))
 _GROWING = {
     "largest": Line("", ("process.memory.largest_bytes",)),
     "fds": Line("", ("process.descriptors.open",)),
@@ -135,6 +137,8 @@ def measure(backend: Backend, facts: Facts, view: View) -> Room:
     lately = replace(view, start=view.end - _recent_s(view))
     read = Read.of(backend, lately, [p for x in _READ.values() for p in (*x.paths, *x.parts_of)])
     found = {name: _mean(read, line) for name, line in _READ.items()}
+    for part, whole in _COMPARED:
+        found[part], found[whole] = _means_together(read, _READ[part], _READ[whole])
     span = max(view.span, _GROWTH_S)
     long_view = replace(view, start=view.end - span)
     long = Read.of(backend, long_view, [path for line in _GROWING.values() for path in line.paths])
@@ -264,6 +268,16 @@ def _recent_s(view: View) -> int:
 def _mean(read: Read, line: Line) -> float | None:
     made = read.line(line)
     return float(np.nanmean(made[2])) if made is not None else None
+
+
+def _means_together(read: Read, part: Line, whole: Line) -> tuple[float | None, float | None]:
+    first, second = read.line(part), read.line(whole)
+    if first is None or second is None:
+        return None, None
+    both = np.isfinite(first[2]) & np.isfinite(second[2])
+    if not both.any():
+        return None, None
+    return float(first[2][both].mean()), float(second[2][both].mean())
 
 
 def _missing(sampled: bool) -> Judgement | None:
