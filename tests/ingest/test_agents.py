@@ -290,6 +290,7 @@ def test_lines_of_influxdb_keep_their_tags() -> None:
         ("m f=1 1795390642", [("m.f", 1.0, 1_795_390_642.0)]),
         ("m f=1 1795390642000000", [("m.f", 1.0, 1_795_390_642.0)]),
         ("m=n f=1", [("m=n.f", 1.0, None)]),
+        ('m,size=6" f=1,t="a b"', [('m.f;size=6"', 1.0, None)]),
     ],
 )
 def test_the_grammar_of_influxdb(line: str, points: list[tuple[str, float, float | None]]) -> None:
@@ -374,7 +375,8 @@ def test_a_push_has_the_labels_of_its_address() -> None:
         Method.LAST,
     )
     assert len(parsed.points) == 8
-    for bad in ("", "job", "job/", "x/y", "job/a/b", "job/a/b-c/d", "job@base64/!", "job/a/job/b"):
+    bad_groups = ("", "job", "job/", "x/y", "job/a/b", "job/a/b-c/d", "job/a/job/b", "job/a/__b/c")
+    for bad in (*bad_groups, "job@base64/!", "job@base64/Zm9v!!!!"):
         with pytest.raises(RejectedError, match="group"):
             prometheus_text.group_of(bad)
 

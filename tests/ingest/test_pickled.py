@@ -91,6 +91,14 @@ def test_any_bytes_are_refused_or_read(data: bytes) -> None:
     assert isinstance(pickled.parse(data, NOW), Parsed)
 
 
+@pytest.mark.parametrize("text", ["-+5", "+-5", "5-", "", "1_0", "9" * 500])
+@pytest.mark.parametrize("opcode", ["I", "L"])
+def test_a_number_that_is_none_refuses_its_frame_alone(opcode: str, text: str) -> None:
+    """Whatever stands where a whole number should: the connection goes on."""
+    parsed = pickled.parse(f"(l(S'a'\n({opcode}{text}\nF1\ntta.".encode(), NOW)
+    assert [each.reason for each in parsed.rejects] == ["pickle"]
+
+
 def test_a_captured_client() -> None:
     """graphitesend's pickles, whole and byte by byte."""
     row = corpus.capture("pypi-graphitesend-pickle")

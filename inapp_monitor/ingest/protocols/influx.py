@@ -32,8 +32,9 @@ PRECISIONS: Final[Mapping[str, float]] = {
 }
 _TRUE = frozenset(("t", "T", "true", "True", "TRUE"))
 _FALSE = frozenset(("f", "F", "false", "False", "FALSE"))
-#: A text between quotes, or what is not special, or an escaped character.
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|(?:[^ ,="\\]|\\.|\\)+|"|[ ,=]', re.DOTALL)
+#: What is not special, or an escaped character; a quote is special where a value begins.
+_PIECE = re.compile(r"(?:[^ ,=\\]|\\.|\\)+|[ ,=]", re.DOTALL)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _TIME = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _ESCAPE = re.compile(r"\\([ ,=\"\\])")
 #: Without a precision a time's size tells its unit: from here on ms, us, ns.
@@ -91,8 +92,14 @@ def _add(line: str, precision: str, parsed: Parsed) -> None:
 def _sections(line: str) -> list[list[list[str]]]:
     """The parts between blanks, of these the parts between commas, of these those around `=`."""
     sections: list[list[list[str]]] = [[[""]]]
-    for piece in _PIECE.findall(line):
+    position, is_field = 0, False
+    while position < len(line):
+        quoted = _QUOTED.match(line, position) if is_field and line[position - 1] == "=" else None
+        found = quoted or _PIECE.match(line, position)
+        assert found is not None  # one of them matches every character
+        piece, position = found[0], found.end()
         if piece == " ":
+            is_field = bool(sections[0][0][0])
             sections.append([[""]])
         elif piece == ",":
             sections[-1].append([""])

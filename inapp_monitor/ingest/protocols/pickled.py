@@ -8,6 +8,7 @@ opcodes are documented in CPython's `pickletools`.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import Final, NoReturn
@@ -19,6 +20,7 @@ from inapp_monitor.ingest.protocols.parsed import Parsed, RejectedError
 MAX_DATAPOINTS = 70_000
 #: Digits or bytes of one number.
 _MAX_NUMBER = 400
+_INTEGER = re.compile(rb"[+-]?[0-9]+")
 _MARK: Final = object()
 
 _DOUBLE, _INT32 = struct.Struct(">d"), struct.Struct("<i")
@@ -215,7 +217,7 @@ def _refuse() -> NoReturn:
 
 def _integer(text: bytes) -> int:
     text = text.strip()
-    if not text.removeprefix(b"-").removeprefix(b"+").isdigit() or len(text) > _MAX_NUMBER:
+    if len(text) > _MAX_NUMBER or _INTEGER.fullmatch(text) is None:
         _refuse()
     return int(text)
 

@@ -24,7 +24,9 @@ _SAMPLE = re.compile(
 _LABEL = re.compile(
     r"[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*(" + _QUOTED + r")[ \t]*(?:,|$)", re.ASCII
 )
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+#: Names that begin with `__` are Prometheus' own.
+_LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_BASE64_FOR_URLS = re.compile(r"[A-Za-z0-9_\-]*={0,2}", re.ASCII)
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 _ENCODED = "@base64"
 #: Labels that a request's address may name.
@@ -119,6 +121,8 @@ def _tag(value: str) -> str:
 
 def _decoded(value: str) -> str:
     """Base64 for URLs; padding may be missing, and `=` alone is the empty text."""
+    if _BASE64_FOR_URLS.fullmatch(value) is None:  # Python passes over other characters
+        raise RejectedError("group")
     try:
         bare = value.rstrip("=")
         return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4)).decode()
