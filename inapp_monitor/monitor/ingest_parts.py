@@ -1,4 +1,4 @@
-"""The part that hears numbers from outside: opens the doors in the leader, hands over what came.
+"""The parts that hear numbers from outside: they open the doors in the leader, hand over what came.
 
 Thin: it calls what the room offers when the monitor's life says so. The room does not know it.
 """
@@ -28,36 +28,21 @@ _DAY_S = 86_400
 
 
 class Ingesting(Part):
-    """Listeners, and what they were sent."""
+    """What the doors were sent, handed over before the store writes."""
 
     name = "ingest"
-    ending_name = "closing the doors"
 
     def __init__(self, services: Services) -> None:
         self._core = services.core
         self._store = services.store
-        self._leadership = services.leadership
         self._listening = services.listening
         self._database = services.database
         self._events: PostedEvents | None = None
         self._looked_at = float("-inf")
-        self._ends = False
 
     def tick(self, now: float) -> None:
         self._take(now)
         self._share(now)
-        if not self._ends:
-            self._listen()
-
-    def _listen(self) -> None:
-        """What cannot listen still takes numbers by HTTP."""
-        guard = self._core.guard
-        try:
-            self._listening.tick(is_leader=self._leadership.is_leader)
-        except (OSError, RuntimeError) as error:  # no descriptor or no thread is to be had
-            guard.failed("listening", error)
-        else:
-            guard.recovered("listening")
 
     def _take(self, now: float) -> None:
         """Hand over what came, and write down the events among it."""
@@ -111,13 +96,39 @@ class Ingesting(Part):
     def drops(self) -> Mapping[str, int]:
         return {"events past the cap of a tick": self._listening.intake.dropped_events}
 
+    def forked(self) -> None:
+        self._events = None
+        self._listening.forked()
+
+
+class Listeners(Part):
+    """Opens the doors in the leader: after the election of the same tick, so that one tick is
+    enough, for the first leader and for who takes over."""
+
+    name = "doors"
+    ending_name = "closing the doors"
+
+    def __init__(self, services: Services) -> None:
+        self._guard = services.core.guard
+        self._leadership = services.leadership
+        self._listening = services.listening
+        self._ends = False
+
+    def tick(self, now: float) -> None:  # noqa: ARG002
+        if self._ends:
+            return
+        try:
+            self._listening.tick(is_leader=self._leadership.is_leader)
+        except (OSError, RuntimeError) as error:  # no descriptor or no thread is to be had
+            self._guard.failed("listening", error)  # tried again for ever; HTTP takes numbers
+        else:
+            self._guard.recovered("listening")
+
     def attached(self) -> None:
         self._ends = False
 
     def forked(self) -> None:
         self._ends = False
-        self._events = None
-        self._listening.forked()
 
     def stop(self) -> None:
         self._ends = True

@@ -1,7 +1,7 @@
 """The parts of a monitor, in tick order: a further one is a line here, and its class.
 
 The order matters: what is recorded and collected goes to the store before that writes; the tables
-submit what the database writes at the end.
+submit what the database writes at the end; doors open after the election among the workers.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ PARTS: list[Callable[[Services], Part]] = [
     ingest_parts.SpoolReading,
     storage_parts.RouteNaming,
     process_parts.Workers,
+    ingest_parts.Listeners,
     process_parts.Stacks,
     storage_parts.SlowestSharing,
     storage_parts.Issues,

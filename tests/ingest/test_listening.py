@@ -166,6 +166,19 @@ def sockets() -> set[str]:
     return {name for name in found if name.startswith("socket:")}
 
 
+def test_doors_are_open_after_the_first_tick(tmp_path: Path, port: int) -> None:
+    """Of the worker that was elected in it: the next one may be a flush interval away."""
+    address = f"carbon://127.0.0.1:{port}"
+    monitor = Monitor(app, data_dir=tmp_path, listen=[address], collect_host=False)
+    try:
+        monitor.tick()  # no thread ticks before the first request
+        assert monitor.life.ticker is None
+        assert monitor.life.services.listening.is_open
+        open_door(monitor, address)
+    finally:
+        monitor.close()
+
+
 def test_a_fork_leaves_the_doors_to_the_parent(make: Callable[..., Monitor], port: int) -> None:
     """A child has none of the sockets, and what is sent still reaches the parent."""
     before = sockets()
