@@ -301,6 +301,25 @@ def test_the_grammar_of_influxdb(line: str, points: list[tuple[str, float, float
 
 
 @pytest.mark.parametrize(
+    ("body", "paths", "rejected"),
+    [
+        ('m t="a\nb",f=1\nn f=2', ["m.f", "n.f"], 0),
+        ('m t="a\n\n#b \\"c\n",f=1 1795390642\nn f=2\n', ["m.f", "n.f"], 0),
+        ('m t="a\r\nb",f=1,u="c\nd"\nn f=2', ["m.f", "n.f"], 0),
+        ('m t="a\nn f=2\no f=3', ["n.f", "o.f"], 1),
+        ('m t="a\nn t="b",f=2\no f=3', ["n.f", "o.f"], 1),
+        ('m,size=6" f=1\nm,size=7" f=2', ['m.f;size=6"', 'm.f;size=7"'], 0),
+        ('#"\nm f=1\n#"\nn f=2', ["m.f", "n.f"], 0),
+    ],
+)
+def test_texts_of_several_lines(body: str, paths: list[str], rejected: int) -> None:
+    """A quoted text may hold line feeds; a quote that is missing costs only its own line."""
+    parsed = influx.parse(body.encode(), NOW)
+    assert [point[0] for point in parsed.points] == paths
+    assert len(parsed.rejects) == rejected
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("m", "fields"),
@@ -406,16 +425,16 @@ def test_samples_of_prometheus(line: str, name: str, value: float, time: float |
         ('up{a="b 1', "fields"),
         ("up{a=b} 1", "tag"),
         ("up x", "value"),
-        ("up +Inf", "nonfinite"),
         ("up 1 2 3", "fields"),
         ("up 1 x", "timestamp"),
     ],
 )
 def test_a_bad_sample_has_a_reason(line: str, reason: str) -> None:
-    """NaN is none: it says that there is no value."""
-    parsed = prometheus_text.parse(f"{line}\nnone NaN\n".encode(), NOW)
+    """NaN and infinities are none: they are values there, of which no chart can be made."""
+    parsed = prometheus_text.parse(f"{line}\nnone NaN\nlowest +Inf\n".encode(), NOW)
     assert reasons(parsed) == [reason]
-    assert parsed.notes == {"nan": 1}
+    assert not parsed.points
+    assert parsed.notes == {"nan": 1, "infinite": 1}
 
 
 # -- JSON

@@ -35,6 +35,9 @@ _FALSE = frozenset(("f", "F", "false", "False", "FALSE"))
 #: What is not special, or an escaped character; a quote is special where a value begins.
 _PIECE = re.compile(r"(?:[^ ,=\\]|\\.|\\)+|[ ,=]", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ESCAPED = re.compile(rb"\\.", re.DOTALL)
+#: Telegraf sends many fields in one point.
+_MAX_POINT_BYTES: Final = 16 * MAX_LINE_BYTES
 _TIME = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _ESCAPE = re.compile(r"\\([ ,=\"\\])")
 #: Without a precision a time's size tells its unit: from here on ms, us, ns.
@@ -54,13 +57,13 @@ def parse(data: bytes, now: float, precision: str = "") -> Parsed:  # noqa: ARG0
     if precision and precision not in PRECISIONS:
         raise RejectedError("precision")
     parsed = Parsed()
-    for raw in data.split(b"\n"):
+    for raw in joined(data).split(b"\n"):
         line = raw.strip(b"\r\t ")
         if not line or line.startswith(b"#"):
             continue
         parsed.lines += 1
         try:
-            if len(line) > 16 * MAX_LINE_BYTES:
+            if len(line) > _MAX_POINT_BYTES:
                 raise RejectedError("too_long")
             _add(line.decode(), precision, parsed)
         except UnicodeDecodeError:
@@ -68,6 +71,49 @@ def parse(data: bytes, now: float, precision: str = "") -> Parsed:  # noqa: ARG0
         except RejectedError as error:
             parsed.reject(error.reason, line)
     return parsed
+
+
+def joined(data: bytes) -> bytes:
+    """The same points, each on one line: quoted texts may hold line feeds, which become blanks.
+
+    Lines that are none together stay as they are, so that a missing quote costs only its own line.
+    """
+    if b'="' not in data:
+        return data
+    lines, found, at = data.split(b"\n"), [], 0
+    while at < len(lines):
+        end = _end_of_text(lines, at) if _is_open(lines[at]) else at
+        found.append(b" ".join(lines[at : end + 1]))
+        at = end + 1
+    return b"\n".join(found)
+
+
+def _is_open(line: bytes) -> bool:
+    """Whether its quotes are odd in number, but for escaped ones."""
+    if line.count(b'"') % 2 == 0 and b"\\" not in line:
+        return False
+    return _ESCAPED.sub(b"", line).count(b'"') % 2 == 1
+
+
+def _end_of_text(lines: list[bytes], first: int) -> int:
+    """The line in which a point ends whose text is open at the end of the first one."""
+    size = len(lines[first])
+    for at in range(first + 1, len(lines)):
+        size += len(lines[at]) + 1
+        if size > _MAX_POINT_BYTES:
+            break
+        if _is_open(lines[at]):
+            whole = b" ".join(lines[first : at + 1]).strip(b"\r\t ")
+            return at if _is_point(whole) else first
+    return first
+
+
+def _is_point(line: bytes) -> bool:
+    try:
+        _add(line.decode(), "", Parsed())
+    except (UnicodeDecodeError, RejectedError):
+        return False
+    return not line.startswith(b"#")
 
 
 def _add(line: str, precision: str, parsed: Parsed) -> None:

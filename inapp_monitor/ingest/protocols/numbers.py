@@ -29,7 +29,7 @@ def number(text: str) -> float:
         RejectedError: `nonfinite` for infinities, `value` for everything else.
     """
     if _NUMBER.fullmatch(text) is None or len(text) > _MAX_DIGITS:
-        raise RejectedError("nonfinite" if _INFINITE.fullmatch(text) else "value")
+        raise RejectedError("nonfinite" if is_infinite(text) else "value")
     value = float(text)
     if value - value != 0.0:
         raise RejectedError("nonfinite")
@@ -39,6 +39,11 @@ def number(text: str) -> float:
 def is_nan(text: str) -> bool:
     """Whether it says that there is no value."""
     return _NAN.fullmatch(text) is not None
+
+
+def is_infinite(text: str) -> bool:
+    """Whether it is one of the infinities, as `+Inf`."""
+    return _INFINITE.fullmatch(text) is not None
 
 
 def timestamp(text: str, parsed: Parsed) -> float | None:

@@ -90,8 +90,8 @@ def _add(line: str, group: Mapping[str, str], parsed: Parsed) -> None:
     if found is None:
         raise RejectedError("fields")
     name, labels, text, time = found.groups()
-    if numbers.is_nan(text):
-        parsed.note("nan")
+    if numbers.is_nan(text) or numbers.is_infinite(text):  # values there, of which no chart is made
+        parsed.note("nan" if numbers.is_nan(text) else "infinite")
         return
     tags = {**_labels(labels or ""), **group}
     timestamp = None if time is None else numbers.timestamp(time, parsed)

@@ -141,7 +141,8 @@ def _influx(backend: Backend, request: MonitorRequest, sent: body.Body) -> Respo
     def parse(data: bytes, now: float) -> Parsed:
         return influx.parse(data, now, precision)
 
-    outcome = _taker(backend, request, f"{INGEST_PATH}/write").lines(sent.data, parse)
+    data = influx.joined(sent.data)  # before it is parsed in pieces
+    outcome = _taker(backend, request, f"{INGEST_PATH}/write").lines(data, parse)
     _keep(backend, outcome)
     if outcome.rejected:
         error = f"partial write: {_first_error(outcome)} dropped={outcome.rejected}"
