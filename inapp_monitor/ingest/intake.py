@@ -195,6 +195,16 @@ class Intake:
         """Series that outsiders have named lately."""
         return len(self._names)
 
+    @property
+    def further_series(self) -> int:
+        """How many more they may name: those left of the cap that the disk has room for."""
+        with self._lock:
+            of_cap = self._max_series - len(self._names)
+            room_bytes = max(0, self._names.room_bytes)
+        if not self._series_bytes:
+            return of_cap
+        return min(of_cap, -(-room_bytes // self._series_bytes))
+
     def _note(self, what: str) -> None:
         self._notes[what] = self._notes.get(what, 0) + 1
 

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.ground.names import MAX_PATH_LENGTH, check_path
+from inapp_monitor.ingest.doors import Door
+from inapp_monitor.ingest.intake import Intake
 from inapp_monitor.ingest.known_names import KnownNames
 from inapp_monitor.ingest.protocols import carbon
 from inapp_monitor.ingest.protocols.parsed import RejectedError
 from inapp_monitor.ingest.protocols.series_names import series_name
+from inapp_monitor.testing import FakeClock
 from tests.ingest.conftest import NOW, Hall
 
 PIECES = st.sampled_from(
@@ -68,6 +71,21 @@ def test_no_room_on_disk_is_left_for_outsiders() -> None:
     assert [names.meet(name, 100)[0] for name in ("a", "b", "c", "a")] == ["a", "b", "c", "a"]
     with pytest.raises(RejectedError, match="no_room_on_disk"):
         names.meet("d", 100)
+
+
+@pytest.mark.parametrize(("room_bytes", "further"), [(10**9, 2), (150, 2), (100, 1), (0, 0)])
+def test_how_many_series_still_fit(room_bytes: int, further: int) -> None:
+    """What is left of the cap, or of the disk where that ends first; so many are accepted."""
+    intake = Intake(lambda batch: None, FakeClock(NOW), step_s=10, longest_s=3_600, max_series=3,
+                    series_bytes=100)  # fmt: skip
+    door = Door("carbon://127.0.0.1:2003")
+    intake.take(door, carbon.parse(b"a 1\n", NOW))
+    intake.tick(NOW, room_bytes=room_bytes, stored_value=lambda path: None)
+    assert intake.further_series == further
+    many = b"".join(b"n%d 1\n" % number for number in range(9))
+    assert intake.take(door, carbon.parse(many, NOW)) == further
+    assert intake.further_series == 0
+    assert door.rejects.total() == 9 - further
 
 
 def test_a_name_has_two_hundred_tag_sets(hall: Hall) -> None:

@@ -73,6 +73,24 @@ def test_the_page_before_anything_came(make: Callable[..., Monitor]) -> None:
     )
 
 
+def test_a_full_house_names_the_setting_that_ends_it(make: Callable[..., Monitor]) -> None:
+    """Names past the cap are counted, and the page says what to raise; the app's own go on."""
+    monitor = make(token=TOKEN, max_ingested_series=2)
+    client = Client(monitor)
+    body = b"".join(b"n%d 1\n" % number for number in range(5))
+    answer = client.post("/_metrics/ingest", data=body, headers=HEADERS)
+    assert (answer.json["accepted"], answer.json["rejected"]) == (2, 3)
+    found = json.loads(visited(monitor, "/sources.json").text)
+    assert found["limits"] == {"series": 2, "used": 2, "further": 0}
+    (refused,) = found["rejected"]
+    assert (refused["reason"], refused["count"]) == ("too_many_series", 3)
+    page = visited(monitor, "/sources").text
+    assert "2 of at most 2 series" in page
+    assert "raise <code>max_ingested_series</code>" in page
+    monitor.incr("mine", 7)
+    until(lambda: total(monitor, "mine") == 7.0)
+
+
 def test_a_token_is_shown_to_none_but_who_has_one(tmp_path: Path, make: Any) -> None:
     """Where an authorizer decides, or the dashboard is read-only, the page says TOKEN."""
     for number, settings in enumerate(({"authorizer": lambda environ: True}, {"read_only": True})):

@@ -1,9 +1,10 @@
-"""OpenTSDB's lines, as collectd's write_tsdb and tcollector send them. Pure.
+"""OpenTSDB's lines, as collectd's write_tsdb sends them. Pure.
 
     put sys.cpu.user 1795390668 42.5 host=web1 cpu=0
 
 A line becomes a point of `sys.cpu.user;host=web1;cpu=0`. The format is that of
-http://opentsdb.net/docs/build/html/api_telnet/put.html; other commands are not answered.
+http://opentsdb.net/docs/build/html/api_telnet/put.html; other commands are not
+answered, so that tcollector, which waits for an answer to `version`, sends nothing.
 """
 
 from __future__ import annotations

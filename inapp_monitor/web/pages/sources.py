@@ -15,6 +15,8 @@ from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.request import INGEST_PATH, MonitorRequest
 from inapp_monitor.web.frame.visit import Visit
 
+#: The setting that ends a refusal.
+_REMEDIES = {"too_many_series": "max_ingested_series", "no_room_on_disk": "disk_budget"}
 #: What a line to paste sends.
 _NAME = "test.hello"
 _IN_APP = f"from inapp_monitor import metrics\n\nmetrics.incr({_NAME!r})"
@@ -30,18 +32,28 @@ def gather(visit: Visit) -> dict[str, Any]:
         "listens": visit.facts.of(DoorFacts).listens,
         "rejected": _rejected(found),
         "snippets": _snippets(visit, found) if backend.live else [],
-        "limits": {
-            "series": backend.loaded.settings.max_ingested_series,
-            "used": 0 if backend.listening is None else backend.listening.intake.series_count,
-        },
+        "limits": _limits(visit),
         "token_is_left_out": backend.live and _token(visit) is None and _asks_for_token(request),
+    }
+
+
+def _limits(visit: Visit) -> dict[str, Any]:
+    """How many series others may name in this worker, how many they have, and how many still fit:
+    that is less than what is left of the cap where the disk budget ends first."""
+    settings, listening = visit.backend.loaded.settings, visit.backend.listening
+    if listening is None:
+        return {"series": settings.max_ingested_series, "used": 0, "further": None}
+    return {
+        "series": settings.max_ingested_series,
+        "used": listening.intake.series_count,
+        "further": listening.intake.further_series,
     }
 
 
 def _rejected(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row for each door and reason, the latest first."""
     rejected = [
-        {"address": row["address"], "reason": reason, **entry}
+        {"address": row["address"], "reason": reason, "setting": _REMEDIES.get(reason), **entry}
         for row in found
         for reason, entry in row["rejects"].items()
     ]
