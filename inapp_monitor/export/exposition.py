@@ -39,11 +39,16 @@ class Buckets(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """One metric: its lines up to the values."""
+    """One metric: its lines up to the values.
+
+    Attributes:
+        template: All lines of a histogram, for the operator `%`; "" of others.
+    """
 
     is_counter: bool
     heads: tuple[str, ...]
     bounds: tuple[float, ...]
+    template: str = ""
 
 
 class Layout:
@@ -95,8 +100,8 @@ class Layout:
                 if exemplars and path in exemplars and self._openmetrics:
                     pieces.append(_with_exemplars(entry, value, exemplars[path]))
                 elif isinstance(value, Buckets):
-                    shown = [*map(str, value.counts), number(value.total), str(value.counts[-1])]
-                    pieces += [h + text + "\n" for h, text in zip(entry.heads, shown, strict=True)]
+                    shown = (*value.counts, number(value.total), value.counts[-1])
+                    pieces.append(entry.template % shown)
                 else:
                     pieces.append(entry.heads[0] + number(value) + "\n")
         if self._openmetrics:
@@ -122,7 +127,8 @@ def _entry(metric: Metric, bounds: tuple[float, ...]) -> _Entry:
         head = f"{metric.sample}{labels_text(labels)} "
         return _Entry(metric.kind == "counter", (head,), ())
     heads = histogram_heads(metric, bounds)
-    return _Entry(False, heads, bounds)
+    template = "".join([head.replace("%", "%%") + "%s\n" for head in heads])
+    return _Entry(False, heads, bounds, template)
 
 
 def histogram_heads(metric: Metric, bounds: Sequence[float]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange, Leaf, ScalarRange
 
 #: Series that are read at a time: a group is read as a whole anyway, memory is the bound.
-_AT_ONCE: Final = 50
+_AT_ONCE: Final = 25
 _SETTLED_AFTER_S: Final = 120
 _ALIGNED_TO_S: Final = 60
 

@@ -148,10 +148,11 @@ class RunningTotals:
         for answer in self._store.fetch([*self._sums, *self._gauges], start - 1, now, now):
             path, values = answer.path, answer.values
             if path in sums:
-                cut = max(0, (until - answer.start) // answer.step)
-                before = _sum(values[:cut])
-                settled.sums[path] = settled.sums.get(path, 0.0) + before
-                deltas.sums[path] = _sum(values[cut:]) if cut else _sum(values)
+                cut = (until - answer.start) // answer.step
+                if cut > 0:
+                    settled.sums[path] = settled.sums.get(path, 0.0) + _sum(values[:cut])
+                    values = values[cut:]
+                deltas.sums[path] = _sum(values)
                 continue
             latest = _latest(values)
             if latest is None:
