@@ -191,6 +191,7 @@ def test_a_body_may_be_packed(monitor: Monitor) -> None:
         (413, b"", {"CONTENT_LENGTH": "99999999999"}),
         (400, gzip.compress(b"a 1\n" * 100, mtime=0)[:-9], {"HTTP_CONTENT_ENCODING": "gzip"}),
         (400, b"a 1\n", {"HTTP_CONTENT_ENCODING": "gzip"}),
+        (400, gzip.compress(b"a 1\n", mtime=0) * 101, {"HTTP_CONTENT_ENCODING": "gzip"}),
         (415, b"a 1\n", {"HTTP_CONTENT_ENCODING": "br"}),
         (415, b"a 1\n", {"HTTP_CONTENT_ENCODING": "gzip, gzip"}),
         (415, b"a 1\n", {"CONTENT_TYPE": "image/png"}),

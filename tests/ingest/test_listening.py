@@ -235,6 +235,48 @@ def test_a_spool_file(make: Callable[..., Monitor], tmp_path: Path) -> None:
     until(lambda: total(again, "jobs") == 11111.0)
 
 
+@pytest.mark.parametrize("transport", ["fifo", "spool"])
+def test_a_link_that_another_user_has_put_there(
+    make: Callable[..., Monitor], tmp_path: Path, transport: str
+) -> None:
+    """Is not followed: lines of a file that only this process may read would be on a page."""
+    path, private = tmp_path / "metrics", tmp_path / "private"
+    if transport == "fifo":
+        os.mkfifo(private)
+    else:
+        private.write_text("jobs:1|c\nsecret of root\n")
+    path.symlink_to(private)
+    try:
+        os.chown(path, 12_345, 12_345, follow_symlinks=False)
+    except PermissionError:
+        pytest.skip("only root gives files away")
+    address = f"{transport}://{path}"
+    monitor = make(listen=[address])
+    door = monitor.life.services.listening.doors[address]
+    until(lambda: "link of another user" in door.state)
+    assert not door.lines
+    os.chown(path, os.geteuid(), -1, follow_symlinks=False)
+    open_door(monitor, address)
+    if transport == "spool":
+        until(lambda: door.lines == 2)
+
+
+def test_what_is_no_fifo_and_no_file_is_not_opened(
+    make: Callable[..., Monitor], tmp_path: Path
+) -> None:
+    """A device or a directory in their place is named in the door's state."""
+    (tmp_path / "device").symlink_to("/dev/null")
+    (tmp_path / "directory").mkdir()
+    addresses = [
+        f"{transport}://{tmp_path}/{name}"
+        for transport in ("fifo", "spool")
+        for name in ("device", "directory")
+    ]
+    doors = make(listen=addresses).life.services.listening.doors
+    for address in addresses:
+        until(lambda address=address: "is no fi" in doors[address].state.lower(), address)
+
+
 def test_a_reader_of_a_spool_file_that_is_killed(
     make: Callable[..., Monitor], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import stat
 
 from inapp_monitor.ingest.addresses import Address
 from inapp_monitor.ingest.listeners.receiver import Receiver
+from inapp_monitor.ingest.listeners.trusted_paths import mode_of
 from inapp_monitor.ingest.protocols.framing import LineFraming
 
 #: What a pipe of Linux holds.
@@ -28,17 +29,21 @@ class FifoDoor:
     def __init__(self, address: Address, receiver: Receiver) -> None:
         self._receiver = receiver
         self._framing = LineFraming()
-        self._heard = False
+        self._heard = made = False
         try:
             os.mkfifo(address.path, address.mode)
         except FileExistsError:
             pass
         else:
-            os.chmod(address.path, address.mode)  # noqa: PTH101  # whatever the umask
+            made = True
+        if not stat.S_ISFIFO(mode_of(address.path)):
+            raise FileExistsError(f"{address.path} is no FIFO")
         self._descriptor = os.open(address.path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        if not stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
+        if not stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):  # another one by now
             self.close()
             raise FileExistsError(f"{address.path} is no FIFO")
+        if made:
+            os.fchmod(self._descriptor, address.mode)  # whatever the umask
 
     def fileno(self) -> int:
         return self._descriptor

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from inapp_monitor.ground import private_files
 from inapp_monitor.ingest.listeners.receiver import Receiver
+from inapp_monitor.ingest.listeners.trusted_paths import mode_of
 
 #: In the data directory: path to (device, inode, bytes read).
 FILE_NAME = "spool-positions"
@@ -105,11 +106,13 @@ class SpoolDoor:
 
     def _open(self) -> bool:
         try:
+            if not stat.S_ISREG(mode_of(self._path)):
+                raise FileExistsError(f"{self._path} is no file")
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode):  # another one by now
             os.close(descriptor)
             raise FileExistsError(f"{self._path} is no file")
         self._descriptor = descriptor
