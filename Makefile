@@ -50,7 +50,9 @@ compat: ## against the real peers: Graphite's answers, whisper, WSGI servers, fr
 
 bench: ## costs beside other libraries: make bench [BENCH="request_path store"] [ARGS=--quick]
 	$(need) bench
-	@for name in $(BENCH); do echo "== $$name"; $(run) "bench.$$name" $(ARGS) || exit 1; done
+	@results=$$(mktemp) && trap 'rm -f "$$results"' EXIT && export BENCH_RESULTS="$$results" && \
+	for name in $(BENCH); do echo "== $$name"; $(run) "bench.$$name" $(ARGS) || exit 1; done && \
+	$(run) bench.comparison "$$results" $(if $(filter file,$(origin BENCH)),$(if $(ARGS),,--page docs/performance.md))
 
 docs: ## write the generated pages docs/settings.md and docs/functions.md anew
 	$(need) test

@@ -18,6 +18,7 @@ from time import process_time
 import numpy as np
 import pygal
 
+from bench.comparison import note
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
@@ -72,6 +73,8 @@ def main() -> None:
             f"{slow / fast:5.0f}x {len(drawn) / 1024:5.0f} {len(gzip.compress(drawn)) / 1024:6.0f} "
             f"{len(default) / 1024:9.0f}"
         )
+        what = f"chart of {count} x {points:,} points"
+        note(what, fast, "ms", peer="pygal", theirs=slow, most=goal_ms)
 
 
 if __name__ == "__main__":

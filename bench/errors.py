@@ -31,6 +31,7 @@ import sentry_sdk
 from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
 from sentry_sdk.transport import Transport
 
+from bench.comparison import note
 from inapp_monitor import Monitor
 
 App = Callable[..., Any]
@@ -219,6 +220,10 @@ def main() -> None:
     for (name, goal), value in zip(GOALS, values, strict=True):
         met = value >= goal if "/" in name else value <= goal
         print(f"{name:40} {value:10.2f}   goal {goal:6}   {'met' if met else 'MISSED'}")
+    note("a good request", good["ours"], "µs", peer="sentry-sdk", theirs=good["sentry"], least=50)
+    note("a first error", first["ours"], "µs", peer="sentry-sdk", theirs=first["sentry"], least=3)
+    note("a known error", again["ours"], "µs", peer="sentry-sdk", theirs=again["sentry"], most=30)
+    note("an error of a storm, 8 threads", flood, "µs", most=30)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ import statistics
 import subprocess
 import sys
 
+from bench.comparison import note
+
 CASES = (
     *("bare", "inapp_monitor", "inapp_monitor, dashboard visited"),
     *("prometheus_client", "sentry-sdk"),
@@ -106,6 +108,9 @@ def main() -> None:
         goal = GOALS.get(case)
         met = "" if goal is None else f"  goal {goal:.0f}: {'met' if more <= goal else 'missed'}"
         print(f"  {case:34} + {more:5.1f} MB{met}")
+        if goal is not None:
+            theirs = found["sentry-sdk"] - found["bare"]
+            note(f"memory: {case}", more, "MB", peer="sentry-sdk", theirs=theirs, most=goal)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.comparison import note
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import Clock
@@ -53,6 +54,7 @@ PAGES = [
     "/routes?from=-1h",
     "/routes?from=-7d&compare=week",
     "/routes?from=-30d",
+    "/routes?from=-1y",
     "/routes/r3?from=-7d&compare=week",
     "/routes/r3?from=-30d",
     "/errors",
@@ -62,6 +64,7 @@ PAGES = [
     "/explore?target=routes.*.*.time.p95&from=-1d",
     "/explore?target=routes.*.*.time.p95&from=-7d",
     "/explore?target=routes.*.*.time.p95&from=-30d",
+    "/explore?target=routes.*.*.time.p95&from=-1y",
     "/dashboards",
     "/runtime",
     "/status",
@@ -69,6 +72,15 @@ PAGES = [
     "/render?format=svg&target=requests.time.p95&from=-7d",
     "/render?format=svg&target=requests.time.p95&from=-7d&until=-1d",
 ]
+#: The most milliseconds of the first visit to the pages that read most, and of the next ones.
+FIRST_MS = {
+    "/?from=-7d": 600,
+    "/?from=-30d": 600,
+    "/?from=-1y": 1_300,
+    "/routes?from=-1y": 1_300,
+    "/explore?target=routes.*.*.time.p95&from=-1y": 1_000,
+}
+WARM_MS = 120
 ASSETS = ("monitor.css", "monitor.js", "theme.js")
 #: Asked for so often after the first time.
 WARM = 5
@@ -175,6 +187,10 @@ def measure(data_dir: Path) -> None:
             f"{found['size'] / 1024:6.0f}",
             flush=True,
         )
+        most = FIRST_MS.get(page)
+        if most is not None:
+            note(f"{page}, first in a process", found["first"], "ms", most=most)
+            note(f"{page}, again", found["warm"], "ms", most=WARM_MS)
     print(
         f"{'worst':62} {'':8} {worst['first']:9.0f} {worst['warm']:8.1f} "
         f"{worst['size'] / 1024:6.0f}"

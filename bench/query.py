@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.comparison import note
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.grammar import parse
 from inapp_monitor.query.memory_source import MemorySource
@@ -160,6 +161,11 @@ def main() -> None:
         peer = theirs.get(name)
         shown = f"{peer * 1000:14.1f}{peer / seconds:8.0f}" if peer else ""
         print(f"{name:28}{seconds * 1000:10.2f}{shown}")
+        if peer:
+            what = {"json": "100 series as JSON", "parse": "parsing 1,000 targets"}.get(name, name)
+            least = {"json": 15, "parse": None}.get(name, 20)
+            ms = peer * 1000
+            note(what, seconds * 1000, "ms", peer="graphite-web", theirs=ms, least=least)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Speed of the store beside Whisper, rrdtool and SQLite rows, in one run. Only ratios travel.
 
-    python bench/store.py [--series 1000] [--quick]
+    python -m bench.store [--series 1000] [--quick]
 
 All keep `10s:6h,1m:7d,10m:5y`. A flush is one new point for every series, rollups included when
 due. The stores take turns: each makes twelve flushes in a row, two minutes of points with their
@@ -29,6 +29,7 @@ from array import array
 from pathlib import Path
 from typing import Any
 
+from bench.comparison import note
 from inapp_monitor.ground import config
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.guard import Guard
@@ -77,7 +78,7 @@ class Ours:
 class Whisper:
     """One .wsp file a series, update() for each point."""
 
-    name = "whisper.update"
+    name = "whisper"
 
     def __init__(self, directory: Path, names: list[str], *, sync: bool = False) -> None:
         import whisper
@@ -203,7 +204,7 @@ def flushes(root: Path, count: int, turns: int) -> None:
     }
     run = Turns({**ours, **peers(root / "flush", names)})
     run.run(turns)
-    bases = run.means.get("whisper.update", [float("nan")]), run.firsts.get("whisper.update", [])
+    bases = run.means.get("whisper", [float("nan")]), run.firsts.get("whisper", [])
     base, first_base = statistics.median(bases[0]), statistics.median(bases[1] or [float("nan")])
     for name in run.stores:
         mean, first = statistics.median(run.means[name]), statistics.median(run.firsts[name])
@@ -215,6 +216,10 @@ def flushes(root: Path, count: int, turns: int) -> None:
                 f"; taking the points in {added * 1e3:.3f}, {base / (mean + added):.0f} x in all"
             )
         print(line)
+        if name in ours and "whisper" in run.means:
+            what = f"flush of {count} {name.partition(', ')[2]}"
+            least = 140 if name.endswith("sums") else None
+            note(what, mean * 1e3, "ms", peer="whisper.update", theirs=base * 1e3, least=least)
     status = ours["inapp-monitor, sums"].store.status()
     print(
         f"  files {len(status.files)} (whisper {count}), {status.size / 2**20:.0f} MB full size, "
@@ -283,6 +288,9 @@ def durable(root: Path, count: int, turns: int) -> None:
         print(
             f"{line}  {statistics.median(kilobytes):8.1f} KB, mean {statistics.mean(kilobytes):.1f}"
         )
+        if name == "inapp-monitor":
+            what = f"durable flush of {count} sums"
+            note(what, median * 1e3, "ms", peer="whisper + fsync", theirs=base * 1e3, least=300)
 
 
 def contender(root: Path, names: list[str], ready: int, out: int) -> None:
@@ -350,33 +358,62 @@ def bare_reading(ours: Ours, names: list[str], end: int) -> float:
     return spent
 
 
+#: Of so many series: how many times faster than whisper, and the most milliseconds.
+FETCH_GOALS: dict[str, dict[int, dict[str, float]]] = {
+    "sums": {1: {"least": 1.5}, 100: {"least": 35}, 1_000: {"least": 35}},
+    "averages": {1_000: {"most": 25}},
+}
+
+
 def fetches(root: Path, count: int) -> None:
-    """A day at one minute."""
+    """A day at one minute; the first one is by a store that has just been opened."""
+    import numpy  # noqa: F401  # a process that draws has loaded it
+
     print("fetch of 24 h at 1 min, medians of nine, ms")
     names = [f"bench.s{number}" for number in range(count)]
-    ours = Ours(root / "fetch", names, Method.SUM)
+    methods = {"sums": Method.SUM, "averages": Method.AVERAGE}
+    ours = {kind: Ours(root / f"fetch-{kind}", names, methods[kind]) for kind in methods}
     (root / "fetch-whisper").mkdir()
     theirs = Whisper(root / "fetch-whisper", names)
     for number in range(1_450):
-        ours.timed(START + number * 60, 1.0)
+        for store in ours.values():
+            store.timed(START + number * 60, 1.0)
     points = [(START + number * 60, 1.0) for number in range(1_450)]
     for path in theirs.paths.values():
         theirs.whisper.update_many(path, points, points[-1][0])
     end = points[-1][0]
+    first = statistics.median(_first_fetch(root / "fetch-sums", names, end) for _ in range(9))
+    print(f"      1 series, by a store that has just been opened: {first * 1e3:.3f}")
+    note("first fetch of 1 sum, a day", first * 1e3, "ms", most=0.45)
     for some in (1, 100, count):
-        times = {}
-        for store in (ours, theirs):
-            rounds = []
-            for _ in range(9):
+        stores: dict[str, Any] = {**ours, "whisper.fetch": theirs}
+        rounds: dict[str, list[float]] = {name: [] for name in stores}
+        for _ in range(9):
+            for name, each in stores.items():
                 started = time.perf_counter()
-                assert store.fetch(names[:some], end - 86_400, end) == some
-                rounds.append(time.perf_counter() - started)
-            times[store.name] = statistics.median(rounds)
-        line = "  ".join(f"{name} {spent * 1e3:9.3f}" for name, spent in times.items())
-        print(f"  {some:5} series: {line}  {times[theirs.name] / times[ours.name]:.1f} x")
-    bare = statistics.median(bare_reading(ours, names, end) for _ in range(9))
-    ratio = times[theirs.name] / bare
-    print(f"  {count:5} series: bare pread and one slice a column {bare * 1e3:.3f}  {ratio:.1f} x")
+                assert each.fetch(names[:some], end - 86_400, end) == some
+                rounds[name].append(time.perf_counter() - started)
+        times = {name: statistics.median(spent) for name, spent in rounds.items()}
+        base = times.pop("whisper.fetch")
+        for kind, spent in times.items():
+            shown = f"ours {spent * 1e3:9.3f}  whisper.fetch {base * 1e3:9.3f}"
+            print(f"  {some:5} {kind:8}: {shown}  {base / spent:.1f} x")
+            what, goal = f"fetch of {some} {kind}, a day", FETCH_GOALS[kind].get(some, {})
+            note(what, spent * 1e3, "ms", peer="whisper.fetch", theirs=base * 1e3, **goal)
+    bare = statistics.median(bare_reading(ours["sums"], names, end) for _ in range(9))
+    print(f"  {count:5} series: bare pread and one slice a column {bare * 1e3:.3f}")
+
+
+def _first_fetch(directory: Path, names: list[str], end: int) -> float:
+    """Seconds of the first one, once the catalog is read."""
+    ours = Ours(directory, names, Method.SUM)
+    ours.now = float(end)
+    ours.store.leaves()
+    started = time.perf_counter()
+    assert ours.fetch(names[:1], end - 86_400, end) == 1
+    spent = time.perf_counter() - started
+    ours.store.close()
+    return spent
 
 
 def opening(root: Path, count: int) -> None:

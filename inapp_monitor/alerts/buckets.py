@@ -7,8 +7,10 @@ always the edge of a bucket, so that counting what lies above it is exact.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Protocol
 
 from inapp_monitor.ground.histogram import Histogram, bucket_bounds, bucket_numbers
@@ -74,12 +76,12 @@ def quantile(counts: Sequence[float], q: float) -> float:
     Args:
         counts: How much each bucket holds; may be weights.
     """
-    rank, seen = q * math.fsum(counts), 0.0
-    for bucket, count in enumerate(counts):
-        seen += count
-        if count and seen >= rank:
-            return _LOWER[bucket + 1]
-    return 0.0
+    rank = q * math.fsum(counts)
+    if rank <= 0.0:
+        first = next((bucket for bucket, count in enumerate(counts) if count), -1)
+        return 0.0 if first < 0 else _LOWER[first + 1]
+    bucket = bisect_left(list(accumulate(counts)), rank)
+    return _LOWER[bucket + 1] if bucket < len(counts) else 0.0
 
 
 def above(counts: Iterable[tuple[int, int]], bucket: int) -> int:

@@ -76,6 +76,9 @@ def _routes(store: SeriesStore) -> list[str]:
 
 def _learn(store: SeriesStore, detector: Detector, routes: list[str], start: int, now: int) -> None:
     """What was usual before the window."""
+    with late_imports.loading():
+        from inapp_monitor.query.merging import merged_slots
+
     hours: dict[int, int] = {}
     for route in routes:
         path = f"routes.{route}.time"
@@ -83,12 +86,14 @@ def _learn(store: SeriesStore, detector: Detector, routes: list[str], start: int
         if found is None:
             continue
         watched = detector.watched(route, start)
-        for number, slot in enumerate(found.slots):
+        every = buckets.counts_of_columns(merged_slots(found.slots, 0, 1))
+        for number, counts in enumerate(every):
             at = found.start + number * found.step
-            if slot is None or at + found.step > start:
+            if not counts or at + found.step > start:
                 continue
-            watched.usual.fold(at, buckets.counts_of(slot), slot.count, 0)
-            hours[at // 3_600] = hours.get(at // 3_600, 0) + slot.count
+            requests = sum(counts.values())
+            watched.usual.fold(at, counts, requests, 0)
+            hours[at // 3_600] = hours.get(at // 3_600, 0) + requests
     if hours:
         detector.learned(sum(hours.values()), min(hours) * 3_600, float(start))
 

@@ -7,6 +7,7 @@ are usual. It is folded as time goes by, or rebuilt from the archives of the las
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import add
 from typing import Any
 
 from inapp_monitor.alerts import buckets
@@ -73,8 +74,7 @@ class Usual:
     def fade(self, factor: float = FADING) -> None:
         """A day has gone by."""
         for row in (self._all, *self._hours.values()):
-            for bucket in range(buckets.COUNT):
-                row[bucket] *= factor
+            row[:] = [count * factor for count in row]
         self.requests *= factor
         self.errors *= factor
 
@@ -104,9 +104,9 @@ class Usual:
         lean = min(1.0, 200 / self.requests) if self.requests else 0.0
         counts = [count * lean for count in self._all]
         for near in (hour - 1, hour, hour + 1):
-            for bucket, count in enumerate(self._hours.get(near % _HOURS, ())):
-                if count:
-                    counts[bucket] += count
+            row = self._hours.get(near % _HOURS)
+            if row is not None:
+                counts = list(map(add, counts, row))
         return counts
 
     def _third_largest_ms(self) -> float:

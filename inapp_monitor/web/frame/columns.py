@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inapp_monitor.ground.histogram import Histogram, merged
+from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.ranges import DistributionRange, ScalarRange
 from inapp_monitor.ground.stored_slots import StoredSlots
 from inapp_monitor.query.merged_columns import MergedColumns
@@ -201,7 +201,9 @@ def widest_step_s(start: int, now: int, columns: int) -> int:
 
 
 def _all_of(found: DistributionRange | None) -> Histogram | None:
-    return None if found is None else merged(found.slots)
+    if found is None or not found.slots:
+        return None
+    return merged_slots(found.slots, 0, len(found.slots))[0]
 
 
 def _in_columns(found: DistributionRange, start: int, columns: int, now: int) -> Durations:

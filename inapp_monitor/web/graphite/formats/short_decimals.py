@@ -1,21 +1,33 @@
-"""Texts of many floats that have few decimals, from tables."""
+"""Texts of many floats that have few decimals, from tables.
+
+Python needs most of the time of an answer to find the shortest text of each float. Where three
+decimals say it all, that text is put together from two tables.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from inapp_monitor.query.series import Floats
 
-#: Texts of what stands before and after the point of values with up to three decimals.
-_WHOLES = np.array([str(i) for i in range(10_000)], dtype=object)
-_FRACTIONS = np.array(["." + (f"{i:03d}".rstrip("0") or "0") for i in range(1_000)], dtype=object)
+#: Texts of what stands before the point, of negative ones behind those of others.
+_LIMIT = 10_000
+_TEXTS = [*map(str, range(_LIMIT)), *(f"-{i}" for i in range(_LIMIT)), "null"]
+_FRACTION_TEXTS = [*("." + (f"{i:03d}".rstrip("0") or "0") for i in range(1_000)), ""]
+_NULL, _NO_FRACTION = 2 * _LIMIT, 1_000
+_WHOLES = np.array(_TEXTS, dtype=object)
+_FRACTIONS = np.array(_FRACTION_TEXTS, dtype=object)
+#: The same in numbers of eight and of four bytes, filled up with zero bytes.
+_WHOLE_BYTES = np.array(_TEXTS, dtype="S8").view(np.uint64)
+_FRACTION_BYTES = np.array(_FRACTION_TEXTS, dtype="S4").view(np.uint32)
+
+Array = np.ndarray[Any, Any]
 
 
 def short_decimals(values: Floats, null: str) -> list[str] | None:
     """The texts, as `repr` gives them, when all values have at most three decimals and are small.
-
-    Python needs most of the time of an answer to find the shortest text of each float. Where three
-    decimals say it all, that text is put together from two tables.
 
     Args:
         values: NaN is `null`.
@@ -24,17 +36,47 @@ def short_decimals(values: Floats, null: str) -> list[str] | None:
     Returns:
         None when a value has more decimals, or is large.
     """
+    places = _places(values)
+    if places is None:
+        return None
+    wholes, fractions = places
+    texts = _WHOLES[wholes] + _FRACTIONS[fractions]
+    if null != "null":
+        texts[wholes == _NULL] = null
+    found: list[str] = texts.tolist()
+    return found
+
+
+def joined_decimals(values: Floats, after: Array) -> str | None:
+    """The same in one text, `null` for NaN, with something after each.
+
+    Args:
+        values: As above.
+        after: Of ASCII bytes, one item a value.
+    """
+    places = _places(values)
+    if places is None:
+        return None
+    made = np.empty(
+        len(values), [("whole", np.uint64), ("fraction", np.uint32), ("after", after.dtype)]
+    )
+    made["whole"] = _WHOLE_BYTES[places[0]]
+    made["fraction"] = _FRACTION_BYTES[places[1]]
+    made["after"] = after
+    return made.tobytes().translate(None, b"\0").decode("ascii")
+
+
+def _places(values: Floats) -> tuple[Array, Array] | None:
+    """Where the text of each value is in the tables; None when one has no place there."""
     is_null = np.isnan(values)
     size = np.abs(np.where(is_null, 0.0, values))
     with np.errstate(over="ignore"):
         thousandths = np.rint(size * 1000)
-    if not ((thousandths < 1e7) & (thousandths / 1000 == size)).all():
+    if not ((thousandths < 1_000 * _LIMIT) & (thousandths / 1000 == size)).all():
         return None
-    wholes, fractions = np.divmod(thousandths.astype(np.int64), 1000)
-    texts = _WHOLES[wholes] + _FRACTIONS[fractions]
-    negative = np.signbit(values) & ~is_null
-    if negative.any():
-        texts[negative] = "-" + texts[negative]
-    texts[is_null] = null
-    found: list[str] = texts.tolist()
-    return found
+    number = thousandths.astype(np.int32)
+    wholes = number // 1_000
+    fractions = number - 1_000 * wholes
+    wholes[np.signbit(values)] += _LIMIT
+    wholes[is_null], fractions[is_null] = _NULL, _NO_FRACTION
+    return wholes, fractions
