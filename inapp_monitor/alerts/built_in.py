@@ -93,9 +93,10 @@ STATEMENTS = _detected(
 JOBS = _detected("jobs", "Job did not run", "check-ins of jobs against their schedules", "ticket")
 #: Looked at every now and then, see `looks`.
 LOOKED_AT = (BUSY, MEMORY, STATEMENTS, JOBS)
-_FOUND_BY_US = {rule.name: rule for rule in (*DETECTED.values(), *ISSUES, *LOOKED_AT)}
+_FOUND = {rule.name: rule for rule in (*DETECTED.values(), *ISSUES, *LOOKED_AT)}
+DETECTOR_NAMES = set(_FOUND)
 #: What a table may change of a rule whose findings are the judge's own.
-_CHANGEABLE = ("title", "severity", "runbook", "labels", "notify", "renotify", "parents")
+CHANGEABLE = ("title", "severity", "runbook", "labels", "notify", "renotify", "parents")
 
 _TABLES: dict[str, dict[str, object]] = {
     "disk-space": {
@@ -159,18 +160,23 @@ def queried() -> list[Rule]:
     return [Rule.parse(name, table, "built-in") for name, table in _TABLES.items()]
 
 
+def all_rules() -> dict[str, Rule]:
+    """All that are built in, by name."""
+    return {rule.name: rule for rule in (*_FOUND.values(), *queried())}
+
+
 def rule_of(name: str, table: Mapping[str, object], source: str) -> Rule:
     """The rule of a table; of one that the judge finds itself, with what the table changes of it.
 
     Raises:
         ValueError: as `Rule.parse`; what the judge looks at cannot be changed.
     """
-    found = _FOUND_BY_US.get(name)
+    found = _FOUND.get(name)
     if found is None:
         return Rule.parse(name, table, source)
-    others = sorted(set(table) - set(_CHANGEABLE))
+    others = sorted(set(table) - set(CHANGEABLE))
     if others:
-        allowed = ", ".join(_CHANGEABLE)
+        allowed = ", ".join(CHANGEABLE)
         raise ValueError(f"rule {name!r} is built in: {others[0]!r} is not one of {allowed}")
     given = Rule.parse(name, {"target": found.target, "critical": "0", **table}, source)
     return replace(

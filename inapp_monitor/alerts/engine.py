@@ -110,6 +110,19 @@ class Engine:
         self.rules[rule.name] = rule
         self._due[rule.name] = float("-inf")
 
+    def remove(self, name: str) -> None:
+        """Forget a rule and the states of its series."""
+        self.rules.pop(name, None)
+        self._due.pop(name, None)
+        self._changes = [change for change in self._changes if change.key[0] != name]
+        for series in self._series.pop(name, {}):
+            key = (name, series)
+            for known in (self.states, self.values, self._seen):
+                known.pop(key, None)
+            self._quiet.discard(key)
+            if self._database is not None:
+                self._database.submit(_forgetting(key), 200)
+
     def add_default(self, rule: Rule) -> None:
         """Take a rule unless there is one of its name."""
         if rule.name not in self.rules:

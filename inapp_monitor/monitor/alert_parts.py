@@ -5,6 +5,7 @@ from __future__ import annotations
 from inapp_monitor.alerts import built_in
 from inapp_monitor.alerts.issue_rules import IssueRules
 from inapp_monitor.alerts.looks import Looks
+from inapp_monitor.alerts.page_rules import InForce, PageRules
 from inapp_monitor.issues.triage import Triage
 from inapp_monitor.monitor import looked_at
 from inapp_monitor.monitor.part import Part
@@ -28,6 +29,8 @@ class Alerting(Part):
         triage = Triage(services.database, services.core.clock)
         self._issues = IssueRules(services.alerts, lambda: triage.list_issues(_LATEST))
         self._looks = Looks(services.alerts, looked_at.looks(services))
+        made = PageRules(services.database)
+        self._in_force = InForce(made, services.alerts, built_in.all_rules())
         self._leadership = services.leadership
         self._added = 0
         self.holds = (services.alerts,)
@@ -38,8 +41,10 @@ class Alerting(Part):
             self._judge.resign()
             self._issues.resign()
             self._looks.resign()
+            self._in_force.resign()
             return
         self._add_rules()
+        self._in_force.tick(now)  # before states are restored: those of unknown rules are forgotten
         self._judge.tick(now)
         self._issues.tick(now)
         self._looks.tick(now)

@@ -33,6 +33,7 @@ from inapp_monitor.web.pages import (
     alert_rule,
     alerts,
     dashboards,
+    edit_alert,
     errors,
     explore,
     failure,
@@ -408,5 +409,5 @@ def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     pages += [logs, sdks, sources, ingest, statements, traces]
-    pages += [alerts, alert_rule, acknowledge, health]
+    pages += [alerts, alert_rule, edit_alert, acknowledge, health]
     return [*pages, render, metrics, functions, events, tags, version, prometheus, portions]

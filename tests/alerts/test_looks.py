@@ -33,14 +33,19 @@ class Leader:
     def __init__(self, data_dir: Path) -> None:
         self.clock = FakeClock()
         settings = load({"data_dir": data_dir}, environ={}).settings
-        guard = Guard()
+        self.guard = guard = Guard()
         self.store = Store(data_dir, settings, self.clock, guard)
         self.database = Database(data_dir, settings, self.clock, guard)
-        self.engine = Engine(Measuring(self.store), self.database, guard)
         self.sent: list[tuple[str, str]] = []
-        self.engine.enqueue = lambda _connection, messages: self.sent.extend(
+        self.engine = self.next_engine()
+
+    def next_engine(self) -> Engine:
+        """That of the next leader."""
+        made = Engine(Measuring(self.store), self.database, self.guard)
+        made.enqueue = lambda _connection, messages: self.sent.extend(
             (m.title, m.notification.kind.value) for m in messages
         )
+        return made
 
     def look(self, looks: Looks) -> list[tuple[str, str]]:
         """One tick; what was sent by it."""

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 
 from inapp_monitor.alerts import kept_states, overview, requests
 from inapp_monitor.alerts.kept_states import KeptStates
+from inapp_monitor.alerts.page_rules import SOURCE, PageRules
 from inapp_monitor.alerts.pictured import Pictured, pictured
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.alerts.status import Status
@@ -34,7 +35,7 @@ def gather(visit: Visit, name: str) -> dict[str, Any]:
     if rule is None:
         raise NotFound("there is no such rule, or nobody has judged it yet")
     (row,) = (row for row in overview.rule_rows(found, now) if row["name"] == name)
-    chart, problem = _chart(visit, rule)
+    chart, problem = chart_of(visit, rule)
     kept = KeptStates(backend.database)
     transitions = kept.transitions(name, limit=_TRANSITIONS)
     return {
@@ -54,6 +55,7 @@ def gather(visit: Visit, name: str) -> dict[str, Any]:
             if each.rule == name
         ],
         "can_act": backend.may_act,
+        **_made_here(backend, rule),
     }
 
 
@@ -88,6 +90,17 @@ def act(backend: Backend, request: MonitorRequest, name: str, action: str) -> Re
     return back_to(request, f"/alerts/{name}")
 
 
+def _made_here(backend: Backend, rule: Rule) -> dict[str, Any]:
+    """Who made it on the page, and whether one made there waits behind one of a file or the app."""
+    made = PageRules(backend.database).all().get(rule.name)
+    return {
+        "author": made.author if made else "",
+        "made": made.moment if made else None,
+        "waits": made is not None and rule.source != SOURCE,
+        "may_change": rule.source in (SOURCE, "built-in"),
+    }
+
+
 Asked = tuple[str, dict[str, Any]]
 
 _ACTIONS: dict[str, Callable[[Mapping[str, str], str, float], Asked]] = {
@@ -104,7 +117,7 @@ _ACTIONS: dict[str, Callable[[Mapping[str, str], str, float], Asked]] = {
 }
 
 
-def _chart(visit: Visit, rule: Rule) -> tuple[dict[str, Any] | None, str]:
+def chart_of(visit: Visit, rule: Rule) -> tuple[dict[str, Any] | None, str]:
     """The rule's series with the limits of its ranges as dashed lines."""
     shown = Pictured(rule.target, rule.whole, rule.unit)
     if rule.kind == "detector":
