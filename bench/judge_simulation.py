@@ -13,10 +13,11 @@ rules as in Grafana's and Prometheus's examples and for burn rates as in the SRE
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,12 +191,12 @@ def healthy(days: float, seed: int, only: set[str]) -> None:
     )
 
 
-def planted(past: float, seed: int, kind: str) -> None:
+def planted(past: float, seed: int, kinds: set[str]) -> None:
     """Forty incidents: which are found, how soon, by how many messages."""
     apps = {app.name: app for app in sim.shapes()}
     found = right = clean = many = 0
     for incident in sim.planted():
-        if kind and incident.kind not in kind.split(","):
+        if kinds and incident.kind not in kinds:
             continue
         incident.begin -= (15 - past) * DAY
         incident.end -= (15 - past) * DAY
@@ -323,20 +324,54 @@ def peers(days: float, seed: int) -> None:
         print(f"{make().name}: {false / months:.1f} an app-month, found {hits} of 40", flush=True)
 
 
-def main(arguments: list[str]) -> None:
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments; an unknown app, kind or mode ends with 2 and names what there is."""
+    description, _, rest = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.judge_simulation",
+        description=description,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    modes = parser.add_subparsers(dest="mode", required=True, metavar="healthy|planted|peers")
+    apps = [app.name for app in sim.shapes()]
+    kinds = list(dict.fromkeys(incident.kind for incident in sim.planted()))
+
+    def some_of(known: list[str]) -> Callable[[str], list[str]]:
+        def read(text: str) -> list[str]:
+            names = [name for name in text.split(",") if name]
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                expected = ", ".join(known)
+                raise argparse.ArgumentTypeError(f"unknown {unknown[0]!r}, expected of {expected}")
+            return names
+
+        return read
+
+    made = {
+        "healthy": modes.add_parser("healthy", help="apps with which nothing is wrong"),
+        "planted": modes.add_parser("planted", help="forty incidents"),
+        "peers": modes.add_parser("peers", help="the rules of others, over the same traffic"),
+    }
+    for name, mode in made.items():
+        mode.add_argument("--seed", type=int, default=1)
+        if name != "planted":
+            mode.add_argument("days", type=float)
+    made["healthy"].add_argument("--only", type=some_of(apps), default=[], help=",".join(apps))
+    made["planted"].add_argument("--kind", type=some_of(kinds), default=[], help=",".join(kinds))
+    made["planted"].add_argument("--past", type=float, default=2.0, help="days before an incident")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> None:
     """See the module."""
-
-    def option(name: str, default: str) -> str:
-        return arguments[arguments.index(name) + 1] if name in arguments else default
-
-    seed = int(option("--seed", "1"))
-    if arguments[0] == "healthy":
-        only = {name for name in option("--only", "").split(",") if name}
-        healthy(float(arguments[1]), seed, only)
-    elif arguments[0] == "planted":
-        planted(float(option("--past", "2")), seed, option("--kind", ""))
+    asked = parsed(arguments)
+    if asked.mode == "healthy":
+        healthy(asked.days, asked.seed, set(asked.only))
+    elif asked.mode == "planted":
+        planted(asked.past, asked.seed, set(asked.kind))
     else:
-        peers(float(arguments[1]), seed)
+        peers(asked.days, asked.seed)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ class Incident:
         id: Identifies it.
         parts: The troubles that make it up, in the order in which they were found.
         deploys: Releases that came into use shortly before or meanwhile: `timestamp`, `label`.
-        acknowledged_by: Who knows of it.
+        acknowledged_by: Who knows of it, with their note.
+        acknowledged_at: Since when; 0 while nobody does.
         speaker: Rule and series of the one state that messages are sent of.
         is_over: Whether that state's trouble is over, while others go on: it recovers with them.
     """
@@ -77,6 +78,7 @@ class Incident:
     acknowledged_by: str = ""
     speaker: tuple[str, str] | None = None
     is_over: bool = False
+    acknowledged_at: float = 0.0
 
     @property
     def onset(self) -> float:
@@ -113,6 +115,7 @@ class Incident:
             "acknowledged_by": self.acknowledged_by,
             "speaker": self.speaker,
             "is_over": self.is_over,
+            "acknowledged_at": self.acknowledged_at,
         }
 
     @classmethod
@@ -124,6 +127,7 @@ class Incident:
             *(number, parts, list(document["deploys"]), document.get("acknowledged_by", "")),
             speaker=(speaker[0], speaker[1]) if speaker else None,
             is_over=bool(document.get("is_over")),
+            acknowledged_at=float(document.get("acknowledged_at", 0.0)),
         )
 
 
@@ -154,6 +158,13 @@ class Incidents:
             (end, start, MAX_FOUND),
         )
         return [Incident.of(row["id"], json.loads(row["document"])) for row in rows]
+
+    def get(self, number: int) -> Incident | None:
+        """One of them."""
+        if self._database is None:
+            return None
+        rows = self._database.read("select id, document from incidents where id = ?", (number,))
+        return Incident.of(rows[0]["id"], json.loads(rows[0]["document"])) if rows else None
 
     # -- for the leader
 
@@ -189,6 +200,13 @@ class Incidents:
             setattr(part, name, value)
         if self.running is not None:
             self._write(self.running)
+
+    def acknowledged(self, by: str, at: float) -> None:
+        """Somebody knows of the one that is running; the latest is kept."""
+        running = self.running
+        if running is not None and at > running.acknowledged_at:
+            running.acknowledged_by, running.acknowledged_at = by, at
+            self._write(running)
 
     def save(self) -> None:
         """Write the one that is running, which has changed."""

@@ -143,6 +143,7 @@ class Judge:
         changes, detector.changes = detector.changes, []
         for change in changes:
             self._apply(change, now)
+        self._note_acknowledgement()
         self._show(now, perf, changed=bool(changes))
         if changes or not 0 <= perf - self._saved < _SAVE_S:
             self._save(now, perf, changed=bool(changes))
@@ -245,6 +246,16 @@ class Judge:
             finding = Finding(series, Status.OK, None, None, "over, with all that belonged to it")
             self.engine.apply(self.engine.rules[name], finding, now, incident=incident.id)
         self.incidents.save()
+
+    def _note_acknowledgement(self) -> None:
+        """Who acknowledged a state of the running incident is a part of its story."""
+        running = self.incidents.running
+        for part in running.parts if running is not None and running.ended is None else ():
+            kept = self.engine.states.get((part.rule, part.series))
+            made = None if kept is None else kept.state.acknowledgement
+            if made is not None:
+                by = f"{made.author}: {made.note}" if made.note else made.author
+                self.incidents.acknowledged(by, made.at)
 
     def _part(self, trouble: Trouble, now: float) -> Part:
         name, series = self._key(trouble)

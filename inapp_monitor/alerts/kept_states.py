@@ -120,13 +120,18 @@ class KeptStates:
             f" where rule = ?{where} order by id desc limit ?",
             (rule, *values, limit),
         )
-        return [
-            Transition(
-                *(row["rule"], row["series"], row["moment"], Status(row["status"])),
-                *(bool(row["hard"]), row["value"], row["detail"]),
-            )
-            for row in rows
-        ]
+        return [_transition(row) for row in rows]
+
+    def transitions_between(self, start: float, end: float, limit: int = 200) -> list[Transition]:
+        """The latest changes of all states in a window, the newest first."""
+        if self._database is None:
+            return []
+        rows = self._database.read(
+            "select rule, series, moment, status, hard, value, detail from alert_transitions"
+            " where moment >= ? and moment <= ? order by id desc limit ?",
+            (start, end, limit),
+        )
+        return [_transition(row) for row in rows]
 
     def ask(
         self, rule: str, series: str, action: str, document: Mapping[str, Any], now: float
@@ -161,6 +166,13 @@ class KeptStates:
             )
             for row in rows
         ]
+
+
+def _transition(row: Mapping[str, Any]) -> Transition:
+    return Transition(
+        *(row["rule"], row["series"], row["moment"], Status(row["status"])),
+        *(bool(row["hard"]), row["value"], row["detail"]),
+    )
 
 
 def write_state(connection: Connection, key: Key, kept: Kept) -> None:

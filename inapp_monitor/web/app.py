@@ -38,6 +38,7 @@ from inapp_monitor.web.pages import (
     explore,
     failure,
     health,
+    incident,
     login,
     logs,
     not_found,
@@ -409,5 +410,5 @@ def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     pages += [logs, sdks, sources, ingest, statements, traces]
-    pages += [alerts, alert_rule, edit_alert, acknowledge, health]
+    pages += [alerts, alert_rule, edit_alert, incident, acknowledge, health]
     return [*pages, render, metrics, functions, events, tags, version, prometheus, portions]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inapp_monitor.alerts import review
-from inapp_monitor.alerts.incidents import Incident, Part
+from inapp_monitor.alerts.incidents import Incident, Incidents, Part
 from inapp_monitor.alerts.judge import is_severe, path_of
 from inapp_monitor.alerts.trouble import WHOLE_APP
 from inapp_monitor.alerts.trouble_words import words
@@ -106,30 +106,34 @@ def incidents(backend: Backend, view: View) -> list[Incident]:
 
 
 def incident_rows(backend: Backend, view: View) -> list[dict[str, Any]]:
-    """Incidents of a window for the page: id, title, detail, state, path, since, until, deploy."""
-    rows = []
-    for each in incidents(backend, view)[:_SHOWN]:
-        part = each.main
-        deploy = each.deploys[-1]["label"] if each.deploys else ""
-        rows.append(
-            {
-                "id": each.id,
-                "title": part.title if each.ended is None else _past_tense(part.title),
-                "detail": part.detail,
-                "state": each.state,
-                "path": part.path,
-                "since": each.onset,
-                "until": each.ended,
-                "deploy": deploy,
-                "when": human.period(each.onset, each.ended or view.now, view.zone.tz),
-                "parts": [
-                    {"title": one.title, "detail": one.detail, "state": one.state,
-                     "path": one.path, "since": one.onset, "until": one.ended}
-                    for one in each.parts
-                ],
-            }
-        )  # fmt: skip
-    return rows
+    """Incidents of a window for the page, see `incident_row`."""
+    return [incident_row(each, view) for each in incidents(backend, view)[:_SHOWN]]
+
+
+def incident(backend: Backend, number: int) -> Incident | None:
+    """One incident."""
+    return Incidents(backend.database).get(number)
+
+
+def incident_row(found: Incident, view: View) -> dict[str, Any]:
+    """An incident for the page: id, title, detail, state, path, since, until, deploy, parts."""
+    part = found.main
+    return {
+        "id": found.id,
+        "title": part.title if found.ended is None else _past_tense(part.title),
+        "detail": part.detail,
+        "state": found.state,
+        "path": part.path,
+        "since": found.onset,
+        "until": found.ended,
+        "deploy": found.deploys[-1]["label"] if found.deploys else "",
+        "when": human.period(found.onset, found.ended or view.now, view.zone.tz),
+        "parts": [
+            {"title": one.title, "detail": one.detail, "state": one.state,
+             "path": one.path, "since": one.onset, "until": one.ended}
+            for one in found.parts
+        ],
+    }  # fmt: skip
 
 
 def marks(backend: Backend, view: View) -> list[dict[str, Any]]:

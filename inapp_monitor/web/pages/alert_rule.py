@@ -117,11 +117,11 @@ _ACTIONS: dict[str, Callable[[Mapping[str, str], str, float], Asked]] = {
 }
 
 
-def chart_of(visit: Visit, rule: Rule) -> tuple[dict[str, Any] | None, str]:
+def chart_of(visit: Visit, rule: Rule, series: str = "app") -> tuple[dict[str, Any] | None, str]:
     """The rule's series with the limits of its ranges as dashed lines."""
     shown = Pictured(rule.target, rule.whole, rule.unit)
     if rule.kind == "detector":
-        shown = pictured(rule, "app")
+        shown = pictured(rule, series)
         if not shown.series:
             return None, ""
     target = f"asPercent({shown.series},{shown.whole})" if shown.whole else shown.series

@@ -14,6 +14,7 @@ from inapp_monitor.web.findings import (
     comparison,
     deploys,
     issue_list,
+    judged,
     repeated_statements,
     route_table,
     slow,
@@ -79,7 +80,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
     before = traffic.read(backend, earlier, scope) if earlier else None
     route = visit.facts.of(RouteFacts).routes.get(slug) or slug
     issues = [entry for entry in issue_list.newest(backend, 200) if entry.get("route") == route]
-    marks = deploys.between(backend, view.start, view.end)
+    marks = deploys.between(backend, view.start, view.end) + judged.marks(backend, view)
     slowest = runtime.slowest(visit.facts, slug, method)[:_SLOWEST]
     why = cause.cause_of(backend, slug, method, view.end)
     return {
