@@ -17,10 +17,18 @@ from typing import TYPE_CHECKING
 
 from inapp_monitor.alerts import kept_states
 from inapp_monitor.alerts.downtime import Downtime
-from inapp_monitor.alerts.findings import WHOLE_RULE, Finding, findings, questions, words
+from inapp_monitor.alerts.findings import (
+    WHOLE_RULE,
+    Finding,
+    Questions,
+    findings,
+    questions,
+    words,
+)
 from inapp_monitor.alerts.kept_states import Kept, KeptStates, Key, Request, Transition
 from inapp_monitor.alerts.measuring import SETTLED_S, Measuring
 from inapp_monitor.alerts.message import Message
+from inapp_monitor.alerts.question import Answer, Question
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.alerts.state import (
     Acknowledgement,
@@ -34,6 +42,7 @@ from inapp_monitor.alerts.state import (
     step,
 )
 from inapp_monitor.alerts.status import Status
+from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.ground.guard import Guard
 
 if TYPE_CHECKING:
@@ -168,8 +177,7 @@ class Engine:
             return
         end = int(now - SETTLED_S) // _STEP_S * _STEP_S
         asked = {rule.name: questions(rule, end) for rule in due}
-        every = [question for each in asked.values() for question in each.all()]
-        answers = self._measuring.answer(every, int(now))
+        answers = self._answers(asked.values(), int(now))
         for rule in due:
             before = self._series.get(rule.name, {})
             silent = self._silent_s(rule, before, now)
@@ -180,6 +188,24 @@ class Engine:
                 found = [Finding(WHOLE_RULE, Status.UNKNOWN, None, None, f"failed: {error!r}")]
             for finding in found:
                 self.apply(rule, finding, now)
+
+    def _answers(self, asked: Iterable[Questions], now: int) -> dict[Question, Answer | QueryError]:
+        """All answers at once; where one question breaks that, each rule's by themselves."""
+        asked = list(asked)
+        try:
+            answers = self._measuring.answer([q for each in asked for q in each.all()], now)
+        except Exception as error:  # noqa: BLE001  # whose fault it is, shows below
+            self._guard.failed("rules", error)
+        else:
+            self._guard.recovered("rules")
+            return answers
+        answers = {}
+        for each in asked:
+            try:
+                answers.update(self._measuring.answer(each.all(), now))
+            except Exception as error:  # noqa: BLE001  # that rule is UNKNOWN, the others go on
+                answers.update(dict.fromkeys(each.all(), QueryError(f"failed: {error!r}")))
+        return answers
 
     def _is_due(self, rule: Rule, now: float) -> bool:
         if rule.kind != "query":

@@ -37,6 +37,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}", re.ASCII)
 _SEVERITIES = ("page", "ticket", "info")
 _LONGEST_TEXT = 2_000
+#: Durations and counts of a rule, at most.
+_LONGEST_S, _MOST = 400 * 86_400, 10**12
 #: Series of one rule that have a state each; further ones are one UNKNOWN.
 MAX_SERIES = 1_000
 
@@ -233,13 +235,13 @@ class _Given:
         return labels
 
     def seconds(self, key: str, default: float, at_least: float) -> float:
-        return float(self._read(key, parse_duration, default, at_least))
+        return float(self._read(key, parse_duration, default, at_least, _LONGEST_S))
 
     def integer(self, key: str, default: int, at_least: int) -> int:
-        return int(self._read(key, parse_int, default, at_least))
+        return int(self._read(key, parse_int, default, at_least, _MOST))
 
     def flag(self, key: str, default: bool) -> bool:
-        return bool(self._read(key, parse_bool, default, False))
+        return bool(self._read(key, parse_bool, default, False, True))
 
     def condition(self, key: str) -> Condition | None:
         value = self._table.get(key)
@@ -249,16 +251,19 @@ class _Given:
             raise ValueError(f"`{key}` must be a condition or a range, got {value!r}")
         return condition.parse(str(value))
 
-    def _read(self, key: str, parser: object, default: float, at_least: float) -> float:
+    def _read(
+        self, key: str, parser: object, default: float, at_least: float, at_most: float
+    ) -> float:
         if key not in self._table:
             return default
         value = self._table[key]
         try:
             parsed: float = parser(value)  # type: ignore[operator]  # one of those of `setting_values`
-        except ValueError as error:
-            raise ValueError(f"`{key}` must be {error}, got {value!r}") from None
-        if not math.isfinite(parsed) or parsed < at_least:
-            raise ValueError(f"`{key}` must be at least {at_least:g}, got {value!r}")
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"`{key}` must be {error}, got {str(value)[:40]}") from None
+        if not at_least <= parsed <= at_most:
+            text = f"`{key}` must be at least {at_least:g} and at most {at_most:g}"
+            raise ValueError(f"{text}, got {str(value)[:40]}")
         return parsed
 
 

@@ -1,6 +1,6 @@
 """The engine over a real store and database: rules become states, transitions and messages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.ground.ranges import ScalarRange
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 
@@ -139,6 +140,29 @@ def test_each_request_is_carried_out_though_numbers_of_rows_come_again(site: Sit
     planned = site.engine.states["deep", "shop.depth"].state.downtimes
     assert [downtime.id for downtime in planned] == ["0", "1", "2"]
     assert not site.database.read("select * from alert_requests")
+
+
+class BrokenSeries(Store):
+    """A store of which one series cannot be read."""
+
+    def fetch(self, paths: Sequence[str], start: int, end: int, now: int) -> list[ScalarRange]:
+        if "shop.broken" in paths:
+            raise OSError("Input/output error")
+        return super().fetch(paths, start, end, now)
+
+
+def test_a_rule_that_cannot_be_measured_is_unknown_alone(site: Site) -> None:
+    """The others of the same tick are judged."""
+    site.store.close()
+    site.store = BrokenSeries(site.database.path.parent, site.settings, site.clock, site.guard)
+    site.engine = site.leader()
+    site.rule("deep", target="shop.depth", critical="> 100 for 1", window="20s", interval="10s")
+    site.rule("bad", target="shop.broken", critical="> 1", window="20s", interval="10s")
+    site.store.add(Batch([Scalar("shop.broken", int(site.clock.now), 1.0, Method.LAST)], []))
+    site.run(60, 500.0)
+    assert site.status("deep") == (Status.CRITICAL, True)
+    assert site.status("bad", "") == (Status.UNKNOWN, True)
+    assert "Input/output error" in site.engine.states["bad", ""].detail
 
 
 def test_a_series_that_is_not_seen_any_more_follows_the_rules_policy(site: Site) -> None:

@@ -102,6 +102,14 @@ def test_a_wrong_file_says_which_rule_and_what_was_expected(text: str, complaint
     assert "rules.toml" in str(error.value)
 
 
+@pytest.mark.parametrize("value", [10**400, 10**30, float("inf"), float("nan"), "9999999d", -1])
+@pytest.mark.parametrize("key", ["window", "interval", "attempts", "min_count", "renotify"])
+def test_no_number_is_beyond_bounds(key: str, value: object) -> None:
+    """A window of an age would cost every other rule its evaluation."""
+    with pytest.raises(ValueError, match=f"`{key}` must be"):
+        Rule.parse("x", {"critical": "errors > 5", key: value}, "test")
+
+
 def test_a_built_in_rule_may_be_silenced_and_not_bent() -> None:
     """Title, severity, links and whether it is sent are the user's; what it looks at is not."""
     (made,) = rule_files.parse("[rules.slow-requests]\nnotify = false\n", "rules.toml")

@@ -95,6 +95,8 @@ def is_public(text: str) -> bool:
             return False
         if inner is not None:
             found = inner
+    if isinstance(found, ipaddress.IPv6Address) and found.is_site_local:
+        return False
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
