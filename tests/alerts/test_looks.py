@@ -4,11 +4,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from werkzeug.test import Client
 
+from inapp_monitor import Monitor
 from inapp_monitor.alerts import built_in
-from inapp_monitor.alerts.busy_threads import stalled_s
+from inapp_monitor.alerts.busy_threads import Busy, BusyThreads, stalled_s
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.looks import Look, Looks
 from inapp_monitor.alerts.measuring import Measuring
@@ -20,7 +23,7 @@ from inapp_monitor.database.file import Database
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
-from inapp_monitor.ground.points import Batch, Method, Scalar
+from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 
@@ -234,3 +237,96 @@ def test_nothing_ends_only_where_much_would(
     """The quietest of the last ten minutes says how many requests would have ended."""
     ended = [(END - 10 * (len(counts) - 1 - i), count) for i, count in enumerate(counts)]
     assert (stalled_s(ended, END + silent) > 0) == is_stalled
+
+
+def test_busy_threads_are_named_when_nothing_ends_and_all_is_taken(leader: Leader) -> None:
+    """Both workers hold their requests, as many as ever: CRITICAL. One free place: no word."""
+    start = int(leader.clock.now) // 10 * 10
+    for step in range(72):
+        durations = Histogram(shift=4)
+        durations.add([3.0] * 50)
+        moment = start + 10 * step
+        in_flight = [Scalar("requests.in_flight", moment, 3.0, Method.MAX)]
+        leader.clock.now = moment + 5.0
+        leader.store.add(Batch(in_flight, [Distribution("requests.time", moment, durations)]))
+    leader.clock.now = start + 720 + 25.0
+    under_way = [Busy("a", 24.0), Busy("b", 22.0), Busy("b", 4.0)]
+    count = 3
+    busy = BusyThreads(leader.store, lambda: under_way, lambda: 2, lambda: count)
+    (seen,) = busy(leader.clock.now, {})
+    assert seen.status == Status.CRITICAL
+    assert "no request has ended for 22 s: 3 are under way in 2 workers" in seen.detail
+    count = 2
+    assert busy(leader.clock.now, {}) == []
+    count = 3
+    under_way[0] = Busy("a", 3.0)  # one worker answers
+    assert busy(leader.clock.now, {}) == []
+
+
+TOKEN = "a-token-for-looks-012345"
+
+
+class Running:
+    """A running monitor on a clock stepped by hand."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.clock = FakeClock()
+        quiet = {"collect_process": False, "collect_host": False}
+        given = {"data_dir": data_dir, "clock": self.clock, "token": TOKEN, **quiet}
+        self.monitor = Monitor(self._app, **given)
+        self.client = Client(self.monitor)
+
+    def _app(self, _environ: object, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b""]
+
+    def run(self, seconds: int, step: int = 1) -> None:
+        for _ in range(0, seconds, step):
+            self.client.get("/").close()
+            self.clock.advance(step)
+            self.monitor.tick()
+
+    def get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        return self.client.get(f"/_metrics{path}", headers=headers).json
+
+    def rule(self, name: str) -> dict[str, Any]:
+        (row,) = (row for row in self.get("/alerts.json")["rules"] if row["name"] == name)
+        return dict(row)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    made = Running(tmp_path)
+    yield made
+    made.monitor.close()
+
+
+def test_a_healthy_monitor_looks_and_finds_nothing(running: Running) -> None:
+    """All rules are there; in ordinary life none has found anything or failed."""
+    running.run(90)
+    status = {rule["name"]: rule["status"] for rule in running.get("/alerts.json")["rules"]}
+    expected = ("threads-busy", "memory-growth", "slow-statements", "jobs", "own-faults")
+    assert [status[name] for name in expected] == ["OK"] * len(expected)
+    assert set(status.values()) == {"OK"}
+    assert running.get("/status.json")["faults"] == []
+
+
+def test_a_job_that_misses_its_check_in_is_named_and_is_no_new_issue(running: Running) -> None:
+    """From the check-in of an SDK to the alert, and back with the next one."""
+    running.run(10)
+    jobs = running.monitor.life.services.sentry.cron_monitors
+    schedule = {"type": "interval", "value": 1, "unit": "minute"}
+    config = {"schedule": schedule, "checkin_margin": 1}
+    said = {"monitor_slug": "nightly-mail", "status": "ok", "monitor_config": config}
+    jobs.accept(said, "1")
+    running.run(20, step=5)
+    assert running.rule("jobs")["status"] == "OK"
+    running.run(300, step=5)
+    row = running.rule("jobs")
+    assert row["status"] == "CRITICAL"
+    assert "nightly-mail did not run, schedule every 1 minute" in row["series"][0]["detail"]
+    assert running.rule("new-issue")["problems"] == 0
+    jobs.accept(said, "1")
+    running.run(30, step=5)
+    assert running.rule("jobs")["status"] == "OK"
