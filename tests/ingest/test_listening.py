@@ -179,6 +179,41 @@ def test_doors_are_open_after_the_first_tick(tmp_path: Path, port: int) -> None:
         monitor.close()
 
 
+def test_the_next_tick_of_another_worker_opens_the_doors_of_a_killed_one(
+    tmp_path: Path, port: int
+) -> None:
+    """Two ticks after the end of their holder at most they are open again."""
+    address = f"carbon://127.0.0.1:{port}"
+    script = f"""
+import time
+from inapp_monitor import Monitor
+
+monitor = Monitor(lambda environ, start_response: [], data_dir={str(tmp_path)!r},
+                  listen=[{address!r}], collect_host=False, enabled=True)
+monitor.tick()
+(door,) = monitor.life.services.listening.doors.values()
+while door.state != "open":
+    time.sleep(0.01)
+print("open", flush=True)
+time.sleep(300)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as holder:
+        monitor = Monitor(app, data_dir=tmp_path, listen=[address], collect_host=False)
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"open\n"
+            monitor.tick()
+            assert not monitor.life.services.listening.is_open
+            holder.kill()
+            holder.wait()
+            monitor.tick()
+            assert monitor.life.services.listening.is_open
+            open_door(monitor, address)
+        finally:
+            holder.kill()
+            monitor.close()
+
+
 def test_a_fork_leaves_the_doors_to_the_parent(make: Callable[..., Monitor], port: int) -> None:
     """A child has none of the sockets, and what is sent still reaches the parent."""
     before = sockets()
