@@ -19,6 +19,8 @@ from inapp_monitor.store.ring_file import RingFile
 from inapp_monitor.store.rollup import HEAD
 from inapp_monitor.store.tiles import Tiles
 
+#: Fewer rows are not worth tiles.
+_FEW_ROWS = 64
 #: More columns than that are not kept.
 _FEW_COLUMNS = 16
 #: What a read asks for: its start, its end, and what time it is.
@@ -127,7 +129,12 @@ class Reader:
         """The same into an array, with what is kept of it."""
 
         def read(since: int, part: Any) -> None:
-            self._tiles.fill(group, window.archive, since, columns, part)
+            if part.shape[1] >= _FEW_ROWS:
+                self._tiles.fill(group, window.archive, since, columns, part)
+                return
+            values = group.columns_between(window.archive, since, window.end, columns)
+            for row, known in zip(part, values, strict=True):
+                row[:] = known
 
         settled = self.settled
         if settled is None or len(columns) > _FEW_COLUMNS or group.unfinished:
