@@ -41,4 +41,4 @@ def make_door(
         keep_log,
         KeptSegments(core.clock, traces, tracker.redactor.text),
     )
-    return Door(settings.data_dir, inbox)
+    return Door(settings.data_dir, inbox, core.clock.perf)

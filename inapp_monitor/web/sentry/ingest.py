@@ -10,7 +10,10 @@ What must not be here: what the bytes mean (`ingest.sentry`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Response
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 
 #: For a place: bursts are answered one after the other.
 _LONGEST_WAIT_S = 0.5
+#: Until the key is known; from then until the whole body is there; for the rest of a refused one.
+_KEY_S, _BODY_S, _REFUSED_S = 3.0, 15.0, 1.0
 #: Bytes that are read of a request that is refused for its key.
 _READ_UNKNOWN = 2**18
 #: The project of what needs no key.
@@ -97,22 +102,29 @@ def _receive(
         return _answer(Refusal(404, "nothing is received here"))
     if request.method == "OPTIONS":
         return _preflight(backend, door, request)
-    if not door.places.acquire(timeout=_LONGEST_WAIT_S):
-        return _with_origin(_answer(Refusal(429, "too many at once", 1)), request)
-    body = RequestBody(request.environ)
-    try:
-        return _accept(backend, door, request, body, project, is_envelope, is_stream)
-    except ForeignOrigin as refusal:
-        return _answer(refusal)
-    except Refusal as refusal:
-        # A client that is still sending would not see the answer.
-        body.drain(encoding.MAX_BODY if refusal.status in (400, 413, 415) else _READ_UNKNOWN)
-        return _with_origin(_answer(refusal), request)
-    except (FormatError, OSError) as error:
-        backend.guard.failed("keys of SDKs", error)
-        return _answer(Refusal(503, "the keys cannot be read", 60))
-    finally:
-        door.places.release()
+    with door.deadlines.within(_KEY_S, request.environ) as reading:
+        body = RequestBody(request.environ, reading)
+        try:
+            accept = partial(_accept, backend, door, request, body)
+            return accept(project, is_envelope=is_envelope, is_stream=is_stream)
+        except ForeignOrigin as refusal:
+            return _answer(refusal)
+        except Refusal as refusal:
+            _pass_over(door, body, refusal)
+            return _with_origin(_answer(refusal), request)
+        except (FormatError, OSError) as error:
+            backend.guard.failed("keys of SDKs", error)
+            return _answer(Refusal(503, "the keys cannot be read", 60))
+
+
+def _pass_over(door: Door, body: RequestBody, refusal: Refusal) -> None:
+    """Read what is left of a refused request: a client that still sends would miss the answer."""
+    if door.places_refused.acquire(blocking=False):
+        try:
+            body.reading.allow(_REFUSED_S)
+            body.drain(encoding.MAX_BODY if refusal.status in (400, 413, 415) else _READ_UNKNOWN)
+        finally:
+            door.places_refused.release()
 
 
 def _accept(
@@ -121,10 +133,11 @@ def _accept(
     request: MonitorRequest,
     body: RequestBody,
     project: str,
+    *,
     is_envelope: bool,
     is_stream: bool,
 ) -> Response:
-    """Judge the key as early as it is known, then read, then record."""
+    """Judge the key, before anything is read where it is in the head; then read, then record."""
     shown = authentication.key_of_headers(
         request.headers.get("X-Sentry-Auth", ""),
         request.headers.get("Authorization", ""),
@@ -132,25 +145,43 @@ def _accept(
     )
     is_open = is_stream and not shown and _is_development(backend, request)
     key = _key(backend, door, request, shown, project) if shown else None
-    coding = request.headers.get("Content-Encoding", "")
-    source = Source(encoding.pieces(body.read, coding))
-    if is_envelope:
-        header = parse_header(source)
-        if key is None and not is_open:
-            found, number = authentication.key_of_dsn(header.get("dsn"))
-            key = _key(backend, door, request, found, project or number)
-        envelope = Envelope(header, parse_items(source))
-    else:
-        if key is None:
-            raise Refusal(401, "a key is needed: X-Sentry-Auth or ?sentry_key=")
-        if request.method == "GET":
-            source = Source([request.args.get(FIELD, "").encode("utf-8", "replace")])
-        envelope = parse_store(source)
-    address = request.remote_addr or ""
-    keeps_address = backend.loaded.settings.error_remote_address
-    name = key.project if key else _DEVELOPMENT
-    event_id = door.inbox.accept(envelope, name, address if keeps_address else "")
+    if key is None and not is_envelope:
+        raise Refusal(401, "a key is needed: X-Sentry-Auth or ?sentry_key=")
+    with _place(door.places if key or is_open else door.places_without_key):
+        if key or is_open:
+            body.reading.allow(_BODY_S)
+        source = Source(encoding.pieces(body.read, request.headers.get("Content-Encoding", "")))
+        if is_envelope:
+            header = parse_header(source)
+            if key is None and not is_open:
+                found, number = authentication.key_of_dsn(header.get("dsn"))
+                key = _key(backend, door, request, found, project or number)
+                body.reading.allow(_BODY_S)
+            envelope = Envelope(header, parse_items(source))
+        else:
+            if request.method == "GET":
+                source = Source([request.args.get(FIELD, "").encode("utf-8", "replace")])
+            envelope = parse_store(source)
+        keeps_address = backend.loaded.settings.error_remote_address
+        address = request.remote_addr if keeps_address else None
+        name = key.project if key else _DEVELOPMENT
+        event_id = door.inbox.accept(envelope, name, address or "")
     return _with_origin(_json(200, {"id": event_id} if event_id else {}), request)
+
+
+@contextmanager
+def _place(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """Be one of those at once.
+
+    Raises:
+        Refusal: 429 when there is no place.
+    """
+    if not places.acquire(timeout=_LONGEST_WAIT_S):
+        raise Refusal(429, "too many at once", 1)
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _key(backend: Backend, door: Door, request: MonitorRequest, shown: str, project: str) -> Key:

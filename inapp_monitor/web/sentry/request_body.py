@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from inapp_monitor.ingest.sentry import encoding
+from inapp_monitor.ingest.sentry.read_deadlines import Reading
 from inapp_monitor.ingest.sentry.refusal import Refusal
 
 
@@ -14,9 +15,11 @@ class RequestBody:
 
     Args:
         environ: Of the request; nothing is read yet.
+        reading: Its deadline.
     """
 
-    def __init__(self, environ: dict[str, Any]) -> None:
+    def __init__(self, environ: dict[str, Any], reading: Reading) -> None:
+        self.reading = reading
         given = environ.get("wsgi.input")
         self._read = (BytesIO() if given is None else given).read
         #: None where the input ends by itself.
@@ -30,7 +33,8 @@ class RequestBody:
         """At most so many bytes, b"" at the end.
 
         Raises:
-            Refusal: 413 when the length alone says too much, 400 when the server cannot read it.
+            Refusal: 413 when the length alone says too much, 400 when the server cannot read it,
+                408 when the deadline has passed.
         """
         if self._taken == 0 and self._left is not None and self._left > encoding.MAX_BODY:
             raise Refusal(413, f"the body is too long, at most {encoding.MAX_BODY} bytes are read")
@@ -50,9 +54,18 @@ class RequestBody:
         try:
             data: bytes = self._read(size) if size > 0 else b""
         except Exception as error:  # chunks that are none, a client that has left: never our fault
+            self._refuse_late()
             name = type(error).__name__
             raise Refusal(400, f"the body cannot be read: {name}") from error
         self._taken += len(data)
+        if size > 0:
+            self._refuse_late()
         if self._left is not None:
             self._left = self._left - len(data) if data else 0
         return data
+
+    def _refuse_late(self) -> None:
+        """What was read after the deadline may be a part: reading was ended for it."""
+        if self.reading.is_over:
+            self._left = 0
+            raise Refusal(408, "the body came too slowly")
