@@ -29,6 +29,8 @@ def finish(event: Event, scrubber: Scrubber) -> Event:
             done[key] = [_finish_exception(item, scrubber, text) for item in value]
         elif key == "request" and value is not None:
             done[key] = _finish_request(value, scrubber)
+        elif key == "contexts" and value:
+            done[key] = _finish_contexts(value, scrubber, text)
         else:
             done[key] = scrubber.tree(value, text)
     cleaned: Event = _clean(done)
@@ -82,6 +84,14 @@ def _finish_exception(facts: Event, scrubber: Scrubber, text: Callable[[str], st
         frames.append({**frame, "source": {**source, "lines": lines}, "locals": hidden})
     rest = {key: scrubber.tree(value, text) for key, value in facts.items() if key != "frames"}
     return {**rest, "frames": frames}
+
+
+def _finish_contexts(contexts: Event, scrubber: Scrubber, text: Callable[[str], str]) -> Event:
+    """Groups stay groups: one whose name is that of a secret keeps the names of its values."""
+    return {
+        name: facts if isinstance(facts, dict) else dict.fromkeys(contexts[name], HIDDEN)
+        for name, facts in scrubber.tree(contexts, text).items()
+    }
 
 
 def _finish_request(request: Event, scrubber: Scrubber) -> Event:

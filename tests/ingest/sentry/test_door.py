@@ -62,6 +62,20 @@ def test_an_error_of_a_browser_is_an_issue(installation: Installation) -> None:
     assert "browser boom" in html
 
 
+def test_facts_under_the_name_of_a_secret_are_hidden(installation: Installation) -> None:
+    """Their names are shown on the page, as are the facts beside them."""
+    contexts = {"session": {"plan": "grey-goose"}, "device": {"family": "phone"}}
+    installation.send(event_body(contexts=contexts))
+    (issue,) = installation.page("/errors.json")["issues"]
+    page = installation.client.get(
+        f"/_metrics/errors/{issue['id']}", headers={"Authorization": f"Bearer {TOKEN}"}
+    )
+    assert page.status_code == 200
+    assert "plan" in page.text
+    assert "phone" in page.text
+    assert "grey-goose" not in page.text
+
+
 def test_keys_are_made_and_revoked_on_the_page(installation: Installation) -> None:
     """The page shows the DSN and the code for it, and what has come in."""
     authorized = {"Authorization": f"Bearer {TOKEN}"}
