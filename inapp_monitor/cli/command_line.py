@@ -13,6 +13,7 @@ from inapp_monitor import __version__
 from inapp_monitor.cli import (
     alerts,
     check,
+    clearing,
     dashboards,
     echo,
     errors,
@@ -72,7 +73,7 @@ def settings(config_file: str | None, markdown: bool) -> None:
 
 _MODULES = (
     *(serving, opening, store, check, export, pulling, errors, alerts),
-    *(dashboards, logs, run, sdk_keys),
+    *(dashboards, logs, run, sdk_keys, clearing),
 )
 for module in _MODULES:
     for command in module.COMMANDS:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from inapp_monitor.ground.destination import parse_destinations
+from inapp_monitor.ground.editors import parse_editor
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.setting_sources import ENVIRONMENT_PREFIX, from_environment, from_file
 from inapp_monitor.ground.setting_values import (
@@ -74,10 +75,7 @@ class Settings:
 
     # -- access
     token: str | None = _setting(
-        None,
-        parse_token,
-        "Opens the dashboard; default: made at first start.",
-        secret=True,
+        None, parse_token, "Opens the dashboard; default: made at first start.", secret=True
     )
     dev_access: bool = _setting(
         False,
@@ -108,6 +106,9 @@ class Settings:
 
     dashboards_dir: Path | None = _setting(
         None, parse_path, "Directory of dashboards as TOML or JSON files, shown read-only."
+    )
+    editor: str = _setting(
+        "", parse_editor, "Frames of errors link to it: vscode, pycharm, ... or an address."
     )
 
     # -- recording
@@ -220,9 +221,7 @@ class Settings:
         "Log records of level ERROR and above are errors, without a traceback too.",
     )
     log_level: str = _setting(
-        "WARNING",
-        parse_log_level,
-        "Least level of the log records that are kept for the page Logs.",
+        "WARNING", parse_log_level, "Least level of the log records kept for the page Logs."
     )
     scrub_names: tuple[str, ...] = _setting(
         (), parse_texts, "Further names whose values are hidden, by substring."

@@ -127,6 +127,11 @@ def delete(connection: Connection, issue: str) -> None:
     connection.execute("delete from issues where id = ?", (issue,))
 
 
+def all_ids(connection: Connection) -> list[str]:
+    """The ids of all issues."""
+    return [str(row[0]) for row in connection.execute("select id from issues").fetchall()]
+
+
 def keep_within(connection: Connection, event_bytes: int) -> None:
     """Delete events until their bodies fit: the oldest, an issue's first one last."""
     (total,) = connection.execute("select coalesce(sum(size), 0) from issue_events").fetchone()

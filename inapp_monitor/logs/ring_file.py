@@ -65,6 +65,36 @@ class LogFile:
         finally:
             lock.close()
 
+    def clear(self) -> bool:
+        """Forget all rows; cursors go on rising.
+
+        Returns:
+            False when another process is writing: nothing is forgotten.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        if not self._path.exists():
+            return True
+        lock = LockFile(self._path.with_suffix(".lock"))
+        try:
+            if not lock.acquire():
+                return False
+            descriptor = private_files.open_for_update(self._path)
+            try:
+                size = os.fstat(descriptor).st_size
+                number = self._find_end(descriptor)[0] + 1
+                os.ftruncate(descriptor, 0)
+                os.ftruncate(descriptor, size)
+                beginning = ring_format.header(number) + END
+                private_files.write_at(descriptor, beginning, self._place(number))
+                self._number, self._end = number, HEADER_BYTES
+            finally:
+                os.close(descriptor)
+            return True
+        finally:
+            lock.close()
+
     def _append(self, descriptor: int, rows: Sequence[bytes]) -> None:
         if os.fstat(descriptor).st_size != self._blocks * BLOCK_BYTES:
             os.ftruncate(descriptor, self._blocks * BLOCK_BYTES)

@@ -24,6 +24,8 @@ from inapp_monitor.recorder.recorder import Recorder
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, Key, Slow
 
 FILE_NAME = "slowest"
+#: Holds when all was cleared last, in seconds since the epoch.
+CLEARED_NAME = "slowest-cleared"
 #: Seconds between two merges by one worker.
 INTERVAL_S = 5.0
 #: The file is not read past this; routes that were not slow for longest go first.
@@ -95,13 +97,13 @@ class SlowRequests:
         """All of the last hour as plain data (`slug`, `method`, `ms`, `path`, `started`, `status`,
         `issue`), slowest first."""
         tables = stored(self._path.parent, self._clock.wall())
-        oldest = self._clock.wall() - MAX_AGE_S
+        oldest = _oldest(self._path.parent, self._clock.wall())
         for key, own in self._recorder.slowest.tables().items():
             tables[key] = _slowest([*tables.get(key, ()), *map(self._cleaned, own)], oldest)
         return as_rows(tables)
 
     def _merge(self) -> None:
-        oldest = self._clock.wall() - MAX_AGE_S
+        oldest = _oldest(self._path.parent, self._clock.wall())
         mine = self._recorder.slowest.tables()
         lines: list[tuple[float, bytes]] = []
         changed = {_name(key): key for key in self._waiting}
@@ -140,11 +142,32 @@ def stored(data_dir: Path, now: float) -> dict[Key, list[Slow]]:
         lines = _lines(data_dir / FILE_NAME)
     except OSError:
         return {}
+    oldest = _oldest(data_dir, now)
     tables: dict[Key, list[Slow]] = {}
     for line in lines:
         slug, method = line.decode("utf-8", "replace").split("\t")[:2]
-        tables[slug, method] = _slowest(_parsed(line), now - MAX_AGE_S)
+        tables[slug, method] = _slowest(_parsed(line), oldest)
     return tables
+
+
+def clear(data_dir: Path, now: float) -> None:
+    """Forget all that began until now, also what running workers remember.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    private_files.replace(data_dir / CLEARED_NAME, b"%.3f\n" % now)
+    if (data_dir / FILE_NAME).exists():
+        private_files.replace(data_dir / FILE_NAME, b"")
+
+
+def _oldest(data_dir: Path, now: float) -> float:
+    """From when on requests count: of the last hour, and not before they were cleared."""
+    try:
+        cleared = float(private_files.read(data_dir / CLEARED_NAME, 64))
+    except (OSError, ValueError):
+        cleared = 0.0
+    return max(now - MAX_AGE_S, min(cleared, now))
 
 
 def as_rows(tables: dict[Key, list[Slow]]) -> list[dict[str, object]]:

@@ -185,6 +185,14 @@ class DiskFile:
         os.ftruncate(self._checked() if self._fd >= 0 else self._open(), self.size)
         self._reserved.clear()
 
+    def empty(self, offset: int) -> None:
+        """Blank the file from a place on, and give the disk what it took there."""
+        fd = self._checked() if self._fd >= 0 and self._writable else self._open_for_writing()
+        os.ftruncate(fd, offset)
+        os.ftruncate(fd, self.size)
+        self._reserved.clear()
+        self.dirty = True
+
     def start_sync(self) -> None:
         """Have the page that was written to last sent to the disk, without waiting for it.
 

@@ -217,6 +217,13 @@ class Group(RingFile[Row, Cells]):
         self._layout = None
         self._new_version()
 
+    def clear(self) -> None:
+        """Free all columns and blank all rows. Needs the store's lock."""
+        assert self.file is not None and self.geometry is not None
+        self.erase_entries(list(self.entries.values()))
+        self.file.empty(self.geometry.offsets[0])
+        self.forget()
+
     def load_table(self) -> list[int]:
         """Read the column table when it has changed; returns the numbers of damaged entries."""
         assert self.file is not None and self.geometry is not None

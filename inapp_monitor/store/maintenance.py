@@ -130,6 +130,20 @@ def _export_distribution(
         exporter.report.failed.append((path, "could not be read"))
 
 
+def clear(data_dir: Path, settings: Settings, now: float) -> int:
+    """Forget all series with their past; returns how many there were. Whisper files stay.
+
+    Processes that use the store go on with what they record from now on.
+
+    Raises:
+        OSError: the disk refused, or somebody holds the lock.
+    """
+    with exclusive(data_dir, settings, now) as catalog:
+        count = len(catalog.series) + len(catalog.distributions)
+        catalog.clear()
+    return count
+
+
 @dataclass(slots=True)
 class ConvertReport:
     """What a conversion did.

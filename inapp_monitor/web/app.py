@@ -32,6 +32,7 @@ from inapp_monitor.web.pages import (
     acknowledge,
     alert_rule,
     alerts,
+    clear_data,
     dashboards,
     edit_alert,
     errors,
@@ -410,5 +411,5 @@ def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
     pages += [logs, sdks, sources, ingest, statements, traces]
-    pages += [alerts, alert_rule, edit_alert, incident, acknowledge, health]
+    pages += [alerts, alert_rule, edit_alert, incident, acknowledge, health, clear_data]
     return [*pages, render, metrics, functions, events, tags, version, prometheus, portions]

@@ -29,6 +29,10 @@ class Cache:
         """How many values are kept, fresh ones and others."""
         return len(self._entries)
 
+    def clear(self) -> None:
+        """Forget all."""
+        self._entries.clear()
+
     def get(self, key: Hashable, make: Callable[[], T], longest_s: float = 60.0) -> T:
         """The kept value, or a new one from `make`.
 

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from inapp_monitor.issues import as_text
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import issue_list, same_trace
+from inapp_monitor.web.findings.editor_link import editor_link
 from inapp_monitor.web.findings.frame_runs import runs_of
 from inapp_monitor.web.frame import drawing, templating
 from inapp_monitor.web.frame.links import address
@@ -42,7 +43,8 @@ def gather(visit: Visit, issue_id: str) -> dict[str, Any]:
     issue = _issue(backend, issue_id)
     events = issue.get("events") or []
     number = _event_number(request, len(events))
-    event = _shown(events[number - 1]) if events else None
+    editor = backend.loaded.settings.editor
+    event = _shown(events[number - 1], editor) if events else None
     settled = issue.get("status") in ("resolved", "muted")
     return {
         "issue": {**issue, "message": issue_list.message(issue)},
@@ -159,11 +161,12 @@ def _event_number(request: MonitorRequest, stored: int) -> int:
     return int(given)
 
 
-def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event with the failing expression of each frame's line marked."""
+def _shown(event: Mapping[str, Any], editor: str) -> dict[str, Any]:
+    """The event with the failing expression of each frame marked, and links to files."""
     exceptions = []
     for facts in event.get("exceptions") or []:
         frames = [_marked(frame) for frame in facts.get("frames") or []]
+        frames = [{**frame, "editor_link": editor_link(editor, frame)} for frame in frames]
         exceptions.append({**facts, "frames": frames, "runs": runs_of(frames)})
     return {**event, "exceptions": exceptions}
 

@@ -12,6 +12,7 @@ from typing import Any
 from werkzeug.exceptions import NotFound
 
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings.editor_link import editor_link
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.visit import Visit
@@ -26,7 +27,9 @@ def gather(visit: Visit, name: str) -> dict[str, Any]:
         raise NotFound("a request under way is named by its worker and a number")
     pid, request = int(match[1]), match[2]
     answer = as_dict(visit.backend.stack_of(pid, request))
-    return {**answer, "pid": pid, "words": _words(visit.backend, answer)}
+    editor = visit.backend.loaded.settings.editor
+    frames = [{**frame, "editor_link": editor_link(editor, frame)} for frame in answer["frames"]]
+    return {**answer, "frames": frames, "pid": pid, "words": _words(visit.backend, answer)}
 
 
 def _words(backend: Backend, answer: dict[str, Any]) -> str:

@@ -46,6 +46,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "access": _access(backend, request),
         "exposure": data_directory.exposure(backend.loaded.settings.data_dir),
         "live": backend.live,
+        "can_act": backend.may_act,
     }
 
 
