@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +40,8 @@ def parse(text: str, source: str) -> list[Rule]:
     Raises:
         ConfigError: as `read`.
     """
+    import tomllib  # most apps have no such file
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -1,4 +1,4 @@
-"""Links that open a source file in an editor: the editors and how to address them. Pure."""
+"""Links that open a source file in an editor: the editors and how to address them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.integrations import frameworks
 from inapp_monitor.issues.release import detect_release
 from inapp_monitor.metrics import switch
-from inapp_monitor.monitor import app_packages, tracing_hooks
+from inapp_monitor.monitor import app_packages, error_link, server_start, tracing_hooks
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
 from inapp_monitor.monitor.dashboard import Dashboard
@@ -203,6 +203,8 @@ class Monitor(Calls):
         self, app: object, route: Callable[[Environ], str | None] | Iterable[str] | None
     ) -> None:
         self._connected = frameworks.connect(app, self.guard)
+        if self.settings.enabled:
+            server_start.watch(self)
         self.shortcut = self._connected.shortcut if route is None else None
         self.route_askers = self._connected.route_askers
         self.body_askers = self._connected.body_askers
@@ -241,11 +243,14 @@ class Monitor(Calls):
             issue_id = services.tracker.capture(error, environ, route=route, traceback=traceback)
             self._note_issue(services, start, issue_id)
             signals().send_exception(self, error, issue_id, self.guard)
+            if links and environ is not None:
+                error_link.add(error, environ, self.settings.mount, issue_id)
 
         traceback = error.__traceback__
         self.life.attach_if_needed()
         environ, route, start = exchange.environ, template_of(exchange.route), exchange.start
-        self._soon(capture)
+        links = error_link.is_wanted(environ)
+        self._soon(capture, at_once=links)
 
     def answered_5xx(self, exchange: Exchange, /) -> None:
         """Capture a 5xx about which no error has been recorded: an event of its own."""
@@ -268,9 +273,10 @@ class Monitor(Calls):
         if issue_id is not None:
             services.trace_keeper.note(start, issue=issue_id)
 
-    def _soon(self, capture: Callable[[Services], None]) -> None:
+    def _soon(self, capture: Callable[[Services], None], *, at_once: bool = False) -> None:
         """Capture now, or once what captures is imported; receivers of signals hear at once."""
-        self.life.when_loaded(capture, at_once=signals().anybody_wants_exceptions())
+        at_once = at_once or signals().anybody_wants_exceptions()
+        self.life.when_loaded(capture, at_once=at_once)
 
     def sampled(self, exchange: Exchange, cpu_s: float | None, /) -> None:
         """Note the waiting and the CPU time of a request that was looked at closer."""

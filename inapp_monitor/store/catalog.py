@@ -247,23 +247,6 @@ class Catalog:
             if self.series.get(entry.path) and self.series[entry.path].group is group:
                 del self.series[entry.path]
 
-    def clear(self) -> None:
-        """Take every series away, with its past. Needs the store's lock and a fresh catalog.
-
-        The file with the highest number stays, or a later one would get a name under which other
-        processes may still know another distribution.
-        """
-        last = max((name.rpartition("-")[2] for name in self._ceilings), default="")
-        for name, rings in self.all_rings():
-            if isinstance(rings, Group):
-                rings.clear()
-            elif name.endswith(last) and rings.file is not None:
-                rings.file.empty(rings.geometry.offsets[0])
-            else:
-                (self.directory / name).unlink()
-                self.drop(name)
-        self.index()
-
     def _drop_idle_distribution(self, now: int) -> bool:
         """Remove the file of a distribution without a value in its finest retention, if any.
 

@@ -140,8 +140,27 @@ def clear(data_dir: Path, settings: Settings, now: float) -> int:
     """
     with exclusive(data_dir, settings, now) as catalog:
         count = len(catalog.series) + len(catalog.distributions)
-        catalog.clear()
+        _clear(catalog)
     return count
+
+
+def _clear(catalog: Catalog) -> None:
+    """Take every series away. Needs the store's lock and a fresh catalog.
+
+    The file with the highest number stays, or a later one would get a name under which other
+    processes may still know another distribution.
+    """
+    rings = catalog.all_rings()
+    last = max((name for name, _ in rings), key=lambda name: name.rpartition("-")[2], default="")
+    for name, each in rings:
+        if isinstance(each, Group):
+            each.clear()
+        elif name == last and each.file is not None:
+            each.file.empty(each.geometry.offsets[0])
+        else:
+            (catalog.directory / name).unlink()
+            catalog.drop(name)
+    catalog.index()
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ that exists; `convert` does that.
 
 from __future__ import annotations
 
-import configparser
 import re
 from dataclasses import dataclass
 
@@ -113,6 +112,8 @@ def parse_aggregations(text: str, source: str) -> tuple[AggregationRule, ...]:
 
 
 def _sections(text: str, source: str) -> list[tuple[str, dict[str, str]]]:
+    import configparser  # most apps have no such file
+
     parser = configparser.RawConfigParser(default_section="", strict=True)
     try:
         parser.read_string(text, source)

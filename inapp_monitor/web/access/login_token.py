@@ -135,9 +135,16 @@ def announce(token: LoginToken, root_url: str, *, at_each_start: bool = False) -
     _untold.discard(token.value)
     _told.add(token.value)
     kept = f"; the token is kept in {token.path}" if token.path else ""
-    message = visible_line(
-        f"inapp-monitor: open the dashboard at {root_url}?token={token.value}{kept}"
-    )
+    _print(f"inapp-monitor: open the dashboard at {root_url}?token={token.value}{kept}")
+
+
+def announce_address(root_url: str) -> None:
+    """Tell the people at the terminal where the dashboard is, without what opens it."""
+    _print(f"inapp-monitor: the dashboard is at {root_url}")
+
+
+def _print(text: str) -> None:
+    message = visible_line(text)
     logger.info("%s", message)
     try:
         sys.stderr.write(message + "\n")

@@ -7,7 +7,7 @@ from typing import Any
 from inapp_monitor.ground import config, data_directory
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web.backend import Backend
-from inapp_monitor.web.findings import own_health
+from inapp_monitor.web.findings import own_health, proxy
 from inapp_monitor.web.frame import templating
 from inapp_monitor.web.frame.records import as_dict
 from inapp_monitor.web.frame.request import MonitorRequest
@@ -44,6 +44,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "faults": faults,
         "settings": [row._asdict() for row in config.rows(backend.loaded)],
         "access": _access(backend, request),
+        "proxy_warnings": _proxy_warnings(backend, request),
         "exposure": data_directory.exposure(backend.loaded.settings.data_dir),
         "live": backend.live,
         "can_act": backend.may_act,
@@ -67,6 +68,12 @@ def _access(backend: Backend, request: MonitorRequest) -> dict[str, str]:
     }
     by = request.access.by
     return {"by": by, "text": words.get(by, ""), "warning": _open_here(backend)}
+
+
+def _proxy_warnings(backend: Backend, request: MonitorRequest) -> list[str]:
+    """What the way of this request shows; the server of stored data has no mount to leave off."""
+    mount = backend.loaded.settings.mount if backend.live else ""
+    return proxy.warnings(request.environ, request.root.removesuffix(mount))
 
 
 def _open_here(backend: Backend) -> str:
