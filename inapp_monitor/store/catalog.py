@@ -309,6 +309,9 @@ class Catalog:
         except FileNotFoundError:
             names = []
         self._scanned_at = now
+        # First what is gone: a distribution may have been made anew under another name.
+        for name in self._ceilings.keys() - set(names):
+            self.drop(name)
         present = set()
         for name in names:
             match = _NAME.fullmatch(name)
@@ -413,8 +416,8 @@ class Catalog:
             group.file.close()
         path = self._names.pop(name, None)
         if path is not None:
-            distribution = self.distributions.pop(path)
-            if distribution.file is not None:
+            distribution = self.distributions.pop(path, None)
+            if distribution is not None and distribution.file is not None:
                 distribution.file.close()
 
     def _set_aside(self, name: str, now: float, error: Exception) -> None:

@@ -126,3 +126,22 @@ def test_every_table_is_cleared_or_kept_on_purpose(tmp_path: Path) -> None:
     names = {name for (name,) in rows if not name.startswith("sqlite_")}
     assert {name for name in names if not name.startswith("issue")} <= known
     assert known - names <= {"tagged_series", "dashboards", "series_descriptions"}
+
+
+def test_a_worker_that_missed_it_finds_what_was_made_since(tmp_path: Path) -> None:
+    """It looks only after another one has made the same distributions anew, again and again."""
+    clock = FakeClock(NOW)
+    (first, one), (second, other) = (worker(tmp_path / "data", clock) for _ in range(2))
+    for _ in range(3):
+        use(one)
+        for number in range(4):
+            first.timing(f"mine.{number}", 5)
+        first.life.refresh()
+        assert seen(other) == {"requests": 3, "issues": [1], "not_found": ["/gone"]}
+        found = {leaf.path for leaf in second.store.leaves()}
+        assert {f"mine.{number}" for number in range(4)} <= found
+        clock.advance(30)
+        assert press(one, "clear") == 303
+    assert not second.guard.faults
+    for monitor in (first, second):
+        monitor.close()
