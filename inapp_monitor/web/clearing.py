@@ -33,7 +33,7 @@ CLEARED = (
 #: that are gone: what happened to them before is written late, and must not bring them back.
 KEPT = (
     *("parts", "dashboards", "alert_states", "alert_requests", "alert_outbox", "cron_monitors"),
-    *("series_descriptions", "tagged_series", "releases", "deleted_fingerprints"),
+    *("series_descriptions", "tagged_series", "releases", "deleted_fingerprints", "page_rules"),
 )
 #: Tries for a lock that others hold for a moment at a time.
 _TRIES, _PAUSE_S = 50, 0.02
