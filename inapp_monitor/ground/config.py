@@ -149,6 +149,9 @@ class Settings:
     traces_off: tuple[str, ...] = _setting(
         (), parse_texts, "Libraries that are not watched, by the names on the status page."
     )
+    trace_hosts: tuple[str, ...] = _setting(
+        (), parse_texts, "Hosts that get the request's trace (`traceparent`), as `*.internal`."
+    )
 
     # -- collectors
     collect_process: bool = _setting(
@@ -258,10 +261,7 @@ class Settings:
 
     # -- SDKs of Sentry
     sentry_origins: tuple[str, ...] = _setting(
-        (),
-        parse_texts,
-        "Pages of which other origins may send errors: `https://shop.example`, `*.example.com`,"
-        " `*`; for keys that name none. The app's own pages always may.",
+        (), parse_texts, "Other origins whose pages may send errors, as `*.example.com`, or `*`."
     )
     page_traces: bool = _setting(
         False, parse_bool, "Tell pages their trace (`Server-Timing`), so that browser errors link."

@@ -151,7 +151,7 @@ class Monitor(Calls):
         if self.settings.enabled:
             lifecycle.prepare(self.life)
         if self.traced is not None:
-            attachments.attach(self, self.settings.traces_off)
+            attachments.attach(self, self.settings.traces_off, self.settings.trace_hosts)
         self._connect_frameworks(app, route)
         if self.settings.enabled:
             tick, serve = self.life.tick_by_request, Dashboard(self.life).serve

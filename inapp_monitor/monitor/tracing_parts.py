@@ -39,7 +39,8 @@ class Tracing(Part):
     def _attach(self) -> None:
         core = self._core
         if core.traced is not None and core.pid:
-            attachments.attach(core.monitor, core.settings.traces_off)
+            settings = core.settings
+            attachments.attach(core.monitor, settings.traces_off, settings.trace_hosts)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
         if self._core.traced is None:

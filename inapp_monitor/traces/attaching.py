@@ -19,6 +19,7 @@ from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ground.guard import describe
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.traces.spans import outside
+from inapp_monitor.traces.trace_hosts import trace_hosts
 
 
 class Hook(Protocol):
@@ -98,10 +99,11 @@ class Attachments:
         self._off: set[str] = set()
         self._lock = threading.Lock()
 
-    def attach(self, owner: object, off: Iterable[str] = ()) -> None:
+    def attach(self, owner: object, off: Iterable[str] = (), hosts: Iterable[str] = ()) -> None:
         """Attach to what has been loaded since, for an owner that will `detach`.
 
-        `off` are names of libraries that are left alone. *Cost:* 5 us when nothing is new.
+        `off` are names of libraries that are left alone, `hosts` those that are sent the trace of
+        a request along with its calls. *Cost:* 5 us when nothing is new.
 
         Raises:
             ConfigError: one of them is no library's name.
@@ -114,6 +116,8 @@ class Attachments:
         if not self._lock.acquire(blocking=False):
             return
         try:
+            if owner not in self._owners:
+                trace_hosts.name(owner, hosts)
             self._owners.add(owner)
             outside.watchers = len(self._owners)
             self._off = off
@@ -144,6 +148,7 @@ class Attachments:
         """An owner needs them no more; behind the last one everything is put back."""
         with self._lock:
             self._owners.discard(owner)
+            trace_hosts.forget(owner)
             outside.watchers = len(self._owners)
             if self._owners:
                 return

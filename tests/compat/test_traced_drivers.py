@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -145,7 +145,7 @@ def watched(tmp_path: Path) -> Iterator[Callable[[Callable[[], object]], list[An
 
     def run(work: Callable[[], object]) -> list[Any]:
         if not made:
-            made.append(Traced(tmp_path / "data"))
+            made.append(Traced(tmp_path / "data", trace_hosts=("127.0.0.1",)))
         return made[0].tracing.shaped(made[0].run(work))
 
     yield run
@@ -342,7 +342,10 @@ def test_redis(redis_port: int, watched: Any) -> None:
 
 
 class Answer(BaseHTTPRequestHandler):
+    traces: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
+        self.traces += [each[3:35] for each in self.headers.get_all("traceparent", [])]
         if self.path == "/moved":
             self.send_response(302)
             self.send_header("Location", "/here?S3CR3T")
@@ -386,10 +389,12 @@ def test_a_redirect_is_two_calls(client: str, http_port: int, watched: Any) -> N
     if client != "urllib":
         pytest.importorskip(client)
     watched(lambda: None)
+    Answer.traces.clear()
     found = watched(work)
     assert [(span.kind, span.text, span.rows) for span in found] == [
         (HTTP, f"GET 127.0.0.1:{http_port}", 302), (HTTP, f"GET 127.0.0.1:{http_port}", 200),
     ]  # fmt: skip
+    assert len(Answer.traces) == 2 and len(set(Answer.traces)) == 1
 
 
 def test_caches_templates_and_queues(redis_port: int, watched: Any) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
 from inapp_monitor.traces.spans import HTTP, note
+from inapp_monitor.traces.trace_hosts import HEADER, trace_hosts
 
 _BEGUN = "_inapp_monitor_begun"
 _STANDARD_PORTS = (None, 80, 443)
+_HEADER_LINE = f"{HEADER}:".encode()
 
 
 class Hook:
@@ -42,12 +44,29 @@ class Hook:
         self._patches.undo()
 
 
-def _host(connection: Any) -> str:
-    host, port = str(connection.host), connection.port
+def _peer(connection: Any) -> tuple[str, int | None]:
     proxied = getattr(connection, "_tunnel_host", None)
     if proxied:
-        host, port = str(proxied), getattr(connection, "_tunnel_port", None)
+        return str(proxied), getattr(connection, "_tunnel_port", None)
+    return str(connection.host), connection.port
+
+
+def _host(connection: Any) -> str:
+    host, port = _peer(connection)
     return host if port in _STANDARD_PORTS else f"{host}:{port}"
+
+
+def _add_trace(connection: Any) -> None:
+    """Unless the application sends one itself."""
+    try:
+        value = trace_hosts.header_for(*_peer(connection))
+        if value is None:
+            return
+        lines = connection.__dict__.get("_buffer", ())
+        if not any(line.lower().startswith(_HEADER_LINE) for line in lines):
+            connection.putheader(HEADER, value)
+    except Exception:  # noqa: BLE001, S110  # a stranger's subclass: its call goes out as it is
+        pass
 
 
 def _put_request(original: Any) -> Any:
@@ -73,6 +92,7 @@ def _end(connection: Any, error: BaseException | None, status: object) -> None:
 
 def _end_headers(original: Any) -> Any:
     def endheaders(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _add_trace(self)
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:  # not connected, or not sent: there will be no answer
