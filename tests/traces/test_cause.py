@@ -350,7 +350,7 @@ def test_from_requests_to_the_cause(tmp_path: Path) -> None:
         app, data_dir=tmp_path / "data", flush_interval_s=60, route=["/"], clock=clock
     )
     for second in range(60):
-        delay[0] = 0.012 if second >= 40 else 0.0
+        delay[0] = 0.06 if second >= 40 else 0.0  # far above what a busy machine adds
         for _ in monitor(environ_of("/"), lambda *_: lambda _: None):
             pass
         clock.advance(1)
@@ -365,5 +365,5 @@ def test_from_requests_to_the_cause(tmp_path: Path) -> None:
     close(backend)
     assert found is not None
     assert (found.kind, found.name) == ("database", "select wait()")
-    assert found.now_ms > 10 > found.before_ms
+    assert found.now_ms > 50 > found.before_ms
     assert "test_cause.py" in found.place
