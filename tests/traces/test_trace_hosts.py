@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from inapp_monitor.ground import current_request
 from inapp_monitor.traces.trace_hosts import TraceHosts
 
 from .conftest import Traced, visit
@@ -132,7 +134,11 @@ def test_hosts_are_those_of_all_monitors_that_are_open() -> None:
     hosts.name(second, ["*.internal"])
 
     def is_named(host: str, port: int | None) -> bool:
-        return hosts._is_named(host.lower(), port)
+        before = current_request.enter(SimpleNamespace(environ={}))
+        try:
+            return hosts.header_for(host, port) is not None
+        finally:
+            current_request.leave(before)
 
     assert is_named("api.example", 8443) and is_named("Db.Internal", None)
     assert not is_named("api.example", 443) and not is_named("internal", 80)
