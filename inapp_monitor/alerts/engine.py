@@ -186,6 +186,8 @@ class Engine:
             except Exception as error:  # noqa: BLE001  # a rule that breaks us is UNKNOWN, not silent
                 self._guard.failed(f"rule {rule.name}", error)
                 found = [Finding(WHOLE_RULE, Status.UNKNOWN, None, None, f"failed: {error!r}")]
+            else:
+                self._guard.recovered(f"rule {rule.name}")
             for finding in found:
                 self.apply(rule, finding, now)
 

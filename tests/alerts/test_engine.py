@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from inapp_monitor.alerts import engine as engine_module
 from inapp_monitor.alerts.engine import Engine
+from inapp_monitor.alerts.findings import WHOLE_RULE
 from inapp_monitor.alerts.issue_rules import IssueRules
 from inapp_monitor.alerts.measuring import Measuring
 from inapp_monitor.alerts.rule import Rule
@@ -260,3 +262,21 @@ def test_a_killed_worker_is_critical_for_some_minutes(site: Site) -> None:
     site.clock.advance(600)
     rules.tick(site.clock.now)
     assert site.status("worker-killed", "w") == (Status.OK, True)
+
+
+def test_a_rule_that_fails_for_a_while_is_a_fault_for_a_while(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """UNKNOWN and on the status page; neither once it works again."""
+    site.rule("deep", target="shop.depth", critical="> 100", attempts=1, interval="10s")
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object) -> None:
+            raise ArithmeticError("no answer")
+
+        broken.setattr(engine_module, "findings", fail)
+        site.run(15, 5.0)
+    assert "rule deep" in site.guard.faults
+    assert site.engine.states["deep", WHOLE_RULE].state.status == Status.UNKNOWN
+    site.run(60, 5.0)
+    assert not site.guard.faults
