@@ -59,6 +59,7 @@ def export(
     targets: tuple[str, ...],
     since: str,
     until: str,
+    credentials_file: Path | None,
     **engines: str | Path | None,
 ) -> None:
     """Hand over what is stored, or write what other tools read; give one of the first options.
@@ -72,7 +73,7 @@ def export(
         raise click.UsageError(f"give one of {names}, --nagios and --prometheus-rules")
     settings = data_directory.settings_of(data_dir, config_file)
     for name in chosen:
-        asked = handing_over.Asked(restart, targets, since, until)
+        asked = handing_over.Asked(restart, targets, since, until, credentials_file)
         handing_over.run(settings, name, engines[name], asked)
         return
     if whisper is not None:

@@ -9,6 +9,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,14 +36,17 @@ class Asked(NamedTuple):
     Attributes:
         restart: Whether an earlier attempt is forgotten.
         targets, since, until: Of tables.
+        credentials_file: What an engine asks for: a line `USER:PASSWORD`, or a token.
     """
 
     restart: bool
     targets: tuple[str, ...]
     since: str
     until: str
+    credentials_file: Path | None = None
 
 
+_MAX_CREDENTIALS = 4_096
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -63,6 +67,12 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         ("--carbon", str, "HOST:PORT, or an address as of `forward`: the past to Carbon."),
     ):
         command = click.option(name, type=kind, default=None, help=text)(command)
+    command = click.option(
+        "--credentials-file",
+        type=_FILE,
+        default=None,
+        help="Of --remote-write and --victoriametrics: has a line USER:PASSWORD, or a token.",
+    )(command)
     return click.option(
         "--restart", is_flag=True, help="Forget how far an interrupted attempt has come."
     )(command)
@@ -128,9 +138,22 @@ def _post_to(
         destination = parse_url(address)
     except ValueError as error:
         raise ConfigError(f"--{engine.replace('_', '-')}: {error}") from None
+    if asked.credentials_file is not None:
+        destination = _with_credentials(destination, asked.credentials_file)
     to = receiver(destination, RouteNames(settings.data_dir).load())
     state = f"{engine}_{destination.node}"
     _hand_over(settings, to, state, restart=asked.restart, counts_on=True)
+
+
+def _with_credentials(destination: Destination, path: Path) -> Destination:
+    with path.open("rb") as file:
+        text = file.read(_MAX_CREDENTIALS).decode("utf-8", "replace").strip()
+    if not text or not text.isprintable():
+        raise ConfigError(f"--credentials-file {path}: expected a line USER:PASSWORD or a token")
+    user, colon, password = text.partition(":")
+    if colon:
+        return replace(destination, user=user, password=password)
+    return replace(destination, options={**destination.options, "bearer": text})
 
 
 def _destination(option: str, address: str) -> Destination:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from inapp_monitor.export import remote_write
 from inapp_monitor.export.exposition import heading, labels_text
 from inapp_monitor.export.handing_over import HandOverError
-from inapp_monitor.export.http_calls import Answer, post
+from inapp_monitor.export.http_calls import Answer, authorization, post
 from inapp_monitor.export.metric_names import Metric, metrics_of
 from inapp_monitor.export.past import Past
 from inapp_monitor.export.past_samples import Line, lines_of, text_of
@@ -152,7 +152,8 @@ class VictoriaMetricsImport(_Posting):
         return points
 
     def _post(self, body: bytes) -> Answer:
-        return post(self._destination, f"{self._destination.path}{_IMPORT}", body, _JSON)
+        headers = {**_JSON, **authorization(self._destination)}
+        return post(self._destination, f"{self._destination.path}{_IMPORT}", body, headers)
 
 
 class RemoteWrite(_Posting):
@@ -179,7 +180,8 @@ class RemoteWrite(_Posting):
 
     def _post(self, body: bytes) -> Answer:
         framed = remote_write.framed(body)
-        return post(self._destination, self._destination.path, framed, remote_write.HEADERS)
+        headers = {**remote_write.HEADERS, **authorization(self._destination)}
+        return post(self._destination, self._destination.path, framed, headers)
 
 
 def _json_of(line: Line, piece: slice) -> bytes:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from inapp_monitor.export import past
 from inapp_monitor.export.handing_over import HandOverError, hand_over
 from inapp_monitor.export.past_to_prometheus import OpenMetricsFile, VictoriaMetricsImport
 from inapp_monitor.export.running_totals import RunningTotals
+from inapp_monitor.ground.clock import SYSTEM
 from inapp_monitor.ground.destination import parse
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
@@ -164,3 +166,43 @@ def test_the_command_says_what_it_wants(
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--remote-write", "--victoriametrics"])
+@pytest.mark.parametrize(
+    ("line", "header"),
+    [("12345:key-of-it\n", "Basic MTIzNDU6a2V5LW9mLWl0"), ("glc_abc==", "Bearer glc_abc==")],
+)
+def test_an_engine_that_asks_who_sends_is_shown_the_credentials_of_a_file(
+    data_dir: Path, tmp_path: Path, option: str, line: str, header: str
+) -> None:
+    """A user with a password, or a token; they are in no output."""
+    store, now = open_store(data_dir, SYSTEM), int(SYSTEM.wall())
+    store.add(Batch([Scalar("s0", now - age, 5.0, Method.SUM) for age in (600, 590)], []))
+    store.flush()
+    store.close()
+    file = tmp_path / "credentials"
+    file.write_text(line)
+    posts = Posts()
+    try:
+        address = f"http://127.0.0.1:{posts.port}"
+        where = ["--data-dir", str(data_dir), "--credentials-file", str(file)]
+        answer = CliRunner().invoke(main, ["export", option, address, *where])
+    finally:
+        posts.stop()
+    assert answer.exit_code == 0, answer.output
+    assert {headers["authorization"] for _, headers, _ in posts.bodies} == {header}
+    assert line.strip() not in answer.output
+
+
+def test_credentials_that_are_none_are_refused(
+    filled: Store, data_dir: Path, tmp_path: Path
+) -> None:
+    """An empty file is named, and nothing is sent."""
+    filled.close()
+    file = tmp_path / "credentials"
+    file.touch()
+    where = ["--data-dir", str(data_dir), "--credentials-file", str(file)]
+    answer = CliRunner().invoke(main, ["export", "--remote-write", "http://127.0.0.1:9", *where])
+    assert answer.exit_code == 2
+    assert "expected a line USER:PASSWORD or a token" in answer.output
