@@ -19,6 +19,7 @@ from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.frame import work_time
 from inapp_monitor.web.graphite.render import limits_of
 from inapp_monitor.web.kept.process_state import process_state
 
@@ -126,7 +127,6 @@ def check(backend: Backend, rule: Rule) -> None:
 
 def _read(backend: Backend, rule: Rule, asked: Question, now: int, span_s: int) -> list[Series]:
     """The series of a target over so long, up to the question's end."""
-    begin = backend.clock.perf()
     request = RenderRequest(
         start=asked.end - span_s,
         end=asked.end,
@@ -135,7 +135,7 @@ def _read(backend: Backend, rule: Rule, asked: Question, now: int, span_s: int) 
         own_consolidation=True,
         limits=limits_of(backend.loaded.settings),
         events=process_state(backend).events,
-        elapsed=lambda: backend.clock.perf() - begin,
+        elapsed=work_time.stopwatch(backend.clock),
     )
     found = evaluate([asked.target], request, backend.source)
     return [_in_windows(s.consolidated(-(-len(s) // _POINTS)), rule) for s in found]

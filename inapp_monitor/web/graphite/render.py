@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from werkzeug.wrappers import Response
@@ -14,6 +13,7 @@ from inapp_monitor.query.max_points import fit
 from inapp_monitor.query.request import Budget, Limits, RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.conditional import CACHE_CONTROL, conditional, private
+from inapp_monitor.web.frame import work_time
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
@@ -28,7 +28,6 @@ from inapp_monitor.web.kept.settled import (
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-    from inapp_monitor.ground.clock import Clock
     from inapp_monitor.ground.config import Settings
     from inapp_monitor.web.backend import Backend
 
@@ -101,7 +100,7 @@ def _answer(backend: Backend, parameters: Parameters) -> QueryResult | _LargeAns
     if found is not None:
         return found
     source = WatchedSource(backend.source)
-    budget = Budget(asked.limits, _stopwatch(backend.clock))
+    budget = Budget(asked.limits, work_time.stopwatch(backend.clock))
     try:
         series = evaluate(targets, asked, source, budget)
         answer = _written(series, asked, parameters, name, budget)
@@ -111,12 +110,6 @@ def _answer(backend: Backend, parameters: Parameters) -> QueryResult | _LargeAns
     if isinstance(answer, QueryResult) and follows_from_points(targets):
         kept.put(key, past, max(source.latest, asked.end), answer)
     return answer
-
-
-def _stopwatch(clock: Clock) -> Callable[[], float]:
-    """Seconds of work from now on."""
-    begin = clock.perf()
-    return lambda: clock.perf() - begin
 
 
 def _written(

@@ -15,7 +15,7 @@ from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.dashboards.format import SHAPES
 from inapp_monitor.web.findings import deploys, described
-from inapp_monitor.web.frame import columns, drawing, templating
+from inapp_monitor.web.frame import columns, drawing, templating, work_time
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.graphite.render import limits_of
 from inapp_monitor.web.kept.chart_series import evaluated
@@ -106,7 +106,6 @@ def picture(visit: Visit, targets: list[str], shape: str) -> dict[str, Any] | No
 
 def _evaluate(visit: Visit, targets: list[str]) -> list[Series]:
     backend, _, view = visit
-    begin = backend.clock.perf()
     asked = RenderRequest(
         start=view.start,
         end=view.end,
@@ -115,7 +114,7 @@ def _evaluate(visit: Visit, targets: list[str]) -> list[Series]:
         own_consolidation=True,
         limits=limits_of(backend.loaded.settings),
         events=process_state(backend).events,
-        elapsed=lambda: backend.clock.perf() - begin,
+        elapsed=work_time.stopwatch(backend.clock),
     )
     return evaluated(backend, targets, asked)
 
