@@ -200,7 +200,8 @@ def test_wrong_ids_are_one_line(monitor: Monitor, action: str) -> None:
 def test_a_missing_directory_is_one_line(monitor: Monitor, arguments: tuple[str, ...]) -> None:
     """Nothing there, or a file: exit status 2, and nothing is made."""
     place = monitor.settings.data_dir
-    expected = (2, f"inapp-monitor: no directory {str(place)!r}\n")
+    why = f"no directory {str(place)!r}: give the data directory of the app"
+    expected = (2, f"inapp-monitor: {why}\n")
     assert run(monitor, *arguments) == expected
     assert not place.exists()
     place.write_text("a file")

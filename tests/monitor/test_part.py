@@ -231,6 +231,7 @@ def test_ticks_go_in_the_order_of_the_list(make: Make) -> None:
         "positions in spool files",
         "route names",
         "workers",
+        "doors",
         "stacks",
         "slow requests",
         "issues",

@@ -229,7 +229,8 @@ def test_a_directory_that_does_not_exist_is_refused(tmp_path: Path, command: str
     name, *options = command.replace("out", str(tmp_path / "out")).split()
     done = CliRunner().invoke(main, [name, *options, "--data-dir", str(missing)])
     assert done.exit_code == 2
-    assert done.output == f"inapp-monitor: data directory {str(missing)!r} does not exist\n"
+    why = f"no directory {str(missing)!r}: give the data directory of the app"
+    assert done.output == f"inapp-monitor: {why}\n"
     assert list(tmp_path.iterdir()) == []
 
 
