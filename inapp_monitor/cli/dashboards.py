@@ -33,11 +33,7 @@ def dashboards(words: tuple[str, ...], form: str, name: str) -> None:
     from inapp_monitor.web.dashboards import format
     from inapp_monitor.web.dashboards.library import DashboardLibrary
 
-    given, (action, what) = data_directory.split(words, "list", "")
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise MonitorError(f"{action!r} is neither a directory nor one of {known}")
-    settings = data_directory.settings_of(given)
+    settings, action, what = data_directory.settings_and_action(words, _ACTIONS)
     data_dir = settings.data_dir
     database = Database(data_dir, settings, SYSTEM, Guard(), read_only=action != "import")
     library = DashboardLibrary(database)

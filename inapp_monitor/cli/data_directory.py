@@ -47,6 +47,19 @@ def split(words: Sequence[str], *defaults: str) -> tuple[Path | None, list[str]]
     return data_dir, [*rest, *defaults[len(rest) :]]
 
 
+def settings_and_action(words: Sequence[str], actions: Sequence[str]) -> tuple[Settings, str, str]:
+    """Of `[DATA_DIR] [ACTION] [WHAT]`: the settings, the action (the first is usual), and what.
+
+    Raises:
+        MonitorError: There is no such directory or action.
+    """
+    data_dir, (action, what) = split(words, actions[0], "")
+    if action not in actions:
+        known = ", ".join(actions)
+        raise MonitorError(f"{action!r} is neither a directory nor one of {known}")
+    return settings_of(data_dir), action, what
+
+
 def is_directory(word: str) -> bool:
     """Whether a word means a directory: there is one of that name, or it is written as a path."""
     return word.startswith(_BEGINNINGS) or Path(word).is_dir()

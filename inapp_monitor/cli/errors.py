@@ -50,11 +50,7 @@ def errors(
     or its beginning, as far as it is unique. DATA_DIR is the app's; default: ./.inapp_monitor, or
     what INAPP_MONITOR_DATA_DIR says.
     """
-    given, (action, issue_id) = data_directory.split(words, "list", "")
-    if action not in _ACTIONS:
-        known = ", ".join(_ACTIONS)
-        raise MonitorError(f"{action!r} is neither a directory nor one of {known}")
-    settings = data_directory.settings_of(given)
+    settings, action, issue_id = data_directory.settings_and_action(words, _ACTIONS)
     data_dir = settings.data_dir
     triage, database = _open(settings, read_only=action in ("list", "show"))
     if action == "list":

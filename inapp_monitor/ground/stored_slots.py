@@ -6,10 +6,11 @@ of the work of a page over a year. No numpy here, since writers read as well.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, overload
+from collections.abc import Callable
+from typing import NamedTuple
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.lazy_histograms import LazyHistograms
 
 #: The histogram in the bytes of a slot of an interval; None: nothing, or damaged.
 Unpack = Callable[[memoryview, int], Histogram | None]
@@ -31,7 +32,7 @@ class Pages(NamedTuple):
     slot_count: int
 
 
-class StoredSlots(Sequence[Histogram | None]):
+class StoredSlots(LazyHistograms):
     """Slot after slot of one archive.
 
     Attributes:
@@ -50,22 +51,6 @@ class StoredSlots(Sequence[Histogram | None]):
 
     def __len__(self) -> int:
         return len(self.sound)
-
-    def __iter__(self) -> Iterator[Histogram | None]:
-        return map(self._at, range(len(self)))
-
-    @overload
-    def __getitem__(self, number: int) -> Histogram | None: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Histogram | None]: ...
-    def __getitem__(self, number: int | slice) -> Histogram | list[Histogram | None] | None:
-        chosen = range(len(self))[number]
-        return list(map(self._at, chosen)) if isinstance(chosen, range) else self._at(chosen)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]  # slots may be replaced in `known`
 
     def _at(self, number: int) -> Histogram | None:
         if number in self.known:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,18 +53,11 @@ class LogFile:
             OSError: they cannot be written.
         """
         data_directory.prepare(self._path.parent)
-        lock = LockFile(self._path.with_suffix(".lock"))
-        try:
-            if not lock.acquire():
+        with self._locked() as descriptor:
+            if descriptor is None:
                 return False
-            descriptor = private_files.open_for_update(self._path)
-            try:
-                self._append(descriptor, rows)
-            finally:
-                os.close(descriptor)
+            self._append(descriptor, rows)
             return True
-        finally:
-            lock.close()
 
     def clear(self) -> bool:
         """Forget all rows; cursors go on rising.
@@ -76,22 +70,31 @@ class LogFile:
         """
         if not self._path.exists():
             return True
+        with self._locked() as descriptor:
+            if descriptor is None:
+                return False
+            size = os.fstat(descriptor).st_size
+            number = self._find_end(descriptor)[0] + 1
+            os.ftruncate(descriptor, 0)
+            os.ftruncate(descriptor, size)
+            beginning = ring_format.header(number) + END
+            private_files.write_at(descriptor, beginning, self._place(number))
+            self._number, self._end = number, HEADER_BYTES
+            return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[int | None]:
+        """The file, open for writing; None while another process writes."""
         lock = LockFile(self._path.with_suffix(".lock"))
         try:
             if not lock.acquire():
-                return False
+                yield None
+                return
             descriptor = private_files.open_for_update(self._path)
             try:
-                size = os.fstat(descriptor).st_size
-                number = self._find_end(descriptor)[0] + 1
-                os.ftruncate(descriptor, 0)
-                os.ftruncate(descriptor, size)
-                beginning = ring_format.header(number) + END
-                private_files.write_at(descriptor, beginning, self._place(number))
-                self._number, self._end = number, HEADER_BYTES
+                yield descriptor
             finally:
                 os.close(descriptor)
-            return True
         finally:
             lock.close()
 

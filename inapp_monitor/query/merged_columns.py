@@ -7,12 +7,12 @@ it is asked for. How stored slots become such arrays is `query.merging`'s busine
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
 from inapp_monitor.ground.histogram import Histogram
+from inapp_monitor.ground.lazy_histograms import LazyHistograms
 
 #: Bucket numbers have as many bits.
 BUCKET_BITS = 16
@@ -22,7 +22,7 @@ _INFINITE = 0x7F80
 Array = np.ndarray[Any, Any]
 
 
-class MergedColumns(Sequence[Histogram | None]):
+class MergedColumns(LazyHistograms):
     """A histogram a column; None where nothing was recorded.
 
     Attributes:
@@ -43,22 +43,6 @@ class MergedColumns(Sequence[Histogram | None]):
 
     def __len__(self) -> int:
         return len(self.shift)
-
-    def __iter__(self) -> Iterator[Histogram | None]:
-        return map(self._at, range(len(self)))
-
-    @overload
-    def __getitem__(self, number: int) -> Histogram | None: ...
-    @overload
-    def __getitem__(self, number: slice) -> list[Histogram | None]: ...
-    def __getitem__(self, number: int | slice) -> Histogram | list[Histogram | None] | None:
-        chosen = range(len(self))[number]
-        return list(map(self._at, chosen)) if isinstance(chosen, range) else self._at(chosen)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and list(self) == list(other)
-
-    __hash__ = None  # type: ignore[assignment]  # equal to lists
 
     def _at(self, number: int) -> Histogram | None:
         begin, end = self.edges[number : number + 2].tolist()
