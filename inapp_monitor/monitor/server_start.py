@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 import weakref
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
@@ -61,7 +62,8 @@ def _served_by(server: Any) -> Iterator[Any]:
     seen: set[int] = set()
     while waiting and len(seen) < _MOST:
         app = waiting.pop()
-        app = getattr(app, "__self__", app) if callable(app) else app
+        if type(app) is types.MethodType:  # no code of the application may run here
+            app = app.__self__
         if app is None or id(app) in seen:
             continue
         seen.add(id(app))

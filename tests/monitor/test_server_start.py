@@ -33,7 +33,9 @@ def shown(server: Any, capsys: pytest.CaptureFixture[str]) -> str:
     """What is printed while a server starts and ends without a request."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    server.shutdown()
+    thread.join(0.05)
+    if thread.is_alive():  # else it failed, and nobody would end the wait for it
+        server.shutdown()
     thread.join()
     server.server_close()
     return capsys.readouterr().err
@@ -86,3 +88,22 @@ def test_a_server_class_is_wrapped_once(tmp_path: Path) -> None:
         Monitor(plain, data_dir=tmp_path / str(number), enabled=True)
         wrapped.append(WSGIServer.serve_forever)
     assert wrapped[0] is wrapped[1]
+
+
+class Proxy:
+    """An application that answers no question about itself."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"working outside of the application: {name}")
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        return plain(environ, start_response)
+
+
+def test_no_code_of_an_application_runs_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its server starts, whatever its attributes do."""
+    Monitor(plain, data_dir=tmp_path / "data", enabled=True)
+    text = shown(of_wsgiref(Proxy()), capsys)
+    assert "working outside" not in text and "inapp-monitor" not in text
