@@ -1,6 +1,7 @@
 """A bad deploy on demand: some time after the start the search is slow for one statement, payments
-fail and wait for their provider, categories ask for each product by itself, the cart computes, and
-every page links to a stylesheet that is not there. To see what the dashboard makes of it.
+wait for their provider and some then fail, categories ask for each product by itself, the cart
+computes, and every page links to a stylesheet that is not there. To see what the dashboard makes of
+it.
 """
 
 from __future__ import annotations
@@ -74,7 +75,13 @@ class Fault:
         elif request.endpoint == "cart.show":
             suggest_goods()
         elif request.endpoint == "checkout.place" and random.random() < self._failing:
-            confirm_payment(random.randrange(4_000, 9_000))
+            self._fail_payment(random.randrange(4_000, 9_000))
+
+    def _fail_payment(self, order: int) -> None:
+        """What fails is the provider's answer, so it has been waited for."""
+        if self._provider is not None:
+            self._provider.accepts(f"R-{order}")
+        confirm_payment(order)
 
     def _after(self, response: Response) -> Response:
         if response.mimetype == "text/html" and not response.is_streamed and self._is_on():

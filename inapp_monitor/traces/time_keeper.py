@@ -20,7 +20,7 @@ from inapp_monitor.traces.time_table import FINE_S, TimeTable
 from inapp_monitor.traces.tracing import SlugOf, Tracing
 
 #: Seconds between two times that it is written.
-INTERVAL_S: Final = 5.0
+INTERVAL_S: Final = 2.0
 #: Routes and methods of one interval; further ones are not compared.
 MAX_ROUTES: Final = 60
 MAX_TEXT: Final = 300

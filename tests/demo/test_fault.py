@@ -9,6 +9,7 @@ import pytest
 
 from demo_app.fault import LOST, Fault
 from demo_app.mishaps import PaymentProviderError
+from demo_app.provider import PaymentProvider
 from demo_app.shop import create_app
 
 
@@ -40,3 +41,18 @@ def test_it_breaks_what_it_says(tmp_path: Path) -> None:
         visitor.post("/checkout")
     assert isinstance(caught.value.__cause__, KeyError)
     assert told == ["began"]
+
+
+def test_failing_payments_have_waited_for_the_provider(tmp_path: Path) -> None:
+    """What the shop cannot read is an answer: a failed payment is as slow as one that succeeds."""
+    app = create_app(tmp_path / "shop.db")
+    app.testing = True
+    provider = PaymentProvider()
+    Fault(0, lambda: None, provider, failing=1.0).bring_into(app)
+    visitor = app.test_client()
+    visitor.get("/").close()
+    provider.slow_s = 0.05
+    begin = time.monotonic()
+    with pytest.raises(PaymentProviderError):
+        visitor.post("/checkout")
+    assert time.monotonic() - begin >= 0.05

@@ -22,7 +22,7 @@ _LOOKED, _SHOWN = 8, 3
 _TIMES, _MS = 2.0, 20.0
 #: A route is looked at when its p95 is so many times what it was in the faster part of the window.
 _RISE: Final = 1.5
-_KEPT_S: Final = 5.0
+_KEPT_S: Final = 2.0
 
 
 def add_causes(backend: Backend, facts: Facts, view: View, verdicts: list[dict[str, Any]]) -> None:
