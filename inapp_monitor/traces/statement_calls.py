@@ -1,8 +1,9 @@
 """What the hooks of databases share: timing one call that runs a statement.
 
 An outer hook (SQLAlchemy, Django) silences those of the drivers below it while it runs, so that a
-statement counts once: in a request by its thread in `Spans.inside`, outside of one by
-a context variable. Everything here runs inside requests: few functions, few objects.
+statement counts once: in a request by its thread in `Spans.inside`, outside of one and in tasks of
+an event loop by a context variable. Everything here runs inside requests: few functions, few
+objects.
 """
 
 from __future__ import annotations
@@ -51,6 +52,14 @@ def key_of(parameters: Any) -> int | None:
         return None
 
 
+def _rows_of(cursor: Any) -> int | None:
+    try:
+        rows = cursor.rowcount
+    except Exception:  # noqa: BLE001  # a stranger's cursor
+        return None
+    return rows if type(rows) is int and rows >= 0 else None
+
+
 def finish(
     spans: Spans | None,
     start: float,
@@ -77,12 +86,12 @@ def finish(
         rows = failure = key = None
         if error is not None:
             failure = type(error).__name__
-        elif type(rows := getattr(cursor, "rowcount", None)) is not int or rows < 0:
-            rows = None
+        else:
+            rows = _rows_of(cursor)
         if parameters:
             try:
                 key = hash(parameters) if type(parameters) is tuple else key_of(parameters)
-            except TypeError:  # something in it has no hash
+            except Exception:  # noqa: BLE001, S110  # something in it has no hash
                 pass
         if spans is None:
             note(DATABASE, start, text, system, failure, rows, key)

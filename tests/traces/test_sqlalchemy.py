@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Session, declarative_base, relationship
+from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
+from inapp_monitor.traces.hooks import psycopg3
 from inapp_monitor.traces.spans import DATABASE
 from tests.traces.conftest import Traced
 
@@ -95,5 +101,93 @@ def test_lazy_loads_and_streams(engine: sa.Engine, tmp_path: Path) -> None:
         assert texts[7:] == ["select id from goods"]
         (lines,) = [at for text, at in traced.tracing.sites(request).items() if text == texts[1]]
         assert " in work" in lines[0]
+    finally:
+        traced.monitor.close()
+
+
+class AsyncCursor:
+    """Of an asynchronous driver."""
+
+    async def execute(self, statement: str, parameters: Any) -> None:
+        await asyncio.sleep(0)
+
+
+class Adapted:
+    """The same, as SQLAlchemy uses it."""
+
+    rowcount = 1
+
+    def execute(self, statement: str, parameters: Any) -> None:
+        await_only(AsyncCursor().execute(statement, parameters))
+
+
+def test_tasks_that_take_turns_in_one_thread(tmp_path: Path) -> None:
+    """`asyncio.gather` in a view: while one task waits for its statement those of the others count,
+    and the driver below stays silent in each."""
+    traced, dialect = Traced(tmp_path / "data"), DefaultDialect()
+    dialect.is_async = True
+    driver = psycopg3.Hook(SimpleNamespace(AsyncCursor=AsyncCursor))
+    driver.attach()
+
+    async def ask(name: str) -> None:
+        for _ in range(5):
+            await greenlet_spawn(dialect.do_execute, Adapted(), f"select {name}", (), None)
+
+    async def view() -> None:
+        await asyncio.gather(*map(ask, "abcd"))
+
+    try:
+        texts = traced.texts(lambda: asyncio.run(view()))
+        assert sorted(texts) == sorted(5 * [f"select {name}" for name in "abcd"])
+    finally:
+        driver.detach()
+        traced.monitor.close()
+
+
+def test_a_request_within_a_statement_of_another_one(tmp_path: Path) -> None:
+    """Hooks are silent below an outer one of the same request only: each has its own statement."""
+    traced, dialect = Traced(tmp_path / "data"), DefaultDialect()
+
+    class Quick:
+        rowcount = 1
+
+        def execute(self, statement: str, parameters: Any) -> None: ...
+
+    class Visiting(Quick):
+        def execute(self, statement: str, parameters: Any) -> None:
+            traced.texts(lambda: dialect.do_execute(Quick(), "select inner_request", (), None))
+
+    try:
+        traced.run(lambda: dialect.do_execute(Visiting(), "select outer_request", (), None))
+        texts = [[span.text for span in traced.tracing.shaped(one)] for one in traced.ended]
+        assert texts == [["select inner_request"], ["select outer_request"]]
+    finally:
+        traced.monitor.close()
+
+
+def test_a_cursor_that_knows_no_rows(tmp_path: Path) -> None:
+    """Its `rowcount` raises, or is no number: the statement counts all the same."""
+    traced, dialect = Traced(tmp_path / "data"), DefaultDialect()
+
+    class Raising:
+        @property
+        def rowcount(self) -> int:
+            raise RuntimeError("not executed")
+
+        def execute(self, statement: str, parameters: Any) -> None: ...
+
+    class Strange(Raising):
+        rowcount = property(lambda _: "many")
+
+    def work() -> None:
+        dialect.do_execute(Raising(), "select a", ())
+        dialect.do_execute(Strange(), "select b", ())
+
+    try:
+        found = traced.tracing.shaped(traced.run(work))
+        assert [(span.text, span.rows) for span in found] == [
+            ("select a", None),
+            ("select b", None),
+        ]
     finally:
         traced.monitor.close()

@@ -69,12 +69,15 @@ def _execute(original: Any, *, many: bool = False) -> Any:
         record = entered()
         if record is None or record.environ is None:
             arguments = (self, cursor, statement, parameters, context)
-            return _outside(original, arguments, None if many else parameters)
+            return _in_context(original, arguments, None if many else parameters, None)
         spans, thread = record.spans, get_ident()
         if spans is None:
             spans = record.spans = Spans()
         elif thread in spans.inside:
             return original(self, cursor, statement, parameters, context)
+        if self.is_async:
+            arguments = (self, cursor, statement, parameters, context)
+            return _in_context(original, arguments, None if many else parameters, spans)
         spans.inside.add(thread)
         start = perf_counter()
         try:
@@ -115,8 +118,11 @@ def _execute_many(original: Any) -> Any:
     return _execute(original, many=True)
 
 
-def _outside(original: Any, arguments: tuple[Any, ...], parameters: Any) -> Any:
-    """A statement that no request makes."""
+def _in_context(
+    original: Any, arguments: tuple[Any, ...], parameters: Any, spans: Spans | None
+) -> Any:
+    """A statement that no request makes, or one of a task: tasks take turns in one thread, so what
+    silences the driver's hook is a variable of their context."""
     if in_statement.get():
         return original(*arguments)
     failure = None
@@ -131,7 +137,7 @@ def _outside(original: Any, arguments: tuple[Any, ...], parameters: Any) -> Any:
         in_statement.set(False)
         dialect, cursor, statement, *_, context = arguments
         system = getattr(dialect, _SYSTEM, None) or _system(dialect, context)
-        finish(None, start, statement, parameters, cursor, system, failure)
+        finish(spans, start, statement, parameters, cursor, system, failure)
         failure = None  # it holds this frame
 
 
