@@ -75,7 +75,7 @@ def _execute(original: Any, *, many: bool = False) -> Any:
             spans = record.spans = Spans()
         elif thread in spans.inside:
             return original(self, cursor, statement, parameters, context)
-        if self.is_async:
+        if getattr(self, "is_async", False):  # SQLAlchemy 1.3 has none
             arguments = (self, cursor, statement, parameters, context)
             return _in_context(original, arguments, None if many else parameters, spans)
         spans.inside.add(thread)
