@@ -147,12 +147,13 @@ def test_a_part_is_told_of_a_fork(make: Make, visit: Visit, tmp_path: Path) -> N
     if child == 0:
         try:
             monitor.life.attach_if_needed()
-            (tmp_path / "seen").write_text(" ".join(bell.seen[:3]))  # its thread may tick by now
+            begun = bell.seen.index("forked")  # threads tick before and after it
+            (tmp_path / "seen").write_text(" ".join(bell.seen[begun : begun + 2]))
         finally:
             os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert (tmp_path / "seen").read_text() == "tick forked attached"
-    assert bell.seen == ["tick"]
+    assert (tmp_path / "seen").read_text() == "forked attached"
+    assert set(bell.seen) == {"tick"}
 
 
 def test_a_part_loads_early_what_it_imports(make: Make) -> None:
@@ -171,7 +172,7 @@ def test_what_a_part_drops_is_shown_and_a_series(
     monitor = make()
     visit(monitor)
     monitor.refresh()
-    assert monitor.facts().of(CostFacts).dropped == {"unheard": 3}
+    assert monitor.facts().of(CostFacts).dropped["unheard"] == 3
     assert recorded(monitor, "monitor.drops.unheard") == 3
 
 
@@ -185,7 +186,7 @@ def test_what_a_part_knows_is_gathered(make: Make, visit: Visit) -> None:
     bell.broken = ValueError("cracked")
     known = monitor.facts()
     assert known.of(BellFacts) == BellFacts()
-    assert known.of(CostFacts).dropped == {"unheard": 3}
+    assert known.of(CostFacts).dropped["unheard"] == 3
     assert "cracked" in monitor.guard.faults["facts of bell"].last
 
 
