@@ -110,6 +110,14 @@ def start_traffic(port: int, rate: float, seconds: float | None) -> subprocess.P
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def report(text: str) -> None:
+    """Print lines whole: `print` writes their end apart where output is unbuffered, and the
+    monitor's log or the visitors may write in between.
+    """
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def stop_traffic(traffic: subprocess.Popen[bytes]) -> None:
     """Ask the visitors to leave; they print their line first."""
     traffic.terminate()
@@ -118,7 +126,7 @@ def stop_traffic(traffic: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         traffic.kill()
         traffic.wait()
-        print("traffic: did not stop, ended it: its count is lost", flush=True)
+        report("traffic: did not stop, ended it: its count is lost")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -140,7 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     period = "" if arguments.history else "?from=-15min"
     if arguments.history:
         port = listener.getsockname()[1]
-        print(f"Writing {arguments.history:g} days of past ...", flush=True)
+        report(f"Writing {arguments.history:g} days of past ...")
         try:
             _write_past(arguments.data_dir, arguments.history, f"{_HOST}:{port}")
         except OSError as error:
@@ -148,8 +156,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
     server = start_server(listener, arguments.data_dir, arguments.fault)
     url = f"http://{_HOST}:{server.port}"
-    print(f"shop:      {url}/\ndashboard: {url}/_metrics/{period}", flush=True)
-    print("Open the dashboard in a browser. Ctrl-C stops the demo.", flush=True)
+    report(f"shop:      {url}/\ndashboard: {url}/_metrics/{period}")
+    report("Open the dashboard in a browser. Ctrl-C stops the demo.")
     traffic = None
     if not arguments.no_traffic:
         traffic = start_traffic(server.port, arguments.rate, arguments.seconds)
@@ -159,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     stopped.wait(arguments.linger)
     server.shutdown()
     server.server_close()
-    print("demo: stopped", flush=True)
+    report("demo: stopped")
     return 0
 
 

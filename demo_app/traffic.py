@@ -396,7 +396,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         thread.start()
     for thread in threads:
         thread.join()
-    print(tally.line(), flush=True)
+    sys.stdout.write(f"{tally.line()}\n")  # in one piece: the server may write beside it
+    sys.stdout.flush()
     return 0
 
 

@@ -104,7 +104,9 @@ for number in range(12):
     one(f"{sys.argv[1]}/{number}")
     if number == 1:
         first = count()
-time.sleep(0.3)
+give_up = time.monotonic() + 30  # their threads end when they next look
+while count() > first and time.monotonic() < give_up:
+    time.sleep(0.05)
 print(count() - first, sorted(os.listdir(sys.argv[1])))
 """
 

@@ -182,7 +182,9 @@ def test_what_a_part_knows_is_gathered(make: Make, visit: Visit) -> None:
     visit(monitor)
     monitor.tick()
     bell = bell_of(monitor)
-    assert monitor.facts().of(BellFacts) == BellFacts(1)
+    before = len(bell.times)
+    rung = monitor.facts().of(BellFacts).rung
+    assert 1 <= before <= rung <= len(bell.times)  # the monitor's own thread may tick beside it
     bell.broken = ValueError("cracked")
     known = monitor.facts()
     assert known.of(BellFacts) == BellFacts()
