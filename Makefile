@@ -11,6 +11,9 @@ PYTHON ?=
 JOBS ?= 3
 BENCH ?= request_path memory errors grouping store query charts pages
 
+# Compiled modules are kept: the suite starts hundreds of processes that import the package.
+unexport PYTHONDONTWRITEBYTECODE
+
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
