@@ -188,6 +188,16 @@ class RingFile(ABC, Generic[Row, Delta]):
         """Whether an earlier flush could not write all rollups."""
         return bool(self._again)
 
+    @property
+    def oldest_changing(self) -> int | None:
+        """Start of the first interval that the next flush changes, but for those that it closes:
+        of what `take` set apart, and of rows whose rollup an earlier flush could not write.
+        """
+        times = [at for _, at in self._again]
+        if self.oldest_taken is not None:
+            times.append(self.oldest_taken)
+        return min(times, default=None)
+
     def flush(self, now: int, epoch: int) -> list[int]:
         """Write what `take` set apart. Needs the store's lock.
 

@@ -232,7 +232,7 @@ class Writer:
         problem: OSError | None = None
         dropped: Counter[str] = Counter()
         is_due, epoch = self._sync_is_due(self._clock.perf()), self._lock.epoch
-        begun = ((rings.oldest_taken, rings.step) for rings in taken)
+        begun = ((rings.oldest_changing, rings.step) for rings in taken)
         earliest = min((at + step for at, step in begun if at is not None), default=now)
         if earliest + SETTLED_AFTER_S <= now:
             self._lock.note_past()  # who reads from now on may see some of it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import pytest
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ground.ranges import ScalarRange
+from inapp_monitor.store.groups import Group
 from inapp_monitor.store.kept_columns import MOST_VALUES, KeptColumns, Settled
 from inapp_monitor.store.retention import ArchiveWindow
 from inapp_monitor.store.series import Store
@@ -127,6 +130,37 @@ def test_late_points_of_another_process_are_seen(make_bench: Make) -> None:
     after = bench.get("s0", back=9_000)
     assert sum(after.values()) == sum(before.values()) + 1_000
     assert_same(bench, bench.store, now - 9_000, now, now, names=["s0"])
+
+
+def test_a_rollup_that_the_disk_refused_is_seen_by_others_when_it_is_made(
+    make_bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A late point is on disk, its rollup is not: who keeps the coarse past reads it again."""
+    bench = make_bench(retention=RETENTION)
+    fill(bench, 150)
+    other, now = bench.open(read_only=True), int(bench.now)
+    before = bench.get("s0", back=9_000)
+    group = bench.group_of("s0")
+    write = type(group).write_row
+
+    def fail(self: Group, archive: int, timestamp: int, row: Any) -> None:
+        if archive:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        write(self, archive, timestamp, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Group, "write_row", fail)
+        bench.put("s0", 1_000, at=now - 600)
+        bench.store.flush()
+    assert group.unfinished
+    assert bench.get("s0", back=9_000, store=other) == before
+    bench.wait(70)
+    bench.put("s1", 1, method=Method.AVERAGE)
+    bench.store.flush()
+    assert not bench.store.status().fault
+    after = bench.get("s0", back=9_070, store=other)
+    assert sum(after.values()) == sum(before.values()) + 1_000
+    other.close()
 
 
 def test_a_rollup_that_is_still_to_come_is_seen(make_bench: Make) -> None:
