@@ -54,6 +54,8 @@ _STEP_S = 10
 _ADVANCE_S = 10.0
 
 Enqueue = Callable[["Connection", Sequence[Message]], None]
+#: From a rule, a series, what is known of it, its title and now to the incident it is a part of.
+IncidentOf = Callable[[Rule, str, "Kept", str, float], int]
 
 
 def _send_nothing(connection: Connection, messages: Sequence[Message]) -> None:
@@ -83,6 +85,7 @@ class Engine:
         rules: By name.
         states: By rule and series, as far as this process has led.
         values: What was measured last, by the same.
+        incident_of: Asked for each state that changes or is sent, unless the caller knows.
 
     *Threads:* for the ticking thread; `states` may be read by any.
     """
@@ -97,6 +100,7 @@ class Engine:
         self.rules: dict[str, Rule] = {}
         self.states: dict[Key, Kept] = {}
         self.enqueue = enqueue
+        self.incident_of: IncidentOf = lambda *_of: 0
         self.announce: Callable[[Sequence[Message]], None] = lambda _messages: None
         self.kept_states = KeptStates(database)
         self._measuring = measuring
@@ -294,7 +298,7 @@ class Engine:
         key: Key,
         known: Kept,
         kept: Kept,
-        notifications: Iterable[Notification],
+        notifications: Sequence[Notification],
         now: float,
         title: str,
         since: float,
@@ -305,6 +309,8 @@ class Engine:
         if (before.status, before.hard) != (state.status, state.hard):
             transition = Transition(*key, now, state.status, state.hard, kept.value, kept.detail)
         title = title or title_of(rule, key[1])
+        if not incident and (transition is not None or notifications):
+            incident = self.incident_of(rule, key[1], kept, title, now)
         messages = [
             Message(rule, key[1], each, title, kept.detail, kept.value, since, incident)
             for each in notifications

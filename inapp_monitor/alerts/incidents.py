@@ -1,7 +1,9 @@
 """Incidents: troubles that belong together, with their whole story, in SQLite.
 
 What begins while another trouble is open, or within five minutes of its end, is a part of the same
-incident. One that is running has no end yet. The leader writes them; any process reads them.
+incident. One that is running has no end yet. What lasts, such as a disk that is nearly full, does
+not draw everything else into its incident: after an hour without anything new the next trouble has
+one of its own. The leader writes them; any process reads them.
 """
 
 from __future__ import annotations
@@ -26,8 +28,12 @@ create index incidents_onset on incidents (onset)
 MAX_KEPT = 2_000
 #: What begins so soon after an end belongs to it.
 JOINED_S = 300.0
+#: Troubles of rules alone, to which nothing was added for so long, stand for themselves.
+STANDING_S = 3_600.0
 #: Parts of one incident that are kept.
 MAX_PARTS = 50
+#: Incidents that run beside the latest; of further ones the oldest is over.
+MAX_STANDING = 20
 #: Those of one answer.
 MAX_FOUND = 200
 
@@ -43,6 +49,7 @@ class Part:
         path: The page with the evidence.
         onset, begun, ended: When it began, was found, was over; None while it goes on.
         count, bad: Requests since the onset and the bad ones among them.
+        of_rule: Whether a rule found it by itself, and not the detector in the requests.
     """
 
     rule: str
@@ -56,6 +63,7 @@ class Part:
     ended: float | None = None
     count: int = 0
     bad: int = 0
+    of_rule: bool = False
 
 
 @dataclass(slots=True)
@@ -102,6 +110,17 @@ class Incident:
         return "crit" if any(part.state == "crit" for part in self.parts) else "warn"
 
     @property
+    def cause(self) -> str:
+        """The last release that came into use before it was found; "" for none."""
+        before = [str(each["label"]) for each in self.deploys if each["timestamp"] <= self.begun]
+        return before[-1] if before else ""
+
+    def is_standing(self, now: float) -> bool:
+        """Whether it is about rules alone, and nothing was added for long."""
+        going_on = [part for part in self.parts if part.ended is None]
+        return all(part.of_rule and now - part.begun > STANDING_S for part in going_on)
+
+    @property
     def main(self) -> Part:
         """The part that speaks for it: the gravest, and of these the first."""
         return min(self.parts, key=lambda part: (part.state != "crit", part.begun))
@@ -135,13 +154,15 @@ class Incidents:
     """The table of incidents; in memory only without a database.
 
     Attributes:
-        running: The one that is open, as far as this process leads.
+        running: The latest, as far as this process leads; it may be over.
+        standing: Earlier ones that go on.
     """
 
     def __init__(self, database: Database | None) -> None:
         """No I/O."""
         self._database = database
         self.running: Incident | None = None
+        self.standing: list[Incident] = []
         self._next = 1
         if database is not None:
             database.declare(PART, [_SCRIPT], _forget_oldest)
@@ -169,62 +190,99 @@ class Incidents:
     # -- for the leader
 
     def restore(self) -> None:
-        """Go on with the latest one, which an earlier leader may have left running."""
-        self.running, self._next = None, 1
+        """Go on with the latest one, and with what earlier leaders left running."""
+        self.running, self.standing, self._next = None, [], 1
         if self._database is None:
             return
-        rows = self._database.read("select id, document from incidents order by id desc limit 1")
-        if rows:
-            self.running = Incident.of(rows[0]["id"], json.loads(rows[0]["document"]))
+        rows = self._database.read(
+            "select id, document from incidents where ended is null"
+            " or id = (select max(id) from incidents) order by id desc limit ?",
+            (MAX_STANDING + 1,),
+        )
+        found = [Incident.of(row["id"], json.loads(row["document"])) for row in rows]
+        if found:
+            self.running, self.standing = found[0], found[:0:-1]
             self._next = self.running.id + 1
+
+    @property
+    def open(self) -> list[Incident]:
+        """Those that go on, the latest first."""
+        every = [self.running] if self.running is not None else []
+        return [each for each in (*every, *self.standing[::-1]) if each.ended is None]
 
     def add(self, part: Part, deploys: Callable[[float, float], list[dict[str, Any]]]) -> Incident:
         """A trouble has begun: the incident that it belongs to."""
         running = self.running
-        if running is not None:
-            ended = running.ended
-            if ended is None or part.begun - ended <= JOINED_S:
-                if len(running.parts) < MAX_PARTS:
-                    running.parts.append(part)
-                self._write(running)
-                return running
+        if running is not None and _joins(part, running):
+            if len(running.parts) < MAX_PARTS:
+                running.parts.append(part)
+            self._write(running)
+            return running
         found = deploys(part.onset - 900, part.begun)
+        self._set_aside(part.begun)
         running = self.running = Incident(self._next, [part], found)
         self._next += 1
         self._write(running)
         return running
 
+    def _set_aside(self, now: float) -> None:
+        """The latest is about to be another one; this one may go on."""
+        if self.running is not None and self.running.ended is None:
+            self.standing.append(self.running)
+        self.standing = [each for each in self.standing if each.ended is None]
+        while len(self.standing) > MAX_STANDING:
+            oldest = self.standing.pop(0)
+            for part in oldest.parts:
+                part.ended = part.ended if part.ended is not None else now
+            self._write(oldest)
+
     def update(self, part: Part, **changes: Any) -> None:
         """A trouble goes on, or is over."""
         for name, value in changes.items():
             setattr(part, name, value)
-        if self.running is not None:
-            self._write(self.running)
+        for incident in (self.running, *self.standing):
+            if incident is not None and any(each is part for each in incident.parts):
+                self._write(incident)
 
-    def acknowledged(self, by: str, at: float) -> None:
-        """Somebody knows of the one that is running; the latest is kept."""
-        running = self.running
-        if running is not None and at > running.acknowledged_at:
-            running.acknowledged_by, running.acknowledged_at = by, at
-            self._write(running)
+    def acknowledged(self, incident: Incident, by: str, at: float) -> None:
+        """Somebody knows of one that is running; the latest is kept."""
+        if at > incident.acknowledged_at:
+            incident.acknowledged_by, incident.acknowledged_at = by, at
+            self._write(incident)
+
+    def deployed(self, deploy: dict[str, Any]) -> None:
+        """A release came into use while they were running: a part of their story."""
+        for incident in self.open:
+            if len(incident.deploys) < MAX_PARTS and deploy not in incident.deploys:
+                incident.deploys.append(deploy)
+                self._write(incident)
 
     def save(self) -> None:
-        """Write the one that is running, which has changed."""
+        """Write the latest one, which has changed."""
         if self.running is not None:
             self._write(self.running)
 
     def part_of(self, rule: str, series: str) -> Part | None:
         """The open part of a state."""
-        for part in self.running.parts if self.running is not None else ():
-            if (part.rule, part.series, part.ended) == (rule, series, None):
-                return part
+        for incident in self.open:
+            for part in incident.parts:
+                if (part.rule, part.series, part.ended) == (rule, series, None):
+                    return part
         return None
 
+    def number_of(self, part: Part) -> int:
+        """The number of the incident that it is a part of; 0 for none."""
+        every = (each for each in (self.running, *self.standing) if each is not None)
+        return next((one.id for one in every if any(each is part for each in one.parts)), 0)
+
     def end_others(self, open_: Sequence[tuple[str, str]], now: float) -> None:
-        """Parts that an earlier leader left running and that are not open any more have ended."""
-        for part in self.running.parts if self.running is not None else ():
-            if part.ended is None and (part.rule, part.series) not in open_:
-                self.update(part, ended=now)
+        """Parts of the detector's that an earlier leader left running and that are not open any
+        more have ended."""
+        for incident in self.open:
+            for part in incident.parts:
+                is_left = part.ended is None and not part.of_rule
+                if is_left and (part.rule, part.series) not in open_:
+                    self.update(part, ended=now)
 
     def _write(self, incident: Incident) -> None:
         if self._database is None:
@@ -242,6 +300,13 @@ class Incidents:
             connection.execute("delete from incidents where id <= ?", (incident.id - MAX_KEPT,))
 
         self._database.submit(write, len(document) + 200)
+
+
+def _joins(part: Part, latest: Incident) -> bool:
+    ended = latest.ended
+    if ended is None:
+        return not latest.is_standing(part.begun)
+    return part.begun - ended <= JOINED_S
 
 
 def _forget_oldest(connection: Connection) -> None:

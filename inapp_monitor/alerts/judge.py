@@ -16,6 +16,7 @@ from inapp_monitor.alerts.incidents import Incident, Incidents, Part
 from inapp_monitor.alerts.measuring import SeriesStore
 from inapp_monitor.alerts.memory import Memory
 from inapp_monitor.alerts.observed import Change, UnderWay
+from inapp_monitor.alerts.rule_incidents import RuleIncidents
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.alerts.trouble import WHOLE_APP, Trouble
 from inapp_monitor.alerts.trouble_words import words
@@ -78,6 +79,7 @@ class Judge:
         self._name_of, self._under_way = name_of, under_way
         self._deploys: Deploys = deploys or _no_deploys
         self._feed = Feed(store)
+        self._of_rules = RuleIncidents(engine, incidents, self._deploys)
         self._leads = False
         self._t = self._perf = self._feed_at = 0.0
         self._saved = self._looked_for_deploys = self._published = self._updated = 0.0
@@ -143,7 +145,8 @@ class Judge:
         changes, detector.changes = detector.changes, []
         for change in changes:
             self._apply(change, now)
-        self._note_acknowledgement()
+        self._note_acknowledgements()
+        self._of_rules.tick(now)
         self._show(now, perf, changed=bool(changes))
         if changes or not 0 <= perf - self._saved < _SAVE_S:
             self._save(now, perf, changed=bool(changes))
@@ -166,6 +169,7 @@ class Judge:
         for deploy in self._deploys(since, t):
             self.detector.restarted(float(deploy["timestamp"]), WARM_UP_S)
             self.engine.deployed(float(deploy["timestamp"]))
+            self.incidents.deployed(deploy)
 
     # -- what has changed
 
@@ -247,15 +251,15 @@ class Judge:
             self.engine.apply(self.engine.rules[name], finding, now, incident=incident.id)
         self.incidents.save()
 
-    def _note_acknowledgement(self) -> None:
-        """Who acknowledged a state of the running incident is a part of its story."""
-        running = self.incidents.running
-        for part in running.parts if running is not None and running.ended is None else ():
-            kept = self.engine.states.get((part.rule, part.series))
-            made = None if kept is None else kept.state.acknowledgement
-            if made is not None:
-                by = f"{made.author}: {made.note}" if made.note else made.author
-                self.incidents.acknowledged(by, made.at)
+    def _note_acknowledgements(self) -> None:
+        """Who acknowledged a state of an incident is a part of its story."""
+        for incident in self.incidents.open:
+            for part in incident.parts:
+                kept = self.engine.states.get((part.rule, part.series))
+                made = None if kept is None else kept.state.acknowledgement
+                if made is not None:
+                    by = f"{made.author}: {made.note}" if made.note else made.author
+                    self.incidents.acknowledged(incident, by, made.at)
 
     def _part(self, trouble: Trouble, now: float) -> Part:
         name, series = self._key(trouble)

@@ -34,6 +34,11 @@ _KINDS = {
     "not-found": "not found",
     "no-traffic": "stop",
 }
+#: Problems of rules that have a verdict of another kind on the overview.
+_SHOWN_ELSEWHERE = {
+    *("disk-space", "descriptors", "dropped-points", "own-faults", "rejecting-doors"),
+    *("memory-growth", "worker-killed"),
+}
 #: Seconds, and requests, in which a judge may not have seen enough.
 _YOUNG_S, _FEW_REQUESTS = 120, 50
 
@@ -43,7 +48,7 @@ class Wrong:
     """One thing that is, or was, wrong.
 
     Attributes:
-        kind: As the detector calls it.
+        kind: As the detector calls it; `rule` of what a rule found.
         state: `warn` or `crit`.
         title, detail: In words.
         path: The page with the evidence.
@@ -65,6 +70,30 @@ class Wrong:
 
 def findings(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
     """What is wrong at the end of a live view, or was in any other; the worst first."""
+    return _of_requests(backend, facts, view) + _worst_first(_of_rules(backend, view))
+
+
+def _of_rules(backend: Backend, view: View) -> list[Wrong]:
+    """Problems of rules, users' own ones above all."""
+    found = [
+        _placed(_of_rule(part, each), view)
+        for each in incidents(backend, view)
+        for part in each.parts
+        if part.of_rule and part.rule not in _SHOWN_ELSEWHERE and _is_in(part, view)
+    ]
+    return found if view.until_text else _going_on(found)
+
+
+def _of_rule(part: Part, incident: Incident) -> Wrong:
+    detail = part.detail + _cause(incident)
+    if incident.acknowledged_by:
+        detail += f" · acknowledged by {human.shorten(incident.acknowledged_by, 80)}"
+    return Wrong(
+        *("rule", part.state, part.title, detail, part.path), since=part.onset, until=part.ended
+    )
+
+
+def _of_requests(backend: Backend, facts: Facts, view: View) -> list[Wrong]:
     if view.until_text:
         kept = [wrong for each in incidents(backend, view) for wrong in _parts(each, view)]
         return _worst_first(_telling(kept or _reviewed(backend, facts, view)))
@@ -126,7 +155,7 @@ def incident_row(found: Incident, view: View) -> dict[str, Any]:
         "path": part.path,
         "since": found.onset,
         "until": found.ended,
-        "deploy": found.deploys[-1]["label"] if found.deploys else "",
+        "deploy": found.cause,
         "when": human.period(found.onset, found.ended or view.now, view.zone.tz),
         "parts": [
             {"title": one.title, "detail": one.detail, "state": one.state,
@@ -156,12 +185,20 @@ def _shown(found: dict[str, Any]) -> Wrong:
 
 
 def _parts(incident: Incident, view: View) -> list[Wrong]:
-    cause = f" · since deploy {incident.deploys[-1]['label']}" if incident.deploys else ""
+    cause = _cause(incident)
     return [
         _placed(_of_part(part, cause), view)
         for part in incident.parts
-        if part.rule in _KINDS and part.onset <= view.end and (part.ended or view.end) >= view.start
+        if part.rule in _KINDS and _is_in(part, view)
     ]
+
+
+def _cause(incident: Incident) -> str:
+    return f" · since deploy {incident.cause}" if incident.cause else ""
+
+
+def _is_in(part: Part, view: View) -> bool:
+    return part.onset <= view.end and (part.ended or view.end) >= view.start
 
 
 def _of_part(part: Part, cause: str) -> Wrong:

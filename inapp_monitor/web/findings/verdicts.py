@@ -36,7 +36,10 @@ _LINKS = {
     "stop": "routes",
     "broken links": "broken links",
     "not found": "404s",
+    "rule": "rule",
 }
+#: Problems of rules that have a verdict each.
+_RULES = 5
 
 
 def verdict(state: str, title: str, detail: str, path: str, link: str) -> dict[str, Any]:
@@ -63,6 +66,7 @@ def collect(
         _bad(by_kind["slow"]) if "slow" in by_kind else _latency(backend, traffic, calm=calm),
         _bad(by_kind["fail"]) if "fail" in by_kind else _errors(traffic, calm=calm),
         *(_bad(by_kind[kind]) for kind in ("hang", "stop") if kind in by_kind),
+        *_of_rules(by_kind.get("rule", [])),
         _new_issues(traffic, issues, explaining="fail" in by_kind),
         *_regressed(issues),
         _not_found(traffic, by_kind, not_found, not_found_counts),
@@ -84,6 +88,13 @@ def _bad(found: Sequence[Wrong]) -> dict[str, Any]:
         detail += f" · {len(found) - 1} more"
     made = verdict(worst.state, worst.title, detail, worst.path, _LINKS[worst.kind])
     return {**made, "since": worst.since, "until": worst.until, "share": worst.share}
+
+
+def _of_rules(found: Sequence[Wrong]) -> list[dict[str, Any]]:
+    """A verdict for each problem of a rule; the last one counts those that have none."""
+    return [_bad([each]) for each in found[: _RULES - 1]] + (
+        [_bad(found[_RULES - 1 :])] if len(found) >= _RULES else []
+    )
 
 
 def _latency(backend: Backend, traffic: Traffic, *, calm: bool) -> dict[str, Any]:
