@@ -12,6 +12,7 @@ from functools import partial
 from sys import exception
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from weakref import ReferenceType
 
 from inapp_monitor.ground import client_connection
 from inapp_monitor.ground.clock import thread_time
@@ -106,7 +107,7 @@ class Exchange:
 
     __slots__ = (
         "__iter__",
-        "_outer_error",
+        "_outer",
         "_start_response",
         "body",
         "end",
@@ -122,11 +123,13 @@ class Exchange:
         "status",
     )
 
-    hooks: ClassVar[Hooks]
+    hooks_reference: ClassVar[ReferenceType[Hooks]]
     sized_type: ClassVar[type[Exchange]]
 
     __iter__: Callable[[], Iterator[bytes]]
-    _outer_error: BaseException | None
+    #: While the body is sent: the exception that was handled outside when the server got it, and
+    #: the hooks, which a monitor that was dropped meanwhile would else take along.
+    _outer: tuple[BaseException | None, Hooks] | None
     _start_response: StartResponse
     body: Any
     end: float
@@ -145,6 +148,15 @@ class Exchange:
 
         def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any: ...
         def close(self) -> None: ...
+
+    @property
+    def hooks(self) -> Hooks:
+        """The monitor's. Only of a request under way: a thread's context keeps the last one that
+        is over, and must not keep the monitor alive by it."""
+        hooks = self.hooks_reference()
+        if hooks is None:
+            raise ReferenceError("the monitor of a request that is over is gone")
+        return hooks
 
     def finish(self) -> None:
         """The request is over, and there is nothing to close."""
@@ -281,7 +293,8 @@ class Exchange:
         """The server closes because of an exception: capture it when it is the body's."""
         try:
             produced = self, body, body.body if type(body) is HookedBody else body
-            if error is not self._outer_error and not client_connection.is_of_server(
+            outer_error = None if self._outer is None else self._outer[0]
+            if error is not outer_error and not client_connection.is_of_server(
                 error, produced, self.environ, self._start_responses()
             ):
                 self.capture(error)
@@ -319,12 +332,13 @@ class Exchange:
             self.ask_for_route(self.hooks.route_askers)
         if self.hooks.traced is not None and self.spans is not HANDED_OVER:
             hand_over(self, environ, end)
+        hooks = self.hooks
         self.release()
-        self.hooks.record(self)
+        hooks.record(self)
 
     def release(self) -> None:
         """Refer to nothing of the request any more."""
-        self.environ = self.notes = self._outer_error = None
+        self.environ = self.notes = self._outer = None
         self._start_response = refuse_late_start
 
     def finish_notes(self) -> bool:
@@ -408,7 +422,7 @@ class Exchange:
         self.body = body
         if kind == AS_IS:
             return self._hook_close_of(body)
-        self._outer_error = exception()
+        self._outer = exception(), self.hooks
         self.__iter__ = partial(iter, body)
         if kind == SIZED:
             self.__class__ = self.sized_type
@@ -422,7 +436,7 @@ class Exchange:
         except Exception:  # noqa: BLE001  # an object of C: time until here is all there is
             self.finish()
         else:
-            self._outer_error = exception()
+            self._outer = exception(), self.hooks
         return body
 
     def failed_to_close(self, error: BaseException, body: object) -> bool:

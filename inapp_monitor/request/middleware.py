@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from sys import exception
 from typing import Any
+from weakref import ref
 
 from inapp_monitor.ground import current_request
 from inapp_monitor.ground.current_request import ENVIRON_KEY
@@ -77,7 +78,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                     self.note_error_status(status, exc_info)
             except Exception as error:  # noqa: BLE001  # the application must not see it
                 if issubclass(type(status), str):
-                    hooks.broke(error)
+                    self.hooks.broke(error)
             try:
                 if len(headers) > 1 and headers[1][0] == "Content-Length":  # as Flask has it
                     self.size = headers[1][1]
@@ -132,7 +133,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                         ms = (end - self.start) * 1000.0
                         if ms < tally.floor and end < tallies.until:
                             tally += (ms, self.size)
-                            self.environ = self._outer_error = None
+                            self.environ = self._outer = None
                             self._start_response = refuse_late_start
                             return
                     except Exception:  # noqa: BLE001, S110  # not known, or no honest strings
@@ -142,7 +143,7 @@ def _bound(hooks: Hooks, clock: Callable[[], float]) -> type[Exchange]:
                 self.finish_interrupted(environ, end)
                 raise
 
-    Bound.hooks = hooks
+    Bound.hooks_reference = ref(hooks)  # the type outlives the monitor, in contexts of threads
     Bound.sized_type = type("SizedExchange", (Bound,), {"__slots__": (), "__len__": length_of_body})
     current_request.register(Bound.start_response, "self")
     current_request.register(Bound.close, "self")
@@ -233,7 +234,7 @@ def build(
             pass
         else:
             exchange.body = body
-            exchange._outer_error = exception()
+            exchange._outer = exception(), hooks
             # It may well run while it is sent. (The application has set the size.)
             if exchange.size is None and not context_copied:
                 enter(exchange)
