@@ -33,7 +33,7 @@ def gather(visit: Visit, name: str) -> dict[str, Any]:
     found, now = alert_states.judged(backend), backend.now()
     rule = found.rules.get(name)
     if rule is None:
-        raise NotFound("there is no such rule, or nobody has judged it yet")
+        raise NotFound("there is no such rule, or it has not been judged yet")
     (row,) = (row for row in overview.rule_rows(found, now) if row["name"] == name)
     chart, problem = chart_of(visit, rule)
     kept = KeptStates(backend.database)

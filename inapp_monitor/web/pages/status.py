@@ -81,8 +81,9 @@ def _open_here(backend: Backend) -> str:
     if not backend.loaded.settings.dev_access:
         return ""
     return (
-        "dev_access is on: on a development server whoever reaches this machine's loopback address "
-        "needs no token, also through a proxy or a tunnel that rewrites Host and adds no header"
+        "dev_access is on: a development server's dashboard needs no token from this machine's "
+        "loopback address, nor from a client that comes through a proxy or tunnel that rewrites "
+        "Host and adds no header"
     )
 
 
