@@ -20,7 +20,8 @@ from inapp_monitor.ground.utc_text import utc_text
 SPAN_S, STEP_S = 1_800, 30
 #: Deploys and issues so long before the problem count as of its time.
 _BEFORE_S = 900.0
-_MOST = 5
+#: At most so many of each, and so many characters of one.
+_MOST, _LONGEST = 5, 300
 
 
 class Happening(Protocol):
@@ -82,12 +83,16 @@ class Context:
             values=_from_the_first(values),
             values_step_s=float(STEP_S),
             values_unit=self._unit(notice),
-            contributing=tuple(list(self._contributing(notice))[:_MOST]),
+            contributing=tuple(
+                each[:_LONGEST] for each in list(self._contributing(notice))[:_MOST]
+            ),
             deploys=tuple(
-                f"{each.title} at {utc_text(each.moment)[11:]}"
+                f"{each.title[:_LONGEST]} at {utc_text(each.moment)[11:]}"
                 for each in list(self._deploys(begin, notice.at))[-_MOST:]
             ),
-            issues=tuple(each.title for each in list(self._issues(begin, notice.at))[:_MOST]),
+            issues=tuple(
+                each.title[:_LONGEST] for each in list(self._issues(begin, notice.at))[:_MOST]
+            ),
         )
 
     def _links(self, notice: Notice) -> dict[str, str]:

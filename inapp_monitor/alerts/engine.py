@@ -273,6 +273,9 @@ class Engine:
         if not text and finding.value is not None:
             text = words(rule, finding.value, finding.requests, status)
         kept = Kept(state, finding.value, text)
+        if state is known.state and rule.kind == "query":
+            self.states[key] = kept  # its value is measured again by who shows it
+            return
         began = state.problem_since or known.state.problem_since or now
         said = notifications if speaks else []
         self._note(rule, key, known, kept, said, now, title, began, incident)

@@ -142,26 +142,28 @@ def _shares(
 
 
 def _by_route(parts: Answer, wholes: Answer) -> dict[str, tuple[float, float | None]]:
-    """Shares of each whole by the part with the longest common beginning; none of it is 0."""
+    """Shares of each whole by the part with the longest common beginning, up to its last node."""
+    by_parent: dict[str, list[str]] = {}
+    for part in parts:
+        by_parent.setdefault(part.rpartition(".")[0], []).append(part)
     found: dict[str, tuple[float, float | None]] = {}
     for name, total in wholes.items():
-        if not total:
-            continue
-        nodes = name.split(".")
-        best = max(parts, key=lambda part: _common(part.split("."), nodes), default=None)
-        shared = 0 if best is None else _common(best.split("."), nodes)
-        part = parts[best] if best is not None and shared >= len(best.split(".")) - 1 else 0.0
-        found[name] = (100 * part / total, total)
+        if total:
+            best = _part_of(name, by_parent)
+            found[name] = (100 * parts[best] / total if best else 0.0, total)
     return found
 
 
-def _common(left: Sequence[str], right: Sequence[str]) -> int:
-    shared = 0
-    for one, other in zip(left, right, strict=False):
-        if one != other:
-            break
-        shared += 1
-    return shared
+def _part_of(name: str, by_parent: Mapping[str, Sequence[str]]) -> str:
+    """The part that belongs to a whole; "" for none."""
+    parent = name
+    while True:
+        near = by_parent.get(parent)
+        if near:
+            return next((part for part in near if f"{name}.".startswith(f"{part}.")), near[0])
+        if not parent:
+            return ""
+        parent = parent.rpartition(".")[0]
 
 
 def _has_wildcard(target: str) -> bool:

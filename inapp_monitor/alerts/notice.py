@@ -6,6 +6,7 @@ The outbox keeps the notice as it was when the state changed; what helps people 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import isfinite
@@ -17,6 +18,7 @@ from inapp_monitor.alerts.message import Message
 VERSION = 1
 _LONGEST_TEXT = 4_000
 _LONGEST_LINE = 300
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,16 @@ class Notice:
         return self.kind == "PROBLEM"
 
     def as_json(self) -> dict[str, Any]:
-        """As webhooks and programs receive it."""
-        return {"version": VERSION, **asdict(self)}
+        """As webhooks and programs receive it; a lone surrogate is no text that all can read."""
+        return {"version": VERSION, **_sound(asdict(self))}
+
+
+def _sound(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_sound(name): _sound(each) for name, each in value.items()}
+    return [_sound(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def notice_of(message: Message, app: str) -> Notice:

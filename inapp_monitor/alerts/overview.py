@@ -1,7 +1,7 @@
 """Rules and states as plain data: what the page, its JSON, the plugin and the health address tell.
 
-Read by any process from what the leader publishes and writes. A state that is OK is written only
-when it changes, so that its value is measured again here.
+Read by any process from what the leader publishes and writes. A state is written only when it
+changes, so that its value is measured again here.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def _with_values(
     for name, each in asked.items():
         for found in findings(rules[name], each, answers, {}, {}):
             known = states.get((name, found.series))
-            if known is None or found.value is None or known.state.status != Status.OK:
+            if known is None or found.value is None or known.state.status == Status.UNKNOWN:
                 continue
-            text = words(rules[name], found.value, found.requests, Status.OK)
+            text = words(rules[name], found.value, found.requests, known.state.status)
             measured[name, found.series] = replace(known, value=found.value, detail=text)
     return measured
 

@@ -104,7 +104,7 @@ class State:
         last_hard: The last HARD status.
         since: When the status began; 0 before the first result.
         problem_since: When the problem began (its first result that was not OK); None while OK.
-        last_result: When the last result came.
+        last_result: When the last result came that changed anything.
         acknowledgement: Of the running problem.
         downtimes: Planned ones and those in effect.
         notified: Whether a PROBLEM of the running problem was sent.
@@ -163,6 +163,8 @@ def step(config: StateConfig, previous: State, result: Status, now: float) -> Ou
         result: What the check found.
         now: Seconds since the epoch; may be earlier than that of the result before.
     """
+    if _is_settled_problem(config, previous, result):
+        return previous, []
     state, notifications = advance(previous, now)
     if _still_recovering(config, state, result):
         return replace(state, recovering=state.recovering + 1, last_result=now), notifications
@@ -239,6 +241,21 @@ def cancel_downtime(state: State, now: float, downtime_id: str | None = None) ->
         if downtime_id is not None and downtime.id != downtime_id
     )
     return _with_downtimes(state, kept, Kind.DOWNTIMECANCELLED, now)
+
+
+def _is_settled_problem(config: StateConfig, state: State, result: Status) -> bool:
+    """Whether the result is one more of a problem that was sent and whose history is full of it:
+    nothing changes then. A thousand series that are bad for hours cost hardly more than good ones.
+    """
+    return (
+        result != Status.OK
+        and state.hard
+        and state.no_more
+        and result == state.status == state.last_hard
+        and not (state.recovering or state.flapping or state.downtimes)
+        and state.acknowledgement is None
+        and (not config.flap_detection or state.history == (int(result),) * KEPT)
+    )
 
 
 def _still_recovering(config: StateConfig, state: State, result: Status) -> bool:

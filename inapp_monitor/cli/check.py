@@ -23,6 +23,7 @@ from inapp_monitor.ground.exceptions import MonitorError
 from inapp_monitor.ground.setting_values import parse_duration
 
 _UNKNOWN = 3
+_LONGEST_S = 86_400
 
 
 class _Plugin(click.Command):
@@ -93,6 +94,9 @@ def _as_plugin(answer: Callable[[], tuple[int, str]], timeout: str) -> None:
     except ValueError as error:
         _end(_UNKNOWN, f"UNKNOWN: -t must be {error}")
         return
+    if not 0 < timeout_s <= _LONGEST_S:
+        _end(_UNKNOWN, f"UNKNOWN: -t must be more than 0 and at most a day, got {timeout[:40]!r}")
+        return
     found: list[tuple[int, str]] = []
 
     def run() -> None:
@@ -104,16 +108,20 @@ def _as_plugin(answer: Callable[[], tuple[int, str]], timeout: str) -> None:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(max(timeout_s, 0.1))
+    try:
+        thread.join(timeout_s)
+    except KeyboardInterrupt:
+        found = [(_UNKNOWN, "UNKNOWN: interrupted")]
     _end(*(found[0] if found else (_UNKNOWN, f"UNKNOWN: no answer within {timeout} s")))
 
 
 def _end(status: int, output: str) -> None:
     """Print and end at once: a thread that hangs must not keep the process."""
+    encoding = sys.stdout.encoding or "utf-8"  # of a locale that may know few letters
     try:
-        sys.stdout.write(output.encode("utf-8", "replace").decode() + "\n")
+        sys.stdout.write(output.encode(encoding, "replace").decode(encoding) + "\n")
         sys.stdout.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError, LookupError):
         pass
     if threading.active_count() > 1 and "pytest" not in sys.modules:
         os._exit(status)

@@ -62,6 +62,8 @@ UNKNOWN = [
     (["check", "fine", "--all", "--data-dir", "{data}"], "give one of"),
     (["check", "--bogus"], "No such option"),
     (["check", "--all", "-t", "soon"], "-t must be"),
+    (["check", "--all", "-t", "0"], "-t must be more than 0"),
+    (["check", "--all", "-t", "9" * 30], "-t must be more than 0"),
     (["check", "--help"], "RULE"),
     (["check", "-V"], "version"),
 ]
@@ -75,6 +77,15 @@ def test_whatever_cannot_be_known_is_unknown(
     code, output = run(*(each.format(data=judged.data_dir) for each in arguments))
     assert code == 3
     assert text in output and "Traceback" not in output
+
+
+def test_a_locale_with_few_letters_loses_no_answer(judged: JudgedSite) -> None:
+    """Nagios may run in a locale that has no UTF-8: what it does not know is a question mark."""
+    judged.put("pay-fails", "", Status.CRITICAL, 100.0, "caf\u00e9 \u202e \u5b57")
+    done = CliRunner(charset="ascii").invoke(
+        main, ["check", "pay-fails", "--data-dir", str(judged.data_dir)]
+    )
+    assert done.exit_code == 2 and "CRITICAL: /pay fails: caf?" in done.output
 
 
 def test_old_states_are_unknown(judged: JudgedSite) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from inapp_monitor.alerts import picture, words
 from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.notifiers import chat, http, registry
 from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError
+from inapp_monitor.alerts.notifiers.mail import compose
 from inapp_monitor.alerts.notifiers.registry import Channel, Surroundings
 from tests.alerts.notices import HOSTILE, notice
 from tests.alerts.receivers import (
@@ -49,6 +51,10 @@ def web() -> Iterator[HttpReceiver]:
         yield receiver
 
 
+HEADERS_SENT = (
+    *("Host", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "User-Agent"),
+    *("Idempotency-Key", "X-Inapp-Monitor-Timestamp"),
+)
 LINKS = {
     "rule": "https://shop.example/_metrics/alerts/pay-fails",
     "overview": "https://shop.example/",
@@ -164,6 +170,55 @@ def test_nothing_gets_into_a_header() -> None:
     assert len(mail["Subject"]) < 300
     page = mail.get_body(("html",))
     assert page is not None and "<script" not in page.get_content()
+
+
+NAMES = {
+    "lines": "/x\nBcc: all@example.org\r\n\r\n[1] PROCESS_HOST_CHECK_RESULT;web1;0;fine",
+    "page": "</p><script>alert(1)</script><img src=x onerror=y>\u2028",
+    "direction": "/pay\u202e\u2066gnp.exe\x1b[31m\x9b",
+    "nul": "a\x00b\x07",
+    "surrogates": "\ud83d/x\udfff\udc80",
+    "long": "\u00e9y" * 5_000,
+    "perfdata": "a' | b=1;2;3;4 'c'=`id` $USER1$ ~!",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=list(NAMES))
+def test_no_name_acts_in_any_kind_of_message(name: str, tmp_path: Path, web: HttpReceiver) -> None:
+    """In each field of a notice and of a snapshot: what is sent can be read by strict receivers,
+    is bounded, and adds no header, line, field, element or mention."""
+    texts = ("title", "detail", "app", "note", "author", "series", "runbook", "unit")
+    many = dict.fromkeys(("lines", "contributing", "deploys", "issues"), (name,) * 5)
+    hostile = notice(**dict.fromkeys(texts, name), **many, labels={"team": name}, links=LINKS)
+    sent = compose(hostile, "a@x.example", ("b@x.example",)).as_bytes()
+    mail = message_from_bytes(sent, policy=policy.default)
+    assert set(mail.keys()) == set(compose(notice(), "a@x.example", ("b@x.example",)).keys())
+    assert not any(set("\r\n\0") & set(str(value)) for value in mail.values())
+    page = words.markup(hostile)
+    assert "<script" not in page and "<img" not in page and "\x1b" not in page
+    private = {"url": web.url + "/topic", "allow_private": True}
+    for kind in ("webhook", "slack", "mattermost", "discord", "ntfy"):
+        send({"type": kind, **private}, hostile)
+    pushed = standing(series=name, title=name, detail=name, labels={"team": name}, runbook=name)
+    made({"type": "alertmanager", **private}).pusher.push([pushed], 1_700_000_100.0)  # type: ignore[union-attr]
+    for got in web.got:
+        text = json.dumps(got.json, ensure_ascii=False)
+        assert text.encode()
+        assert set(got.headers) <= set(HEADERS_SENT)
+    ntfy, discord = web.got[4].json, web.got[3].json
+    assert len(ntfy["message"].encode()) <= 4_096 and "\x1b" not in ntfy["message"]
+    assert len(discord["content"]) <= 2_000
+    pipe = tmp_path / "nagios.cmd"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    table = {"type": "nagios", "command_file": str(pipe), "host": "web1"}
+    try:
+        made(table).pusher.push([pushed], 1_700_000_000.0)  # type: ignore[union-attr]
+        (line,) = os.read(reader, 65_536).decode().splitlines()
+    finally:
+        os.close(reader)
+    assert len(line.encode()) < 4_096 and line.isprintable()
+    assert line.count("|") == 1 and line.split(";")[2:4] == ["pay-fails", "2"]
 
 
 def test_mail_that_is_refused() -> None:
@@ -310,6 +365,11 @@ def test_alertmanager(web: HttpReceiver) -> None:
     assert alert["endsAt"] == "2023-11-14T22:19:00Z"
     assert alert["generatorURL"] == "https://shop.example/_metrics/alerts/pay-fails"
     assert last.json == [{**alert, "endsAt": "2023-11-14T22:16:00Z"}]
+    pusher.push([standing()], 1_700_000_280.0)
+    pusher.push([standing()], 1_699_996_700.0)  # the clock was set back by an hour
+    pusher.push([], 1_699_996_760.0)
+    for got in web.got[2:]:
+        assert all(each["startsAt"] <= each["endsAt"] for each in got.json)
 
 
 def test_nagios_pipe(tmp_path: Path) -> None:
@@ -359,7 +419,9 @@ def test_program(tmp_path: Path) -> None:
     notifier = made(table, programs=True).notifier
     assert notifier is not None
     notifier.send(notice(title=HOSTILE))
-    assert json.loads((tmp_path / "got").read_text())["title"] == HOSTILE
+    assert json.loads((tmp_path / "got").read_text())["title"] == HOSTILE.replace(
+        "\ud800", "\ufffd"
+    )
     assert (tmp_path / "count").read_text().strip() == "1"
     script.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     with pytest.raises(FailedError, match="ended with 3: broken"):

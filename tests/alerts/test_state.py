@@ -82,6 +82,20 @@ def test_problem_is_sent_again_when_asked_for() -> None:
     assert feed(PLAIN, "C" * 12)[1] == [Kind.PROBLEM]
 
 
+def test_one_more_of_a_problem_that_lasts_changes_nothing() -> None:
+    """So that nothing is written of it; what comes after is as ever."""
+    config, state, sent = StateConfig(attempts=2), State(), []
+    for minute in range(30):
+        state, more = step(config, state, Status.CRITICAL, 60.0 * minute)
+        sent += more
+    lasting, _ = step(config, state, Status.CRITICAL, 1_860.0)
+    assert lasting is state and [each.kind for each in sent] == [Kind.PROBLEM]
+    state, more = step(config, state, Status.WARNING, 1_920.0)
+    assert [(each.kind, each.status) for each in more] == [(Kind.PROBLEM, Status.WARNING)]
+    state, more = step(config, state, Status.OK, 1_980.0)
+    assert [each.kind for each in more] == [Kind.RECOVERY] and state.problem_since is None
+
+
 def test_recovery_attempts_keep_a_problem_open() -> None:
     """One OK between failures ends nothing when three are needed."""
     config = StateConfig(attempts=1, recovery_attempts=3, flap_detection=False)

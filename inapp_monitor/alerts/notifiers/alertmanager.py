@@ -52,8 +52,9 @@ class Alertmanager:
         ends = now + _ENDS_AFTER * self.every_s
         problems = [s for s in standings if s.hard_status != Status.OK and not s.silent][:_MOST]
         firing = {(s.rule, s.series): self._alert(s, ends) for s in problems}
-        over = {key: each for key, each in self._firing.items() if key not in firing}
-        alerts = [*firing.values(), *({**each, "endsAt": _time(now)} for each in over.values())]
+        over = [each for key, each in self._firing.items() if key not in firing]
+        alerts = [_begun(each, now) for each in firing.values()]
+        alerts += [{**_begun(each, now), "endsAt": _time(now)} for each in over]
         if not alerts:
             return
         headers = {"Content-Type": "application/json", "User-Agent": "inapp-monitor"}
@@ -83,6 +84,12 @@ class Alertmanager:
 
 def _severity(standing: Standing) -> str:
     return Status(standing.hard_status).name.lower()
+
+
+def _begun(alert: dict[str, Any], now: float) -> dict[str, Any]:
+    """After a clock was set back: one alert that begins after its end spoils the whole request."""
+    is_ahead = datetime.fromisoformat(alert["startsAt"]).timestamp() > now
+    return {**alert, "startsAt": _time(now)} if is_ahead else alert
 
 
 def _text(value: str) -> str:

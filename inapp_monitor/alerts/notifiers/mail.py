@@ -110,7 +110,8 @@ class _Connection(smtplib.SMTP):
     def __init__(
         self, deadline: Deadline, context: ssl.SSLContext | None, timeout_s: float
     ) -> None:
-        super().__init__(timeout=timeout_s)
+        # By itself smtplib asks for the own host's full name: with a DNS that hangs, too long.
+        super().__init__(local_hostname=_own_name(), timeout=timeout_s)
         self._deadline, self._context = deadline, context
 
     def connect_to(self, host: str, port: int) -> None:
@@ -130,6 +131,12 @@ class _Connection(smtplib.SMTP):
         if self._context is None:
             return made
         return self._context.wrap_socket(made, server_hostname=host)
+
+
+def _own_name() -> str:
+    """What this host calls itself to a server; an address, which all accept, if not in full."""
+    name = socket.gethostname()
+    return name if "." in name and name.isascii() else "[127.0.0.1]"
 
 
 def compose(notice: Notice, sender: str, to: tuple[str, ...]) -> EmailMessage:

@@ -6,13 +6,16 @@ import json
 from dataclasses import dataclass, replace
 
 from inapp_monitor.alerts import words
+from inapp_monitor.alerts.nagios_output import cut
 from inapp_monitor.alerts.notice import Notice
 from inapp_monitor.alerts.notifiers.http import Address, address_of, request
 from inapp_monitor.alerts.notifiers.options import Options
+from inapp_monitor.ground.visible_text import visible, visible_line
 
 _PRIORITIES = {"CRITICAL": 5, "WARNING": 4, "UNKNOWN": 3, "OK": 3}
 _TAGS = {"CRITICAL": "rotating_light", "WARNING": "warning", "UNKNOWN": "grey_question"}
-_LONGEST = 3_500
+#: ntfy makes a file of a message that is longer than 4,096 bytes.
+_LONGEST = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,12 @@ class Ntfy:
     def send(self, notice: Notice) -> None:
         """See `base.Notifier`."""
         status = "OK" if notice.kind == "RECOVERY" else notice.status
-        lines = [notice.detail, *notice.lines, *(f"{k}: {v}" for k, v in words.facts(notice))]
+        lines = [visible(notice.detail), *map(visible_line, notice.lines)]
+        lines += [f"{name}: {text}" for name, text in words.facts(notice)]
         document: dict[str, object] = {
             "topic": self.topic,
             "title": words.subject(notice),
-            "message": "\n".join(line for line in lines if line)[:_LONGEST],
+            "message": cut("\n".join(line for line in lines if line), _LONGEST),
             "priority": _PRIORITIES.get(status, 3) if notice.is_problem else 3,
             "tags": [_TAGS.get(status, "white_check_mark")],
         }
