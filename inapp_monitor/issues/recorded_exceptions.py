@@ -5,11 +5,11 @@ That is one failure, however far it has come. An exception object that is raised
 do that make their error once, is another failure each time. The traceback shows which it is, and
 its tail stays as it is while the head grows.
 
-What is remembered lies with the exception and dies with it. Its own dictionary, equal to what it
-was, holds it: the application finds no attribute that it has not set, and no copy, pickle or update
-of that dictionary carries it on to another exception. A dictionary that somebody else holds too, or
-that is of a class of the application, stays where it is: then the last few are remembered here,
-without keeping the exception.
+What is remembered dies with the exception. Of one that allows weak references, as those of the
+application's own classes do, it is kept here. Those of the language do not: there the exception's
+own dictionary, equal to what it was, holds it. The application finds no attribute that it has not
+set, and no copy, pickle or update of that dictionary carries it on to another exception. A
+dictionary that somebody else holds too, or that is of a class of the application, stays as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from __future__ import annotations
 import dis
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
 from opcode import opmap
 from types import CodeType, TracebackType
 from typing import Any, NamedTuple
@@ -26,8 +30,8 @@ from inapp_monitor.issues import exception_tree
 
 #: Trackers of one exception that are remembered; exceptions that live long may see many.
 _MAX_TRACKERS = 8
-#: Exceptions that are remembered here, because their dictionaries cannot be replaced.
-_MAX_BESIDE = 256
+#: Exceptions that are remembered here and still exist.
+_MAX_BESIDE = 4_096
 _RAISE = opmap["RAISE_VARARGS"]
 
 
@@ -79,7 +83,7 @@ class _Attributes(dict[str, Any]):
 
 
 class _Beside(NamedTuple):
-    """What trackers remember of an exception whose dictionary cannot be replaced."""
+    """What trackers remember of an exception that allows a weak reference."""
 
     exception: weakref.ref[BaseException]
     by_tracker: dict[object, Recorded]
@@ -122,6 +126,48 @@ def remember(
         return
 
 
+@contextmanager
+def seen_without_former(exception: BaseException, tracker: object) -> Iterator[None]:
+    """A block in which an exception that is raised anew has the traceback of this time alone: its
+    own one goes on with those of all times before, which lead to other failures."""
+    by_tracker = _remembered_of(exception)
+    recorded = None if by_tracker is None else by_tracker.get(tracker)
+    latest = None
+    if recorded is not None and recorded.owner == id(exception):
+        latest = _latest(exception, recorded.raising)
+    if latest is None:
+        yield
+    else:
+        with exception_tree.seen_with(exception, latest):
+            yield
+
+
+def _latest(exception: BaseException, before: Raising | None) -> TracebackType | None:
+    """The part of a traceback that this time added; None when it is all of it."""
+    if not _is_raised_anew(exception, before):
+        return None
+    entries = _entries(exception)
+    frames: set[int] = set()
+    places: set[tuple[int, int]] = set()
+    for position, (entry, following) in enumerate(pairwise(entries)):
+        frames.add(id(entry.tb_frame))
+        places.add((id(entry.tb_frame), entry.tb_lasti))
+        follows = id(following.tb_frame)
+        # What was caught in one of these calls came through it by another instruction.
+        is_former = follows not in frames or (follows, following.tb_lasti) in places
+        if is_former and _raises(entry):
+            return _linked(entries[: position + 1])
+    return None
+
+
+def _linked(entries: list[TracebackType]) -> TracebackType | None:
+    traceback = None
+    for entry in reversed(entries):
+        frame, instruction, line = entry.tb_frame, entry.tb_lasti, entry.tb_lineno
+        traceback = TracebackType(traceback, frame, instruction, line)
+    return traceback
+
+
 def _remembered_of(exception: BaseException) -> dict[object, Recorded] | None:
     attributes = exception_tree.attributes_of(exception)
     if type(attributes) is _Attributes:
@@ -137,16 +183,27 @@ def _begin(exception: BaseException) -> dict[object, Recorded]:
         TypeError: Nowhere, because the class allows no weak reference either.
     """
     by_tracker: dict[object, Recorded] = {}
-    if _is_replaceable(exception):
+    try:
+        key = id(exception)
+        beside = _Beside(weakref.ref(exception, partial(_forget, key)), by_tracker)
+    except TypeError:
+        if not _is_replaceable(exception):
+            raise
         marked = _Attributes(exception_tree.attributes_of(exception))
         marked.by_tracker = by_tracker
         exception_tree.replace_attributes(exception, marked)
     else:
-        beside = _Beside(weakref.ref(exception), by_tracker)
-        _beside.pop(id(exception), None)  # of one that is gone
+        _beside.pop(key, None)  # of one that is gone
         _make_room(_beside, _MAX_BESIDE)
-        _beside[id(exception)] = beside
+        _beside[key] = beside
     return by_tracker
+
+
+def _forget(key: int, reference: weakref.ref[BaseException]) -> None:
+    """The exception is gone; its identity may be another one's already."""
+    beside = _beside.get(key)
+    if beside is not None and beside.exception is reference:
+        _beside.pop(key, None)
 
 
 def _is_replaceable(exception: BaseException) -> bool:

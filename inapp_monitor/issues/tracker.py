@@ -342,14 +342,15 @@ class Tracker:
             self._complete(memory, event_id, environ, route)
         else:
             given = facts.fingerprint if facts is not None else ()
-            known = self._counter.of_exception(memory, exception, given)
-            if known is None:
-                return None
             event_id, listener = "", None
-            if self._count(memory, known, environ, route, facts):
-                event = self._builder.build(exception, environ, route=route, channel=channel)
-                event_id = queue_with_scope(memory, known, event, facts, environ)
-                listener = self.exception_listener
+            with recorded_exceptions.seen_without_former(exception, self._identity):
+                known = self._counter.of_exception(memory, exception, given)
+                if known is None:
+                    return None
+                if self._count(memory, known, environ, route, facts):
+                    event = self._builder.build(exception, environ, route=route, channel=channel)
+                    event_id = queue_with_scope(memory, known, event, facts, environ)
+                    listener = self.exception_listener
             issue = known.identity.issue
         recorded_exceptions.remember(exception, self._identity, issue, event_id, request)
         requests.note_recorded(environ, self)

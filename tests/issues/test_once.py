@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import gc
 import logging
+import marshal
 import pickle
 import sys
 import threading
@@ -72,6 +73,38 @@ def test_an_object_that_is_raised_anew_is_another_occurrence(
     for _ in range(5):
         monitor.tracker.capture(caught(fail))
     assert count(monitor) == 5
+    issue = monitor.only_issue()
+    assert {len(event["exceptions"][0]["frames"]) for event in issue.events} == {2}
+
+
+def through_a_layer() -> None:
+    try:
+        raise_closed()
+    except ConnectionError as error:
+        raise error  # as many do
+
+
+def test_each_time_an_object_is_raised_has_its_own_traceback(
+    monitor: conftest.Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object's one goes on with those of before: they are no part of this failure, and an
+    issue's place is not that of another one."""
+    monkeypatch.setitem(globals(), "CLOSED", ConnectionError("queue closed"))
+    for fail in (through_a_layer, raise_closed_elsewhere, through_a_layer):
+        for _ in range(3):
+            monitor.tracker.capture(caught(fail))
+    monitor.tick()
+    issues = [monitor.tracker.get_issue(each.id) for each in monitor.tracker.list_issues()]
+    functions = {
+        (issue.summary.count, *(f["function"] for f in event["exceptions"][0]["frames"][1:]))
+        for issue in issues
+        if issue is not None
+        for event in issue.events
+    }
+    assert functions == {
+        (6, "through_a_layer", "through_a_layer", "raise_closed"),
+        (3, "raise_closed_elsewhere"),
+    }
 
 
 def test_two_functions_may_raise_one_object(monitor: conftest.Monitor) -> None:
@@ -187,6 +220,17 @@ def test_exceptions_that_share_a_dictionary_are_remembered_apart(
     gc.collect()
     assert alive() is None
     assert count(monitor) == 300
+
+
+def test_the_attributes_of_an_application_s_error_stay_a_plain_dictionary(
+    monitor: conftest.Monitor,
+) -> None:
+    """Serializers that take nothing but a `dict` can write them."""
+    error: Any = caught(fail_with, RefusedError())
+    error.order = 7
+    monitor.tracker.capture(error)
+    assert type(vars(error)) is dict
+    assert marshal.loads(marshal.dumps(vars(error))) == {"order": 7}
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
