@@ -15,6 +15,8 @@ BENCH ?= request_path memory errors grouping store query charts pages
 unexport PYTHONDONTWRITEBYTECODE
 
 SHELL := /bin/sh
+# The suite starts hundreds of processes: what each imports is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .PHONY: help demo test lint format compat bench docs site release clean
@@ -33,7 +35,7 @@ demo: ## the demo shop under traffic: make demo [PORT=8765] [SECONDS=20]
 
 test: ## the whole suite: make test [ARGS="-k store -x"] [JOBS=0]
 	$(need) test
-	@$(run) pytest -n $(JOBS) --dist loadgroup -m 'not peer' $(ARGS)
+	@$(run) pytest -n $(JOBS) --dist loadscope -m 'not peer' $(ARGS)
 
 lint: ## ruff, mypy, the contract of imports
 	$(need) lint

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.browser.chromium import started
+from tests.distribution import LongestFirst, rank
 from tests.ports import number_of, reserve_port
 
 os.environ["TZ"] = "UTC"
@@ -45,14 +46,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", metavar="SEED", help="modules, and tests within, in random order")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle if asked to. One Chromium at a time: its tests stay with one process of xdist's."""
+    """What takes longest first; in random order if asked to."""
     seed = config.getoption("shuffle")
-    if seed is not None:
-        order = random.Random(seed)
-        drawn = {path: order.random() for path in dict.fromkeys(item.path for item in items)}
-        items.sort(key=lambda item: (drawn[item.path], order.random()))
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+    if seed is None:
+        items.sort(key=lambda item: rank(item.nodeid))
+        return
+    order = random.Random(seed)
+    drawn = {path: order.random() for path in dict.fromkeys(item.path for item in items)}
+    items.sort(key=lambda item: (drawn[item.path], order.random()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Units of work instead of single tests."""
+    return LongestFirst(config, log)

@@ -33,6 +33,7 @@ from tests.alerts.receivers import (
     smtp_receiver,
 )
 from tests.alerts.test_sending import standing
+from tests.each import each
 
 
 def made(table: dict[str, Any], **around: Any) -> Channel:
@@ -76,7 +77,7 @@ def test_webhook_is_json_and_signed(web: HttpReceiver) -> None:
     assert set(got.json) == {"version", *Notice.__slots__}
 
 
-@pytest.mark.parametrize("service", ["slack", "mattermost", "discord"])
+@each("service", ["slack", "mattermost", "discord"])
 def test_chat(service: str, web: HttpReceiver) -> None:
     """Title, evidence and links arrive in the service's own form."""
     table = {"type": service, "url": web.url + "/hook", "allow_private": True}
@@ -88,7 +89,7 @@ def test_chat(service: str, web: HttpReceiver) -> None:
     assert "█" in text
 
 
-@pytest.mark.parametrize("service", ["slack", "mattermost", "discord"])
+@each("service", ["slack", "mattermost", "discord"])
 def test_nothing_acts_in_a_chat(service: chat.Service) -> None:
     """No mention, no link, no control character, no text past the service's limit."""
     sent = chat.payload(service, notice(title=HOSTILE, detail=HOSTILE, note=HOSTILE, app=HOSTILE))
@@ -242,7 +243,7 @@ def test_mail_that_is_refused() -> None:
         send(table, notice())
 
 
-@pytest.mark.parametrize(
+@each(
     ("status", "error"),
     [
         (500, FailedError),
@@ -283,7 +284,7 @@ PRIVATE = [
 ]
 
 
-@pytest.mark.parametrize("text", PRIVATE)
+@each("text", PRIVATE)
 def test_private_addresses(text: str) -> None:
     """This machine and private networks, in every spelling."""
     assert not http.is_public(text)
@@ -294,7 +295,7 @@ def test_public_addresses() -> None:
     assert all(map(http.is_public, ("1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8")))
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1"])
+@each("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1"])
 def test_private_receiver_is_refused(host: str, web: HttpReceiver) -> None:
     """However this machine is written, nothing is sent there unless it is allowed."""
     with pytest.raises((RefusedError, FailedError), match=r"not public|cannot be resolved"):
@@ -330,9 +331,7 @@ def test_silent_receiver_times_out() -> None:
     assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize(
-    ("kind", "beginning"), [("webhook", b"HTTP/1.1 200 OK\r\nX-Slow: "), ("smtp", b"220 ")]
-)
+@each(("kind", "beginning"), [("webhook", b"HTTP/1.1 200 OK\r\nX-Slow: "), ("smtp", b"220 ")])
 def test_receiver_that_drips_is_left(kind: str, beginning: bytes) -> None:
     """Each byte comes in time and the answer does not end: it costs three timeouts, and no more."""
     with dripping_port(beginning) as port:
@@ -455,7 +454,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("table", "text"), WRONG)
+@each(("table", "text"), WRONG)
 def test_wrong_tables(table: dict[str, Any], text: str) -> None:
     """Each error names the notifier, the key and what was expected."""
     with pytest.raises(ValueError, match=re.escape(text)) as caught:

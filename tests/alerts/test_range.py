@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from inapp_monitor.alerts.range import Range, status_of
 from inapp_monitor.alerts.status import Status
+from tests.each import each
 
 TABLE = [
     ("10", [-1, 10.1], [0, 5, 10]),
@@ -30,7 +31,7 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "alerts", "fine"), TABLE)
+@each(("text", "alerts", "fine"), TABLE)
 def test_table(text: str, alerts: list[float], fine: list[float]) -> None:
     """Every form: what alerts, and what does not."""
     parsed = Range.parse(text)
@@ -60,7 +61,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("text", BAD)
+@each("text", BAD)
 def test_garbage_is_refused(text: str) -> None:
     """What is no range raises an error that names it."""
     with pytest.raises(ValueError, match="range"):

@@ -11,6 +11,7 @@ from inapp_monitor.alerts.findings import findings, questions
 from inapp_monitor.alerts.rule import Rule
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.ground.exceptions import ConfigError, QueryError
+from tests.each import each
 
 CONDITIONS = [
     ("p95 > 300ms for 3", ("requests.time.p95", "", "~:300", "ms", 3, 0)),
@@ -26,7 +27,7 @@ CONDITIONS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), CONDITIONS)
+@each(("text", "expected"), CONDITIONS)
 def test_a_condition_is_a_target_a_range_and_how_long_it_holds(
     text: str, expected: tuple[object, ...]
 ) -> None:
@@ -44,7 +45,7 @@ def test_a_condition_may_compare_with_an_earlier_time_or_miss_data() -> None:
     assert (missing.target, missing.no_data_s, missing.range) == ("heartbeat", 600, None)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["", "p95 >", "p95 > fast", "> 5% of", "p95 > 5ms of requests", "10:x", "a b", "> 1e999"],
 )
@@ -80,7 +81,7 @@ def test_a_rule_of_a_file_has_defaults_and_two_levels() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "complaint"),
     [
         ("[rules.Slow]\ncritical = '> 1'", "lower-case"),
@@ -102,8 +103,8 @@ def test_a_wrong_file_says_which_rule_and_what_was_expected(text: str, complaint
     assert "rules.toml" in str(error.value)
 
 
-@pytest.mark.parametrize("value", [10**400, 10**30, float("inf"), float("nan"), "9999999d", -1])
-@pytest.mark.parametrize("key", ["window", "interval", "attempts", "min_count", "renotify"])
+@each("value", [10**400, 10**30, float("inf"), float("nan"), "9999999d", -1])
+@each("key", ["window", "interval", "attempts", "min_count", "renotify"])
 def test_no_number_is_beyond_bounds(key: str, value: object) -> None:
     """A window of an age would cost every other rule its evaluation."""
     with pytest.raises(ValueError, match=f"`{key}` must be"):
@@ -188,7 +189,7 @@ def test_an_evaluation_error_is_unknown_with_its_text() -> None:
     assert found.status == Status.UNKNOWN and "unknown function 'x'" in found.text
 
 
-@pytest.mark.parametrize(
+@each(
     ("policy", "status"),
     [("unknown", Status.UNKNOWN), ("critical", Status.CRITICAL), ("ok", Status.OK), ("keep", None)],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,13 +22,14 @@ from inapp_monitor.alerts.state import (
 )
 from inapp_monitor.alerts.status import Status
 from tests.alerts.nagios_rows import LETTERS, play
+from tests.each import each
 
 DATA = Path(__file__).parents[1] / "data" / "alerts"
 GOLDEN = json.loads((DATA / "nagios_golden.json").read_text())["sequences"]
 PLAIN = StateConfig(flap_detection=False)
 
 
-@pytest.mark.parametrize("events", GOLDEN)
+@each("events", GOLDEN)
 def test_recorded_rows(events: str) -> None:
     """Row by row what Nagios 4.4.6 did after each event."""
     assert play(events)[0] == GOLDEN[events]

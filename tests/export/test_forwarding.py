@@ -34,6 +34,7 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
+from tests.each import each
 from tests.export.conftest import visit
 from tests.export.peers import Carbon, Posts, black_hole, door_slammer
 
@@ -421,7 +422,7 @@ def test_a_peer_that_stays_away_is_a_fault_until_it_is_back(
         exporting.stop()
 
 
-@pytest.mark.parametrize(
+@each(
     "bad",
     [
         "carbon://", "ftp://host", "carbon://host:99999", "carbon://host/path", "https://host/1",

@@ -6,6 +6,7 @@ import pytest
 
 from inapp_monitor.ground import config, setting_values
 from inapp_monitor.ground.exceptions import ConfigError
+from tests.each import each
 
 
 def settings_of(tmp_path: Path, text: str, **keywords: object) -> config.Settings:
@@ -51,7 +52,7 @@ def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
     assert loaded.settings.max_routes == 3
 
 
-@pytest.mark.parametrize("source", ["keyword", "environment", "file"])
+@each("source", ["keyword", "environment", "file"])
 def test_an_unknown_name_is_refused_with_the_nearest_match(source: str, tmp_path: Path) -> None:
     """A typing error must not switch a protection off silently."""
     file = tmp_path / "monitor.toml"
@@ -62,7 +63,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_match(source: str, tmp_path
         config.load(keywords, file, environ)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value", "expected"),
     [
         ("max_routes", "many", "a whole number, got 'many'"),
@@ -95,7 +96,7 @@ def test_a_bad_value_is_refused_with_what_was_expected(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "size"),
     [("0", 0), ("512", 512), ("1k", 1024), ("1.5MB", 1572864), ("2 GiB", 2**31), ("1t", 2**40)],
 )
@@ -104,7 +105,7 @@ def test_sizes_are_read_in_powers_of_1024(text: str, size: int) -> None:
     assert setting_values.parse_size(text) == size
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "seconds"),
     [("500ms", 0.5), ("10", 10), ("10s", 10), ("5m", 300), ("5min", 300), ("2h", 7200)],
 )
@@ -113,7 +114,7 @@ def test_durations_are_read_in_seconds(text: str, seconds: float) -> None:
     assert setting_values.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["not TOML =", "inapp_monitor = 3"])
+@each("text", ["not TOML =", "inapp_monitor = 3"])
 def test_a_file_that_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
     """The message says which file and what is wrong with it."""
     with pytest.raises(ConfigError, match=r"monitor\.toml"):

@@ -16,17 +16,16 @@ from inapp_monitor.ground.names import (
     refuse_reserved,
     route_slug,
 )
+from tests.each import each
 
 
-@pytest.mark.parametrize(
-    "path", ["a", "a.b.c", "requests.time", "Größe.été", "disk.used;dc=1", "x-y:z@1/2", "0"]
-)
+@each("path", ["a", "a.b.c", "requests.time", "Größe.été", "disk.used;dc=1", "x-y:z@1/2", "0"])
 def test_ordinary_names_are_kept(path: str) -> None:
     """As they are."""
     assert check_path(path) == path
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     [
         "",
@@ -67,7 +66,7 @@ def test_any_text_becomes_a_legal_node(text: str) -> None:
     assert "." not in node
 
 
-@pytest.mark.parametrize(
+@each(
     ("route", "slug"),
     [
         ("/", "root"),
@@ -94,14 +93,14 @@ def test_any_route_has_a_legal_slug(route: str) -> None:
     assert re.fullmatch(r"[a-z0-9_-]{1,80}", slug)
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED_NODES), "requests.time", "monitor.x"])
+@each("name", [*sorted(RESERVED_NODES), "requests.time", "monitor.x"])
 def test_names_of_the_kit_s_own_series_are_refused(name: str) -> None:
     """Wherever they come from, and the message says why."""
     with pytest.raises(ValueError, match=r"names that begin with \w+ are reserved"):
         refuse_reserved(name)
 
 
-@pytest.mark.parametrize("name", ["request", "requests2.time", "app.requests"])
+@each("name", ["request", "requests2.time", "app.requests"])
 def test_only_the_first_node_is_reserved(name: str) -> None:
     """As a whole."""
     refuse_reserved(name)

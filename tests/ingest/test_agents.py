@@ -27,6 +27,7 @@ from inapp_monitor.ingest.protocols import (
 )
 from inapp_monitor.ingest.protocols.parsed import Parsed, Point, RejectedError
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS
+from tests.each import each
 from tests.ingest import corpus
 from tests.ingest.conftest import NOW
 
@@ -181,8 +182,8 @@ def test_no_packet_of_collectd_breaks_anything(noise: bytes, at: int) -> None:
     """Whatever is sent becomes points or a reason."""
     packet = packets("collectd-network")[1]
     door = collectd.Receiver("none", {"user": "secret"})
-    for each in (noise, packet[:at], packet[:at] + noise, packet[:at] + noise + packet[at:]):
-        parsed = door.parse(each, NOW)
+    for piece in (noise, packet[:at], packet[:at] + noise, packet[:at] + noise + packet[at:]):
+        parsed = door.parse(piece, NOW)
         assert all(reject.reason for reject in parsed.rejects)
         assert len(parsed.points) <= parsed.lines
 
@@ -228,7 +229,7 @@ def gmond(kind: int, form: str, value: float) -> bytes:
         + struct.pack(form, value)  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "form", "value"),
     [
         (129, ">I", 7),
@@ -251,8 +252,8 @@ def test_no_packet_of_ganglia_breaks_anything(noise: bytes, at: int, which: int)
     """Whatever is sent becomes a point or a reason, and what is remembered is bounded."""
     packet = packets("gmetric")[which]
     door = ganglia.Receiver()
-    for each in (noise, packet[:at] + noise + packet[at:], packet[:at]):
-        parsed = door.parse(each, NOW)
+    for piece in (noise, packet[:at] + noise + packet[at:], packet[:at]):
+        parsed = door.parse(piece, NOW)
         assert len(parsed.points) <= 1
         assert all(reject.reason for reject in parsed.rejects)
 
@@ -276,7 +277,7 @@ def test_lines_of_influxdb_keep_their_tags() -> None:
     assert len(parsed.points) == 8
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "points"),
     [
         ("m value=1", [("m", 1.0, None)]),
@@ -300,7 +301,7 @@ def test_the_grammar_of_influxdb(line: str, points: list[tuple[str, float, float
     assert not parsed.rejects
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "paths", "rejected"),
     [
         ('m t="a\nb",f=1\nn f=2', ["m.f", "n.f"], 0),
@@ -319,7 +320,7 @@ def test_texts_of_several_lines(body: str, paths: list[str], rejected: int) -> N
     assert len(parsed.rejects) == rejected
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "reason"),
     [
         ("m", "fields"),
@@ -400,7 +401,7 @@ def test_a_push_has_the_labels_of_its_address() -> None:
             prometheus_text.group_of(bad)
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "name", "value", "time"),
     [
         ("up 1", "up", 1.0, None),
@@ -417,7 +418,7 @@ def test_samples_of_prometheus(line: str, name: str, value: float, time: float |
     assert point[:3] == (name, value, time)
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "reason"),
     [
         ("up", "fields"),
@@ -452,7 +453,7 @@ def test_kairosdbs_datapoints_keep_their_tags() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "reason"),
     [
         ({"value": 1}, "name"),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.ingest.protocols import carbon
 from inapp_monitor.ingest.protocols.framing import LineFraming
 from inapp_monitor.ingest.protocols.parsed import Parsed
+from tests.each import each
 from tests.ingest import corpus
 from tests.ingest.conftest import NOW, Hall
 
@@ -53,7 +53,7 @@ def expected(target: object) -> list[str]:
     return [word for word, each in zip(words, targets, strict=True) if each != "ignore:blank"]
 
 
-@pytest.mark.parametrize("row", corpus.malformed("carbon-line-tcp"), ids=lambda row: row["id"])
+@each("row", corpus.malformed("carbon-line-tcp"), ids=lambda row: row["id"])
 def test_a_line_over_tcp(hall: Hall, row: dict[str, Any]) -> None:
     """Accepted, ignored or refused for the reason that the corpus gives."""
     if row["id"] == "line.part.nolf":
@@ -65,13 +65,13 @@ def test_a_line_over_tcp(hall: Hall, row: dict[str, Any]) -> None:
     assert outcomes(hall, corpus.bytes_of(row, NOW), stream=True) == expected(row["target"])
 
 
-@pytest.mark.parametrize("row", corpus.malformed("carbon-line-udp"), ids=lambda row: row["id"])
+@each("row", corpus.malformed("carbon-line-udp"), ids=lambda row: row["id"])
 def test_a_datagram(hall: Hall, row: dict[str, Any]) -> None:
     """A bad line costs only itself, the last one need not end."""
     assert outcomes(hall, corpus.bytes_of(row, NOW), stream=False) == expected(row["target"])
 
 
-@pytest.mark.parametrize("row", corpus.malformed("carbon-line-udp"), ids=lambda row: row["id"])
+@each("row", corpus.malformed("carbon-line-udp"), ids=lambda row: row["id"])
 def test_lines_together_are_what_they_are_alone(row: dict[str, Any]) -> None:
     """The fast way through a datagram finds the same as line by line."""
     data = corpus.bytes_of(row, NOW)
@@ -85,8 +85,8 @@ def test_lines_together_are_what_they_are_alone(row: dict[str, Any]) -> None:
     assert [reject.reason for reject in whole.rejects] == [r.reason for r in parts.rejects]
 
 
-@pytest.mark.parametrize("name", CARBON_CAPTURES)
-@pytest.mark.parametrize("at_once", [1, 7, 10_000])
+@each("name", CARBON_CAPTURES)
+@each("at_once", [1, 7, 10_000])
 def test_a_captured_client(name: str, at_once: int) -> None:
     """Whole and byte by byte, a client's bytes become the points that carbon-relay accepted."""
     row = corpus.capture(name)

@@ -7,13 +7,13 @@ import struct
 import tracemalloc
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.ingest.protocols import pickled
 from inapp_monitor.ingest.protocols.framing import LengthFraming
 from inapp_monitor.ingest.protocols.parsed import Parsed
+from tests.each import each
 from tests.ingest import corpus
 from tests.ingest.conftest import NOW, Hall
 
@@ -32,8 +32,8 @@ def received(data: bytes, at_once: int) -> tuple[list[Parsed], list[str], bool]:
     return frames, refused, framing.broken
 
 
-@pytest.mark.parametrize("row", corpus.malformed("carbon-pickle-tcp"), ids=lambda row: row["id"])
-@pytest.mark.parametrize("at_once", [1, 100_000])
+@each("row", corpus.malformed("carbon-pickle-tcp"), ids=lambda row: row["id"])
+@each("at_once", [1, 100_000])
 def test_an_odd_frame(hall: Hall, row: dict[str, Any], at_once: int) -> None:
     """Good datapoints are taken as the reference took them, and one bad costs only itself; the
     connection is closed only for a length that cannot be."""
@@ -91,8 +91,8 @@ def test_any_bytes_are_refused_or_read(data: bytes) -> None:
     assert isinstance(pickled.parse(data, NOW), Parsed)
 
 
-@pytest.mark.parametrize("text", ["-+5", "+-5", "5-", "", "1_0", "9" * 500])
-@pytest.mark.parametrize("opcode", ["I", "L"])
+@each("text", ["-+5", "+-5", "5-", "", "1_0", "9" * 500])
+@each("opcode", ["I", "L"])
 def test_a_number_that_is_none_refuses_its_frame_alone(opcode: str, text: str) -> None:
     """Whatever stands where a whole number should: the connection goes on."""
     parsed = pickled.parse(f"(l(S'a'\n({opcode}{text}\nF1\ntta.".encode(), NOW)

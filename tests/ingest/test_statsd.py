@@ -13,6 +13,7 @@ from inapp_monitor.ingest.protocols.framing import StatsDFraming
 from inapp_monitor.ingest.protocols.parsed import Parsed
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS
 from inapp_monitor.ingest.protocols.statsd import StatsDParser
+from tests.each import each
 from tests.ingest import corpus
 from tests.ingest.conftest import NOW, Hall
 
@@ -22,8 +23,8 @@ PARSER = StatsDParser()
 def words(target: object) -> list[str]:
     """What the corpus wants of each line."""
     found = []
-    for each in target if isinstance(target, list) else [target]:
-        word = str(each).split(" ")[0]
+    for entry in target if isinstance(target, list) else [target]:
+        word = str(entry).split(" ")[0]
         found.append("accept" if word.startswith("accept") else word)
     return [word for word in found if word != "ignore:blank"]
 
@@ -73,7 +74,7 @@ def test_what_samples_become(hall: Hall) -> None:
     assert timers["h"].maximum == 3.0
 
 
-@pytest.mark.parametrize(
+@each(
     ("line", "samples"),
     [
         ("a:1|c:2|c:20|ms", [("c", "a", 1.0), ("c", "a", 2.0), ("ms", "a", 20.0)]),
@@ -137,7 +138,7 @@ STATSD_CAPTURES = [
 ]
 
 
-@pytest.mark.parametrize("name", STATSD_CAPTURES)
+@each("name", STATSD_CAPTURES)
 def test_a_captured_client_in_any_pieces(name: str) -> None:
     """Byte by byte a stream gives what it gives whole; no line of a real client goes unheard but
     those that mean nothing."""

@@ -13,6 +13,7 @@ from inapp_monitor.ingest.protocols.parsed import Parsed
 from inapp_monitor.ingest.protocols.statsd_exact import js_float
 from inapp_monitor.ingest.protocols.statsd_flush import StatsDConfig, config_of, timer_numbers
 from inapp_monitor.ingest.statsd_state import StatsDState
+from tests.each import each
 from tests.ingest import corpus
 from tests.ingest.conftest import NOW
 
@@ -45,7 +46,7 @@ def assert_flush(state: StatsDState, rows: list[list[str]], volatile: set[str]) 
     assert [name for name in found if found[name] != expected[name]] == []
 
 
-@pytest.mark.parametrize("row", corpus.load("statsd"), ids=lambda row: row["name"])
+@each("row", corpus.load("statsd"), ids=lambda row: row["name"])
 def test_a_recorded_configuration(row: dict[str, Any]) -> None:
     """Three flushes of the real daemon: with values, and twice idle."""
     state = StatsDState(config_of(options_of(row)))
@@ -63,7 +64,7 @@ CAPTURES = [
 ]
 
 
-@pytest.mark.parametrize("name", CAPTURES)
+@each("name", CAPTURES)
 def test_a_captured_client(name: str) -> None:
     """What the real daemon flushed of a client's bytes, and the lines that it called bad."""
     row = corpus.capture(name)

@@ -13,6 +13,7 @@ import pytest
 from inapp_monitor import Monitor
 from inapp_monitor.issues.safe_text import HIDDEN
 from inapp_monitor.issues.scrub import Scrubber
+from tests.each import each
 from tests.environ import environ_of
 from tests.integrations import apps
 from tests.request.battery import serve
@@ -109,9 +110,7 @@ def test_it_is_kept_when_asked_for(tmp_path: Path) -> None:
     assert text.count(ADDRESS) > 10
 
 
-@pytest.mark.parametrize(
-    "name", [*FROM, "client_address", "remoteAddr", "access_route", "remote", "addr"]
-)
+@each("name", [*FROM, "client_address", "remoteAddr", "access_route", "remote", "addr"])
 def test_names_of_addresses(name: str) -> None:
     """They hide as environ keys, headers and attributes, only when asked to."""
     assert hiding.hides(name, ADDRESS)
@@ -119,7 +118,7 @@ def test_names_of_addresses(name: str) -> None:
     assert not Scrubber().hides(name, ADDRESS)
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "X-Forwarded-Proto",
@@ -136,7 +135,7 @@ def test_names_beside_them(name: str) -> None:
     assert not hiding.hides(name, "x")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "clean"),
     [
         (f"X-Forwarded-For: {ADDRESS}, 10.0.0.1\nHost: h", f"X-Forwarded-For: {HIDDEN}\nHost: h"),
@@ -155,9 +154,7 @@ def test_texts_with_addresses(text: str, clean: str) -> None:
     assert hiding.text(clean) == clean
 
 
-@pytest.mark.parametrize(
-    "piece", ["remote-", "forwarded ", "remote_addr=", "client_ip'", "-", "a-"]
-)
+@each("piece", ["remote-", "forwarded ", "remote_addr=", "client_ip'", "-", "a-"])
 def test_long_texts_take_linear_time(piece: str) -> None:
     """No word repeated 20 000 times makes a pattern search for seconds.
 

@@ -8,7 +8,6 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from inapp_monitor.issues.grouping.messages import group_message, parameterize
 from inapp_monitor.issues.grouping.names import plain_function
 from inapp_monitor.issues.grouping.v2 import Function, Shape, group
 from inapp_monitor.issues.shapes_v2 import shapes_of
+from tests.each import each
 
 PLACES = CodePlaces()
 
@@ -289,7 +289,7 @@ PAIRS: dict[str, Pair] = {
 KNOWN_WRONG = {"a broken helper from two routes", "one validator, two fields"}
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@each("name", PAIRS)
 def test_pairs(name: str) -> None:
     """The rule agrees with the label, but for the known exceptions."""
     pair = PAIRS[name]
@@ -323,7 +323,7 @@ def test_given_fingerprints_extend_or_replace() -> None:
     assert group_by(["a"], default) == group_by(["a"], run(LAYERS, "inner(0)"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("qualname", "plain"),
     [
         ("Order.save", "Order.save"),
@@ -337,7 +337,7 @@ def test_plain_names(qualname: str, plain: str) -> None:
     assert plain_function(qualname) == plain
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "template"),
     [
         ("user 5 of 7", "user <number> of <number>"),

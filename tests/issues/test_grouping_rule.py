@@ -6,13 +6,12 @@ import types
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.grouping.names import plain_module
 from inapp_monitor.issues.grouping.v2 import group
 from inapp_monitor.issues.shapes_v2 import shapes_of
+from tests.each import each
 
 from .conftest import caught
 
@@ -82,7 +81,7 @@ def clean_up(left: int) -> None:
             clean_up(left - 1)
 
 
-@pytest.mark.parametrize(
+@each(
     "attempts",
     [again_while_handling, again_in_the_same_function, from_the_one_before, gave_up, clean_up],
 )
@@ -123,7 +122,7 @@ def itself(n: int) -> int:
     return itself(n + 1)
 
 
-@pytest.mark.parametrize("endless", [first, itself])
+@each("endless", [first, itself])
 def test_an_endless_recursion_is_one_wherever_the_limit_strikes(
     endless: Callable[[int], int],
 ) -> None:
@@ -154,7 +153,7 @@ def test_plugins_with_numbers_are_named_by_their_files(tmp_path: Path) -> None:
     assert one != other
 
 
-@pytest.mark.parametrize(
+@each(
     ("module", "file", "main", "plain"),
     [
         ("shop.views", "/srv/shop/views.py", "", "shop.views"),

@@ -22,6 +22,7 @@ from inapp_monitor.issues.scope import (
     set_user,
 )
 from inapp_monitor.issues.scrub import Scrubber
+from tests.each import each
 
 from .conftest import Monitor, caught, environ
 
@@ -30,7 +31,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2VjcmV0LXNpZ25hdHVyZQ"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow_planted_pem_body\n-----END RSA PRIVATE KEY-----"
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         *("password", "my_password", "DB_PASSWD", "userPassword", "pwd", "passphrase", "user_pass"),
@@ -45,7 +46,7 @@ def test_names_that_hide(name: str) -> None:
     assert scrubber.hides(name, "x")
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         *("author", "authors", "primary_key", "cache_key", "sort_key", "keyboard", "monkey"),
@@ -65,7 +66,7 @@ def test_flags_and_random_looking_keys() -> None:
     assert not scrubber.hides("key", "user_name")
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "clean"),
     [
         ("login failed: password=hunter2, user=ada", f"login failed: password={HIDDEN}, user=ada"),
@@ -104,7 +105,7 @@ def test_source_lines_keep_their_names() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "clean"),
     [
         ("a=1&token=abc&b=2", f"a=1&token={HIDDEN}&b=2"),
@@ -146,7 +147,7 @@ def test_scrubbing_twice_changes_nothing_more(before: str, after: str) -> None:
     assert scrubber.text(once) == once
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "User(name='ada', password=['{}', '{}'], pin='{}')",
@@ -181,7 +182,7 @@ def test_secrets_in_texts_of_many_shapes(text: str) -> None:
     assert "PLANTED" not in scrubber.text(planted)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "Unexpected token '}' in JSON at position 5",

@@ -13,6 +13,7 @@ import pytest
 from inapp_monitor.issues.bound_values import hide_in_variables
 from inapp_monitor.issues.safe_text import HIDDEN
 from inapp_monitor.issues.scrub import Scrubber
+from tests.each import each
 
 from .conftest import Monitor, caught, environ
 
@@ -121,7 +122,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@each("text", TEXTS.values(), ids=TEXTS)
 def test_secrets_of_many_shapes(text: str) -> None:
     """Hidden in a text, in the middle of one and when it is printed; twice changes no more."""
     for shown in (text, f"failed: {text} (at 5)", repr(text), repr(text.encode())):
@@ -131,7 +132,7 @@ def test_secrets_of_many_shapes(text: str) -> None:
         assert scrubber.text(clean) == clean
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         form("comment").replace(SECRET, "a long comment"),
@@ -163,7 +164,7 @@ def test_what_only_looks_like_a_secret_stays_readable(text: str) -> None:
     assert scrubber.text(text) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "clean"),
     [
         (f"sv=2024&sig={SECRET}abc%3D", f"sv=2024&sig={HIDDEN}"),
@@ -182,7 +183,7 @@ def test_parameters_that_open_something(query: str, clean: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         f'raise ValueError("login password={SECRET}")',
@@ -206,7 +207,7 @@ def test_literals_of_source_lines(line: str) -> None:
     assert len(clean) == len(lines)
 
 
-@pytest.mark.parametrize(
+@each(
     "line",
     [
         "token = request.headers['X-Token-Of'] or token",
@@ -249,7 +250,7 @@ def test_names_apart_from_values_in_data() -> None:
     ) == {"headers": [{"name": "Authorization", "value": HIDDEN}, {"name": "Host", "value": "x"}]}
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "select a = ? and " * 20_000,

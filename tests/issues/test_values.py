@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from inapp_monitor.issues.render_values import MAX_VALUE_CHARS, Renderer
+from tests.each import each
 
 
 class Colour(enum.Enum):
@@ -50,7 +50,7 @@ def generator() -> Iterator[int]:
     yield 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "shown"),
     [
         (None, "None"),
@@ -143,7 +143,7 @@ class FalseDictionary:
         raise RuntimeError("property")
 
 
-@pytest.mark.parametrize(
+@each(
     ("make", "shown"),
     [
         (lambda: Hostile(), "Hostile(inside=1)"),
@@ -173,7 +173,7 @@ def test_orm_objects_are_type_and_key() -> None:
     assert Renderer().render(User()) == "User(id=5)"
 
 
-@pytest.mark.parametrize(
+@each(
     ("make", "cut"),
     [
         (lambda: "x" * 20_000_000, "values longer"),

@@ -30,6 +30,7 @@ from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.pieces import PIECE_CHARS
 from inapp_monitor.web.graphite.formats.registry import FORMATS
+from tests.each import each
 
 START, STEP, POINTS = 1_699_999_980, 60, 60
 END = START + STEP * POINTS
@@ -107,9 +108,7 @@ def _value(param: Param) -> str:
 _NOTHING_TO_DO = ("group", "limit", "fallbackSeries")
 
 
-@pytest.mark.parametrize(
-    "name", sorted(name for name in FUNCTIONS if arguments(name) and name not in _NOTHING_TO_DO)
-)
+@each("name", sorted(name for name in FUNCTIONS if arguments(name) and name not in _NOTHING_TO_DO))
 def test_every_function_asks_for_the_time_with_every_series(name: str) -> None:
     """So that none works for longer than is allowed, however many series it is given."""
     given = arguments(name)

@@ -6,9 +6,8 @@ import runpy
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
 from inapp_monitor.query.registry import EXPECTATIONS, FUNCTIONS
+from tests.each import each
 
 DOCS = Path(__file__).parents[2] / "docs"
 BUILD = runpy.run_path(str(DOCS / "functions.py"))
@@ -19,7 +18,7 @@ def test_the_page_is_up_to_date() -> None:
     assert (DOCS / "functions.md").read_text("utf-8") == BUILD["page"]()
 
 
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@each("name", sorted(FUNCTIONS))
 def test_every_function_is_described_and_drawn(name: str) -> None:
     """Each has a sentence, known types of parameters, and a picture that is well formed."""
     f = FUNCTIONS[name]

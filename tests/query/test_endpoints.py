@@ -29,6 +29,7 @@ from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.kept.process_state import process_state
+from tests.each import each
 
 TOKEN = "a-token-of-the-tests"
 NOW = int(SYSTEM.wall())
@@ -237,7 +238,7 @@ def test_find_formats(api: Api) -> None:
 # -- errors and limits
 
 
-@pytest.mark.parametrize(
+@each(
     ("parameters", "named"),
     [
         ({"target": "nope(app.a.hits)"}, "nope"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import pytest
 
 from inapp_monitor.query.evaluate import evaluate
 from inapp_monitor.query.memory_source import MemorySource
@@ -13,6 +12,7 @@ from inapp_monitor.query.request import RenderRequest
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
+from tests.each import each
 from tests.query.test_recorded import cases
 
 START, END = 1_699_999_200, 1_700_002_800
@@ -30,7 +30,7 @@ def answer(target: str, values: list[float]) -> list[Series]:
     return evaluate([target], request, MemorySource(series))
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "names"),
     [
         ('cactiStyle(g.*.x.y,"si")', 2), ("cactiStyle(g.*.x.y)", 2),
@@ -40,8 +40,8 @@ def answer(target: str, values: list[float]) -> list[Series]:
         ("minMax(g.*.x.y)", 2), ('sortBy(g.*.x.y,"sum")', 2), ("integral(g.*.x.y)", 2),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("odd", [math.inf, -math.inf, 710.0, 1e308, -1e308], ids=str)
-@pytest.mark.parametrize("others", [[1.0, 3.0], []], ids=["some", "all"])
+@each("odd", [math.inf, -math.inf, 710.0, 1e308, -1e308], ids=str)
+@each("others", [[1.0, 3.0], []], ids=["some", "all"])
 def test_an_infinite_value_spoils_no_panel(
     target: str, names: int, odd: float, others: list[float]
 ) -> None:

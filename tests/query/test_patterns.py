@@ -15,6 +15,7 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query import patterns
 from inapp_monitor.query.patterns import Pattern
 from inapp_monitor.query.tagged import select
+from tests.each import each
 
 NAMES = [
     "servers.web01.cpu", "stats.timers.x-y.upper_90", "a.b.c.d", "", "odd{d}.web{e<=1}", "é.ü.Ü",
@@ -50,7 +51,7 @@ EVERYDAY = [
 ]
 
 
-@pytest.mark.parametrize(("search", "replacement"), EVERYDAY)
+@each(("search", "replacement"), EVERYDAY)
 def test_a_pattern_means_what_it_means_to_graphite(search: str, replacement: str) -> None:
     """Everyday patterns replace and find what Python's own module does."""
     pattern = Pattern(search)

@@ -26,6 +26,7 @@ from inapp_monitor.query.series import CONSOLIDATIONS, Normalized, Series, conso
 from inapp_monitor.query.timespec import parse_offset, parse_time
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.registry import FORMATS
+from tests.each import each
 
 START, END = 1_700_000_000 - 600, 1_700_000_000
 PLENTY = Limits(points=10**9, time_s=600)
@@ -291,8 +292,8 @@ def _written(param: Param, variant: int) -> str:
     ) else str(value)  # fmt: skip
 
 
-@pytest.mark.parametrize("shape", _SHAPES)
-@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+@each("shape", _SHAPES)
+@each("name", sorted(FUNCTIONS))
 def test_every_function_takes_every_shape(name: str, shape: str) -> None:
     """No input makes a function fail otherwise than with a QueryError, or changes the input."""
     source = MemorySource(_SHAPES[shape])
@@ -305,8 +306,8 @@ def test_every_function_takes_every_shape(name: str, shape: str) -> None:
             before = [s.values.copy() for s in evaluate(["a.*"], request, source)]
             try:
                 found = evaluate([target], request, source)
-                for written in FORMATS:
-                    if written not in ("dygraph", "msgpack", "pickle"):
+                if variant == own == 0:  # other arguments change numbers alone
+                    for written in FORMATS.keys() - {"dygraph", "msgpack", "pickle"}:
                         FORMATS[written].write(found, Options(start=START, end=END))
                 fit(found, 3)
             except QueryError as error:

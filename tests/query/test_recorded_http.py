@@ -24,6 +24,7 @@ from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
+from tests.each import each
 
 RECORDED = Path(__file__).parents[1] / "data" / "graphite"
 HEADERS = {"Authorization": "Bearer recorded-requests"}
@@ -85,7 +86,7 @@ def plain(value: Any, dropped: tuple[str, ...]) -> Any:
     return value
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case["url"][:80])
+@each("case", cases(), ids=lambda case: case["url"][:80])
 def test_request(case: dict[str, Any], client: Client) -> None:
     """A request has the status and the content that it had in Graphite."""
     url = case["url"]

@@ -9,20 +9,21 @@ import pytest
 from inapp_monitor.recorder.queue_time import queue_ms
 from inapp_monitor.recorder.slowest import KEPT, MAX_AGE_S, MAX_FAILURES
 from inapp_monitor.testing import FakeClock
+from tests.each import each
 
 from .test_fold import fold, new_recorder, put
 
 NOW = 1_700_000_000.0
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         *("1699999999.75", "t=1699999999.75", "1699999999750", "t=1699999999750"),
         *("1699999999750000", "t=1699999999750000", " t=1699999999.750 "),
     ],
 )
-@pytest.mark.parametrize(
+@each(
     "key",
     [
         "HTTP_X_REQUEST_START",
@@ -36,7 +37,7 @@ def test_queue_time(key: str, value: str) -> None:
     assert queue_ms({key: value}, NOW) == pytest.approx(250.0)
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "",
@@ -93,9 +94,7 @@ class NoNumber(str):
         return True
 
 
-@pytest.mark.parametrize(
-    "bad", [NoNumber("x"), "x", "", "-5", "1.5", "9" * 40, "nan", [], {}, "\u0663x"]
-)
+@each("bad", [NoNumber("x"), "x", "", "-5", "1.5", "9" * 40, "nan", [], {}, "\u0663x"])
 def test_response_bytes(bad: Any) -> None:
     """Content-Length as given, in bytes; what is no length is left out, the others stay."""
     clock = FakeClock()

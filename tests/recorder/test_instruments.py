@@ -26,6 +26,7 @@ from inapp_monitor.recorder.instruments import (
     TIMER,
     Instruments,
 )
+from tests.each import each
 
 STEP = 1_700_000_000
 
@@ -120,7 +121,7 @@ class Colour(str, enum.Enum):  # noqa: UP042  # as many have it
     RED = "red"
 
 
-@pytest.mark.parametrize("value", [1 << 100_000, -(1 << 100_000), b"x" * 1_000], ids=type)
+@each("value", [1 << 100_000, -(1 << 100_000), b"x" * 1_000], ids=type)
 def test_a_set_member_is_small(value: object) -> None:
     """Of numbers and bytes, too, no more than a hash is kept when they are large."""
     instruments = new_instruments()
@@ -179,9 +180,7 @@ def test_set_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert instruments.refused == {"set members past the limit of a step": 40}
 
 
-@pytest.mark.parametrize(
-    "value", [1, 1.5, -2, Decimal("1.5"), Fraction(1, 2), np.int64(3), np.float32(1.5)], ids=repr
-)
+@each("value", [1, 1.5, -2, Decimal("1.5"), Fraction(1, 2), np.int64(3), np.float32(1.5)], ids=repr)
 def test_any_real_number_counts(value: Any) -> None:
     """Numbers of other libraries are numbers."""
     instruments = new_instruments()
@@ -217,8 +216,8 @@ BAD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("kind", [COUNTER, GAUGE, GAUGE_DELTA, TIMER])
-@pytest.mark.parametrize("value", BAD_VALUES, ids=lambda value: type(value).__name__)
+@each("kind", [COUNTER, GAUGE, GAUGE_DELTA, TIMER])
+@each("value", BAD_VALUES, ids=lambda value: type(value).__name__)
 def test_bad_value_is_counted_with_its_place(kind: Any, value: Any) -> None:
     """A value that is no number never raises; its call site is remembered."""
     instruments = new_instruments()
@@ -228,7 +227,7 @@ def test_bad_value_is_counted_with_its_place(kind: Any, value: Any) -> None:
     assert all(place.startswith(f"{__file__}:") for place, _ in instruments.misuses)
 
 
-@pytest.mark.parametrize("name", BAD_NAMES, ids=lambda name: type(name).__name__)
+@each("name", BAD_NAMES, ids=lambda name: type(name).__name__)
 def test_bad_name_is_counted_with_its_place(name: Any) -> None:
     """A name that cannot be stored never raises."""
     instruments = new_instruments()
@@ -244,7 +243,7 @@ def test_negative_timing_is_misuse() -> None:
     assert instruments.refused == {"misuse": 1}
 
 
-@pytest.mark.parametrize("value", [[], {}, Unprintable()], ids=lambda v: type(v).__name__)
+@each("value", [[], {}, Unprintable()], ids=lambda v: type(v).__name__)
 def test_unhashable_member_is_misuse(value: Any) -> None:
     """A set's member must be hashable."""
     instruments = new_instruments()
@@ -274,7 +273,7 @@ def test_misuses_are_bounded() -> None:
     assert instruments.refused == {"misuse": 200}
 
 
-@pytest.mark.parametrize(
+@each(
     ("call", "error"),
     [
         ((COUNTER, "a b", 1), SeriesNameError),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.testing import FakeClock
+from tests.each import each
 from tests.environ import environ_of
 from tests.recorder.test_fold import counts, fold, new_recorder
 
@@ -38,8 +37,8 @@ class Leaving(SystemExit):
 Homeless = type("Homeless", (OSError,), {"__module__": None})
 
 
-@pytest.mark.parametrize("kind", [FakedError, Leaving, Homeless])
-@pytest.mark.parametrize("where", ["call", "iteration", "close"])
+@each("kind", [FakedError, Leaving, Homeless])
+@each("where", ["call", "iteration", "close"])
 def test_an_exception_that_cannot_be_looked_at_passes(
     kind: type[BaseException], where: str
 ) -> None:
@@ -73,8 +72,8 @@ def test_an_exception_that_cannot_be_looked_at_passes(
     assert len(witness.finished) == 1
 
 
-@pytest.mark.parametrize("body", [[b"x"], Body(b"x")], ids=["list", "iterable"])
-@pytest.mark.parametrize("strange", ["text", 7, object()], ids=type)
+@each("body", [[b"x"], Body(b"x")], ids=["list", "iterable"])
+@each("strange", ["text", 7, object()], ids=type)
 def test_a_foreign_value_under_our_key(strange: object, body: Any) -> None:
     """What is no exchange is overwritten, and the request is recorded."""
     witness = Witness()
@@ -140,8 +139,8 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("where", ["route", "status", "path", "size", "method"])
-@pytest.mark.parametrize("kind", HOSTILE)
+@each("where", ["route", "status", "path", "size", "method"])
+@each("kind", HOSTILE)
 def test_hostile_values_lose_no_request(kind: str, where: str) -> None:
     """Whatever the application and the server put there, the fold counts all that was recorded."""
     clock, witness = FakeClock(), Witness()

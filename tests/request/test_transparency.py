@@ -16,6 +16,7 @@ from wsgiref.util import FileWrapper
 import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from tests.each import each
 from tests.environ import environ_of
 
 from .battery import (
@@ -63,7 +64,7 @@ def test_list_body(wrap: Any) -> None:
     assert serve(wrap(returns([b"a", b"b"]))).chunks == [b"a", b"b"]
 
 
-@pytest.mark.parametrize("body", [[b"x"], (b"x",), b"x", [], (), b""], ids=repr)
+@each("body", [[b"x"], (b"x",), b"x", [], (), b""], ids=repr)
 def test_complete_body_is_the_same_object(wrap_lenient: Any, body: Any) -> None:
     """A complete body goes back as it is: servers look at its type and length."""
     answer = serve(wrap_lenient(returns(body)))
@@ -195,7 +196,7 @@ def test_body_that_cannot_be_iterated(wrap_lenient: Any) -> None:
 # -- files
 
 
-@pytest.mark.parametrize("own_close", [True, False])
+@each("own_close", [True, False])
 def test_file_wrapper_is_the_same_object(wrap_lenient: Any, own_close: bool) -> None:
     """The server's own wrapper goes back as it is: that is how it finds its way to sendfile."""
     file = io.BytesIO(b"contents")
@@ -247,7 +248,7 @@ def test_object_whose_close_cannot_be_replaced(wrap_lenient: Any) -> None:
     assert (answer.body is body, answer.content, body.closed) == (True, b"x", 1)
 
 
-@pytest.mark.parametrize("close", ["property", "no deletion", "only once"])
+@each("close", ["property", "no deletion", "only once"])
 def test_object_whose_close_cannot_be_given_back(wrap_lenient: Any, close: str) -> None:
     """An object that takes another close and does not let it go is closed all the same."""
 
@@ -304,7 +305,7 @@ class _HidesItsIterator(Body):
         return super().__getattribute__(name)
 
 
-@pytest.mark.parametrize("kind", [_OfUnhashableType, _HidesItsIterator])
+@each("kind", [_OfUnhashableType, _HidesItsIterator])
 def test_oddly_made_types(wrap_lenient: Any, kind: Any) -> None:
     """Servers only ask for an iterator: that nothing else can be asked breaks no answer."""
     body = kind(b"x", b"y")
@@ -416,13 +417,13 @@ def test_start_response_never_called(wrap_lenient: Any) -> None:
     assert (answer.starts, answer.content) == ([], b"x")
 
 
-@pytest.mark.parametrize("status", [None, 200, b"200 OK", "", "999", "OK", "404"], ids=repr)
+@each("status", [None, 200, b"200 OK", "", "999", "OK", "404"], ids=repr)
 def test_odd_status(wrap_lenient: Any, status: Any) -> None:
     """Whatever the status is, the server gets it."""
     assert serve(wrap_lenient(returns([b""], status))).starts == [(status, PLAIN)]
 
 
-@pytest.mark.parametrize("exc_info", [(None, None, None), (), 7, "x"], ids=repr)
+@each("exc_info", [(None, None, None), (), 7, "x"], ids=repr)
 def test_odd_exc_info(wrap_lenient: Any, exc_info: Any) -> None:
     """A third argument that is no triple of an exception is passed on."""
     seen: list[Any] = []
@@ -460,8 +461,8 @@ RAISED = [ValueError("x"), OSError("x"), BrokenPipeError(), SystemExit(1), Syste
 RAISED += [KeyboardInterrupt(), GeneratorExit(), StopIteration(), Own(), ConnectionError()]
 
 
-@pytest.mark.parametrize("error", RAISED, ids=lambda error: f"{type(error).__name__}{error.args}")
-@pytest.mark.parametrize("started", [False, True])
+@each("error", RAISED, ids=lambda error: f"{type(error).__name__}{error.args}")
+@each("started", [False, True])
 def test_exception_before_the_body(wrap: Any, error: BaseException, started: bool) -> None:
     """The same exception object gets through, without a cause or context of ours."""
 
@@ -475,8 +476,8 @@ def test_exception_before_the_body(wrap: Any, error: BaseException, started: boo
     assert error.__context__ is None
 
 
-@pytest.mark.parametrize("error", RAISED, ids=lambda error: f"{type(error).__name__}{error.args}")
-@pytest.mark.parametrize("position", [0, 1, 2])
+@each("error", RAISED, ids=lambda error: f"{type(error).__name__}{error.args}")
+@each("position", [0, 1, 2])
 def test_exception_while_streaming(wrap_lenient: Any, error: BaseException, position: int) -> None:
     """An exception out of the body gets through, at any point, and close is called once."""
     if isinstance(error, StopIteration):
@@ -488,7 +489,7 @@ def test_exception_while_streaming(wrap_lenient: Any, error: BaseException, posi
     assert body.closed == 1
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), Own(), SystemExit(3)], ids=repr)
+@each("error", [ValueError("x"), Own(), SystemExit(3)], ids=repr)
 def test_exception_out_of_close(wrap_lenient: Any, error: BaseException) -> None:
     """An exception out of close gets through."""
     body = Body(b"a", fail_close=error)
@@ -503,7 +504,7 @@ def test_close_is_called_when_never_iterated(wrap_lenient: Any) -> None:
     assert (body.iterated, body.closed) == (0, 1)
 
 
-@pytest.mark.parametrize("chunks_sent", [0, 1, 2])
+@each("chunks_sent", [0, 1, 2])
 def test_client_gone(wrap: Any, chunks_sent: int) -> None:
     """Whenever the client leaves, the body is closed once and nothing else happens."""
     body = Body(b"a", b"b", b"c")
@@ -547,7 +548,7 @@ def test_context_manager_bodies(wrap: Any) -> None:
 # -- kinds of requests
 
 
-@pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS", "BREW", ""])
+@each("method", ["HEAD", "GET", "OPTIONS", "BREW", ""])
 def test_methods(wrap_lenient: Any, method: str) -> None:
     """Any method reaches the application."""
     seen = []
@@ -561,7 +562,7 @@ def test_methods(wrap_lenient: Any, method: str) -> None:
     assert seen == [method]
 
 
-@pytest.mark.parametrize("status", ["304 Not Modified", "204 No Content"])
+@each("status", ["304 Not Modified", "204 No Content"])
 def test_answers_without_a_body(wrap: Any, status: str) -> None:
     """No content stays no content."""
 
@@ -612,7 +613,7 @@ def test_input_and_errors_are_the_same_objects(wrap_lenient: Any) -> None:
     assert serve(wrap_lenient(app), environ).content == b"sent"
 
 
-@pytest.mark.parametrize("missing", ["PATH_INFO", "SCRIPT_NAME", "REQUEST_METHOD", "SERVER_PORT"])
+@each("missing", ["PATH_INFO", "SCRIPT_NAME", "REQUEST_METHOD", "SERVER_PORT"])
 def test_incomplete_environ(wrap_lenient: Any, missing: str) -> None:
     """A key that is not there is no reason to fail."""
     environ = environ_of()
@@ -620,8 +621,8 @@ def test_incomplete_environ(wrap_lenient: Any, missing: str) -> None:
     assert serve(wrap_lenient(returns([b"ok"])), environ).content == b"ok"
 
 
-@pytest.mark.parametrize("value", [None, 7, b"/path", "\ud800", "/\x00", "/" * 100_000], ids=type)
-@pytest.mark.parametrize("key", ["PATH_INFO", "SCRIPT_NAME", "REQUEST_METHOD", "HTTP_REFERER"])
+@each("value", [None, 7, b"/path", "\ud800", "/\x00", "/" * 100_000], ids=type)
+@each("key", ["PATH_INFO", "SCRIPT_NAME", "REQUEST_METHOD", "HTTP_REFERER"])
 def test_hostile_environ(wrap_lenient: Any, key: str, value: Any) -> None:
     """Values beyond the standard reach the application."""
     seen = []

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
-import pytest
-
 from inapp_monitor.ground import config, settings_page
+from tests.each import each
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
@@ -17,7 +16,7 @@ def test_the_page_is_what_the_table_generates() -> None:
     assert PAGE.read_text("utf-8") == settings_page.settings_markdown(), "run `make docs`"
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in fields(config.Settings)])
+@each("name", [entry.name for entry in fields(config.Settings)])
 def test_each_setting_is_documented(name: str) -> None:
     """Its row has a default (or none), what it takes and what it is."""
     rows = [line for line in PAGE.read_text("utf-8").splitlines() if f"| `{name}` |" in line]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.each import each
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("inapp_monitor", "demo_app", "tests", "bench", "docs", ".ci")
 TEXT = {".py", ".md", ".html", ".css", ".js", ".svg", ".sql", ".toml", ".sh", ""}
@@ -81,7 +83,7 @@ def test_no_file_mentions(word: str) -> None:
     assert not found
 
 
-@pytest.mark.parametrize("path", modules(), ids=short)
+@each("path", modules(), ids=short)
 def test_a_module_opens_with_what_it_is_for_and_fits_a_head(path: Path) -> None:
     """A docstring first; short modules of short functions."""
     source = path.read_text("utf-8")

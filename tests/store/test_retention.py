@@ -27,6 +27,7 @@ from inapp_monitor.store.group_format import (
 from inapp_monitor.store.retention import Archive, Retention
 from inapp_monitor.store.rollup import HEAD, PAIRED, Column, Layout, aggregate
 from inapp_monitor.store.schemas import Schemas, parse_aggregations, parse_schemas
+from tests.each import each
 
 DEFAULT = Retention.parse("10s:6h,1m:3d,10m:30d,2h:2y")
 
@@ -52,7 +53,7 @@ BAD = (
 )
 
 
-@pytest.mark.parametrize("text", [text for some in BAD for text in some])
+@each("text", [text for some in BAD for text in some])
 def test_bad_archive_lists(text: str) -> None:
     """A list that Whisper would refuse, or that means nothing, is a configuration error."""
     with pytest.raises(ConfigError, match="retention"):

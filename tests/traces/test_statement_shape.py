@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 from time import process_time
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.traces.statement_shape import MAX_KEPT, shape_of, statement_id
+from tests.each import each
 
 CORPUS = json.loads((Path(__file__).parents[1] / "data/traces/statements.json").read_text("utf-8"))
 GROUPS = [(dialect, group) for dialect, groups in CORPUS.items() for group in groups]
 
 
-@pytest.mark.parametrize(("dialect", "group"), GROUPS)
+@each(("dialect", "group"), GROUPS)
 def test_statements_that_differ_in_data_share_a_shape(dialect: str, group: list[str]) -> None:
     """And the marked secrets of the corpus are in none of them."""
     shapes = {shape_of(statement, dialect) for statement in group}
@@ -24,7 +24,7 @@ def test_statements_that_differ_in_data_share_a_shape(dialect: str, group: list[
     assert not any(secret in str(shapes) for secret in ("S3CR3T", "987654"))
 
 
-@pytest.mark.parametrize("dialect", ["", "sqlite"])
+@each("dialect", ["", "sqlite"])
 def test_statements_of_different_meaning_differ(dialect: str) -> None:
     """No two groups of the corpus share a shape, but for those that are `select ?` by nature."""
     shapes = [shape_of(group[0], dialect) for group in CORPUS[""]]
@@ -78,10 +78,8 @@ def test_any_text_has_a_shape(text: str, dialect: str) -> None:
     assert len(statement_id("sqlite", shape)) == 12
 
 
-@pytest.mark.parametrize(
-    "piece", ["'", '"', "(", "(1,", "-- ", "/*", "$a", "IN (", '="', "\\", "? ,"]
-)
-@pytest.mark.parametrize("dialect", ["", "mysql", "sqlite"])
+@each("piece", ["'", '"', "(", "(1,", "-- ", "/*", "$a", "IN (", '="', "\\", "? ,"])
+@each("dialect", ["", "mysql", "sqlite"])
 def test_hostile_texts_take_no_longer(piece: str, dialect: str) -> None:
     """200,000 characters of what makes regular expressions go back and forth."""
     begin = process_time()

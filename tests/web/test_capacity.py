@@ -24,6 +24,7 @@ from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.findings import capacity
 from inapp_monitor.web.findings.capacity import Growth, Room
 from inapp_monitor.web.frame.columns import Durations
+from tests.each import each
 from tests.web.stored_backend import stored_backend
 
 MB, GB = 2**20, 2**30
@@ -38,7 +39,7 @@ def waited(*milliseconds: float) -> Durations:
     return Durations(0, 60, [whole], whole, np.array([60.0]))
 
 
-@pytest.mark.parametrize(
+@each(
     ("found", "state", "words"),
     [
         (None, None, ""),
@@ -57,7 +58,7 @@ def test_queue_time(found: Durations | None, state: str | None, words: str) -> N
         assert bool(judged.wrong) == (judged.state in ("warn", "crit"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("seen", "state", "wrong"),
     [
         ({}, "ok", ""),
@@ -83,7 +84,7 @@ def test_saturation(seen: dict[str, Any], state: str, wrong: str) -> None:
     assert (wrong in judged.wrong) if wrong else not judged.wrong
 
 
-@pytest.mark.parametrize(
+@each(
     ("seen", "state", "wrong"),
     [
         ({}, "ok", ""),
@@ -112,7 +113,7 @@ def test_memory_and_descriptors(seen: dict[str, Any], state: str, wrong: str) ->
     assert (wrong in judged.wrong) if wrong else not judged.wrong
 
 
-@pytest.mark.parametrize(
+@each(
     ("free", "total", "state"),
     [
         (None, None, None),
@@ -129,7 +130,7 @@ def test_the_partition(free: float | None, total: float | None, state: str | Non
     assert (judged.state if judged else None) == state
 
 
-@pytest.mark.parametrize("judge", [capacity.judge_saturation, capacity.judge_memory])
+@each("judge", [capacity.judge_saturation, capacity.judge_memory])
 def test_what_is_missing_is_told_where_it_should_be(judge: Any) -> None:
     """Where nothing is sampled nothing is said; else a missing sample is no good news."""
     assert judge(Room(), False) is None
@@ -146,7 +147,7 @@ def hours(count: float, value: Any, step: int = 60) -> Any:
 RNG = random.Random(1)
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "values", "an_hour"),
     [
         ("nothing known", np.full(300, math.nan), None),

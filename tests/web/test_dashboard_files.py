@@ -27,6 +27,7 @@ from inapp_monitor.web.dashboards.format import (
     write_json,
     write_toml,
 )
+from tests.each import each
 
 TOKEN = "files-token-0123456789"
 HTML = {"Authorization": f"Bearer {TOKEN}", "Accept": "text/html"}
@@ -121,7 +122,7 @@ def test_half_characters_are_replaced() -> None:
     assert read(write_toml("x", document)).document == document
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "line", "words"),
     [
         ('title = "x\npanels = []', 1, "column"),

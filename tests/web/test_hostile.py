@@ -17,6 +17,7 @@ from inapp_monitor import Monitor
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
+from tests.each import each
 from tests.environ import environ_of
 from tests.web import sample_past
 from tests.web.stored_backend import TOKEN, close, stored_backend
@@ -130,7 +131,7 @@ def caller(past: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
     close(backend)
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row.id}-{row.note[:30]}")
+@each("row", rows(), ids=lambda row: f"{row.id}-{row.note[:30]}")
 def test_a_hostile_request_is_harmless(row: Row, caller: Caller) -> None:
     """An allowed status within a second, headers in place, nothing echoed live."""
     begin = time.thread_time()  # not the wall: the machine may be busy
@@ -150,12 +151,8 @@ def test_a_hostile_request_is_harmless(row: Row, caller: Caller) -> None:
     assert caller.send("GET", "/status.json", authorized)[0] == 200
 
 
-@pytest.mark.parametrize(
-    "text", ["\xff\xfe", "caf\xe9", "\xc3\xa9", "\udcff", "\ud800x", "\u20ac"], ids=ascii
-)
-@pytest.mark.parametrize(
-    "where", ["/?from={}", "/render?target={}", "/?token={}", "/{}", "/login?next=/{}"]
-)
+@each("text", ["\xff\xfe", "caf\xe9", "\xc3\xa9", "\udcff", "\ud800x", "\u20ac"], ids=ascii)
+@each("where", ["/?from={}", "/render?target={}", "/?token={}", "/{}", "/login?next=/{}"])
 def test_bytes_that_are_no_text_are_the_clients_fault(
     where: str, text: str, backend: Backend
 ) -> None:

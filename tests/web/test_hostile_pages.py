@@ -24,6 +24,7 @@ from werkzeug.serving import make_server
 
 from inapp_monitor import Monitor
 from inapp_monitor.cli.serving import quiet_handler
+from tests.each import each
 from tests.environ import environ_of
 from tests.web.hostile_rows import ROWS, Row
 
@@ -210,7 +211,7 @@ def check_headers(answer: Answer) -> None:
         assert answer.header("location").startswith("/_metrics")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name[:60])
+@each("row", ROWS, ids=lambda row: row.name[:60])
 def test_a_hostile_request_is_harmless(row: Row, target: Target) -> None:
     """The status is one that the table allows; the invariants hold."""
     answer = target.row(row)

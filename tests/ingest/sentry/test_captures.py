@@ -22,12 +22,13 @@ from inapp_monitor.ingest.sentry.envelope import (
 from inapp_monitor.ingest.sentry.event import event_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
 from inapp_monitor.issues.foreign_event import bounded_event
+from tests.each import each
 
 from .captures import KEY, Capture, captures, named
 
 NOW = 1_795_389_900.0
-ALL = [pytest.param(capture, id=capture.name) for capture in captures()]
-WITH_EVENTS = [pytest.param(capture, id=capture.name) for capture in captures() if capture.events()]
+ALL = captures()
+WITH_EVENTS = [capture for capture in ALL if capture.events()]
 
 
 def read(capture: Capture, data: Iterator[bytes]) -> Envelope:
@@ -43,8 +44,8 @@ def stated(payload: Any) -> Any:
     return payload if isinstance(payload, bytes) else json.loads(json.dumps(payload))
 
 
-@pytest.mark.parametrize("capture", ALL)
-@pytest.mark.parametrize("size", [1, 7, 65_536])
+@each("capture", ALL, ids=lambda capture: capture.name)
+@each("size", [1, 7, 65_536])
 def test_items_are_those_recorded(capture: Capture, size: int) -> None:
     """Type and payload of each item, however the body is cut into pieces."""
     body = capture.body
@@ -60,7 +61,7 @@ def test_items_are_those_recorded(capture: Capture, size: int) -> None:
             assert json.loads(item.payload) == stated(payload)
 
 
-@pytest.mark.parametrize("capture", ALL)
+@each("capture", ALL, ids=lambda capture: capture.name)
 def test_the_wire_decodes_to_the_body(capture: Capture) -> None:
     """gzip, deflate, br and none, read in pieces."""
     if capture.encoding == "br":
@@ -69,7 +70,7 @@ def test_the_wire_decodes_to_the_body(capture: Capture) -> None:
     assert b"".join(pieces(lambda n: read_wire(min(n, 100)), capture.encoding)) == capture.body
 
 
-@pytest.mark.parametrize("capture", ALL)
+@each("capture", ALL, ids=lambda capture: capture.name)
 def test_the_key_is_found(capture: Capture) -> None:
     """In the header, the query, or the envelope's DSN; a development sidecar gets none."""
     request = capture.request
@@ -99,7 +100,7 @@ def message_stated(event: dict[str, Any]) -> str:
     return str(entry.get("formatted") or event.get("message"))
 
 
-@pytest.mark.parametrize("capture", WITH_EVENTS)
+@each("capture", WITH_EVENTS, ids=lambda capture: capture.name)
 def test_the_event_is_the_one_stated(capture: Capture) -> None:
     """Platform, type, value, frames, in_app, breadcrumbs, user, tags, release, level."""
     (given,) = capture.events()
@@ -135,7 +136,7 @@ def test_the_event_is_the_one_stated(capture: Capture) -> None:
     )
 
 
-@pytest.mark.parametrize("capture", WITH_EVENTS)
+@each("capture", WITH_EVENTS, ids=lambda capture: capture.name)
 def test_frames_are_those_stated(capture: Capture) -> None:
     """Function, file, line and whose code it is; repetitions are counted, the innermost kept."""
     (given,) = capture.events()

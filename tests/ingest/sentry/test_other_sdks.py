@@ -17,6 +17,7 @@ from inapp_monitor.ingest.sentry.event import event_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
 from inapp_monitor.ingest.sentry.messages import filled_in
 from inapp_monitor.issues.foreign_event import bounded_event
+from tests.each import each
 
 from .captures import KEY
 from .conftest import NOW, TOKEN, Installation
@@ -91,7 +92,7 @@ DOTNET = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each(
     ("given", "kind", "message", "level", "functions", "thread"),
     [
         (GO, "*fmt.wrapError", "load: no rows", "error", ["main", "(*Cart).Load"], ""),
@@ -159,7 +160,7 @@ def test_a_new_build_of_a_native_program_continues_its_issue() -> None:
     assert fingerprint(newer) == fingerprint(DOTNET)
 
 
-@pytest.mark.parametrize(
+@each(
     ("level", "recorded"),
     [
         ("fatal", "critical"), ("emergency", "critical"), ("ERROR", "error"), ("notice", "info"),
@@ -172,7 +173,7 @@ def test_names_and_numbers_of_levels(level: object, recorded: str) -> None:
     assert made_of({"message": "x", "level": level})["level"] == recorded
 
 
-@pytest.mark.parametrize(
+@each(
     ("template", "parameters", "text"),
     [
         ("user %s paid %d", ["jo", 3], "user jo paid 3"),
@@ -193,7 +194,7 @@ def test_parameters_are_filled_in(template: str, parameters: object, text: str) 
     assert event["message"] == text
 
 
-@pytest.mark.parametrize(
+@each(
     "given",
     [
         {"exception": {"values": {"type": "E", "value": "v"}}},
@@ -225,7 +226,7 @@ def test_nan_and_halves_of_characters_are_recorded(installation: Installation) -
 EVENT = json.dumps({"message": "by an old client", "event_id": "a" * 32}).encode()
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         EVENT,
@@ -266,7 +267,7 @@ def test_an_old_browser_asks_for_an_image(installation: Installation) -> None:
     assert empty.status_code == 400
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         zlib.compress(b'{"message": "' + b"x" * 3_000_000 + b'"}'),
@@ -302,7 +303,7 @@ def test_an_event_without_an_id_is_given_one(installation: Installation) -> None
     assert TOKEN not in json.dumps(shown)
 
 
-@pytest.mark.parametrize(
+@each(
     "header",
     [
         f"Sentry sentry_version=7, sentry_key={KEY}, sentry_client=raven-php/1.0",

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from inapp_monitor.ingest.sentry.enclosing_function import enclosing_function
 from inapp_monitor.ingest.sentry.source_map import clean_source, parse
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
+from tests.each import each
 
 from .captures import KEY
 from .conftest import NOW, Installation, event_body
@@ -82,7 +83,7 @@ def test_each_place_is_found_where_it_was_put(lines: list[list[Segment]]) -> Non
     assert found.place_of(0, 1) is None
 
 
-@pytest.mark.parametrize(
+@each(
     "data",
     [
         b"",
@@ -127,7 +128,7 @@ def test_maps_of_maps_are_read() -> None:
     assert (found.sources[first.source], found.sources[second.source]) == ("a.js", "b.js")
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "name"),
     [
         ("webpack:///./src/cart.js?1a2b", "src/cart.js"),
@@ -142,7 +143,7 @@ def test_sources_are_called_as_people_call_them(source: str, name: str) -> None:
     assert clean_source(source) == name
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "function"),
     [
         ("function pay(cart) {\n  return HERE", "pay"),
@@ -179,7 +180,7 @@ def shown(found: SourceMapFiles, address: str, column: int = 0) -> dict[str, Any
     return made
 
 
-@pytest.mark.parametrize(
+@each(
     "address",
     [
         f"https://cdn.example/static/js/{SHIPPED}?v=7",
