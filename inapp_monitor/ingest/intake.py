@@ -271,4 +271,4 @@ def _rows(known: list[Known | None], columns: Columns) -> list[Scalar]:
 def _as_point(check: Check) -> Point:
     """The worst state in a step counts."""
     tags = "".join(f";{key}={value}" for key, value in check.tags)
-    return f"{_CHECKS}.{check.name}{tags}", float(check.status), None, Method.MAX
+    return f"{_CHECKS}.{check.name}{tags}", float(check.status), check.timestamp, Method.MAX

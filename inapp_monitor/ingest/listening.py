@@ -8,6 +8,7 @@ when an address is set, and not before: most applications set none.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,7 @@ class Listening:
             *(self.doors[address.text], parse, self.intake, self._clock),
             by_lines=spoken.by_lines and address.text not in self._states,
             counts_units=address.text in self._states,
+            failed=partial(self._guard.failed, f"understanding what came to {address.text}"),
         )
         return Listener(address, receiver, spoken.framing)
 

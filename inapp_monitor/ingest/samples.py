@@ -32,6 +32,10 @@ _FOLD_AT = 2_000
 _FOLD_EVERY = 50
 #: What is larger is no duration: a histogram's buckets end near it.
 _FLOAT32_MAX = 3e38
+#: Largest sum and gauge: adding two of them, a store's rollup for one, gives a finite number.
+_LARGEST = 1e300
+#: Samples that one of a timer may stand for.
+_MAX_WEIGHT = 1e9
 
 
 class Samples:
@@ -54,6 +58,8 @@ class Samples:
         self._sums: dict[str, float] = {}
         self._values: dict[str, list[float]] = {}
         self._histograms: dict[str, Histogram] = {}
+        #: What sampled timers stand for beyond whole samples: counts come out even.
+        self._carried: dict[str, float] = {}
         self._members: dict[str, set[str]] = {}
         self._new_members: dict[str, int] = {}
         self._step = 0
@@ -82,7 +88,10 @@ class Samples:
                 if kind == TIMER and weight == 1.0 and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]
                     timers[path].append(value)  # type: ignore[arg-type]
                 elif kind == COUNTER and path in sums:
-                    sums[path] += value * weight  # type: ignore[operator]  # as all but a set's
+                    total = sums[path] + value * weight  # type: ignore[operator]  # all but a set's
+                    if not -_LARGEST < total < _LARGEST:
+                        raise RejectedError("nonfinite")  # as those of `_add`
+                    sums[path] = total
                 else:
                     self._add(kind, path, value, weight)
             except RejectedError as error:
@@ -99,7 +108,7 @@ class Samples:
         if kind == COUNTER:
             assert isinstance(value, float)
             self._claim(path, kind)
-            self._sums[path] = self._sums.get(path, 0.0) + value * weight
+            self._sums[path] = _bounded(self._sums.get(path, 0.0) + value * weight)
         elif kind == TIMER:
             assert isinstance(value, float)
             self._add_duration(path, value, weight)
@@ -117,11 +126,15 @@ class Samples:
     def _add_duration(self, path: str, value: float, weight: float) -> None:
         if not value < _FLOAT32_MAX:
             raise RejectedError("value")
+        if weight > _MAX_WEIGHT:
+            raise RejectedError("rate")
         self._claim(path, TIMER)
         if weight == 1.0:
             self._values.setdefault(path, []).append(value)
             return
-        times = max(1, round(weight))
+        due = weight + self._carried.get(path, 0.0)
+        times = max(1, round(due))
+        self._carried[path] = due - times
         one = Histogram.of([value])
         number = next(iter(one.buckets))
         many = Histogram(times, value * times, value, value, {number: times})
@@ -142,10 +155,10 @@ class Samples:
     def _set_gauge(self, path: str, value: float, *, is_move: bool) -> None:
         if is_move:
             if path not in self._gauges:
-                self._moves[path] = self._moves.get(path, 0.0) + value
+                self._moves[path] = _bounded(self._moves.get(path, 0.0) + value)
                 return
             value += self._gauges[path]
-        self._gauges[path] = value
+        self._gauges[path] = _bounded(value)
         self._moves.pop(path, None)
         self._changed.add(path)
 
@@ -168,7 +181,7 @@ class Samples:
         """What a moved gauge starts from."""
         move = self._moves.pop(path, None)
         if move is not None:
-            self._gauges[path] = value + move
+            self._gauges[path] = max(-_LARGEST, min(value + move, _LARGEST))
             self._changed.add(path)
 
     def take(self, now: int) -> Batch:
@@ -193,3 +206,15 @@ class Samples:
         """Forget kinds and gauges of names that are no longer known."""
         self._kinds = {path: kind for path, kind in self._kinds.items() if known(path)}
         self._gauges = {path: value for path, value in self._gauges.items() if known(path)}
+        self._carried = {path: part for path, part in self._carried.items() if known(path)}
+
+
+def _bounded(number: float) -> float:
+    """A sum or a gauge that can be stored, and added to.
+
+    Raises:
+        RejectedError: `nonfinite`.
+    """
+    if not -_LARGEST < number < _LARGEST:
+        raise RejectedError("nonfinite")
+    return number

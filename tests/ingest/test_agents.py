@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols import (
+    carbon,
     collectd,
     collectd_putval,
     ganglia,
@@ -320,6 +321,14 @@ def test_texts_of_several_lines(body: str, paths: list[str], rejected: int) -> N
     assert len(parsed.rejects) == rejected
 
 
+def test_open_quotes_cost_no_more_than_their_lines() -> None:
+    """Lines past some that are tried in vain are points of their own; none is lost."""
+    lines = 30_000
+    pieces = list(influx.pieces(b'm t="x\n' * lines))
+    assert b"".join(pieces).count(b"\n") == lines
+    assert max(map(len, pieces)) < 10_000
+
+
 @each(
     ("line", "reason"),
     [
@@ -457,6 +466,9 @@ def test_kairosdbs_datapoints_keep_their_tags() -> None:
     ("given", "reason"),
     [
         ({"value": 1}, "name"),
+        ({"path": "a"}, "no_value"),
+        ({"name": "a", "fields": {}}, "fields"),
+        ({"name": "a", "fields": {"b": [1]}}, "value"),
         ({"path": 5, "value": 1}, "name"),
         ({"path": "a", "value": True}, "value"),
         ({"path": "a", "value": [1]}, "value"),
@@ -499,7 +511,59 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@pytest.mark.parametrize(
+    ("parse", "body"),
+    [
+        (influx.parse, 'cpu,host=web1 idle=98.5,up=t,os="x",value=3i 1795391800000000000'),
+        (
+            carbon.parse,
+            "metric=cpu field=idle host=web1  98.5 1795391800\n"
+            "metric=cpu field=up host=web1  1 1795391800\nmetric=cpu host=web1  3 1795391800",
+        ),
+        (
+            carbon.parse,
+            "cpu.idle;host=web1 98.5 1795391800\ncpu.up;host=web1 1 1795391800\n"
+            "cpu;host=web1 3 1795391800",
+        ),
+        (
+            json_points.parse,
+            '{"metrics": [{"fields": {"idle": 98.5, "up": true, "os": "x", "value": 3}, '
+            '"name": "cpu", "tags": {"host": "web1"}, "timestamp": 1795391800}]}',
+        ),
+        (
+            json_points.parse,
+            '{"name": "cpu.idle", "value": 98.5, "tags": {"host": "web1"}, '
+            '"timestamp": "2026-11-22T23:56:40Z"}\r\n\r\n'
+            '{"name": "cpu.up", "value": 1, "tags": ["host=web1"], "timestamp": 1795391800}\r\n'
+            '{"name": "cpu", "value": 3, "tags": ["host:web1"], "timestamp": 1795391800}\r\n',
+        ),
+    ],
+    ids=["influx", "carbon2", "graphite", "json", "lines-of-json"],
+)
+def test_a_metric_is_the_same_series_in_every_format(
+    parse: Callable[[bytes, float], Parsed], body: str
+) -> None:
+    """As Telegraf's outputs write it, and devices by hand: an object a line."""
+    parsed = parse(body.encode(), NOW)
+    assert [point[:3] for point in parsed.points] == [
+        ("cpu.idle;host=web1", 98.5, 1795391800.0),
+        ("cpu.up;host=web1", 1.0, 1795391800.0),
+        ("cpu;host=web1", 3.0, 1795391800.0),
+    ]
+    assert not parsed.rejects
+
+
+def test_a_bad_line_among_objects_costs_only_itself() -> None:
+    """It is refused with its text."""
+    parsed = json_points.parse(b'{"name":"a","value":1}\n{"name":\n7\n{"name":"b","value":2}', NOW)
+    assert values(parsed.points) == [("a", 1.0), ("b", 2.0)]
+    assert [(reject.reason, reject.text) for reject in parsed.rejects] == [
+        ("json", '{"name":'),
+        ("json", "7"),
+    ]
+
+
+@settings(max_examples=60, deadline=None)
 @given(JSON)
 def test_no_json_breaks_anything(given: object) -> None:
     """Whatever shape it has: points, reasons, or one error for the whole body."""
@@ -513,7 +577,8 @@ def test_no_json_breaks_anything(given: object) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.sampled_from('ab,= "\\{}#;~.0179+-eiutI\n\t\x00é'), max_size=60))
 @pytest.mark.parametrize(
-    "parse", [influx.parse, prometheus_text.parse, collectd_putval.parse, opentsdb.parse]
+    "parse",
+    [influx.parse, prometheus_text.parse, collectd_putval.parse, opentsdb.parse, carbon.parse],
 )
 def test_no_line_breaks_anything(parse: Callable[[bytes, float], Parsed], text: str) -> None:
     """Every line that is not blank is a point, a note or a reason."""

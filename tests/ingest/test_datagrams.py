@@ -9,6 +9,7 @@ import pytest
 from inapp_monitor.ingest.listeners.datagrams import DatagramDoor
 from inapp_monitor.ingest.listeners.receiver import Receiver
 from inapp_monitor.ingest.protocols import carbon
+from inapp_monitor.ingest.protocols.parsed import Parsed
 from tests.ingest.conftest import Hall
 
 
@@ -39,3 +40,18 @@ def test_dropped_datagrams_are_counted(hall: Hall, looks: bool) -> None:
     assert hall.door.kernel_drops == sent + 1 - hall.door.packets
     assert hall.door.backlog_bytes == 0
     door.close()
+
+
+def test_an_error_of_our_own_costs_one_unit(hall: Hall) -> None:
+    """It is counted and said; what came before and after it is stored."""
+
+    def parse(data: bytes, now: float) -> Parsed:
+        return carbon.parse(data, now / len(data.strip(b"!")))
+
+    errors: list[Exception] = []
+    receiver = Receiver(hall.door, parse, hall.intake, hall.clock, failed=errors.append)
+    for unit in (b"a 1\n", b"!!", b"b 2\n"):
+        receiver.receive(unit, "client")
+    assert [scalar.path for scalar in hall.scalars] == ["a", "b"]
+    assert hall.door.rejects == {"internal_error": 1}
+    assert [type(error) for error in errors] == [ZeroDivisionError]

@@ -327,6 +327,24 @@ def test_json_in_the_shapes_of_pushers(monitor: Monitor) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain; charset=utf-8", b"\ncpu,host=web\\ 1 idle=98.5\ncpu,host=web\\ 1 n=2i\n"),
+        ("text/plain", b"metric=cpu field=idle host=web_1  98.5 N\ncpu.n;host=web_1 2\n"),
+        ("application/x-ndjson", b'{"name":"cpu.idle",'
+         b'"value":98.5,"tags":{"host":"web_1"}}\n{"name":"cpu.n","value":2,'
+         b'"tags":{"host":"web_1"}}\n'),
+    ],
+)  # fmt: skip
+def test_lines_are_known_by_how_they_begin(monitor: Monitor, kind: str, body: bytes) -> None:
+    """What Telegraf's output for HTTP sends in each of its formats, by the same type."""
+    answer = send(monitor, body, CONTENT_TYPE=kind)
+    assert answer.json["accepted"] == 2
+    assert latest(monitor, "cpu.idle;host=web_1") == 98.5
+    assert latest(monitor, "cpu.n;host=web_1") == 2.0
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"[" * 200_000,

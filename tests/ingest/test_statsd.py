@@ -93,6 +93,34 @@ def test_dialects(line: str, samples: list[tuple[str, str, object]]) -> None:
     assert [sample[:3] for sample in PARSER.parse(line.encode(), NOW).samples] == samples
 
 
+@pytest.mark.parametrize(
+    ("lines", "reasons"),
+    [
+        ("a:1|c|@0.0\na:1|c|@.0", {"rate": 2}),
+        ("a:1|ms|@1e-300", {"rate": 1}),
+        ("a:1e308|c|@0.001", {"nonfinite": 1}),
+        ("a:9e299|c\na:9e299|c", {"nonfinite": 1}),
+        ("a:9e299|g\na:+9e299|g", {"nonfinite": 1}),
+        ("_e{5,40}:title|text\n_e{99,1}:a|b\n_e{0,1}:|x", {"event": 3}),
+        ("_sc|a|4\n_sc| |0", {"check": 2}),
+        ("a:-0|ms\na:-0.0|ms", {}),
+    ],
+)
+def test_what_cannot_be_added_up_is_refused(
+    hall: Hall, lines: str, reasons: dict[str, int]
+) -> None:
+    """Rates of nothing, sums past all numbers, lengths that lie: counted, and nothing infinite."""
+    batch_of(hall, "ok:1|c", *lines.split("\n"))
+    assert hall.door.rejects == reasons
+    assert all(abs(value) < 1e301 for value in values(hall.batches[0]).values())
+
+
+def test_sampled_timers_come_out_even(hall: Hall) -> None:
+    """Ten of 0.3 stand for 33, not for 30: what is left of one is carried to the next."""
+    batch = batch_of(hall, *["t:2|ms|@0.3"] * 10)
+    assert batch.distributions[0].histogram.count == 33
+
+
 def test_a_sign_means_what_the_door_says() -> None:
     """StatsD's clients move a gauge by it; DogStatsD's set it, by the same bytes."""
     line = b"temp:-7|g"
@@ -122,13 +150,18 @@ def test_events_and_checks(hall: Hall) -> None:
     """Events become annotations, a check the worst state of a step; lengths are bytes."""
     data = (
         "_e{5,4}:ünï|b|ar|d:1795391800|t:error|#t:1\n_sc|my.check|2|#env:x|m:down\n"
+        f"_sc|late|1|d:{NOW - 60:.0f}|h:a;b|#bare,~k:~v\n"
         "_e{9,11}:app.title|text\\nline2|h:h"
     )
     hall.take(PARSER.parse(data.encode(), NOW))
     events = hall.intake.tick(NOW, room_bytes=10**9, stored_value=lambda path: None)
     assert events[0] == ("ünï", "b|ar", ("alert:error", "t:1"), 1795391800.0)
     assert events[1][:3] == ("app.title", "text\nline2", ("host:h",))
-    assert values(hall.batches[0]) == {"checks.my.check;env=x": 2.0}
+    assert values(hall.batches[0]) == {
+        "checks.my.check;env=x": 2.0,
+        "checks.late;bare=true;host=a_b;~k=v": 1.0,
+    }
+    assert hall.batches[0].scalars[1][1] == NOW - 60
 
 
 STATSD_CAPTURES = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.ingest.doors import Door
@@ -21,6 +23,7 @@ class Receiver:
         parse: Of the door's protocol.
         by_lines: Whether a unit may be parsed in pieces that end at line feeds.
         counts_units: Whether parsing counts its units: then each is parsed alone.
+        failed: Called with an error of our own; the unit is counted as refused, others go on.
 
     *Threads:* one at a time.
     """
@@ -34,7 +37,9 @@ class Receiver:
         *,
         by_lines: bool = True,
         counts_units: bool = False,
+        failed: Callable[[Exception], object] | None = None,
     ) -> None:
+        self._failed = failed
         self._parses_together = by_lines and not counts_units
         self.door = door
         self._parse = parse
@@ -65,7 +70,15 @@ class Receiver:
             self._yield_gil()
 
     def _take(self, unit: bytes, client: str) -> None:
-        self._intake.take(self.door, self._parse(unit, self._clock.wall()), client)
+        try:
+            parsed = self._parse(unit, self._clock.wall())
+        except Exception as error:
+            if self._failed is None:
+                raise
+            self._failed(error)
+            self.refuse("internal_error", unit, client)
+        else:
+            self._intake.take(self.door, parsed, client)
 
     def count_dropped(self, count: int) -> None:
         """Count datagrams that the system has dropped."""

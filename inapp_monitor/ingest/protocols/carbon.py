@@ -2,14 +2,14 @@
 
 A bad line costs only itself. As in Carbon, `nan` is no value and is ignored; a missing time, `-1`
 and `N` are now. Unlike Carbon's receiver, a line may break off, be too long or no UTF-8 without the
-rest being lost.
+rest being lost. Lines of Carbon 2.0 among them are known by their pairs.
 """
 
 from __future__ import annotations
 
 from itertools import repeat
 
-from inapp_monitor.ingest.protocols import numbers
+from inapp_monitor.ingest.protocols import carbon2, numbers
 from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Columns, Parsed, RejectedError
 
 #: Of what names and numbers of ordinary clients consist; what is left of a line says its structure.
@@ -116,6 +116,9 @@ def parse_line(line: str, now: float, parsed: Parsed) -> None:
 
 
 def _add_point(line: str, now: float, parsed: Parsed) -> None:
+    if carbon2.is_carbon2(line):
+        carbon2.add_point(line, parsed)
+        return
     fields = line.split()
     if not 2 <= len(fields) <= _MAX_FIELDS:
         raise RejectedError("fields")

@@ -13,6 +13,8 @@ from inapp_monitor.ingest.protocols.parsed import Check, Event, Parsed, Rejected
 
 _EVENT_HEAD = re.compile(r"_e\{([0-9]{1,6}),([0-9]{1,6})\}:", re.ASCII)
 _STATUSES = ("0", "1", "2", "3")
+#: What a tag's name and value cannot have.
+_NOT_IN_TAG = re.compile(r"[;\s!^]+")
 #: Of what is said beside a title: what a tag is made of.
 _EVENT_TAGS = {"h": "host", "t": "alert", "p": "priority", "s": "source"}
 
@@ -27,6 +29,8 @@ def event(line: str, parsed: Parsed) -> Event:
     if head is None:
         raise RejectedError("event")
     title, text, rest = _cut(line[head.end() :], int(head[1]), int(head[2]))
+    if not title.strip():
+        raise RejectedError("event")
     tags: list[str] = []
     timestamp: float | None = None
     for section in rest.split("|"):
@@ -43,17 +47,18 @@ def event(line: str, parsed: Parsed) -> Event:
 def _cut(body: str, title: int, text: int) -> tuple[str, str, str]:
     """Title, text and what follows; lengths are bytes, of some clients characters."""
     data = body.encode()
-    if data[title : title + 1] == b"|" and data[title + text + 1 : title + text + 2] in (b"", b"|"):
+    end = title + text + 1
+    if data[title : title + 1] == b"|" and len(data) >= end and data[end : end + 1] in (b"", b"|"):
         try:
             return (
                 data[:title].decode(),
-                data[title + 1 : title + text + 1].decode(),
-                data[title + text + 2 :].decode(),
+                data[title + 1 : end].decode(),
+                data[end + 1 :].decode(),
             )
         except UnicodeDecodeError:
             pass
-    if body[title : title + 1] == "|" and body[title + text + 1 : title + text + 2] in ("", "|"):
-        return body[:title], body[title + 1 : title + text + 1], body[title + text + 2 :]
+    if body[title : title + 1] == "|" and len(body) >= end and body[end : end + 1] in ("", "|"):
+        return body[:title], body[title + 1 : end], body[end + 1 :]
     raise RejectedError("event")
 
 
@@ -61,24 +66,36 @@ def _unescaped(text: str) -> str:
     return text.replace("\\n", "\n")
 
 
-def check(line: str) -> Check:
+def check(line: str, parsed: Parsed) -> Check:
     """A service check.
 
     Raises:
-        RejectedError: `check`.
+        RejectedError: `check`, or `timestamp`.
     """
     _, name, *sections = line.split("|")
-    if not name or not sections or sections[0] not in _STATUSES:
+    if not name.strip() or not sections or sections[0] not in _STATUSES:
         raise RejectedError("check")
     tags: list[tuple[str, str]] = []
     message = ""
+    timestamp: float | None = None
     for section in sections[1:]:
         key, _, value = section.partition(":")
         if section.startswith("#"):
-            pairs = [tag.partition(":") for tag in section[1:].split(",") if tag]
-            tags += [(tag, text or "true") for tag, _, text in pairs]
+            tags += _check_tags(section[1:])
         elif key == "h" and value:
-            tags.append(("host", value))
+            tags.append(("host", _NOT_IN_TAG.sub("_", value).lstrip("~") or "_"))
+        elif key == "d" and value:
+            timestamp = numbers.timestamp(value, parsed)
         elif key == "m":
             message = _unescaped(value)
-    return Check(name, int(sections[0]), tuple(tags), message)
+    return Check(name, int(sections[0]), tuple(tags), message, timestamp)
+
+
+def _check_tags(text: str) -> list[tuple[str, str]]:
+    """Tags as they can be stored; a bare one is `true`."""
+    pairs = [tag.strip().partition(":") for tag in text.split(",")]
+    return [
+        (_NOT_IN_TAG.sub("_", key), _NOT_IN_TAG.sub("_", value).lstrip("~") or "true")
+        for key, _, value in pairs
+        if key
+    ]

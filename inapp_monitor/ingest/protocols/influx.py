@@ -11,7 +11,7 @@ https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from inapp_monitor.ground.points import Method
@@ -43,6 +43,10 @@ _ESCAPE = re.compile(r"\\([ ,=\"\\])")
 #: Without a precision a time's size tells its unit: from here on ms, us, ns.
 _SIZES: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 _IN_NAME = re.compile(r"[.;\s]+")
+#: Bytes of points that are parsed at a time: about a millisecond of work.
+_PIECE_BYTES: Final = 4_096
+#: Bytes of lines that are tried as one and are none: from there on a line is a point.
+_MAX_TRIED_BYTES: Final = 2**17
 
 
 def parse(data: bytes, now: float, precision: str = "") -> Parsed:  # noqa: ARG001
@@ -57,7 +61,14 @@ def parse(data: bytes, now: float, precision: str = "") -> Parsed:  # noqa: ARG0
     if precision and precision not in PRECISIONS:
         raise RejectedError("precision")
     parsed = Parsed()
-    for raw in joined(data).split(b"\n"):
+    for piece in pieces(data):
+        add_lines(piece, precision, parsed)
+    return parsed
+
+
+def add_lines(data: bytes, precision: str, parsed: Parsed) -> None:
+    """The points of one piece, see `pieces`."""
+    for raw in data.split(b"\n"):
         line = raw.strip(b"\r\t ")
         if not line or line.startswith(b"#"):
             continue
@@ -70,41 +81,63 @@ def parse(data: bytes, now: float, precision: str = "") -> Parsed:  # noqa: ARG0
             parsed.reject("encoding", line)
         except RejectedError as error:
             parsed.reject(error.reason, line)
-    return parsed
 
 
-def joined(data: bytes) -> bytes:
-    """The same points, each on one line: quoted texts may hold line feeds, which become blanks.
+def pieces(data: bytes) -> Iterator[bytes]:
+    """The same points, each on one line, some at a time: quoted texts may hold line feeds, which
+    become blanks.
 
     Lines that are none together stay as they are, so that a missing quote costs only its own line.
     """
     if b'="' not in data:
-        return data
-    lines, found, at = data.split(b"\n"), [], 0
+        yield from _cut(data)
+        return
+    lines, at, tried_bytes = data.split(b"\n"), 0, 0
+    found: list[bytes] = []
+    size = 0
     while at < len(lines):
-        end = _end_of_text(lines, at) if _is_open(lines[at]) else at
+        end = at
+        if tried_bytes < _MAX_TRIED_BYTES and _is_open(lines[at]):
+            last = _end_of_text(lines, at)
+            whole = b" ".join(lines[at : last + 1]).strip(b"\r\t ")
+            if last > at and _is_point(whole):
+                end = last
+            else:
+                tried_bytes += len(whole)
         found.append(b" ".join(lines[at : end + 1]))
+        size += len(found[-1])
         at = end + 1
-    return b"\n".join(found)
+        if size >= _PIECE_BYTES:
+            yield b"\n".join(found) + b"\n"
+            found, size = [], 0
+    if found:
+        yield b"\n".join(found)
+
+
+def _cut(data: bytes) -> Iterator[bytes]:
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", begin + _PIECE_BYTES) + 1 or len(data)
+        yield data[begin:end]
+        begin = end
 
 
 def _is_open(line: bytes) -> bool:
     """Whether its quotes are odd in number, but for escaped ones."""
-    if line.count(b'"') % 2 == 0 and b"\\" not in line:
-        return False
+    if b"\\" not in line:
+        return line.count(b'"') % 2 == 1
     return _ESCAPED.sub(b"", line).count(b'"') % 2 == 1
 
 
 def _end_of_text(lines: list[bytes], first: int) -> int:
-    """The line in which a point ends whose text is open at the end of the first one."""
+    """The line in which a text may end that is open at the end of the first one."""
     size = len(lines[first])
     for at in range(first + 1, len(lines)):
         size += len(lines[at]) + 1
         if size > _MAX_POINT_BYTES:
             break
         if _is_open(lines[at]):
-            whole = b" ".join(lines[first : at + 1]).strip(b"\r\t ")
-            return at if _is_point(whole) else first
+            return at
     return first
 
 
@@ -127,16 +160,26 @@ def _add(line: str, precision: str, parsed: Parsed) -> None:
         raise RejectedError("name")
     tags = _tags(pairs)
     found = [(name, _value(text, parsed)) for name, text in _pairs(fields)]
-    base = _IN_NAME.sub("_", _unescaped(measurement[0]))
+    base = _unescaped(measurement[0])
     for name, value in found:
         if value is not None:
-            node = _IN_NAME.sub("_", _unescaped(name))
-            path = base if name == "value" else f"{base}.{node}"
+            path = series_of(base, _unescaped(name))
             parsed.points.append((path + tags, value, timestamp, Method.AVERAGE))
+
+
+def series_of(measurement: str, field: str) -> str:
+    """The series of a measurement's field, without tags."""
+    base = _IN_NAME.sub("_", measurement)
+    return base if field == "value" else f"{base}.{_IN_NAME.sub('_', field)}"
 
 
 def _sections(line: str) -> list[list[list[str]]]:
     """The parts between blanks, of these the parts between commas, of these those around `=`."""
+    if "\\" not in line and '"' not in line:
+        plain = [[part.split("=") for part in text.split(",")] for text in line.split(" ") if text]
+        if len(plain[0][0]) > 1:  # the measurement may have one
+            plain[0][0] = ["=".join(plain[0][0])]
+        return plain
     sections: list[list[list[str]]] = [[[""]]]
     position, is_field = 0, False
     while position < len(line):

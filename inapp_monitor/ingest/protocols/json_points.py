@@ -1,12 +1,13 @@
 """Points in JSON, in the shapes that pushers use. Pure.
 
-An array of objects, or one object. Each object tells by its keys what it is:
+An array of objects, one object, or an object a line. Each object tells by its keys what it is:
 
 | keys | who sends it |
 |---|---|
 | `path` or `name`, `value`, `timestamp`, `tags` | anybody |
 | `metric`, `value`, `timestamp`, `tags` | OpenTSDB's clients |
 | `name`, `datapoints` or `timestamp` in ms, `tags` | KairosDB's, such as collectd's write_http |
+| `name`, `fields`, `tags`, `timestamp`, also many as `metrics` | Telegraf's JSON: as its lines |
 | `values`, `dsnames`, `host`, `plugin`, `type` | collectd's write_http |
 | `labels`, `annotations`, `startsAt` | Alertmanager's, such as collectd's notifications: an event |
 """
@@ -18,7 +19,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from inapp_monitor.ingest.protocols import numbers
+from inapp_monitor.ground.points import Method
+from inapp_monitor.ingest.protocols import influx, numbers
 from inapp_monitor.ingest.protocols.collectd_names import Identifier, name_of, sources_of
 from inapp_monitor.ingest.protocols.parsed import Event, Parsed, RejectedError
 
@@ -40,28 +42,67 @@ def parse(data: bytes, now: float) -> Parsed:  # noqa: ARG001  # as all protocol
     return parsed
 
 
-def objects_of(data: bytes) -> list[dict[str, Any]]:
-    """The objects of a body.
+def objects_of(data: bytes) -> list[dict[str, Any] | str]:
+    """The objects of a body; a line among those of one object each that is none, as text.
 
     Raises:
         MalformedError: it is no JSON, or neither an object nor an array of them.
     """
     try:
-        given = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+        given = _decoded(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
-        raise MalformedError(f"the body is no JSON: {reason[:200]}") from None
-    objects = given if isinstance(given, list) else [given]
-    if not all(isinstance(each, dict) for each in objects):
-        raise MalformedError("the body must be a JSON object or an array of objects")
+        raise MalformedError(f"the body is no JSON: {_reason(error)}") from None
+    if isinstance(given, _Lines):
+        objects: list[Any] = given
+    else:
+        if isinstance(given, dict) and given.keys() == {"metrics"}:
+            given = given["metrics"]
+        objects = given if isinstance(given, list) else [given]
+        if not all(isinstance(each, dict) for each in objects):
+            raise MalformedError("the body must be a JSON object or an array of objects")
     if len(objects) > MAX_OBJECTS:
         raise MalformedError(f"the body has more than {MAX_OBJECTS} objects")
     return objects
 
 
-def add(given: Mapping[str, Any], parsed: Parsed) -> None:
-    """Add what an object holds."""
+class _Lines(list[Any]):
+    """What the lines of a body say, an object each."""
+
+
+def _decoded(text: str) -> Any:
+    """What a body says: one JSON text, or one a line.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        if "\n" not in text.strip() or not error.msg.startswith("Extra data"):
+            raise
+    found = _Lines()
+    for line in filter(str.strip, text.split("\n")):
+        try:
+            given = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            given = None
+        found.append(given if isinstance(given, dict) else line.strip())
+    if not any(isinstance(each, dict) for each in found):
+        raise ValueError("no line of it is an object")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return str(error)[:200] if isinstance(error, ValueError) else "nested too deeply"
+
+
+def add(given: Mapping[str, Any] | str, parsed: Parsed) -> None:
+    """Add what an object holds; a text is a line that is none."""
     parsed.lines += 1
+    if isinstance(given, str):
+        parsed.reject("json", given[:_MAX_TEXT])
+        return
     try:
         _add(given, parsed)
     except RejectedError as error:
@@ -79,11 +120,15 @@ def _add(given: Mapping[str, Any], parsed: Parsed) -> None:
         parsed.events.append(_alert(given))
     elif "datapoints" in given:
         _add_datapoints(given, parsed)
+    elif "fields" in given and "value" not in given:
+        _add_fields(given, parsed)
     else:
         name = next((given[key] for key in ("path", "name", "metric") if key in given), None)
         if not isinstance(name, str):
             raise RejectedError("name")
-        value = _value(given.get("value"), parsed)
+        if "value" not in given:
+            raise RejectedError("no_value")
+        value = _value(given["value"], parsed)
         time = given.get("timestamp", given.get("time"))
         if value is not None:
             parsed.points.append((name + _tags(given), value, _timestamp(time, parsed), None))
@@ -104,6 +149,24 @@ def _add_datapoints(given: Mapping[str, Any], parsed: Parsed) -> None:
         timestamp = _timestamp(time, parsed)
         if value is not None:
             parsed.points.append((path, value, timestamp, None))
+
+
+def _add_fields(given: Mapping[str, Any], parsed: Parsed) -> None:
+    """Telegraf: a series for each field that is a number, named as of its line protocol."""
+    name, fields = given.get("name"), given["fields"]
+    if not isinstance(name, str) or not name:
+        raise RejectedError("name")
+    if not isinstance(fields, dict) or not fields:
+        raise RejectedError("fields")
+    tags, timestamp = _tags(given), _timestamp(given.get("timestamp"), parsed)
+    for field, each in fields.items():
+        if isinstance(each, str):
+            parsed.note("text")
+            continue
+        value = float(each) if isinstance(each, bool) else _value(each, parsed)
+        if value is not None:
+            path = influx.series_of(name, field) + tags
+            parsed.points.append((path, value, timestamp, Method.AVERAGE))
 
 
 def _add_collectd(given: Mapping[str, Any], parsed: Parsed) -> None:
@@ -179,7 +242,8 @@ def _timestamp(given: object, parsed: Parsed) -> float | None:
     if given is None:
         return None
     if isinstance(given, str):
-        return numbers.timestamp(given, parsed)
+        moment = _iso_moment(given) if "T" in given else None
+        return numbers.timestamp(given, parsed) if moment is None else moment
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise RejectedError("timestamp")
     try:
@@ -189,16 +253,24 @@ def _timestamp(given: object, parsed: Parsed) -> float | None:
 
 
 def _tags(given: Mapping[str, Any]) -> str:
-    """Tags of an object of texts, or of an array of `key:value` and `key=value`."""
+    """Tags of an object of texts, or of an array of `key:value`, `key=value` and bare words."""
     tags = given.get("tags")
     if tags is None:
         return ""
     if isinstance(tags, list):
-        pairs = [str(tag).replace("=", ":", 1).partition(":")[::2] for tag in tags]
+        words = [str(tag) if ":" in str(tag) else str(tag).replace("=", ":", 1) for tag in tags]
+        split = [word.partition(":") for word in words if word]
+        pairs = [(key, value if colon else "true") for key, colon, value in split]
     elif isinstance(tags, dict):
         pairs = [(key, value) for key, value in tags.items() if value not in ("", None)]
     else:
         raise RejectedError("tag")
     if len(pairs) > MAX_TAGS or any(isinstance(value, (dict, list)) for _, value in pairs):
         raise RejectedError("tag")
-    return "".join(f";{key}={str(value).replace(';', '_')}" for key, value in pairs)
+    return "".join(f";{key}={_tag_value(value)}" for key, value in pairs)
+
+
+def _tag_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value).replace(";", "_")

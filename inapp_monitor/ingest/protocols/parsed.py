@@ -57,12 +57,14 @@ class Check(NamedTuple):
 
     Attributes:
         status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+        timestamp: Seconds since the epoch; None: now.
     """
 
     name: str
     status: int
     tags: tuple[tuple[str, str], ...]
     message: str
+    timestamp: float | None = None
 
 
 class Columns(NamedTuple):

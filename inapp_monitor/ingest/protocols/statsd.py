@@ -81,16 +81,22 @@ class StatsDParser:
                 name = tagged(name, tags)
             elif ";" in name:
                 name = plain_name(name)
-            weight = 1.0 / float(rate) if rate else 1.0
+            weight = 1.0
+            if rate:
+                share = float(rate)
+                if not share:
+                    parsed.reject("rate", f"{name}:{value}|{kind}|@{rate}")
+                    continue
+                weight = 1.0 / share
             if kind == "c":
                 add((COUNTER, name, float(value), weight))
             elif kind == "g":
                 is_delta = sign_is_delta and value[0] == "-"
                 add((GAUGE_DELTA if is_delta else GAUGE, name, float(value), 1.0))
-            elif value[0] == "-":
+            elif value[0] == "-" and float(value) != 0.0:
                 parsed.reject("negative_time", f"{name}:{value}|{kind}")
             else:
-                add((TIMER, name, float(value), weight))
+                add((TIMER, name, abs(float(value)), weight))
 
     def _parse_undecoded(self, line: bytes, parsed: Parsed) -> None:
         try:
@@ -112,7 +118,7 @@ class StatsDParser:
             if line.startswith("_e{"):
                 parsed.events.append(dogstatsd.event(line, parsed))
             elif line.startswith("_sc|"):
-                parsed.checks.append(dogstatsd.check(line))
+                parsed.checks.append(dogstatsd.check(line, parsed))
             else:
                 self._parse_samples(line, parsed)
         except RejectedError as error:

@@ -138,11 +138,13 @@ def _influx(backend: Backend, request: MonitorRequest, sent: body.Body) -> Respo
     if precision and precision not in influx.PRECISIONS:
         raise RefusedError(400, f"precision must be one of {', '.join(influx.PRECISIONS)}")
 
-    def parse(data: bytes, now: float) -> Parsed:
-        return influx.parse(data, now, precision)
+    def parse(data: bytes, now: float) -> Parsed:  # noqa: ARG001  # as all protocols
+        parsed = Parsed()
+        influx.add_lines(data, precision, parsed)
+        return parsed
 
-    data = influx.joined(sent.data)  # before it is parsed in pieces
-    outcome = _taker(backend, request, f"{INGEST_PATH}/write").lines(data, parse)
+    taker = _taker(backend, request, f"{INGEST_PATH}/write")
+    outcome = taker.pieces(influx.pieces(sent.data), parse)
     _keep(backend, outcome)
     if outcome.rejected:
         error = f"partial write: {_first_error(outcome)} dropped={outcome.rejected}"

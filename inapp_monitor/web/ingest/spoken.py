@@ -6,7 +6,8 @@ the application's threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -14,7 +15,12 @@ from typing import Final, NamedTuple
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.ingest.doors import Door, shown
 from inapp_monitor.ingest.intake import Intake
-from inapp_monitor.ingest.protocols import collectd_putval, json_points, prometheus_text
+from inapp_monitor.ingest.protocols import (
+    collectd_putval,
+    influx,
+    json_points,
+    prometheus_text,
+)
 from inapp_monitor.ingest.protocols.parsed import Parsed, Reject
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS, Parse
 
@@ -22,10 +28,18 @@ from inapp_monitor.ingest.protocols.registry import PROTOCOLS, Parse
 MAX_ERRORS: Final = 10
 _PIECE_BYTES: Final = 16_384
 _TEXTS: Final = frozenset(
-    ("", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream")
+    (
+        *("", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream"),
+        *("application/vnd.influx-line-protocol", "application/vnd.sumologic.carbon2"),
+    )
+)
+_JSON: Final = frozenset(
+    ("application/json", "text/json", "application/x-ndjson", "application/jsonl")
 )
 _OPENMETRICS: Final = "application/openmetrics-text"
 _PROMETHEUS_COMMENTS: Final = (b"# HELP ", b"# TYPE ")
+#: How a point of InfluxDB begins: after the measurement and its tags, a field and its value.
+_INFLUX = re.compile(rb"(?:[^ \n\\]|\\.)+ (?:[^ =\n\\]|\\.)+=[^ \n]")
 
 
 class Refusal(NamedTuple):
@@ -60,7 +74,7 @@ class UnknownKindError(ValueError):
 
 def is_json(data: bytes, kind: str) -> bool:
     """Whether a body is JSON; collectd calls some of its own plain text."""
-    if kind in ("application/json", "text/json") or kind.endswith("+json"):
+    if kind in _JSON or kind.endswith("+json"):
         return True
     return kind in _TEXTS and data[:2_048].lstrip()[:1] in (b"[", b"{")
 
@@ -78,6 +92,8 @@ def protocol_of(data: bytes, kind: str) -> Parse:
     begin = data[:2_048].lstrip()
     if begin.startswith(_PROMETHEUS_COMMENTS):
         return prometheus_text.parse
+    if _INFLUX.match(begin) and not begin.startswith(b"metric="):
+        return influx.parse
     if collectd_putval.is_putval(begin[:7].decode("latin-1")):
         return collectd_putval.parse
     return PROTOCOLS["lines"].parser({})
@@ -101,8 +117,12 @@ class Taker:
 
     def lines(self, data: bytes, parse: Parse) -> Outcome:
         """Take lines."""
+        return self.pieces(_pieces(data), parse)
+
+    def pieces(self, pieces: Iterable[bytes], parse: Parse) -> Outcome:
+        """Take lines that are cut where they may be parsed apart."""
         first_line = 1
-        for piece in _pieces(data):
+        for piece in pieces:
             parsed = parse(piece, self._now)
             self._take(parsed, _line_finder(piece, first_line))
             first_line += piece.count(b"\n")
