@@ -7,6 +7,7 @@ a status (attempts, messages) is `state`'s.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,13 @@ from inapp_monitor.alerts.rule import MAX_SERIES, Rule
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.ground.exceptions import QueryError
 
+#: What the monitor measures of requests itself: without any there are no data, which is no fault.
+_OF_REQUESTS = re.compile(
+    r"(requests|routes\.[^.()]+\.[^.()]+)\."
+    r"(?:errors|not_found|broken_links|status\.[0-9x*?]{1,3}|(?:time|queue_time)\.[a-z0-9*]+)"
+)
+#: What it counts: where nothing was counted there was none.
+_COUNTED = re.compile(r".+\.(?:errors|not_found|broken_links|status\.[0-9x]{3}|time\.count)")
 #: The series of a rule's own troubles: it could not be evaluated, or found nothing at all.
 WHOLE_RULE = ""
 
@@ -96,17 +104,51 @@ def findings(
             text = f"cannot be evaluated: {answer}"
             return [Finding(WHOLE_RULE, Status.UNKNOWN, None, None, text)]
     measured = _measured(asked, answers)
+    if _is_of_requests(rule) and not (rule.whole or rule.before_s):
+        total = _total(asked, answers)
+        known = {rule.target} if rule.target.startswith("requests.") else set()
+        for name in sorted({*known, *before} - set(measured)):
+            if _COUNTED.fullmatch(name) and not _has_wildcard(name):
+                measured[name] = (0.0, total)
     if len(measured) > MAX_SERIES:
         text = f"{len(measured)} series, at most {MAX_SERIES} have a state of their own"
         return [Finding(WHOLE_RULE, Status.UNKNOWN, None, None, text)]
     found = [_judged(rule, name, *each, before) for name, each in measured.items()]
     missing = [name for name in before if name not in measured and name != WHOLE_RULE]
     found += [_missing(rule, name, silent_s.get(name, 0.0)) for name in missing]
+    if not found and _is_new(rule, asked, answers):
+        return _nothing(before, "nothing is known of the time it is compared with")
+    if not found and _is_of_requests(rule) and _may_be_idle(rule):
+        return _nothing(before, "no requests")
     if not found:
         return [_missing(rule, WHOLE_RULE, silent_s.get(WHOLE_RULE, 0.0))]
     if WHOLE_RULE in before:  # its trouble is over
         found.append(Finding(WHOLE_RULE, Status.OK, None, None, "evaluated again"))
     return found
+
+
+def _is_of_requests(rule: Rule) -> bool:
+    """Whether a rule without a policy of its own for missing data is about requests: a site that
+    nobody visits at night is not UNKNOWN."""
+    given = rule.no_data != "unknown" or rule.no_data_s
+    return not given and _OF_REQUESTS.fullmatch(rule.whole or rule.target) is not None
+
+
+def _may_be_idle(rule: Rule) -> bool:
+    """Whether perhaps nobody came; a route of which nothing was ever known may be misspelt."""
+    subject = rule.whole or rule.target
+    return subject.startswith("requests.") or _has_wildcard(subject)
+
+
+def _is_new(rule: Rule, asked: Questions, answers: Mapping[Question, Answer | QueryError]) -> bool:
+    """Whether there are values, but none of the earlier time."""
+    return bool(rule.before_s) and bool(_of(answers, asked.value))
+
+
+def _nothing(before: Mapping[str, Status], text: str) -> list[Finding]:
+    """Nothing can be told, and nothing is wrong with the rule."""
+    is_over = before.get(WHOLE_RULE, Status.OK) != Status.OK
+    return [Finding(WHOLE_RULE, Status.OK if is_over else None, None, None, text)]
 
 
 def _measured(
@@ -115,7 +157,7 @@ def _measured(
     """Value and count of each series."""
     now = _shares(asked.value, asked.whole, answers)
     if asked.count is not None:
-        total = math.fsum(_of(answers, asked.count).values())
+        total = _total(asked, answers)
         now = {name: (value, total) for name, (value, _) in now.items()}
     if asked.value_before is None:
         return now
@@ -125,6 +167,11 @@ def _measured(
         for name, (value, count) in now.items()
         if name in earlier and earlier[name][0]
     }
+
+
+def _total(asked: Questions, answers: Mapping[Question, Answer | QueryError]) -> float:
+    """The requests in the window."""
+    return math.fsum(_of(answers, asked.count).values()) if asked.count is not None else 0.0
 
 
 def _shares(
@@ -188,6 +235,8 @@ def _judged(
 
 
 def _missing(rule: Rule, name: str, silent_s: float) -> Finding:
+    if name != WHOLE_RULE and _is_of_requests(rule):
+        return Finding(name, None, None, None, "no requests")
     text = f"no data for {silent_s:.0f} s" if silent_s >= 1 else "no data"
     if rule.no_data == "ok":
         return Finding(name, Status.OK, None, None, text)

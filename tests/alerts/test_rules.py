@@ -199,6 +199,45 @@ def test_missing_data_mean_what_the_rule_says(policy: str, status: Status | None
     assert (found.series, found.status) == ("a", status)
 
 
+@pytest.mark.parametrize(
+    ("table", "known", "expected"),
+    [
+        ({"critical": "errors > 2"}, (), [("requests.errors", Status.OK, 0.0)]),
+        ({"critical": "requests < 5"}, (), [("requests.time.count", Status.CRITICAL, 0.0)]),
+        ({"critical": "p95 > 300ms"}, (), [("", None, None)]),
+        ({"critical": "p95 > 300ms"}, ("requests.time.p95",), [("requests.time.p95", None, None)]),
+        ({"critical": "p95 > 300ms", "no_data": "critical"}, (), [("", Status.CRITICAL, None)]),
+        ({"critical": "requests no data for 1min"}, (), [("", Status.CRITICAL, None)]),
+        ({"critical": "errors > 5% of requests"}, (), [("", None, None)]),
+        ({"critical": "routes.*.*.errors > 2"}, (), [("", None, None)]),
+        (
+            {"critical": "routes.*.*.errors > 2"},
+            ("routes.a.GET.errors",),
+            [("routes.a.GET.errors", Status.OK, 0.0)],
+        ),
+        ({"critical": "routes.typo.GET.errors > 2"}, (), [("", Status.UNKNOWN, None)]),
+        ({"critical": "requests.erors > 2"}, (), [("", Status.UNKNOWN, None)]),
+    ],
+    ids=str,
+)
+def test_a_site_that_nobody_visits_is_not_unknown(
+    table: dict[str, str], known: tuple[str, ...], expected: list[tuple[str, Status | None, float]]
+) -> None:
+    """What the monitor counts itself is 0 without requests, and a percentile of none stays what it
+    was; other series, and rules that say what no data mean, are as ever."""
+    found = found_of(Rule.parse("r", table, "test"), {}, dict.fromkeys(known, Status.OK))
+    assert [(each.series, each.status, each.value) for each in found] == expected
+
+
+def test_a_rule_about_last_week_has_nothing_to_say_in_its_first_week() -> None:
+    """It is neither green nor UNKNOWN, and no message is sent."""
+    subject = rule(critical="> 1.5 * same hour last week")
+    asked = questions(subject, 1_000_000)
+    assert asked.value_before is not None
+    (found,) = findings(subject, asked, {asked.value: {"a": 3.0}, asked.value_before: {}}, {}, {})
+    assert found.status is None and "nothing is known" in found.text
+
+
 def test_a_ratio_needs_the_earlier_value() -> None:
     """What was not there last week is compared with nothing."""
     subject = rule(critical="> 1.5 * same hour last week")
