@@ -48,6 +48,28 @@ _OPENING = re.compile(r"[(\[]")
 _CLOSING = {"(": ")", "[": "]"}
 #: Variables that hold what is bound to a statement.
 _ARGUMENTS = re.compile(r"arg|param|value|bind|data|row|record|tuple|vars|seq", re.IGNORECASE)
+_TEXT_LITERAL = r"""[bnBN]?(?:\\*'(?:[^'\\]|'')*+\\*'|\\*"[^"\\]*+\\*")"""
+#: A column and the literals that it is compared with by words.
+_COMPARED_BY_WORD = re.compile(
+    rf"""(?<![\w.])(?P<head>(?P<name>[\w."`\[\]]++){_SPACE}+(?:not{_SPACE}+)?"""
+    rf"""(?:[ir]?like|similar{_SPACE}+to|in{_SPACE}*\(){_SPACE}*)"""
+    rf"""{_TEXT_LITERAL}(?:{_SPACE}*,{_SPACE}*{_TEXT_LITERAL})*""",
+    re.IGNORECASE,
+)
+#: What databases say of the values that they refuse.
+_KEY_VALUES = re.compile(
+    r"""(?P<head>\bKey \((?P<names>[^=\n]{1,500})\)=\()(?P<values>[^\n]{0,2000}?)"""
+    r"""(?=\)(?:\s+(?:already|is|conflicts|still)\b|[.\\'"]|\s*$))""",
+    re.MULTILINE,
+)
+_DUPLICATE_ENTRY = re.compile(
+    r"""(?P<head>\bDuplicate entry (?P<quote>\\*["']))(?P<values>[^\n]{0,2000}?)"""
+    r"""(?=(?P=quote) for key \\*["']?(?P<name>[\w.$-]+))"""
+)
+_FAILING_ROW = re.compile(
+    r"""(\bFailing row contains \()(?!\[scrubbed\])[^\n]*?(?=\)(?:[.\\'"\]]|\s|$)|\\n|$)""",
+    re.MULTILINE,
+)
 _NEXT_ROW = re.compile(r"\s*,\s*(?=\()")
 _NOTHING = frozenset(("none", "null", "true", "false", "default", "", HIDDEN))
 
@@ -63,7 +85,39 @@ def hide_in_text(text: str, hides: Hides) -> str:
         if any(hides(name, "x") for name in names if name):
             text = _hide_after(text, end, names, hides)
         position = max(end, verb.end())
-    return text
+    return _COMPARED_BY_WORD.sub(
+        lambda match: (
+            f"{match['head']}{HIDDEN}" if hides(_column(match["name"]), "x") else match[0]
+        ),
+        text,
+    )
+
+
+def hide_refused_row(text: str) -> str:
+    """A text without the row that PostgreSQL refused: nothing names its values."""
+    return _FAILING_ROW.sub(rf"\1{HIDDEN}", text)
+
+
+def hide_refused(text: str, hides: Hides) -> str:
+    """A text without the values under names that hide them, as databases name those they refuse."""
+    text = _KEY_VALUES.sub(lambda match: _without_values(match, hides), text)
+    return _DUPLICATE_ENTRY.sub(
+        lambda match: (
+            f"{match['head']}{HIDDEN}" if hides(_column(match["name"]), "x") else match[0]
+        ),
+        text,
+    )
+
+
+def _without_values(match: re.Match[str], hides: Hides) -> str:
+    names, values = match["names"].split(", "), match["values"].split(", ")
+    secret = [hides(_column(name.strip("()")), "x") for name in names]
+    if not any(secret):
+        return match[0]
+    if len(names) != len(values):  # a value has a comma
+        return f"{match['head']}{HIDDEN}"
+    kept = [HIDDEN if hide else value for hide, value in zip(secret, values, strict=True)]
+    return f"{match['head']}{', '.join(kept)}"
 
 
 def hide_in_variables(

@@ -23,7 +23,7 @@ _NAMES = (
     r"auth(?!ors?(?:_|$)|ority|ored)|token|secret|passw|passphrase|passcode|pwd|credential|jwt|bearer|csrf|xsrf|cookie"
     r"|session|sessid|signature|saml|otp_|_otp|private|cvv|cvc2?|card_?n|iban|api_?key"
     r"|(?:^|_)(?:pass|pw|sid|sso|ssn|pin|otp|mfa|identity|salt)(?:_|$)|(?:bind|root)_?pw"
-    r"|hmac|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|[a-z0-9]_?keys?$"
+    r"|hmac|(?:^|_)key_?(?:id|data|pem|material)|connect_sid|e_verifier|[a-z0-9]_?keys?$"
 )
 #: Names that end in `key` and are none.
 _HARMLESS = frozenset(
@@ -59,24 +59,14 @@ _WORDS = (
 )
 #: One of these is in every statement that names columns.
 _SQL = ("insert", "update ", "select ", "delete ", "replace into", "merge ")
+#: One of these is in what databases say of a key's values.
+_REFUSED = (")=(", "duplicate entry")
 #: One of these is in every name that hides a value; looked for before the search for names runs.
 _NAME_PARTS = (
     *("auth", "token", "secret", "pass", "pwd", "pw", "credential", "jwt", "bearer", "srf"),
     *("cookie", "sess", "sign", "saml", "otp", "private", "cvv", "cvc", "card", "iban", "key"),
-    *(
-        "sid",
-        "hmac",
-        "sso",
-        "ssn",
-        "pin",
-        "mfa",
-        "identity",
-        "salt",
-        "sig",
-        "nonce",
-        "code",
-        "remember",
-    ),
+    *("sid", "hmac", "sso", "ssn", "pin", "mfa", "identity"),
+    *("salt", "sig", "nonce", "code", "remember", "identified"),
 )
 #: Where a name begins; `\\n` in a printed text is no part of it.
 _BEGIN = r"(?:(?<![\w.\\-])|(?<=\\[nrt])|(?<=\\)(?![nrt]))"
@@ -112,7 +102,8 @@ _HEADER_LINE = re.compile(
 _ELEMENT = re.compile(r"""(<(?:[\w-]+:)?([\w.-]{2,80})(?:\s[^<>]*)?>)([^<>]+)(?=</)""")
 #: A secret after a word, without a sign in between.
 _SPOKEN = re.compile(
-    r"""\b((?P<sure>passw(?:or)?d|passphrase|pwd|identified\s+by)|token|secret|api[ _-]?key)"""
+    r"""\b((?P<sure>passw(?:or)?d|passphrase|pwd|identified\s+(?:with\s+\S+\s+)?by)"""
+    r"""|token|secret|api[ _-]?key)"""
     r"""(\s+(?:(?:is|was|provided|given)\b:?\s*)?)(?P<quoted>'[^'\n]+'|"[^"\n]+")?"""
     r"""(?P<bare>(?<=\s)[^\s"',;)\]}<>]{6,})?""",
     re.IGNORECASE,
@@ -137,7 +128,11 @@ _TOKENS = re.compile(
     r"|\bhf_\w{20,}|\bhvs\.[\w-]{16,}|\bAGE-SECRET-KEY-\w+",
     re.DOTALL,
 )
-_SCHEMES = re.compile(r"\b(Bearer|Basic|Digest|Negotiate)(\s+)[\w.~+/=-]{6,}", re.IGNORECASE)
+_SCHEMES = re.compile(
+    r"""\b(Bearer|Basic|Digest|Negotiate)(\s+)(?:(?<=t )(?!realm)(?:[\w-]+=\\*"[^"\n]*"\s*,\s*)+"""
+    r"""[\w-]+=(?:\\*"[^"\n]*"|[\w.-]+)|[\w.~+/=-]{6,})""",
+    re.IGNORECASE,
+)
 _SCHEME_WORDS = ("bearer", "basic", "digest", "negotiate")
 #: In source code: a name with a literal as its value, also in pairs; and any literal.
 _ASSIGNED_LITERAL = re.compile(
@@ -254,6 +249,8 @@ class Scrubber:
         if self._hide_addresses and has_any(_ADDRESS_WORDS, lower):
             text = _ADDRESS_QUOTED.sub(rf"\g<1>{HIDDEN}", text)
             text = _ADDRESS_BARE.sub(rf"\g<1>{HIDDEN}", text)
+        if "failing row" in lower:
+            text = bound_values.hide_refused_row(text)
         if has_any(self._name_parts, lower):
             text = self._named(text, lower)
         if "=" in text and ("&" in text or "?" in text):
@@ -264,6 +261,8 @@ class Scrubber:
         """A text without the values whose name is in it."""
         if has_any(_SQL, lower):
             text = bound_values.hide_in_text(text, self.hides)
+        if has_any(_REFUSED, lower):
+            text = bound_values.hide_refused(text, self.hides)
         text = secret_shapes.hide_apart(text, lower, self.hides, _VALUE)
         text = _HEADER_LINE.sub(rf"\1{HIDDEN}", text)
         if "=" in text or ":" in text or "%3" in text:

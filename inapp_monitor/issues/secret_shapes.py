@@ -102,7 +102,9 @@ _PLIST = re.compile(r"(<key>([\w. -]{2,100})</key>(?:\s|\\n)*<\w+>)([^<>]+)(?=</
 _BIND_CALL = re.compile(
     r"""(\bsimple_bind(?:_s)?\(\s*(?:"[^"\n]*"|'[^'\n]*')\s*,\s*)(?:"[^"\n]*"|'[^'\n]*')"""
 )
-_CLIENT_OPTION = re.compile(r"""(\b(?:mysql|mariadb)\w*\b[^\n|;]{0,200}?\s-p)(?![\s-])[^\s"'\\]+""")
+_CLIENT_OPTION = re.compile(
+    r"""(\b(?:mysql|mariadb)\w*\b[^\n|;]{0,200}?[\s"']-p)(?![\s-])[^\s"'\\]+"""
+)
 
 
 def has_any(words: Sequence[str], text: str) -> bool:
@@ -179,7 +181,7 @@ def hide_arguments(text: str, lower: str) -> str:
     """A text without the passwords that commands and calls take by position."""
     if "simple_bind" in text:
         text = _BIND_CALL.sub(rf"\1{HIDDEN}", text)
-    if " -p" in text and ("mysql" in lower or "mariadb" in lower):
+    if "-p" in text and ("mysql" in lower or "mariadb" in lower):
         text = _CLIENT_OPTION.sub(rf"\1{HIDDEN}", text)
     return text
 

@@ -89,6 +89,19 @@ BOUND = {
     "quoted columns": 'insert into "users" ("name", "password") values (?, ?)'
     f" with ['ada', '{SECRET}']",
 }
+COMPARED = {
+    "in": f"SELECT * FROM t WHERE token IN ('a', '{SECRET}')",
+    "like": f"SELECT * FROM t WHERE t.api_key NOT LIKE '{SECRET}%'",
+    "user": f"CREATE USER shop IDENTIFIED BY '{SECRET}'",
+    "user, by a plugin": f"ALTER USER shop IDENTIFIED WITH caching_sha2_password BY '{SECRET}'",
+}
+REFUSED = {
+    "key": f"DETAIL:  Key (password)=({SECRET}) already exists.",
+    "keys": f"Key (name, api_key)=(ada, {SECRET}) is not present in table 'users'.",
+    "comma": f"Key (lower(token))=(a, {SECRET}) already exists.",
+    "row": f"null value\nDETAIL:  Failing row contains (1, ada, {SECRET}, null).",
+    "entry": f"(1062, \"Duplicate entry '{SECRET}' for key 'users.api_key'\")",
+}
 APART = {
     "dict": str({"name": "password", "value": SECRET}),
     "JSON": json.dumps([{"name": "Authorization", "value": SECRET}]),
@@ -107,6 +120,9 @@ OTHERS = {
     "doubled quotes": f"host=db password='it''s {SECRET}' dbname=shop",
     "LDAP": f"simple_bind_s('cn=app,dc=x', '{SECRET}')",
     "mysql": f"mysql -ushop -p{SECRET} shop",
+    "arguments": str(["mysql", "-u", "root", f"-p{SECRET}"]),
+    "digest": f'Authorization: Digest username="ada", uri="/", response="{SECRET}", qop=auth',
+    "verifier": json.dumps({"grant_type": "code", "code_verifier": SECRET}),
 }
 TEXTS = {
     f"{kind}: {name}": text
@@ -116,6 +132,8 @@ TEXTS = {
         "path": PATHS,
         "bound": BOUND,
         "apart": APART,
+        "compared": COMPARED,
+        "refused": REFUSED,
         "other": OTHERS,
     }.items()
     for name, text in texts.items()
@@ -150,6 +168,9 @@ def test_secrets_of_many_shapes(text: str) -> None:
         "[SQL: SELECT id FROM orders WHERE city = ?]\n[parameters: ('London',)]",
         "[SQL: INSERT INTO users (name, password) VALUES (?, ?)]",
         "insert coins (now) to select one (or two) with care (really)",
+        "SELECT id FROM orders WHERE city IN ('London', 'Paris') AND name LIKE 'a%'",
+        "DETAIL:  Key (email)=(ada@example.com) already exists.",
+        "(1062, \"Duplicate entry '5' for key 'orders.PRIMARY'\")",
         str({"name": "city", "value": "London"}),
         str({"name": "ada", "password_set": True, "value": "London"}),
         "name=ada, value=5",
@@ -265,8 +286,12 @@ def test_names_apart_from_values_in_data() -> None:
         "/webhooks/12345678/" * 20_000,
         "/reset/" * 40_000,
         "password='" + "''" * 50_000,
+        "update token in ('" + "','" * 20_000,
+        "password Key (x)=(" * 10_000,
+        "Failing row contains (" * 10_000,
+        "Authorization: Digest " + 'a="b", ' * 10_000,
     ],
-    ids=range(12),
+    ids=range(16),
 )
 def test_a_hostile_text_takes_no_longer_than_any(text: str) -> None:
     """Texts of 10,000 characters are the longest that are looked at."""
