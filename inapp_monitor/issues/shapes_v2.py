@@ -14,6 +14,9 @@ from inapp_monitor.issues.grouping.v2 import Function, Shape
 
 #: Of the message of an exception without a traceback.
 MAX_MESSAGE_CHARS = 500
+#: Frames of an endless recursion that are counted: what called itself a few times on the way to it
+#: is a small part of them.
+MAX_RECURSION = 2_000
 #: Flags of code that takes any arguments, or any keyword arguments.
 _ARGUMENTS, _KEYWORDS = 0x04, 0x08
 _PLAIN_TYPES = (str, int, float, bool)
@@ -36,7 +39,9 @@ def plain_message(exception: BaseException) -> str:
 
 def _shape(link: exception_tree.Link, places: CodePlaces) -> Shape:
     cls = type(link.exception)
-    steps, _ = stack.steps(exception_tree.traceback_of(link.exception))
+    endless = issubclass(cls, RecursionError)
+    traceback = exception_tree.traceback_of(link.exception)
+    steps, _ = stack.steps(traceback, MAX_RECURSION if endless else stack.MAX_FRAMES)
     functions = [_function(step, places) for step in steps]
     literals: tuple[str, ...] = ()
     if steps and functions[-1].in_app:
@@ -48,7 +53,7 @@ def _shape(link: exception_tree.Link, places: CodePlaces) -> Shape:
         literals=literals,
         group=exception_tree.is_group(link.exception),
         message="" if steps else plain_message(link.exception),
-        endless=issubclass(cls, RecursionError),
+        endless=endless,
     )
 
 

@@ -84,13 +84,13 @@ def is_hidden(frame: FrameType) -> bool:
     return names.get("__tracebackhide__") is True or names.get("__traceback_hide__") is True
 
 
-def steps(traceback: TracebackType | None) -> tuple[list[Step], int]:
+def steps(traceback: TracebackType | None, most: int = MAX_FRAMES) -> tuple[list[Step], int]:
     """The frames of a traceback, outermost first, without our own and hidden ones.
 
     Recursion (the same line of the same code again and again) is collapsed into the first frame.
 
     Returns:
-        At most `MAX_FRAMES` steps and how many were left out in the middle.
+        At most `most` steps and how many were left out in the middle.
     """
     entries: list[TracebackType] = []
     while traceback is not None:
@@ -113,9 +113,9 @@ def steps(traceback: TracebackType | None) -> tuple[list[Step], int]:
         found.append(Step(frame, entry.tb_lineno, instruction, 0))
     if repeated:
         found[-1] = found[-1]._replace(repeated=repeated)
-    left_out = max(0, len(found) - MAX_FRAMES)
+    left_out = max(0, len(found) - most)
     if left_out:
-        half = MAX_FRAMES // 2
+        half = most // 2
         found = found[:half] + found[-half:]
     return found, left_out
 

@@ -295,11 +295,11 @@ def test_names_apart_from_values_in_data() -> None:
 )
 def test_a_hostile_text_takes_no_longer_than_any(text: str) -> None:
     """Texts of 10,000 characters are the longest that are looked at."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     for _ in range(3):
         scrubber.text(text[:10_000])
         scrubber.source([text[:10_000]])
-    assert time.perf_counter() - begin < 1.5
+    assert time.process_time() - begin < 1.5
 
 
 DJANGO = """

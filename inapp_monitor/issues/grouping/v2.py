@@ -34,6 +34,7 @@ VERSION = 2
 FUNCTIONS_COMPARED = 2
 #: Of an endless recursion.
 MAX_CIRCLE = 12
+FEWEST_TURNS = 16
 
 
 class Function(NamedTuple):
@@ -142,6 +143,8 @@ def functions_in_turn(functions: Sequence[Function]) -> list[str]:
     for function in own:
         times[function.as_text()] += function.times
     most = max(times.values(), default=0)
+    if most < FEWEST_TURNS:  # something else struck the limit, such as a recursion in C
+        return []
     # Each function of the circle has about as many turns as any other; what was called on the way
     # to it, and what the limit struck, has few.
     return sorted(text for text, turns in times.items() if turns >= 3 and turns * 4 >= most)
