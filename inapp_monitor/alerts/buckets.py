@@ -70,18 +70,19 @@ def _place(number: int) -> int:
     return min(max(number - FIRST, 0), COUNT - 1)
 
 
-def quantile(counts: Sequence[float], q: float) -> float:
-    """The upper edge of the bucket that holds a quantile, in ms; 0 of nothing.
+def quantiles(counts: Sequence[float], *every_q: float) -> list[float]:
+    """The upper edges of the buckets that hold some quantiles, in ms; 0 of nothing.
 
     Args:
         counts: How much each bucket holds; may be weights.
+        every_q: Each above 0, and 1 at most.
     """
-    rank = q * math.fsum(counts)
-    if rank <= 0.0:
-        first = next((bucket for bucket, count in enumerate(counts) if count), -1)
-        return 0.0 if first < 0 else _LOWER[first + 1]
-    bucket = bisect_left(list(accumulate(counts)), rank)
-    return _LOWER[bucket + 1] if bucket < len(counts) else 0.0
+    total = math.fsum(counts)
+    if total <= 0.0:
+        return [0.0] * len(every_q)
+    passed = list(accumulate(counts))
+    places = [bisect_left(passed, q * total) for q in every_q]
+    return [_LOWER[place + 1] if place < len(passed) else 0.0 for place in places]
 
 
 def above(counts: Iterable[tuple[int, int]], bucket: int) -> int:

@@ -127,11 +127,15 @@ class Arm:
     def learn(self, t: float, h: float, age_s: float) -> None:
         """Renew the thresholds. What happened thrice in 14 days is usual: a message needs twice as
         much evidence. What happened ten times need not be shown. A new judge is slow to send."""
+        patient = h * (1 + 2 * math.exp(-age_s / DAY_S))
+        if not self.records:  # as of nearly all arms nearly always
+            self.shown_at, self.sent_at = h, max(h, patient)
+            return
         self.records = [record for record in self.records if record[0] > t - REMEMBERED_S]
         peaks = sorted((peak for _, peak in self.records), reverse=True)
         self.shown_at = max(h, 1.2 * peaks[_OFTEN]) if len(peaks) > _OFTEN else h
         twice = 2 * peaks[UNSEEN] if len(peaks) > UNSEEN else 0.0
-        self.sent_at = max(self.shown_at, h * (1 + 2 * math.exp(-age_s / DAY_S)), twice)
+        self.sent_at = max(self.shown_at, patient, twice)
 
     def dump(self) -> list[Any]:
         """What has to survive a restart: evidence and memory. Aim and thresholds are made anew."""

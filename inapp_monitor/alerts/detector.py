@@ -156,9 +156,10 @@ class Detector:
         watched = self.watched(row.route, t)
         watched.note(t, row.requests, row.errors, row.counts)
         bad = watched.bad_counts(row.counts, row.errors)
-        for bucket in row.counts:
-            if buckets.lower(bucket) >= watched.usual.hangs_ms:
-                self._hangs(row.route, watched, t, row.counts[bucket])
+        if row.counts and buckets.lower(max(row.counts)) >= watched.usual.hangs_ms:
+            for bucket in row.counts:
+                if buckets.lower(bucket) >= watched.usual.hangs_ms:
+                    self._hangs(row.route, watched, t, row.counts[bucket])
         slow = self._go_on((row.route, "slow"), t, row.requests, bad)
         self._go_on((row.route, "fail"), t, row.requests, bad)
         warm = t < self._warm_until
@@ -390,6 +391,8 @@ class Detector:
 
     def _troubles_of(self, route: str) -> list[Trouble]:
         """Open troubles in which requests of a route teach nothing."""
+        if not self.troubles:
+            return []
         keys: tuple[TroubleKey, ...] = (
             *((route, "slow"), (route, "fail")),
             *((WHOLE_APP, "slow"), (WHOLE_APP, "fail")),

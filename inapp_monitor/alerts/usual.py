@@ -6,8 +6,9 @@ are usual. It is folded as time goes by, or rebuilt from the archives of the las
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from operator import add
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from inapp_monitor.alerts import buckets
@@ -27,6 +28,7 @@ _LEAST_OWN, _LEAST_TARGET = 0.0005, 0.01
 HANGS_MS = 9_700.0
 _HOURS = 24
 _HOUR_S = 3_600
+_NOTHING: Mapping[int, float] = {}
 
 
 class Usual:
@@ -48,7 +50,7 @@ class Usual:
 
     def __init__(self) -> None:
         self._all = [0.0] * buckets.COUNT
-        self._hours: dict[int, list[float]] = {}
+        self._hours: dict[int, dict[int, float]] = {}  # of an hour few buckets are filled
         self.requests = self.errors = 0.0
         self.limits = [buckets.COUNT] * 4
         self.shares = [_LEAST_TARGET] * 5
@@ -64,17 +66,18 @@ class Usual:
         """Add what happened around `t`."""
         if not requests:
             return
-        hour = self._hours.setdefault(_hour(t), [0.0] * buckets.COUNT)
+        every, hour = self._all, self._hours.setdefault(_hour(t), {})
         for bucket, count in counts.items():
-            self._all[bucket] += count
-            hour[bucket] += count
+            every[bucket] += count
+            hour[bucket] = hour.get(bucket, 0.0) + count
         self.requests += requests
         self.errors += errors
 
     def fade(self, factor: float = FADING) -> None:
         """A day has gone by."""
-        for row in (self._all, *self._hours.values()):
-            row[:] = [count * factor for count in row]
+        self._all = [count * factor for count in self._all]
+        for hour, row in self._hours.items():
+            self._hours[hour] = {bucket: count * factor for bucket, count in row.items()}
         self.requests *= factor
         self.errors *= factor
 
@@ -85,8 +88,8 @@ class Usual:
         target = buckets.bucket_above(4 * target_ms)
         self.limits = [*[buckets.COUNT] * 3, target]
         if self.is_known:
-            p95 = self.p95_ms = buckets.quantile(counts, 0.95)
-            self.p99_ms = buckets.quantile(counts, 0.99)
+            self.p95_ms, self.p99_ms = buckets.quantiles(counts, 0.95, 0.99)
+            p95 = self.p95_ms
             own = (max(1.3 * p95, p95 + 20), max(2 * p95, p95 + 50), max(6 * p95, p95 + 250))
             self.limits[:3] = [buckets.bucket_above(limit) for limit in own]
         for number, limit in enumerate(self.limits):
@@ -95,7 +98,7 @@ class Usual:
             self.shares[number] = max(share, _LEAST_TARGET if number == TARGET else _LEAST_OWN)
         failed = self.errors + _PRIOR_BAD * error_budget * 10
         self.shares[FAILED] = max(error_budget, failed / (self.requests + _PRIOR_COUNT))
-        longest = buckets.quantile(self._all, 0.99) if self.requests >= 100 else 0.0
+        longest = buckets.quantiles(self._all, 0.99)[0] if self.requests >= 100 else 0.0
         self.hangs_ms = max(HANGS_MS, 5 * longest, 3 * self._third_largest_ms())
 
     def _near(self, t: float) -> list[float]:
@@ -104,24 +107,19 @@ class Usual:
         lean = min(1.0, 200 / self.requests) if self.requests else 0.0
         counts = [count * lean for count in self._all]
         for near in (hour - 1, hour, hour + 1):
-            row = self._hours.get(near % _HOURS)
-            if row is not None:
-                counts = list(map(add, counts, row))
+            for bucket, count in self._hours.get(near % _HOURS, _NOTHING).items():
+                counts[bucket] += count
         return counts
 
     def _third_largest_ms(self) -> float:
-        seen = 0.0
-        for bucket in range(buckets.COUNT - 1, -1, -1):
-            seen += self._all[bucket]
-            if seen > 2.2:
-                return buckets.lower(bucket + 1)
-        return 0.0
+        passed = bisect_right(list(accumulate(reversed(self._all))), 2.2)
+        return buckets.lower(buckets.COUNT - passed) if passed < buckets.COUNT else 0.0
 
     def dump(self) -> dict[str, Any]:
         """All that it is made of, as plain data."""
-        hours = {str(hour): _sparse(row) for hour, row in self._hours.items()}
+        hours = {str(hour): _plain(sorted(row.items())) for hour, row in self._hours.items()}
         return {
-            "all": _sparse(self._all),
+            "all": _plain(enumerate(self._all)),
             "hours": hours,
             "n": self.requests,
             "errors": self.errors,
@@ -129,8 +127,10 @@ class Usual:
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Take what `dump` gave."""
-        self._all = _dense(dumped["all"])
-        self._hours = {int(hour): _dense(row) for hour, row in dumped["hours"].items()}
+        self._all = [0.0] * buckets.COUNT
+        for bucket, count in _loaded(dumped["all"]).items():
+            self._all[bucket] = count
+        self._hours = {int(hour): _loaded(row) for hour, row in dumped["hours"].items()}
         self.requests, self.errors = float(dumped["n"]), float(dumped["errors"])
 
 
@@ -138,12 +138,12 @@ def _hour(t: float) -> int:
     return int(t // _HOUR_S) % _HOURS
 
 
-def _sparse(row: Sequence[float]) -> dict[str, float]:
-    return {str(bucket): round(count, 3) for bucket, count in enumerate(row) if count >= 0.001}
+def _plain(row: Iterable[tuple[int, float]]) -> dict[str, float]:
+    return {str(bucket): round(count, 3) for bucket, count in row if count >= 0.001}
 
 
-def _dense(row: Mapping[str, float]) -> list[float]:
-    made = [0.0] * buckets.COUNT
-    for bucket, count in row.items():
-        made[int(bucket)] = float(count)
-    return made
+def _loaded(row: Mapping[str, float]) -> dict[int, float]:
+    found = {int(bucket): float(count) for bucket, count in row.items()}
+    if found and not 0 <= min(found) <= max(found) < buckets.COUNT:
+        raise IndexError("a kept past with buckets that there are not")
+    return found
