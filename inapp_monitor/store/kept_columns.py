@@ -13,6 +13,8 @@ from inapp_monitor.store.retention import ArchiveWindow
 
 #: Values that are kept at most, of all columns: 4 MB.
 MOST_VALUES: Final = 2**19
+#: The same of columns that are asked for together: more would drive all others out.
+MOST_OF_ONE: Final = MOST_VALUES // 2
 #: Seconds for which they are kept.
 KEPT_S: Final = 600
 
@@ -31,7 +33,7 @@ class Settled(NamedTuple):
     now: int
 
 
-class _Column(NamedTuple):
+class _Block(NamedTuple):
     start: int
     end: int
     past: Hashable
@@ -40,13 +42,13 @@ class _Column(NamedTuple):
 
 
 class KeptColumns:
-    """Columns by the group and archive that they are of; those used longest ago are dropped first.
+    """Blocks of columns that are asked for together; those used longest ago are dropped first.
 
     *Threads:* needs the store's I/O lock.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Hashable, int, int], _Column] = {}
+        self._kept: dict[Hashable, _Block] = {}
         self.size = 0
 
     def fill(
@@ -64,40 +66,39 @@ class KeptColumns:
             group: What the columns are of.
             read: Reads all intervals of the window from a time on into the array that it is given.
         """
+        if room.size > MOST_OF_ONE:
+            read(window.start, room)
+            return
         archive, start, end, step = window
-        kept = [self._forget((group, archive, column)) for column in columns]
-        known = [
-            each
-            for each in kept
-            if each is not None
-            and each.past == settled.past
-            and each.start <= start < each.end
-            and 0 <= settled.now - each.made < KEPT_S
-        ]
-        since = start
-        if len(known) == len(columns):
-            since = min(end, *(each.end for each in known))
-            for row, each in zip(room, known, strict=True):
-                first = (start - each.start) // step
-                row[: (since - start) // step] = each.values[first:][: (since - start) // step]
+        key = group, archive, tuple(columns)
+        kept = self._forget(key)
+        since, made = start, settled.now
+        if (
+            kept is not None
+            and kept.past == settled.past
+            and kept.start <= start < kept.end
+            and 0 <= settled.now - kept.made < KEPT_S
+        ):
+            since, made = min(end, kept.end), kept.made
+            first, some = (start - kept.start) // step, (since - start) // step
+            room[:, :some] = kept.values[:, first : first + some]
         if since < end:
             read(since, room[:, (since - start) // step :])
         until = min(settled.before - settled.before % step, end)
-        made = settled.now if since == start else min(each.made for each in known)
-        for column, row in zip(columns, room, strict=True):
-            if until > start:
-                values = row[: (until - start) // step].copy()
-                kept_now = _Column(start, until, settled.past, made, values)
-                self._put((group, archive, column), kept_now)
+        if kept is not None and since == kept.end == until > start:
+            self._put(key, kept)  # nothing new is settled
+        elif until > start:
+            values = room[:, : (until - start) // step].copy()
+            self._put(key, _Block(start, until, settled.past, made, values))
 
-    def _put(self, key: tuple[Hashable, int, int], column: _Column) -> None:
-        self._kept[key] = column
-        self.size += len(column.values)
+    def _put(self, key: Hashable, block: _Block) -> None:
+        self._kept[key] = block
+        self.size += block.values.size
         while self.size > MOST_VALUES:
             self._forget(next(iter(self._kept)))
 
-    def _forget(self, key: tuple[Hashable, int, int]) -> _Column | None:
+    def _forget(self, key: Hashable) -> _Block | None:
         found = self._kept.pop(key, None)
         if found is not None:
-            self.size -= len(found.values)
+            self.size -= found.values.size
         return found

@@ -21,8 +21,6 @@ from inapp_monitor.store.tiles import Tiles
 
 #: Fewer rows are not worth tiles.
 _FEW_ROWS = 64
-#: More columns than that are not kept.
-_FEW_COLUMNS = 16
 #: What a read asks for: its start, its end, and what time it is.
 _Asked = tuple[int, int, int]
 
@@ -137,7 +135,7 @@ class Reader:
                 row[:] = known
 
         settled = self.settled
-        if settled is None or len(columns) > _FEW_COLUMNS or group.unfinished:
+        if settled is None or group.unfinished:
             read(window.start, room)
             return
         marks = group.stored_marks
