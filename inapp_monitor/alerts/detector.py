@@ -354,7 +354,7 @@ class Detector:
         new_day = self._count_day(t, age_s)
         for route, watched in self.routes.items():
             own = self.troubles.get((route, "slow"))
-            open_ = self._troubles_of(route)
+            open_ = self._troubles_of(route) if self.troubles else []
             is_usual = own is not None and own.as_ever
             watched.close_slot(t, self.h, in_trouble=bool(open_), is_usual=is_usual)
             if open_ and all(t - trouble.begun > NEW_LIFE_S for trouble in open_):
@@ -391,8 +391,6 @@ class Detector:
 
     def _troubles_of(self, route: str) -> list[Trouble]:
         """Open troubles in which requests of a route teach nothing."""
-        if not self.troubles:
-            return []
         keys: tuple[TroubleKey, ...] = (
             *((route, "slow"), (route, "fail")),
             *((WHOLE_APP, "slow"), (WHOLE_APP, "fail")),
@@ -422,8 +420,7 @@ class Detector:
         """All but the routes, as plain data: a few kB."""
         return {
             "started": self.started, "last_t": self.last_t, "day": self._day,
-            "per_day": self._per_day, "today": self._today, "h": self.h,
-            "slot_end": self._slot_end,
+            "per_day": self._per_day, "today": self._today, "h": self.h, "slot_end": self._slot_end,
             "app": [arm.dump() for arm in self._app_arms],
             "missing": {kind: each.dump() for kind, each in self._missing.items()},
             "traffic": self._traffic.dump(),

@@ -19,6 +19,7 @@ def averages(
     if numpy is None:
         return array("d", [s / n if n else NAN for s, n in zip(sums, counts, strict=True)])
     divided, numbers = numpy.asarray(sums), numpy.asarray(counts)
-    numbers[numbers == 0.0] = NAN
+    if not numbers.all():
+        numbers[numbers == 0.0] = NAN
     divided /= numbers
     return sums
