@@ -56,6 +56,7 @@ LIBRARIES: Final = (
     Library("pymysql", "pymysql.cursors", "mysql"),
     Library("mysqlclient", "MySQLdb.cursors", "mysql"),
     Library("sqlite3", "sqlite3", "sqlite"),
+    Library("aiosqlite", "aiosqlite.core", "aiosqlite"),
     Library("pymongo", "pymongo.monitoring", "pymongo"),
     Library("http", "http.client", "http_client"),
     Library("httpx", "httpx", "httpx"),

@@ -9,7 +9,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.recorder.routes import method_name, route_name
 from inapp_monitor.traces import profile_tree
 from inapp_monitor.traces.code_owner import CodeOwners
-from inapp_monitor.traces.profile_table import ProfileTable
+from inapp_monitor.traces.profile_table import Profile, ProfileTable
 from inapp_monitor.traces.profiling import Finished, Profiling
 
 #: Functions that are noted in the trace of a profiled request.
@@ -60,14 +60,15 @@ class ProfileKeeper:
         if profiles and not self._table.add(profiles, self._clock.wall()):
             self.dropped += len(profiles)
 
-    def _profile(self, each: Finished, owners: CodeOwners) -> tuple[str, str, profile_tree.Tree]:
+    def _profile(self, each: Finished, owners: CodeOwners) -> Profile:
         tree = profile_tree.tree_of(each.stacks, owners.frame_of)
         found = profile_tree.functions(tree)
         by_own = sorted(found.items(), key=lambda entry: -entry[1][0])[:MAX_FUNCTIONS]
         rows = [[*frame, round(own, 3)] for frame, (own, _) in by_own if own >= 1.0]
         self._note(each.start, rows)
         slug = self._slug_of(route_name(each.route, each.status))
-        return slug, method_name(each.method), tree
+        ended = self._clock.wall() - max(self._clock.perf() - each.end, 0.0)
+        return Profile(slug, method_name(each.method), ended, tree)
 
     def forked(self) -> None:
         """In a child process: what has ended is the parent's."""

@@ -1,20 +1,22 @@
 """Profiles of all workers in the database, merged when written: a row a route, method and ten
-minutes for a day; and a row for twenty seconds for half an hour, to compare now with before.
+minutes for a day; and a row for ten seconds for half an hour, to compare now with before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.traces import profile_tree
 from inapp_monitor.traces.profile_tree import Tree
+from inapp_monitor.traces.time_table import FINE_S
 
-#: Seconds of one row, and for how long it is kept.
+#: Seconds of one row, and for how long it is kept. The recent ones are those of `time_table`: a
+#: change begins with a row of each.
 STEP_S: Final = 600
 KEPT_S: Final = 86_400
-RECENT_STEP_S: Final = 20
+RECENT_STEP_S: Final = FINE_S
 RECENT_KEPT_S: Final = 1_800
 #: Bytes of all rows together; the oldest go first.
 MAX_BYTES: Final = 8 * 2**20
@@ -38,6 +40,15 @@ from profiles) where total > ?)
 """
 
 
+class Profile(NamedTuple):
+    """The profile of one request of a route that ended then, epoch seconds."""
+
+    slug: str
+    method: str
+    ended: float
+    tree: Tree
+
+
 class ProfileTable:
     """The table of profiles. *Threads:* any."""
 
@@ -45,17 +56,17 @@ class ProfileTable:
         self._database = database
         database.declare("profiles", [_SCRIPT, _RECENT_SCRIPT], _make_room)
 
-    def add(self, profiles: Sequence[tuple[str, str, Tree]], now: float) -> bool:
-        """Add profiles (slug, method, tree) to those that are there.
+    def add(self, profiles: Sequence[Profile], now: float) -> bool:
+        """Add profiles to those that are there.
 
         Returns:
             False when the database cannot accept them.
         """
 
         def change(connection: Connection) -> None:
-            for slug, method, tree in profiles:
-                _merge(connection, "profiles", (slug, method, _begun(now, STEP_S)), tree)
-                recent = (slug, method, _begun(now, RECENT_STEP_S))
+            for slug, method, ended, tree in profiles:
+                _merge(connection, "profiles", (slug, method, _begun(ended, STEP_S)), tree)
+                recent = (slug, method, _begun(ended, RECENT_STEP_S))
                 _merge(connection, "recent_profiles", recent, tree)
             connection.execute("delete from profiles where begun < ?", (now - KEPT_S - STEP_S,))
             connection.execute(

@@ -18,7 +18,7 @@ from inapp_monitor.traces.request_profile import RequestProfile, Stack
 #: Seconds between two profiles of one kind of request, of any, and after one that was slow.
 INTERVAL_S: Final = 60.0
 ANY_INTERVAL_S: Final = 0.5
-SLOW_INTERVAL_S: Final = 10.0
+SLOW_INTERVAL_S: Final = 5.0
 #: Kinds of requests that are remembered.
 MAX_KINDS: Final = 2_000
 #: Profiles that wait for the fold.
@@ -32,18 +32,17 @@ class Finished(NamedTuple):
     """The profile of a request that has ended.
 
     Attributes:
-        start: Of the request, performance counter.
+        start, end: Of the request, performance counter.
         method, route, status: As the request path has them.
         stacks: Seconds by stack.
-        is_whole: Whether they are all there are.
     """
 
     start: float
+    end: float
     method: str
     route: object
     status: str | None
     stacks: dict[Stack, float]
-    is_whole: bool
 
 
 class Profiling:
@@ -87,8 +86,8 @@ class Profiling:
         profile.stop()
         if len(self._finished) < MAX_PENDING:
             method = str((request.environ or {}).get("REQUEST_METHOD", ""))
-            facts = (request.start, method, request.route, request.status)
-            self._finished.append(Finished(*facts, profile.stacks, profile.is_whole))
+            facts = (request.start, self._clock(), method, request.route, request.status)
+            self._finished.append(Finished(*facts, profile.stacks))
 
     def want(self, method: str, path: str) -> None:
         """Requests such as this one are slow: profile the next one soon."""

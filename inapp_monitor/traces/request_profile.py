@@ -27,6 +27,8 @@ MAX_EVENTS: Final = 300_000
 MAX_S: Final = 30.0
 
 Stack = tuple[CodeType | str, ...]
+#: Stands for the time after a profile has ended itself.
+NOT_PROFILED: Final = "(not profiled)"
 
 
 class Profiled(Protocol):
@@ -44,16 +46,17 @@ class RequestProfile:
 
     Attributes:
         stacks: Seconds by stack.
-        is_whole: False when it ended itself before the request.
+        known_until: When it ended itself before the request did, by `clock`; else None.
 
     *Cost:* 0.15 us a call or return, 5 us a millisecond.
     """
 
-    __slots__ = ("__weakref__", "_look", "is_whole", "stacks")
+    __slots__ = ("__weakref__", "_clock", "_look", "known_until", "stacks")
 
     def __init__(self, request: Profiled, clock: Callable[[], float]) -> None:
         self.stacks: dict[Stack, float] = {}
-        self.is_whole = True
+        self.known_until: float | None = None
+        self._clock = clock
         self._look = _looking(self, request, clock)
 
     def start(self) -> bool:
@@ -68,6 +71,9 @@ class RequestProfile:
         """End it; another thread ends by itself when it looks the next time."""
         if sys.getprofile() is self._look:
             sys.setprofile(None)
+        if self.known_until is not None:
+            self.stacks[NOT_PROFILED,] = self._clock() - self.known_until
+            self.known_until = None
 
 
 def _looking(
@@ -87,7 +93,7 @@ def _looking(
             return
         is_over = request.environ is None
         if is_over or not left or now - begin > MAX_S or pid != os.getpid():
-            profile.is_whole = is_over
+            profile.known_until = None if is_over else last
             sys.setprofile(None)
             return
         # At a call the time was the caller's, at a return it was this function's own.

@@ -76,7 +76,7 @@ def finish(
         start: Performance counter, seconds.
         statement: As the driver got it.
         parameters: What identifies the call among others like it; None when they are many.
-        cursor: Its `rowcount` is asked.
+        cursor: Its `rowcount` is asked; None when that says nothing.
         system: Dialect and database.
         error: What it raised.
     """
@@ -114,6 +114,7 @@ def timed_execute(
     text: Callable[[Any, Any], Any] | None = None,
     *,
     many: bool = False,
+    counts_rows: bool = True,
 ) -> Callable[[Any], Any]:
     """Makes a cursor's `execute` or `executemany` of the original one.
 
@@ -121,6 +122,7 @@ def timed_execute(
         system_of: Dialect and database of a cursor, such as `postgresql shop`; must be quick.
         text: The statement as text, of cursor and statement, where it is no plain string.
         many: Whether the parameters are a sequence of sets.
+        counts_rows: Whether the cursor's `rowcount` is of this call.
     """
 
     def make(original: Any) -> Any:
@@ -132,7 +134,7 @@ def timed_execute(
                 spans = record.spans
                 if spans is None:
                     spans = record.spans = Spans()
-                is_silent = get_ident() in spans.inside
+                is_silent = get_ident() in spans.inside or in_statement.get()
             if is_silent:
                 return original(self, *args, **kwargs)
             failure = None
@@ -152,7 +154,8 @@ def timed_execute(
                 except Exception:  # noqa: BLE001  # closed, or another version of the library
                     shown, system = text_of(query), ""
                 parameters = args[1] if len(args) > 1 and not many else None
-                finish(spans, start, shown, parameters, self, system, failure)
+                cursor = self if counts_rows else None
+                finish(spans, start, shown, parameters, cursor, system, failure)
                 failure = None  # it holds this frame
 
         return execute

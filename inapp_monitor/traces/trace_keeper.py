@@ -18,6 +18,7 @@ from inapp_monitor.ground.request_key import request_key, trace_of
 from inapp_monitor.recorder.routes import method_name, route_name
 from inapp_monitor.traces import asking, call_site, kept_trace
 from inapp_monitor.traces.ended_request import EndedRequest
+from inapp_monitor.traces.pace import Pace
 from inapp_monitor.traces.reservoirs import Reservoirs
 from inapp_monitor.traces.spans import DATABASE, OTHER
 from inapp_monitor.traces.trace_table import KeptRow, TraceTable
@@ -47,7 +48,8 @@ class Around:
         clean: Takes secrets out of a text.
         secret: What opens the dashboard, for requests that ask to be traced.
         source_of: A line of a function's source, without secrets; "" when it is not known.
-        slow: Called with method and path of a request that was slow for its route.
+        slow: Called with method and path of a request that was slow for its route, or whose route
+            has become slower.
         keeps_all: Whether the latest requests are kept, whatever they are.
         release: Of the code that runs.
     """
@@ -77,6 +79,7 @@ class TraceKeeper:
         self._clock = clock
         self._around = around
         self._reservoirs = Reservoirs(random)
+        self._pace = Pace()
         self._rows: list[KeptRow] = []
         self._sites: dict[str, list[tuple[str, str]]] = {}
         self._notes: dict[float, dict[str, Any]] = {}
@@ -104,10 +107,11 @@ class TraceKeeper:
         elif self._around.keeps_all() and self._recent < MAX_RECENT:
             self._recent += 1
             reasons.append("recent")
+        has_risen = self._pace.has_risen(key, ms)
+        if ms >= SLOW_MS and (has_risen or "slow" in reasons):
+            self._around.slow(request.method, request.path)
         if not reasons:
             return
-        if "slow" in reasons and ms >= SLOW_MS:
-            self._around.slow(request.method, request.path)
         if len(self._rows) >= MAX_BUILT:
             self.dropped += 1
             return
@@ -223,4 +227,5 @@ class TraceKeeper:
         """In a child process: what was seen is the parent's."""
         self._rows, self._notes = [], {}
         self._reservoirs.clear()
+        self._pace.clear()
         self.dropped = 0

@@ -19,7 +19,7 @@ from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.traces import profile_tree
-from inapp_monitor.traces.profile_table import ProfileTable
+from inapp_monitor.traces.profile_table import Profile, ProfileTable
 from inapp_monitor.traces.time_parts import MAX_TEXTS, Part, RouteTime
 from inapp_monitor.traces.time_table import COARSE_S, FINE_S, KEPT, TimeTable
 from inapp_monitor.web.app import WebApp
@@ -137,7 +137,7 @@ def profile(backend: Backend, at: float, **ms: float) -> None:
     tree = profile_tree.tree_of(stacks, FRAMES.__getitem__)
     assert backend.profiles is not None
     assert backend.database is not None
-    backend.profiles.add([("search", "GET", tree)], at)
+    backend.profiles.add([Profile("search", "GET", at, tree)], at)
     backend.database.write_pending()
 
 
@@ -145,12 +145,13 @@ def test_an_own_function_is_named_by_profiles(backend: Backend) -> None:
     """With the function of C in which it waits."""
     fill(backend, {SELECT: (1.0, 1.0)}, {SELECT: (1.0, 1.0)}, rest=(5, 800))
     profile(backend, SINCE - 300, search=5)
-    profile(backend, SINCE + 60, search=5, before=790)
+    profile(backend, SINCE + 3, search=10, before=1_590)  # twice as slow as the others
     found = cause(backend)
     assert found is not None
     assert (found.kind, found.name) == ("function", "before")
     assert found.place == "shop/fault.py:51 in before"
-    assert found.text.startswith("before in time.sleep 0 ms → 790 ms a request")
+    assert found.text.startswith("before in time.sleep 0 ms → ")
+    assert found.now_ms == pytest.approx(0.99 * found.now_mean_ms, rel=0.01)
 
 
 def test_without_a_profile_it_is_own_code_or_waiting(backend: Backend) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from threading import Thread
 from typing import Any
 
@@ -19,10 +20,11 @@ from inapp_monitor import Monitor
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.traces import kept_trace, profile_tree
 from inapp_monitor.traces.code_owner import APP, BUILTIN, LIBRARY, STANDARD, CodeOwners
-from inapp_monitor.traces.profile_table import KEPT_S, ProfileTable
+from inapp_monitor.traces.pace import Pace
+from inapp_monitor.traces.profile_table import KEPT_S, Profile, ProfileTable
 from inapp_monitor.traces.profile_tree import Tree
 from inapp_monitor.traces.profiling import INTERVAL_S, SLOW_INTERVAL_S, Profiling
-from inapp_monitor.traces.request_profile import MAX_EVENTS, RequestProfile
+from inapp_monitor.traces.request_profile import MAX_EVENTS, NOT_PROFILED, RequestProfile
 from inapp_monitor.web.findings import flame
 from tests.environ import environ_of
 
@@ -124,13 +126,14 @@ def test_it_ends_itself_when_the_request_is_over_elsewhere() -> None:
     request.environ = None
     compute(0.005)
     assert sys.getprofile() is None
-    assert profile.is_whole
+    assert profile.known_until is None
     long = RequestProfile(Request(), time.perf_counter)
     long.start()
     for _ in range(MAX_EVENTS):
         len("")
     assert sys.getprofile() is None
-    assert not long.is_whole
+    long.stop()
+    assert long.stacks[NOT_PROFILED,] > 0
 
 
 def test_one_a_kind_and_minute_and_sooner_where_it_is_slow() -> None:
@@ -161,6 +164,21 @@ def test_one_a_kind_and_minute_and_sooner_where_it_is_slow() -> None:
     assert is_profiled("/orders/15")
     assert len(profiling.take()) == 4
     assert sys.getprofile() is None
+
+
+def test_a_route_that_became_slower_is_known_after_a_few_requests() -> None:
+    """Not after a single slow one, nor at a cold start; later the new pace is what is usual."""
+    pace, noise = Pace(), Random(3)
+
+    def risen(*each_ms: float) -> list[bool]:
+        return [pace.has_risen(("a", "GET"), ms * noise.uniform(0.7, 1.4)) for ms in each_ms]
+
+    assert not any(risen(400.0, *[20.0] * 100, 100.0, *[20.0] * 20))
+    assert any(risen(*[80.0] * 4))
+    assert all(risen(*[80.0] * 6))
+    assert not risen(*[80.0] * 200)[-1]
+    pace.clear()
+    assert not any(risen(80.0))
 
 
 def test_whose_code_a_function_is() -> None:
@@ -283,13 +301,14 @@ def test_profiles_of_all_workers_meet(monitor: Monitor) -> None:
     """Those of ten minutes are one row; what is older than a day goes."""
     table = ProfileTable(monitor.database)
     now = 1_000_000.0 + KEPT_S
-    table.add([("root", "GET", tree_of_ms(5))], 1_000_000.0)
+    table.add([Profile("root", "GET", 1_000_000.0, tree_of_ms(5))], 1_000_000.0)
     for _ in range(2):
-        table.add([("root", "GET", tree_of_ms(5)), ("a", "GET", tree_of_ms(1))], now)
+        each = [Profile("root", "GET", now, tree_of_ms(5)), Profile("a", "GET", now, tree_of_ms(1))]
+        table.add(each, now)
     monitor.database.write_pending()
     tree = table.read("root", "GET", 0, 1e12)
     assert (tree["requests"], tree["root"][1]) == (3, 15_000)
-    table.add([("a", "GET", tree_of_ms(1))], now + 1_200)
+    table.add([Profile("a", "GET", now + 1_200, tree_of_ms(1))], now + 1_200)
     monitor.database.write_pending()
     assert table.read("root", "GET", 0, 1e12)["requests"] == 2
     assert table.read("a", "GET", 0, 1e12)["requests"] == 3

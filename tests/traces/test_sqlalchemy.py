@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +16,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Session, declarative_base, relationship
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
-from inapp_monitor.traces.hooks import psycopg3
+from inapp_monitor.traces import spans
+from inapp_monitor.traces.hooks import aiosqlite, psycopg3
 from inapp_monitor.traces.spans import DATABASE
 from tests.traces.conftest import Traced
 
@@ -139,6 +143,58 @@ def test_tasks_that_take_turns_in_one_thread(tmp_path: Path) -> None:
     try:
         texts = traced.texts(lambda: asyncio.run(view()))
         assert sorted(texts) == sorted(5 * [f"select {name}" for name in "abcd"])
+    finally:
+        driver.detach()
+        traced.monitor.close()
+
+
+class OwnThread:
+    """A connection as aiosqlite's: a thread of its own runs what tasks send it."""
+
+    def __init__(self, path: Path) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self.connection = self._thread.submit(
+            lambda: sqlite3.connect(path, check_same_thread=False)
+        ).result()
+
+    async def _execute(self, function: Callable[..., object], *args: object) -> object:
+        return await asyncio.wrap_future(self._thread.submit(function, *args))
+
+    def ask(self, statement: str) -> Any:
+        return self._execute(self.connection.execute, statement)
+
+    def execute(self, statement: str, _parameters: object) -> None:
+        await_only(self.ask(statement))
+
+
+def test_a_driver_with_a_thread_of_its_own(tmp_path: Path) -> None:
+    """Statements that its thread runs belong to the request that sent them, and count once also
+    below SQLAlchemy; what a script ran says nothing about rows."""
+    traced, dialect = Traced(tmp_path / "data"), DefaultDialect()
+    dialect.is_async = True
+    driver = aiosqlite.Hook(SimpleNamespace(Connection=OwnThread))
+    driver.attach()
+    spans.outside.spans.clear()
+
+    async def view() -> None:
+        connection = OwnThread(tmp_path / "app.db")
+        await connection.ask("create table t (a)")
+        await connection.ask("insert into t values (1), (2)")
+        cursor = connection.connection.cursor()
+        await connection._execute(cursor.execute, "delete from t")
+        await connection._execute(cursor.executescript, "select 1; select 2")
+        await greenlet_spawn(dialect.do_execute, connection, "select a from t", (), None)
+
+    try:
+        found = traced.tracing.shaped(traced.run(lambda: asyncio.run(view())))
+        assert [(span.text, span.rows) for span in found] == [
+            ("create table t (a)", None),
+            ("insert into t values (?)", 2),
+            ("delete from t", 2),
+            ("select ?; select ?", None),
+            ("select a from t", None),
+        ]
+        assert not spans.outside.spans
     finally:
         driver.detach()
         traced.monitor.close()

@@ -131,7 +131,8 @@ def _subclass(given: type, methods: dict[str, Any]) -> type:
 
 
 def _timed(name: str, system_of: Callable[[Any], str]) -> Callable[[Any], Any]:
-    return timed_execute(system_of, many=name != "execute")
+    counts_rows = name != "executescript"  # it leaves the number of what was before
+    return timed_execute(system_of, many=name != "execute", counts_rows=counts_rows)
 
 
 def _by_cursor(name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from inapp_monitor.traces import time_parts
 from inapp_monitor.traces.code_owner import APP, BUILTIN
+from inapp_monitor.traces.request_profile import NOT_PROFILED
 from inapp_monitor.traces.time_parts import RouteTime
 from inapp_monitor.traces.time_table import Period
 from inapp_monitor.web import human
@@ -24,12 +25,16 @@ _BEFORE_S: Final = 3_600
 #: A change is one from so many times, so many milliseconds, so many standard errors on.
 _TIMES, _MS, _ERRORS = 1.5, 3.0, 4.0
 _ENOUGH: Final = 4
+#: The same without the period in which the change lies.
+_ENOUGH_LATER: Final = 8
 #: Periods that took so many times the median are left out, while most requests are in others.
 _HUNG, _MOST = 6.0, 0.8
 #: A part is the cause from this share of the growth on.
 _SHARE: Final = 0.4
 #: So much more often, and it is the number of calls that grew.
 _MORE_OFTEN: Final = 2.0
+#: Profiles tell about slow requests when theirs took so much of the mean.
+_LIKE_OTHERS: Final = 0.5
 _TEXT: Final = 90
 
 
@@ -88,7 +93,10 @@ def cause_of(
         return None
     before, now = _total(periods[:split]), _total(periods[split:])
     if not _has_grown(before, now):
-        return None
+        # The change lies within its first period: what came after that may show it.
+        now = _total(periods[split + 1 :])
+        if now.requests < _ENOUGH_LATER or not _has_grown(before, now):
+            return None
     began = float(periods[split].start)
     marks = deploys.between(backend, int(began) - 90, int(began) + 60)
     deploy = str(marks[-1]["label"]) if marks else ""
@@ -204,7 +212,7 @@ def _function(
     if rest[1] - rest[0] < _SHARE * (now.mean - before.mean):
         return None  # many parts grew a little
     means = before.mean, now.mean
-    found = _grown_function(backend, slug, method, since, end, (rest[1] - rest[0]) * _SHARE)
+    found = _grown_function(backend, (slug, method), (since, end), means, (rest[1] - rest[0]))
     if found is None:
         text = f"own code or waiting {_ms(rest[0])} → {_ms(rest[1])} a request"
         return Cause("rest", "", "", *rest, 0.0, 0.0, *means, since, deploy, text=text)
@@ -216,26 +224,53 @@ def _function(
 
 
 def _grown_function(
-    backend: Backend, slug: str, method: str, since: float, end: float, least_ms: float
+    backend: Backend,
+    route: tuple[str, str],
+    period: tuple[float, float],
+    means: tuple[float, float],
+    rest_ms: float,
 ) -> tuple[tuple[str, str, str], tuple[float, float]] | None:
-    """The function of the app whose own time, what it waits for in C included, grew most."""
+    """The function of the app whose own time, what it waits for in C included, grew most.
+
+    Args:
+        route, period: Slug and method; since when and until when it is slow.
+        means: Milliseconds of a request before and now. A profiled request takes longer than
+            others, the more it calls: what its profile tells is shares of its time.
+        rest_ms: By how much what is in no span has grown, a request.
+    """
     if backend.profiles is None:
         return None
-    now = _by_app_function(backend.profiles.after(slug, method, since, end))
-    before = _by_app_function(backend.profiles.before(slug, method, since))
+    latest = backend.profiles.after(*route, *period)
+    if _ms_of_profile(latest) < means[1] * _LIKE_OTHERS:
+        return None  # of requests that were not slow
+    now = _by_app_function(latest, means[1])
+    before = _by_app_function(backend.profiles.before(*route, period[0]), means[0])
     grown = {key: times[0] - before.get(key, (0.0, ""))[0] for key, times in now.items()}
     key = max(grown, key=lambda each: grown[each], default=None)
-    if key is None or grown[key] < least_ms:
+    if key is None or grown[key] < rest_ms * _SHARE:
         return None
     times = before.get(key, (0.0, ""))[0], now[key][0]
     return (key[0], key[1], now[key][1]), times
 
 
-def _by_app_function(tree: dict[str, Any]) -> dict[tuple[str, str], tuple[float, str]]:
-    """Milliseconds a request of each function of the app, with what libraries do for it, and the
-    function of C in which most of that passed."""
+def _ms_of_profile(tree: dict[str, Any]) -> float:
+    """Milliseconds of a request, what was not profiled of it included."""
+    whole_us: int = tree["root"][1]
+    requests: int = tree["requests"]
+    return whole_us / 1000 / max(requests, 1)
+
+
+def _by_app_function(
+    tree: dict[str, Any], mean_ms: float
+) -> dict[tuple[str, str], tuple[float, str]]:
+    """Of each function of the app, with what libraries do for it, its share of a request that takes
+    `mean_ms`, and the function of C in which most of that passed."""
     found: dict[tuple[str, str], dict[str, float]] = {}
-    requests = max(tree["requests"], 1)
+    whole_us = tree["root"][1]
+    for child in tree["root"][2]:
+        if tree["frames"][child[0]][0] == NOT_PROFILED:
+            whole_us -= child[1]
+    scale = mean_ms / max(whole_us, 1)
 
     def visit(node: list[Any], owner: tuple[str, str] | None) -> None:
         name = ""
@@ -248,7 +283,7 @@ def _by_app_function(tree: dict[str, Any]) -> dict[tuple[str, str], tuple[float,
         own = node[1] - sum(child[1] for child in node[2])
         if owner is not None and own > 0:
             inside = found.setdefault(owner, {})
-            inside[name] = inside.get(name, 0.0) + own / 1000 / requests
+            inside[name] = inside.get(name, 0.0) + own * scale
         for child in node[2]:
             visit(child, owner)
 

@@ -17,6 +17,9 @@ _SPARK_COLUMNS = 40
 #: Fewer requests than this say nothing about a route's apdex or error rate.
 ENOUGH = 10
 _METHODS = 12
+#: Rows of so short a window are read anew after so long: they show what is wrong now.
+_LATEST_SPAN_S = 7_200
+_LATEST_S = 3.0
 #: With more routes than this, only so many are read at full resolution.
 _EXACT = 60
 #: The last of so many parts of the window is what "recent" means in verdicts.
@@ -32,7 +35,7 @@ def rows(backend: Backend, facts: Facts, view: View) -> list[dict[str, Any]]:
     """
     key = ("routes", view.from_text, view.until_text, view.compare, backend.store.generation)
     # A month moves by a pixel in an hour: what is costly to merge need not follow each second.
-    longest_s = max(view.span / 500, 10.0)
+    longest_s = _LATEST_S if view.span <= _LATEST_SPAN_S else max(view.span / 500, 10.0)
     return backend.cache.get(key, lambda: _rows(backend, facts, view), longest_s)
 
 
