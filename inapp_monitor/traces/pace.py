@@ -26,7 +26,7 @@ class Pace:
     def has_risen(self, key: tuple[str, str], ms: float) -> bool:
         """Note a request of a route and method that took so long. Returns whether the route is
         slower than it was. *Cost:* 0.3 us."""
-        log = math.log(ms + 1.0)
+        log = math.log(max(ms, 0.0) + 1.0)
         means = self._means.get(key)
         if means is None:
             if len(self._means) < MAX_ROUTES:
