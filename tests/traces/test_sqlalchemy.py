@@ -160,6 +160,9 @@ class OwnThread:
     async def _execute(self, function: Callable[..., object], *args: object) -> object:
         return await asyncio.wrap_future(self._thread.submit(function, *args))
 
+    def call(self, function: Callable[..., object], *args: object) -> Any:
+        return self._execute(function, *args)
+
     def ask(self, statement: str) -> Any:
         return self._execute(self.connection.execute, statement)
 
@@ -181,8 +184,8 @@ def test_a_driver_with_a_thread_of_its_own(tmp_path: Path) -> None:
         await connection.ask("create table t (a)")
         await connection.ask("insert into t values (1), (2)")
         cursor = connection.connection.cursor()
-        await connection._execute(cursor.execute, "delete from t")
-        await connection._execute(cursor.executescript, "select 1; select 2")
+        await connection.call(cursor.execute, "delete from t")
+        await connection.call(cursor.executescript, "select 1; select 2")
         await greenlet_spawn(dialect.do_execute, connection, "select a from t", (), None)
 
     try:
