@@ -58,11 +58,14 @@ class Totals:
 
     def add_histogram(self, path: str, histogram: Histogram) -> None:
         """Count a distribution's further values."""
-        bounds = bounds_of(path)
+        self.add_counts(path, counts_of(histogram, bounds_of(path)), histogram.total)
+
+    def add_counts(self, path: str, counts: Sequence[int], total: float) -> None:
+        """The same for values that are counted by bound already."""
         known = self.histograms.get(path)
         if known is None:
-            known = self.histograms[path] = HistogramTotal([0] * (len(bounds) + 1))
-        known.add(counts_of(histogram, bounds), histogram.total)
+            known = self.histograms[path] = HistogramTotal([0] * len(counts))
+        known.add(counts, total)
 
 
 def pack(totals: Totals) -> dict[str, Any]:

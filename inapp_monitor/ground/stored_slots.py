@@ -16,6 +16,10 @@ from inapp_monitor.ground.lazy_histograms import LazyHistograms
 Unpack = Callable[[memoryview, int], Histogram | None]
 
 
+#: Bytes of a slot's checksum, at its begin.
+_CHECKSUM = 4
+
+
 class Pages(NamedTuple):
     """Whole pages of slots, of which `slot_count` from number `first` on are meant.
 
@@ -68,6 +72,28 @@ class StoredSlots(LazyHistograms):
                 return memoryview(pages.data)[at : at + size]
             number -= pages.slot_count
         raise IndexError(number)
+
+    def checksums(self) -> list[bytes | None]:
+        """Of each slot what its bytes begin with, a checksum of the rest: it changes with them.
+
+        None where nothing was read that is sound, or something else stands instead.
+        """
+        found: list[bytes | None] = []
+        for pages in self.pages:
+            data, size = pages.data, pages.page_bytes // pages.per_page
+            begin, end = pages.first, pages.first + pages.slot_count
+            while begin < end:
+                page, number = divmod(begin, pages.per_page)
+                some = min(end - begin, pages.per_page - number)
+                at = page * pages.page_bytes + number * size
+                found += [data[a : a + _CHECKSUM] for a in range(at, at + some * size, size)]
+                begin += some
+        for number, sound in enumerate(self.sound):
+            if not sound:
+                found[number] = None
+        for number in self.known:
+            found[number] = None
+        return found
 
     def between(self, head: Histogram | None, count: int, *tail: Histogram | None) -> StoredSlots:
         """The first `count` slots, with one more before them, and what is to come after them."""

@@ -10,12 +10,15 @@ from array import array
 from inapp_monitor.store.loaded_numpy import loaded_numpy
 from inapp_monitor.store.rollup import NAN
 
+#: Fewer values are not worth arrays.
+_FEW = 64
+
 
 def averages(
     sums: array[float] | memoryview[float], counts: array[float] | memoryview[float]
 ) -> array[float] | memoryview[float]:
     """Each sum by its count, in the place of the sums; NaN where nothing was counted."""
-    numpy = loaded_numpy()
+    numpy = loaded_numpy() if len(sums) >= _FEW else None
     if numpy is None:
         return array("d", [s / n if n else NAN for s, n in zip(sums, counts, strict=True)])
     divided, numbers = numpy.asarray(sums), numpy.asarray(counts)
