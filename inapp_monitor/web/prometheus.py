@@ -29,7 +29,7 @@ _COMPRESSED_FROM_BYTES = 1_000
 def scrape(backend: Backend, request: Request) -> Response:
     """All series in Prometheus' text format, or in OpenMetrics where the client prefers it."""
     began = backend.clock.perf()
-    openmetrics = _wants_openmetrics(request)
+    openmetrics = wants_openmetrics(request)
     backend.refresh()
     facts = backend.known()
     try:
@@ -55,10 +55,15 @@ def _is_long(response: Response) -> bool:
     return len(response.get_data()) >= _COMPRESSED_FROM_BYTES
 
 
-def _wants_openmetrics(request: Request) -> bool:
-    accepted = {value.partition(";")[0].strip().lower(): q for value, q in request.accept_mimetypes}
-    wanted = accepted.get("application/openmetrics-text", 0)
-    return wanted > 0 and wanted >= accepted.get("text/plain", 0)
+def wants_openmetrics(request: Request) -> bool:
+    """Whether it is asked for by name, in whatever version, and text is not preferred."""
+    qualities: dict[str, float] = {}
+    for value, quality in request.accept_mimetypes:
+        media = value.partition(";")[0].strip().lower()
+        qualities[media] = max(quality, qualities.get(media, 0.0))
+    text = (qualities[media] for media in ("text/plain", "text/*", "*/*") if media in qualities)
+    wanted = qualities.get("application/openmetrics-text", 0.0)
+    return wanted > 0.0 and wanted >= next(text, 0.0)
 
 
 def _patience_s(request: Request) -> float:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
-from werkzeug.test import Client
+from werkzeug.test import Client, create_environ
+from werkzeug.wrappers import Request
 
 from inapp_monitor import Monitor
 from inapp_monitor.export.exposition import Buckets, Exemplar, Layout
@@ -24,6 +25,7 @@ from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.ground.ranges import Leaf
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
+from inapp_monitor.web.prometheus import wants_openmetrics
 from tests.export.conftest import TOKEN, open_store, visit
 
 _FOREVER = float("inf")
@@ -277,6 +279,31 @@ def test_the_address_answers_as_scrapers_ask(monitor: Monitor) -> None:
     assert document.endswith("# EOF\n")
     assert samples(document, om=True)["http_responses_total{status=2xx}"] == 2
     assert document.count("# {issue_id=") >= 2  # the failure, in the whole app and in its route
+
+
+@pytest.mark.parametrize(
+    ("accept", "om"),
+    [
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", True),
+        ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3,"
+         "application/openmetrics-text;version=0.0.1;q=0.2", True),
+        # Prometheus 3
+        ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;"
+         "q=0.7,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+         "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;"
+         "escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2", True),
+        ("application/openmetrics-text;q=0.2,*/*;q=0.8", False),
+        ("application/openmetrics-text;q=0,*/*", False),
+        ("text/*, application/openmetrics-text;q=0.9", False),
+        ("*/*", False),
+        ("application/json", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_openmetrics_is_answered_where_it_is_preferred(accept: str, om: bool) -> None:
+    """By the quality of each media range, whatever its versions; all else gets the plain text."""
+    asked = Request(create_environ(headers={"Accept": accept}))
+    assert wants_openmetrics(asked) is om
 
 
 def test_a_scraper_without_patience_is_not_kept(monitor: Monitor) -> None:
