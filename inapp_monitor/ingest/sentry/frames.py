@@ -17,6 +17,9 @@ MAX_FRAMES = 2_000
 KEPT_FRAMES = 100
 MAX_LOCALS, MAX_LOCAL_CHARS = 40, 1_000
 MAX_LINES = 5
+#: What `frame_of` makes the place of, its line first.
+_PLACE = ("lineno", "colno", "filename", "abs_path", "function", "raw_function",
+          "module", "package", "instruction_addr", "symbol_addr")  # fmt: skip
 _LIBRARY_PATH = re.compile(
     r"(^|[/\\])(site-packages|dist-packages|node_modules|vendor[/\\]bundle|lib[/\\]python\d)"
     r"|^(node:|internal[/\\]|<frozen |native\b|\[native code\])"
@@ -34,17 +37,38 @@ def frames_of(stacktrace: object) -> tuple[list[dict[str, Any]], int]:
     facts = values.mapping(stacktrace)
     given = facts.get("frames")
     sent = len(given) if isinstance(given, list) else 0
+    places = _places(values.mappings(given, MAX_FRAMES))
+    left_out = max(sent - MAX_FRAMES, 0) + _omitted(facts.get("frames_omitted"))
+    left_out += sum(count for _, count in places[:-KEPT_FRAMES])
     found: list[dict[str, Any]] = []
-    for frame in values.mappings(given, MAX_FRAMES):
+    for frame, count in places[-KEPT_FRAMES:]:
         made = frame_of(frame)
         if found and _same_place(found[-1], made):
-            found[-1]["repeated"] += 1
+            found[-1]["repeated"] += count
         else:
+            made["repeated"] = count - 1
             found.append(made)
-    left_out = max(sent - MAX_FRAMES, 0) + _omitted(facts.get("frames_omitted"))
-    dropped = found[:-KEPT_FRAMES]
-    left_out += sum(1 + frame["repeated"] for frame in dropped)
-    return found[-KEPT_FRAMES:], left_out
+    return found, left_out
+
+
+def _places(given: list[dict[str, object]]) -> list[tuple[dict[str, object], int]]:
+    """The first of each run of frames that name the same place, and how many there are.
+
+    An endless recursion has a thousand of them, and most are not even looked at again.
+    """
+    found: list[tuple[dict[str, object], int]] = []
+    before: list[object] = []
+    for frame in given:
+        place: list[object] = [
+            value if isinstance(value, (str, int, float)) else None
+            for value in map(frame.get, _PLACE)
+        ]
+        if place == before and values.whole(place[0]):
+            found[-1] = found[-1][0], found[-1][1] + 1
+        else:
+            found.append((frame, 1))
+            before = place
+    return found
 
 
 def frame_of(facts: dict[str, object]) -> dict[str, Any]:
