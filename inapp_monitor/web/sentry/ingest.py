@@ -65,8 +65,9 @@ _PIXEL = bytes.fromhex(
 class ForeignOrigin(Refusal):
     """A page of an origin that may not send; it may not read the answer either."""
 
-    def __init__(self) -> None:
-        super().__init__(403, "pages of this origin may not send with this key")
+    def __init__(self, project: str = "") -> None:
+        message = "pages of this origin may not send with this key"
+        super().__init__(403, message, reason="origin", project=project)
 
 
 def receive_envelope(backend: Backend, request: MonitorRequest, project: str = "") -> Response:
@@ -107,9 +108,10 @@ def _receive(
         try:
             accept = partial(_accept, backend, door, request, body)
             return accept(project, is_envelope=is_envelope, is_stream=is_stream)
-        except ForeignOrigin as refusal:
-            return _answer(refusal)
         except Refusal as refusal:
+            door.inbox.refused(refusal.project, refusal.reason)
+            if isinstance(refusal, ForeignOrigin):
+                return _answer(refusal)
             _pass_over(door, body, refusal)
             return _with_origin(_answer(refusal), request)
         except (FormatError, OSError) as error:
@@ -147,26 +149,36 @@ def _accept(
     key = _key(backend, door, request, shown, project) if shown else None
     if key is None and not is_envelope:
         raise Refusal(401, "a key is needed: X-Sentry-Auth or ?sentry_key=")
-    with _place(door.places if key or is_open else door.places_without_key):
+    with _refused_for(key), _place(door.places if key or is_open else door.places_without_key):
         if key or is_open:
             body.reading.allow(_BODY_S)
         source = Source(encoding.pieces(body.read, request.headers.get("Content-Encoding", "")))
-        if is_envelope:
-            header = parse_header(source)
-            if key is None and not is_open:
-                found, number = authentication.key_of_dsn(header.get("dsn"))
-                key = _key(backend, door, request, found, project or number)
-                body.reading.allow(_BODY_S)
-            envelope = Envelope(header, parse_items(source))
-        else:
+        header = parse_header(source) if is_envelope else {}
+        if key is None and not is_open:
+            found, number = authentication.key_of_dsn(header.get("dsn"))
+            key = _key(backend, door, request, found, project or number)
+            body.reading.allow(_BODY_S)
+        with _refused_for(key):
             if request.method == "GET":
                 source = Source([request.args.get(FIELD, "").encode("utf-8", "replace")])
-            envelope = parse_store(source)
-        keeps_address = backend.loaded.settings.error_remote_address
-        address = request.remote_addr if keeps_address else None
-        name = key.project if key else _DEVELOPMENT
-        event_id = door.inbox.accept(envelope, name, address or "")
+            is_store = not is_envelope
+            envelope = parse_store(source) if is_store else Envelope(header, parse_items(source))
+            keeps_address = backend.loaded.settings.error_remote_address
+            address = request.remote_addr if keeps_address else None
+            name = key.project if key else _DEVELOPMENT
+            event_id = door.inbox.accept(envelope, name, address or "")
     return _with_origin(_json(200, {"id": event_id} if event_id else {}), request)
+
+
+@contextmanager
+def _refused_for(key: Key | None) -> Iterator[None]:
+    """Count what is refused within as the project's whose key was shown."""
+    try:
+        yield
+    except Refusal as refusal:
+        if key is not None:
+            refusal.project = key.project
+        raise
 
 
 @contextmanager
@@ -192,19 +204,20 @@ def _key(backend: Backend, door: Door, request: MonitorRequest, shown: str, proj
     """
     key = door.keys.find(shown) if shown else None
     if key is None or key.revoked:
-        door.inbox.refused("", "revoked key" if key else "unknown key" if shown else "no key")
-        raise Refusal(401, "this key is not known here" if shown else "a key is needed")
+        reason = "revoked key" if key else "unknown key" if shown else "no key"
+        message = "this key is not known here" if shown else "a key is needed"
+        raise Refusal(401, message, reason=reason)
+    name = key.project
     if project and project != str(key.number):
-        door.inbox.refused(key.project, "another project")
-        raise Refusal(403, f"the key is not one of project {project[:20]}")
+        message = f"the key is not one of project {project[:20]}"
+        raise Refusal(403, message, reason="another project", project=name)
     allowed = key.origins or backend.loaded.settings.sentry_origins
     if not _may_send(request, allowed):
-        door.inbox.refused(key.project, "origin")
-        raise ForeignOrigin
+        raise ForeignOrigin(name)
     wait_s = door.rate_limit.wait_s(key.key, key.per_minute, backend.clock.perf())
     if wait_s:
-        door.inbox.refused(key.project, "too many")
-        raise Refusal(429, f"more than {key.per_minute} requests a minute", wait_s)
+        message = f"more than {key.per_minute} requests a minute"
+        raise Refusal(429, message, wait_s, reason="too many", project=name)
     return key
 
 

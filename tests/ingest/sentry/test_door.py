@@ -234,6 +234,45 @@ def test_what_is_malformed_or_too_large_is_named(
     assert not shared.monitor.guard.faults
 
 
+def test_each_refusal_is_counted_once_under_its_reason(installation: Installation) -> None:
+    """Of the project whose key was shown; what shows none is nobody's."""
+    for body in (b"", b"{}\n{}", b'{}\n{"type":"event"}\nno json'):
+        assert installation.send(body).status_code == 400
+    assert installation.send(b"{}" + b"\n" * 1_000).status_code == 413
+    assert installation.send(event_body(), headers={"Content-Encoding": "zstd"}).status_code == 415
+    assert installation.send(event_body(), "/api/7/envelope/").status_code == 403
+    assert installation.send(event_body(), headers={"Origin": "https://a.test"}).status_code == 403
+    for query in ({"sentry_key": "f" * 32}, {}):
+        assert installation.send(event_body(), query_string=query).status_code == 401
+    assert installation.send(event_body(), "/api/1/store/", query_string={}).status_code == 401
+    counts = installation.page("/sdks.json")["counts"]
+    assert counts["web"]["refused"] == {
+        "another project": 1,
+        "encoding": 1,
+        "malformed": 3,
+        "origin": 1,
+        "too large": 1,
+    }
+    assert counts[""]["refused"] == {"no key": 2, "unknown key": 1}
+
+
+def test_a_text_cut_within_a_character_harms_nothing_beside_it(installation: Installation) -> None:
+    """Half of a pair of UTF-16, as JavaScript cuts them, is shown as a replacement character."""
+    whole = r"\\ud83d \ud83d\ude00 "
+    sent = r'{"sid":"%s","init":true,"attrs":{"release":"a%s"},"status":"exited"}'
+    cut = sent % ("1" * 32, whole + r"\ud83d"), sent % ("2" * 32, "")
+    report = r'{"discarded_events":[{"reason":"\uDE00","category":"error","quantity":2}]}'
+    body = "{}\n" + "".join(f'{{"type":"session"}}\n{each}\n' for each in cut)
+    assert (
+        installation.send(f'{body}{{"type":"client_report"}}\n{report}'.encode()).status_code == 200
+    )
+    installation.send(event_body(message="half \ud83d"))
+    page = installation.page("/sdks.json")
+    assert {row["release"] for row in page["releases"]} == {"a", "a\\ud83d \U0001f600 \ufffd"}
+    assert page["counts"]["web"]["lost"] == {"error: \ufffd": 2}
+    assert not installation.monitor.guard.faults
+
+
 def test_what_is_sent_again_counts_once(installation: Installation) -> None:
     """The id says that it is the same event."""
     body = event_body(event_id="0123456789abcdef0123456789abcdef")

@@ -92,6 +92,8 @@ def test_a_body_that_does_not_come_is_answered(installation: Installation, slow:
     assert answered_in_the_end(installation, without) == 408
     assert answered_in_the_end(installation, with_key) == 408
     assert installation.send(event_body()).status_code == 200
+    counts = installation.page("/sdks.json")["counts"]
+    assert [counts[project]["refused"] for project in ("", "web")] == [{"too slow": 1}] * 2
 
 
 @pytest.mark.parametrize("path", ["/api/1/envelope/", "/api/1/store/"])
