@@ -131,7 +131,8 @@ class _Read:
 
     def filled(self) -> Iterable[tuple[int, _Filled]]:
         """The filled buckets, some slots of one shift at a time."""
-        for level in np.unique(self._heads["shift"]).tolist():
+        # `np.unique` would load numpy.ma, 1.3 MB.
+        for level in sorted(set(self._heads["shift"].tolist())):
             chosen = np.flatnonzero(self._heads["shift"] == level)
             for begin in range(0, len(chosen), _AT_A_TIME):
                 some = chosen[begin : begin + _AT_A_TIME]

@@ -128,10 +128,10 @@ def test_the_longest_pattern_over_tags() -> None:
 )
 def test_a_pattern_that_takes_long_to_compile_is_refused(search: str) -> None:
     """Repetitions of repetitions are counted before anything is compiled."""
-    begin = time.perf_counter()
+    begin = time.thread_time()
     with pytest.raises(QueryError):
         Pattern(search)
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1
 
 
 def test_how_long_patterns_and_names_may_be() -> None:

@@ -85,7 +85,9 @@ def _looks_slower(row: dict[str, Any]) -> bool:
     known = values[np.isfinite(values)]
     if len(known) < 2:
         return False
-    return bool(known[-3:].max() >= _RISE * np.percentile(known, 20))
+    # The percentile of 20, by hand: NumPy's own loads numpy.ma, more than a megabyte.
+    usual = np.interp(0.2 * (len(known) - 1), np.arange(len(known)), np.sort(known))
+    return bool(known[-3:].max() >= _RISE * usual)
 
 
 def _cause(backend: Backend, slug: str, method: str, view: View) -> Cause | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from xml.sax.saxutils import quoteattr
 
 from inapp_monitor.query.series import Series
 from inapp_monitor.web.graphite.formats.options import Options
@@ -45,8 +44,8 @@ def write_xml(series_list: Sequence[Series], options: Options) -> Iterator[str]:
     """`<series><target name step><point time value/></target></series>`; nulls have no value."""
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<series>'
     for series in series_list:
-        name = quoteattr(valid(series.name))
-        yield f'<target name={name} step="{int(series.step)}">'
+        name = escape(valid(series.name)).replace("\n", "&#10;").replace("\t", "&#9;")
+        yield f'<target name="{name}" step="{int(series.step)}">'
         for span in spans(len(series), options, 1_000):
             points = []
             for i, value in enumerate(

@@ -6,24 +6,45 @@ decimals say it all, that text is put together from two tables.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from inapp_monitor.query.series import Floats
 
-#: Texts of what stands before the point, of negative ones behind those of others.
+#: What stands before the point is below this.
 _LIMIT = 10_000
-_TEXTS = [*map(str, range(_LIMIT)), *(f"-{i}" for i in range(_LIMIT)), "null"]
-_FRACTION_TEXTS = [*("." + (f"{i:03d}".rstrip("0") or "0") for i in range(1_000)), ""]
 _NULL, _NO_FRACTION = 2 * _LIMIT, 1_000
-_WHOLES = np.array(_TEXTS, dtype=object)
-_FRACTIONS = np.array(_FRACTION_TEXTS, dtype=object)
-#: The same in numbers of eight and of four bytes, filled up with zero bytes.
-_WHOLE_BYTES = np.array(_TEXTS, dtype="S8").view(np.uint64)
-_FRACTION_BYTES = np.array(_FRACTION_TEXTS, dtype="S4").view(np.uint32)
 
 Array = np.ndarray[Any, Any]
+
+
+class _Tables(NamedTuple):
+    """Texts as objects, and as numbers of eight and of four bytes, filled up with zero bytes.
+
+    Attributes:
+        wholes: What stands before the point; negative ones behind the others, `null` at the end.
+        fractions: The point and what follows; at the end nothing.
+    """
+
+    wholes: Array
+    fractions: Array
+    whole_bytes: Array
+    fraction_bytes: Array
+
+
+@cache
+def _tables() -> _Tables:
+    """Made when an answer first needs them: 2 MB that most workers never do."""
+    wholes = [*map(str, range(_LIMIT)), *(f"-{i}" for i in range(_LIMIT)), "null"]
+    fractions = [*("." + (f"{i:03d}".rstrip("0") or "0") for i in range(1_000)), ""]
+    return _Tables(
+        np.array(wholes, dtype=object),
+        np.array(fractions, dtype=object),
+        np.array(wholes, dtype="S8").view(np.uint64),
+        np.array(fractions, dtype="S4").view(np.uint32),
+    )
 
 
 def short_decimals(values: Floats, null: str) -> list[str] | None:
@@ -40,7 +61,8 @@ def short_decimals(values: Floats, null: str) -> list[str] | None:
     if places is None:
         return None
     wholes, fractions = places
-    texts = _WHOLES[wholes] + _FRACTIONS[fractions]
+    tables = _tables()
+    texts = tables.wholes[wholes] + tables.fractions[fractions]
     if null != "null":
         texts[wholes == _NULL] = null
     found: list[str] = texts.tolist()
@@ -60,8 +82,9 @@ def joined_decimals(values: Floats, after: Array) -> str | None:
     made = np.empty(
         len(values), [("whole", np.uint64), ("fraction", np.uint32), ("after", after.dtype)]
     )
-    made["whole"] = _WHOLE_BYTES[places[0]]
-    made["fraction"] = _FRACTION_BYTES[places[1]]
+    tables = _tables()
+    made["whole"] = tables.whole_bytes[places[0]]
+    made["fraction"] = tables.fraction_bytes[places[1]]
     made["after"] = after
     return made.tobytes().translate(None, b"\0").decode("ascii")
 
