@@ -105,7 +105,7 @@ def _latency(backend: Backend, traffic: Traffic, *, calm: bool) -> dict[str, Any
     apdex, target = totals["apdex"], human.value(target_ms, "ms")
     text = f"p95 {human.value(totals['p95'], 'ms')}, apdex {apdex:.2f} for target {target}"
     if calm and apdex < _APDEX_WARN and traffic.count >= _ENOUGH:
-        return verdict("warn", "Latency: slow as ever", text, "/routes", "routes")
+        return verdict("warn", "Latency: no slower than usual", text, "/routes", "routes")
     return verdict("ok", "Latency", text, "/routes", "routes")
 
 
@@ -117,7 +117,7 @@ def _errors(traffic: Traffic, *, calm: bool) -> dict[str, Any]:
     share = human.value(rate, "percent") if failed else "none"
     text = f"{share} of {human.count(count)} requests failed"
     if calm and rate >= _ERRORS_WARN and count >= _ENOUGH:
-        return verdict("warn", "Errors: as ever", text, "/errors", "errors")
+        return verdict("warn", "Errors: no more than usual", text, "/errors", "errors")
     return verdict("ok", "Errors", text, "/errors", "errors")
 
 
