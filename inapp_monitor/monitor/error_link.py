@@ -10,6 +10,8 @@ from inapp_monitor.ground.development_server import is_development_server
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.request.wsgi_types import Environ
 
+_THIS_MACHINE = frozenset(("localhost", "127.0.0.1", "::1"))
+
 
 def is_wanted(environ: Environ | None) -> bool:
     """Whether a developer is looking."""
@@ -20,10 +22,20 @@ def add(error: BaseException, environ: Environ, mount: str, issue_id: str | None
     """Note on an exception where its issue is."""
     if issue_id is None:
         return
-    with late_imports.loading():
-        from inapp_monitor.web.access import login_token
-
-    place = str(environ.get("SCRIPT_NAME", "")) + mount
-    note = f"inapp-monitor: {login_token.root_url(environ, place)}errors/{issue_id}"
+    note = f"inapp-monitor: {_root_url(environ, mount)}errors/{issue_id}"
     if note not in getattr(error, "__notes__", ()):
         error.add_note(note)
+
+
+def _root_url(environ: Environ, mount: str) -> str:
+    """The dashboard's address by the name of this machine under which the browser knows it: to a
+    browser `localhost` and `127.0.0.1` are two sites, and the session belongs to one of them.
+    """
+    with late_imports.loading():
+        from inapp_monitor.web.access import login_token, origin
+
+    place = str(environ.get("SCRIPT_NAME", "")) + mount
+    if origin.host_name(environ) in _THIS_MACHINE:
+        scheme = "https" if environ.get("wsgi.url_scheme") == "https" else "http"
+        return f"{scheme}://{environ['HTTP_HOST']}{place}/"
+    return login_token.root_url(environ, place)

@@ -35,6 +35,27 @@ def test_the_note_is_made_for_developers_alone(tmp_path: Path, software: str) ->
     assert getattr(caught.value, "__notes__", []) == (wanted if is_developer else [])
 
 
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("localhost:5000", "localhost:5000"),
+        ("[::1]:5000", "[::1]:5000"),
+        ("evil.example", "m:5000"),
+    ],
+)
+def test_the_note_uses_the_name_that_the_browser_used(
+    tmp_path: Path, host: str, address: str
+) -> None:
+    """A session at 127.0.0.1 is none at localhost; names of other machines are not believed."""
+    monitor = Monitor(broken, data_dir=tmp_path / "data", token="error-link-token-1")
+    with pytest.raises(ValueError, match="boom") as caught:
+        Client(monitor).get(
+            "/x", base_url="http://m:5000", headers={"Host": host}, environ_base=SERVER
+        )
+    monitor.close()
+    assert caught.value.__notes__[0].startswith(f"inapp-monitor: http://{address}/_metrics/errors/")
+
+
 def test_the_debug_page_of_flask_shows_the_address(tmp_path: Path) -> None:
     """As `flask run --debug` does."""
     flask = Flask(__name__)
