@@ -43,6 +43,7 @@ from inapp_monitor.web.pages import (
     login,
     logs,
     not_found,
+    now,
     overview,
     routes,
     runtime,
@@ -410,6 +411,6 @@ def collect_routes() -> list[Route]:
 def route_modules() -> list[ModuleType]:
     """The modules that answer below the mount."""
     pages = [overview, routes, errors, not_found, explore, dashboards, runtime, search, status]
-    pages += [logs, sdks, sources, ingest, statements, traces]
+    pages += [logs, now, sdks, sources, ingest, statements, traces]
     pages += [alerts, alert_rule, edit_alert, incident, acknowledge, health, clear_data]
     return [*pages, render, metrics, functions, events, tags, version, prometheus, portions]

@@ -116,8 +116,12 @@ def test_switching_a_series_off(hand: Any, open_tab: Callable[..., Any]) -> None
 
 
 def test_pausing_and_resuming_the_refresh(hand: Any, open_tab: Callable[..., Any]) -> None:
-    """Resuming fetches the page at once, and the place of the keyboard stays."""
+    """Resuming fetches the page at once, and the place of the keyboard stays. Until then requests
+    are drawn second by second.
+    """
     page = open_tab().open("/")
+    page.wait_for_selector(".now rect")
+    assert "in the last minute" in page.locator(".now small").inner_text()
     live = page.get_by_role("button", name="live")
     hand(page).press(live)
     assert live.get_attribute("aria-pressed") == "false"

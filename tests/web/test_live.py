@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,21 @@ def test_the_overview_shows_what_happened(monitor: Monitor) -> None:
     page = client.get("/_metrics/", headers=HTML)
     assert page.status_code == 200
     assert "kettle is empty" in page.text
+
+
+def test_the_count_of_each_second_is_that_of_the_application(monitor: Monitor) -> None:
+    """For everybody with the token; who looks at the dashboard is not counted."""
+    client = Client(monitor)
+    assert client.get("/_metrics/now.json").status_code == 401
+
+    def counts() -> list[tuple[int, int, int]]:
+        rows = client.get("/_metrics/now.json", headers=HTML).get_json()["workers"]
+        return [(row["pid"], row["requests"], row["live"]) for row in rows]
+
+    give_up = time.monotonic() + 60  # a worker shows its count in its next tick
+    while counts() != [(os.getpid(), 24, 0)]:
+        assert time.monotonic() < give_up, counts()
+        time.sleep(0.05)
 
 
 def test_an_issue_is_resolved_and_reopened_by_its_buttons(monitor: Monitor) -> None:

@@ -225,7 +225,46 @@
     mark.addEventListener("blur", hide);
     mark.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   }
+  // -- a point each second: what the workers have answered since the second before
+  const LAST_S = 60, answered = []; // [moment, requests a second]
+  let before = null, underWay = 0;
+  function drawNow() {
+    const strip = document.querySelector("[data-now]"), last = answered[answered.length - 1];
+    if (!strip || !last) return;
+    const svg = strip.querySelector("svg"), most = Math.max(...answered.map((point) => point[1]));
+    const waiting = underWay ? ", " + underWay + " being answered" : "";
+    strip.querySelector("small").textContent = show(last[1], "rate") + waiting + "; at most " + show(most, "rate") + " in the last minute";
+    svg.replaceChildren();
+    for (const [moment, rate] of answered) {
+      const height = most ? Math.max(19 * rate / most, rate ? 0.6 : 0.2) : 0.2;
+      element("rect", { x: LAST_S - 1 - (last[0] - moment), y: 20 - height, width: 0.8, height }, svg);
+    }
+    strip.hidden = false;
+  }
+  async function askNow() {
+    const strip = document.querySelector("[data-now]");
+    if (!strip || document.hidden || paused) { before = null; return; }
+    const answer = await fetch(strip.dataset.now, { credentials: "same-origin" });
+    if (!answer.ok) { before = null; return; }
+    const found = await answer.json(), known = new Map(found.workers.map((row) => [row.pid, row.requests]));
+    const took = before ? found.now - before.now : 0;
+    if (took > 0.2 && took < 5) {
+      let count = 0;
+      for (const [pid, requests] of known) if (before.known.has(pid)) count += Math.max(requests - before.known.get(pid), 0);
+      underWay = found.workers.reduce((sum, row) => sum + (row.live || 0), 0);
+      answered.push([found.now, count / took]);
+      while (found.now - answered[0][0] >= LAST_S) answered.shift();
+      drawNow();
+    }
+    before = { now: found.now, known };
+  }
+  if (live) {
+    const again = () => askNow().catch(() => { before = null; }).finally(() => setTimeout(again, 1000));
+    again();
+  }
+
   function equip() {
+    drawNow();
     document.querySelectorAll("svg .point").forEach(equipPoint);
     document.querySelectorAll("svg[data-chart]").forEach((svg, number) => {
       equipChart(svg, JSON.parse(svg.dataset.chart), number);
