@@ -345,6 +345,7 @@ class Life:
             self._end(self._services.parts, "stop")
         if self._tick_lock.acquire(timeout=_LAST_TICK_S):
             try:
+                self._run("requests under way", core.live_requests.record_unclosed_at_end)
                 self._work(at_end=True)
             finally:
                 self._tick_lock.release()

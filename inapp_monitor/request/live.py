@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from gc import get_referrers
 from pathlib import Path
 from sys import getrefcount
 from typing import Any, NamedTuple, TypedDict
@@ -181,6 +182,10 @@ class LiveRequests:
         for exchange in exchanges:
             exchange.finish_unclosed(max(exchange.start, looked))
 
+    def record_unclosed_at_end(self) -> None:
+        """At the end no further request frees what a thread keeps of its latest."""
+        self._record_unclosed(_unreferenced(self.exchanges(), at_end=True))
+
     def exchanges(self) -> list[Exchange]:
         """What this process is answering, the oldest first."""
         unfinished = self._recorder.unfinished()
@@ -300,9 +305,14 @@ _probe = {object()}
 (_HELD_HERE,) = _references(list(_probe))
 
 
-def _unreferenced(exchanges: list[Exchange]) -> set[Exchange]:
-    """Those to which nobody refers but the recorder, their own environ and their own body: neither
-    the server nor the application will end them, and only the recorder keeps them in memory."""
+def _unreferenced(exchanges: list[Exchange], *, at_end: bool = False) -> set[Exchange]:
+    """Those to which nobody refers but the recorder, their own environ, body and profile: neither
+    the server nor the application will end them, and only the recorder keeps them in memory.
+
+    Args:
+        exchanges: Of requests under way.
+        at_end: Also those that a thread's context keeps until its next request.
+    """
     unreferenced: set[Exchange] = set()
     for exchange, references in zip(exchanges, _references(exchanges), strict=True):
         environ = exchange.environ
@@ -311,9 +321,19 @@ def _unreferenced(exchanges: list[Exchange]) -> set[Exchange]:
         body = getattr(exchange, "body", None)  # not there yet while the application runs
         if type(body) is HookedBody and body.is_unreferenced():
             references -= 1
-        if references <= _HELD_HERE:
+        if exchange.notes is not None and exchange.notes.profile is not None:
+            references -= 1  # what looks at the thread's calls
+        if references <= _HELD_HERE or (
+            references == _HELD_HERE + 1 and at_end and _is_in_context(exchange)
+        ):
             unreferenced.add(exchange)
     return unreferenced
+
+
+def _is_in_context(exchange: Exchange) -> bool:
+    """Whether a thread's context refers to it, as to the latest that it has answered. It takes as
+    long as the heap is large."""
+    return any(type(each).__name__.startswith("hamt") for each in get_referrers(exchange))
 
 
 def _template(exchange: Exchange, environ: Environ) -> str | None:

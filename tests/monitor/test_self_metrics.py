@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from inapp_monitor import Monitor
 from inapp_monitor.ground.facts import CostFacts
 from inapp_monitor.testing import FakeClock
@@ -40,3 +42,15 @@ def test_what_is_dropped_is_a_series(make: Make, recorded: Callable[[Monitor, st
     assert drops == {"misuse": 3}
     assert recorded(monitor, "monitor.drops.misuse") == 3
     assert recorded(monitor, "requests.status.2xx") == 4
+
+
+@pytest.mark.parametrize("profiles", [True, False])
+def test_requests_that_a_test_client_leaves_open_are_counted_at_the_end(
+    make: Make, recorded: Callable[[Monitor, str], float], *, profiles: bool
+) -> None:
+    """The first may be profiled, and the thread's context knows the last one."""
+    monitor = make(_with_a_length, profiles=profiles)
+    for _ in range(3):
+        _call(monitor)
+    monitor.close()
+    assert recorded(monitor, "requests.status.2xx") == 3
