@@ -15,8 +15,6 @@ BENCH ?= request_path memory errors grouping store query charts pages
 unexport PYTHONDONTWRITEBYTECODE
 
 SHELL := /bin/sh
-# The suite starts hundreds of processes: what each imports is compiled once.
-unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .SUFFIXES:
 .PHONY: help demo test lint format compat bench docs site release clean

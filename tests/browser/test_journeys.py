@@ -87,12 +87,14 @@ def hand(request: Any) -> Any:
 
 
 def test_zooming_into_a_chart(hand: Any, open_tab: Callable[..., Any]) -> None:
-    """The part is in the address, and one press leads back to the last hour."""
+    """The part is in the address, one press leads back to the last hour, and Back undoes it."""
     page = open_tab().open("/?from=-6h")
     hand(page).mark(page.locator("svg[data-chart]").first)
     page.wait_for_url("**from=*until=*")
     hand(page).press(page.get_by_title("Back to the last hour"))
     page.wait_for_url(lambda url: "until" not in url)
+    page.go_back()
+    page.wait_for_url("**from=*until=*")
 
 
 def test_comparing_with_before_the_deploy(hand: Any, open_tab: Callable[..., Any]) -> None:
