@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -139,7 +139,7 @@ def approximately(values: Values) -> Values:
 
 @given(files(), retentions())
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )  # each example is a store on disk
 def test_a_conversion_is_a_summary_of_what_was_known(
     file: tuple[Retention, Method, float, list[Values]], target: Retention
@@ -165,6 +165,23 @@ def test_a_conversion_is_a_summary_of_what_was_known(
         assert values == approximately(expected)
 
 
+COUNTED = [1 + number % 3 for number in range(2_000)]
+
+
+@pytest.fixture(scope="module")
+def in_use(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """A store of nearly a day; each test converts a copy."""
+    bench = Bench(tmp_path_factory.mktemp("use") / "data", retention="10s:2h,1m:6h,10m:30d")
+    for number, count in enumerate(COUNTED):
+        bench.put("hits", count)
+        bench.put("time", number, method=Method.AVERAGE)
+        bench.put("time", number + 1, method=Method.AVERAGE)
+        bench.store.flush()
+        bench.wait(40)
+    bench.store.close()
+    return bench
+
+
 @pytest.mark.parametrize(
     "target",
     [
@@ -172,16 +189,12 @@ def test_a_conversion_is_a_summary_of_what_was_known(
         "7s:10h,14m:30d", "1m:2d", "1m:1d,1h:30d", "10s:6h,1m:3d,10m:30d,1d:10y",
     ],
 )  # fmt: skip
-def test_totals_of_a_store_in_use_stay(make_bench: Callable[..., Bench], target: str) -> None:
-    """Counts of two days are the same before, afterwards, and when the open intervals are over."""
-    bench = make_bench(retention="10s:2h,1m:6h,10m:30d")
-    for number in range(2_000):
-        bench.put("hits", 1 + number % 3)
-        bench.put("time", number, method=Method.AVERAGE)
-        bench.put("time", number + 1, method=Method.AVERAGE)
-        bench.store.flush()
-        bench.wait(40)
-    wanted = sum(1 + number % 3 for number in range(2_000))
+def test_totals_of_a_store_in_use_stay(in_use: Bench, tmp_path: Path, target: str) -> None:
+    """Counts of a day are the same before, afterwards, and when the open intervals are over."""
+    shutil.copytree(in_use.data_dir, tmp_path / "data")
+    bench = Bench(tmp_path / "data", **in_use.settings)
+    bench.now = in_use.now
+    wanted = sum(COUNTED)
     assert bench.total("hits", back=23 * 3600) == wanted
     bench.settings["retention"] = target
     report = convert(bench.data_dir, bench.loaded, bench.now)
@@ -190,9 +203,9 @@ def test_totals_of_a_store_in_use_stay(make_bench: Callable[..., Bench], target:
     bench.store = bench.open()
     assert bench.total("hits", back=23 * 3600) == wanted
     assert check_directory(bench.data_dir, bench.now).clean
-    for _ in range(400):
-        bench.put("hits", 1)
+    for _ in range(100):
+        bench.put("hits", 4)
         bench.store.flush()
-        bench.wait(40)
+        bench.wait(160)
     assert bench.total("hits", back=28 * 3600) == wanted + 400
     assert check_directory(bench.data_dir, bench.now).clean
