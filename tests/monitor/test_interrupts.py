@@ -17,6 +17,8 @@ SCRIPT = """
     import gevent
     from inapp_monitor.ground.process.ticker import Ticker
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is deaf
+
     class Owner:
         ticks = 0
 

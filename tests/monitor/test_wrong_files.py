@@ -76,9 +76,17 @@ def put(kind: str, path: Path) -> None:
             made.bind(str(path))
 
 
-@pytest.mark.parametrize("kind", ["pipe", "directory", "link", "device", "socket"])
+#: A pipe, which would be waited for, in the place of each file; the others for one of each room.
+WRONG = [("pipe", name) for name in FILES]
+WRONG += [
+    (kind, name)
+    for kind in ("directory", "link", "device", "socket")
+    for name in ("store/lock", "store/group-000001", "monitor.db", "routes", "token")
+]
+
+
 @pytest.mark.parametrize("when", ["before the start", "while it runs"])
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(("kind", "name"), WRONG)
 def test_something_else_in_the_place_of_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: str, kind: str
 ) -> None:

@@ -14,9 +14,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import SYSTEM
@@ -100,6 +102,18 @@ def missing(name: str) -> str:
 def _uwsgi_has_python() -> bool:
     done = subprocess.run([*UWSGI, "--help"], capture_output=True, check=False)
     return b"--pythonpath" in done.stdout
+
+
+def representing(
+    names: Iterable[str], *representatives: str, marks: Sequence[pytest.MarkDecorator] = ()
+) -> list[Any]:
+    """Parameters for all names: those that stand for a mechanism of their own are in the suite, the
+    others, which go through the same code of ours, in `make compat`.
+    """
+    others = [*marks, pytest.mark.compat, pytest.mark.peer]
+    return [
+        pytest.param(name, marks=marks if name in representatives else others) for name in names
+    ]
 
 
 #: Signals as from a terminal: a shell starts its background jobs deaf to SIGINT.

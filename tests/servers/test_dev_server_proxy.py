@@ -190,8 +190,15 @@ def ask(port: int, path: str, **headers: str) -> tuple[int, http.client.HTTPMess
         connection.close()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("proxy", [nginx, tunnel])
+@pytest.mark.parametrize(
+    ("proxy", "name"),
+    [
+        *((nginx, "flask run"), (tunnel, "flask run, reloader"), (tunnel, "runserver")),
+        pytest.param(nginx, "flask run, reloader", marks=pytest.mark.peer),
+        pytest.param(nginx, "runserver", marks=pytest.mark.peer),
+        pytest.param(tunnel, "flask run", marks=pytest.mark.peer),
+    ],
+)
 def test_the_world_is_not_let_in_and_the_developer_by_one_click(
     proxy: Callable[[int, Path], Any], name: str, tmp_path: Path
 ) -> None:

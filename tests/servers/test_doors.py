@@ -20,7 +20,7 @@ from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 from tests.ports import number_of, reserve_port
 
-from .harness import Served, missing
+from .harness import Served, missing, representing
 
 NAMES = [
     *("gunicorn gthread", "gunicorn preload", "gunicorn gevent", "waitress", "gevent"),
@@ -69,7 +69,9 @@ def total(served: Served) -> float:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", representing(NAMES, "gunicorn gthread", "gunicorn gevent", "uwsgi prefork")
+)
 def test_doors_in_a_server(name: str, tmp_path: Path) -> None:
     """Each kind of server and worker: what is sent is stored once, and requests are counted."""
     if reason := missing(name):

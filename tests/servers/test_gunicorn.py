@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Served, missing
+from .harness import Served, missing, representing
 
 pytestmark = [
     pytest.mark.slow,
@@ -16,7 +16,9 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", ["gunicorn sync", "gunicorn preload"])
+@pytest.mark.parametrize(
+    "name", representing(["gunicorn sync", "gunicorn preload"], "gunicorn preload")
+)
 def test_workers_come_and_go(name: str, tmp_path: Path) -> None:
     """More workers, fewer, a reload and a new master: no answered request is lost."""
     with Served(name, tmp_path, FLUSH_S="60") as served:
@@ -59,7 +61,9 @@ def test_watchdog(tmp_path: Path) -> None:
     assert served.counted() == served.answered
 
 
-@pytest.mark.parametrize("name", ["gunicorn gthread", "gunicorn gevent"])
+@pytest.mark.parametrize(
+    "name", representing(["gunicorn gthread", "gunicorn gevent"], "gunicorn gthread")
+)
 def test_watchdog_of_workers_that_hang(name: str, tmp_path: Path) -> None:
     """A request that keeps its whole worker from running, deaf to the watchdog's first signal: the
     worker is killed, and another one tells which request that was. Nothing answered is lost.
@@ -81,12 +85,14 @@ def test_watchdog_of_a_busy_greenlet(tmp_path: Path) -> None:
     """A request that computes without a pause, so that no other greenlet runs, is ended by the
     watchdog: an error with the stack of the line. Nothing answered is lost.
     """
-    with Served("gunicorn gevent", tmp_path, options="--timeout 2 -w 3") as served:
+    options = "--timeout 2 --graceful-timeout 10 -w 3"
+    with Served("gunicorn gevent", tmp_path, options=options) as served:
         served.traffic(40)
         served.lose("/busy")
         served.wait_for(lambda: served.get("/")[0] == 200 and served.issues("SystemExit"))
+        served.wait_for(lambda: served.counted() == served.answered + 1)  # the one that was ended
         served.stop(signal.SIGTERM)
     (issue,) = served.issues("SystemExit")
     assert "served_site" in issue.culprit
     assert served.issues("WorkerDied") == []
-    assert served.counted() == served.answered + 1  # the one that was ended
+    assert served.counted() == served.answered + 1

@@ -1,4 +1,4 @@
-"""Fifty workers come and go: nothing grows in the process that they are forked from."""
+"""Dozens of workers come and go: nothing grows in the process that they are forked from."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from .harness import Served, missing
 
-CYCLES = 30
+CYCLES = 16
 ROUNDS = 4
-WORKERS = 10
+WORKERS = 4
 OPTIONS = {
     "gunicorn preload": f"--max-requests 1 -w {WORKERS}",
     "uwsgi prefork": f"--max-requests 1 --min-worker-lifetime 0 --processes {WORKERS}",
@@ -40,7 +40,7 @@ def test_nothing_grows_in_the_master(name: str, tmp_path: Path) -> None:
         served.wait_for(lambda: len(served.children()) == WORKERS)
         before, workers = held(served.process.pid), set(served.children())
         for _ in range(4 * CYCLES // WORKERS):  # a worker that ends at once may never be seen
-            served.traffic(WORKERS + 2)
+            served.traffic(2 * WORKERS)
             served.wait_for(lambda: len(served.children()) == WORKERS)
             workers |= set(served.children())
             if len(workers) > CYCLES:
@@ -56,7 +56,7 @@ def test_nothing_grows_in_a_worker_that_forks(tmp_path: Path) -> None:
     """An application that forks children which use the monitor: its own process holds what it
     held, and no child inherits a descriptor of the monitor's that stays open.
 
-    What grows does so with each thirty children; a file that the monitor opens late, only once.
+    What grows does so with each sixteen children; a file that the monitor opens late, only once.
     """
     with Served("waitress", tmp_path) as served:
         served.get("/boom")

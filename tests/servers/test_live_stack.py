@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.harness import Served, missing
+from tests.servers.harness import Served, missing, representing
 
 TOKEN = "sesame-0123456789"
 SERVERS = ["gunicorn sync", "gunicorn gthread", "gunicorn gevent", "waitress", "uwsgi threads"]
@@ -38,7 +38,7 @@ def rows_until(served: Served, path: str) -> dict[str, Any]:
 
 @pytest.mark.compat
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize("name", representing(SERVERS, "gunicorn gthread", "uwsgi threads"))
 def test_the_stack_of_a_slow_request_is_shown_by_every_worker(name: str, tmp_path: Path) -> None:
     """The function that sleeps is found, asked of any worker, within two seconds."""
     if missing(name):

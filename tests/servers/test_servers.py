@@ -9,11 +9,12 @@ import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
 
-from .harness import COMMANDS, Served, missing
+from .harness import COMMANDS, Served, missing, representing
 
 #: A second, and what it takes to read the store.
 LAST_SECOND_S = 1.5
@@ -45,10 +46,19 @@ GRACEFUL: dict[str, list[int]] = {
 }
 SMOKE = {("wsgiref", INT), ("gunicorn sync", TERM)}
 CASES = [(name, number) for name, numbers in GRACEFUL.items() for number in numbers]
+#: Servers of a kind of their own: threads, processes or greenlets, with forks or without, with what
+#: runs at their exit. The others differ from one of these in options, and are in `make compat`.
+KINDS = {
+    *("wsgiref", "werkzeug processes", "waitress", "cheroot", "gevent"),
+    *("gunicorn sync", "gunicorn gevent", "gunicorn preload", "uwsgi prefork", "uwsgi lazy"),
+}
 
 
-def case(name: str, number: int) -> object:
+def case(name: str, number: int, kinds: Set[str] = KINDS) -> object:
+    """One server and signal; in the suite when it is of one of the kinds, by its first signal."""
     marks = [] if (name, number) in SMOKE else [pytest.mark.slow]
+    if name not in kinds or number not in (*GRACEFUL.get(name, ())[:1], KILL):
+        marks += [pytest.mark.compat, pytest.mark.peer]
     if missing(name):
         marks.append(pytest.mark.skip(reason=missing(name)))
     return pytest.param(name, number, marks=marks, id=f"{name} {signal.Signals(number).name}")
@@ -73,10 +83,11 @@ UNDER_LOAD = [
     *(("waitress", INT), ("uwsgi graceful", TERM)),
     *(("mod_wsgi daemon", TERM), ("mod_wsgi embedded", WINCH)),
 ]
+LOADED = {"gunicorn gthread", "gunicorn gevent", "waitress", "uwsgi graceful"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), [case(*pair) for pair in UNDER_LOAD])
+@pytest.mark.parametrize(("name", "number"), [case(*pair, LOADED) for pair in UNDER_LOAD])
 def test_end_under_load_loses_nothing(name: str, number: int, tmp_path: Path) -> None:
     """A proper end in the middle of traffic: whatever was answered is counted.
 
@@ -95,7 +106,12 @@ def test_end_under_load_loses_nothing(name: str, number: int, tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "number"), [case(name, numbers[0]) for name, numbers in GRACEFUL.items() if numbers]
+    ("name", "number"),
+    [
+        case(name, numbers[0], {"wsgiref", "waitress", "gunicorn sync", "uwsgi prefork"})
+        for name, numbers in GRACEFUL.items()
+        if numbers
+    ],
 )
 def test_end_is_not_delayed(name: str, number: int, tmp_path: Path) -> None:
     """Writing what is left takes no half second longer than the same server takes without us.
@@ -139,8 +155,12 @@ def stored_after(served: Served) -> float:
     return best_s
 
 
+KILLED = {"waitress", "werkzeug processes", "gunicorn gevent", "gunicorn preload"}
+KILLED |= {"uwsgi prefork", "uwsgi no threads"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), [case(name, KILL) for name in COMMANDS])
+@pytest.mark.parametrize(("name", "number"), [case(name, KILL, KILLED) for name in COMMANDS])
 def test_kill_loses_at_most_the_last_second(name: str, number: int, tmp_path: Path) -> None:
     """What was answered a second before a SIGKILL of everything is there."""
     with Served(name, tmp_path) as served:
@@ -153,7 +173,12 @@ def test_kill_loses_at_most_the_last_second(name: str, number: int, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["waitress", "cheroot", "wsgiref", "werkzeug", "werkzeug processes"]
+    "name",
+    representing(
+        ["waitress", "cheroot", "wsgiref", "werkzeug", "werkzeug processes"],
+        "waitress",
+        "werkzeug processes",
+    ),
 )
 def test_term_without_a_handler(name: str, tmp_path: Path) -> None:
     """These servers leave SIGTERM to the kernel: at most the last second is lost."""
@@ -196,10 +221,18 @@ def test_client_that_leaves(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    [
-        *("werkzeug", "werkzeug processes", "waitress", "cheroot"),
-        *("gunicorn sync", "gunicorn gthread"),
-    ],
+    representing(
+        [
+            "werkzeug",
+            "werkzeug processes",
+            "waitress",
+            "cheroot",
+            "gunicorn sync",
+            "gunicorn gthread",
+        ],
+        "waitress",
+        "gunicorn gthread",
+    ),
 )
 def test_client_that_leaves_other_servers(name: str, tmp_path: Path) -> None:
     """The same under the other servers, whose own exceptions look different."""

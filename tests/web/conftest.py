@@ -11,6 +11,7 @@ from werkzeug.test import Client
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
+from tests.made_once import made_once
 from tests.web import sample_past
 from tests.web.stored_backend import NOW, TOKEN, close, stored_backend
 
@@ -19,10 +20,8 @@ AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 @pytest.fixture(scope="session")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data directory that all copies are made of."""
-    data_dir = tmp_path_factory.mktemp("past") / "data"
-    sample_past.write(data_dir)
-    return data_dir
+    """The data directory that all copies are made of, made once for all processes of the suite."""
+    return made_once(tmp_path_factory, "past-of-the-web", sample_past.write)
 
 
 @pytest.fixture

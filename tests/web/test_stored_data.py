@@ -70,7 +70,7 @@ def test_fetch_leaves_a_directory_as_it_is(tmp_path: Path) -> None:
     assert files(tmp_path) == {"photo.jpg": b"mine"}
 
 
-@pytest.mark.parametrize("directory", ["", "whisper", "store"])
+@pytest.mark.parametrize("directory", ["", "store"])
 def test_what_is_posted_to_serve_is_there_after_a_restart(tmp_path: Path, directory: str) -> None:
     """Without an app too: a data directory gets its database with the first event."""
     data = tmp_path / "data"
