@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 #: These begin first, in this order; then all others, as they were collected.
 LONGEST = ("browser", "tests/servers/", "tests/demo/", "tests/monitor/", "tests/store/")
 #: Each test of these is a unit of its own.
-WAITING = ("tests/servers/", "tests/demo/", "tests/compat/", "tests/store/test_processes.py")
+WAITING = ("tests/servers/", "tests/compat/", "tests/store/test_processes.py")
 
 
 def unit(nodeid: str) -> str:

@@ -34,6 +34,7 @@ def installed(module: str) -> bool:
 
 
 @pytest.mark.compat
+@pytest.mark.peer
 @pytest.mark.parametrize("peer", MODULES)
 def test_battery_over_a_peer(peer: str) -> None:
     """Prints the cases that fail for it."""

@@ -32,7 +32,7 @@ def numbers(data_dir: Path) -> tuple[object, object]:
 def test_the_same_seed_gives_the_same_past(tmp_path: Path) -> None:
     """To the last count; another seed gives another one."""
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
-        history.write(tmp_path / name, days=0.04, seed=seed, end=END, fault=True)
+        history.write(tmp_path / name, days=0.02, seed=seed, end=END, fault=True)
     first, second, third = (numbers(tmp_path / name) for name in "abc")
     assert first == second
     assert first != third
@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_past(tmp_path: Path) -> None:
 
 def test_data_that_is_there_stays(tmp_path: Path) -> None:
     """One line, exit status 2, nothing touched."""
-    history.write(tmp_path, days=0.1, end=END)
+    history.write(tmp_path, days=0.01, end=END)
     with pytest.raises(FileExistsError, match="holds data already"):
-        history.write(tmp_path, days=0.1, end=END)
+        history.write(tmp_path, days=0.01, end=END)
     assert history.main([str(tmp_path)]) == 2

@@ -83,7 +83,7 @@ def test_a_printed_tree_parses_to_itself(tree: Any) -> None:
 @example("a|b")
 @example("\\")
 @example("template(")
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
     """Arbitrary text parses or is a QueryError with a position inside it."""
     try:
@@ -93,7 +93,7 @@ def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
 
 
 @given(st.text("abs(){},.|\"'\\=0123456789 *?[]-+e$;", max_size=40))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_no_mixture_of_tokens_makes_the_parser_fail_otherwise(text: str) -> None:
     """Texts made of the grammar's own characters parse or are a QueryError."""
     try:
@@ -339,15 +339,10 @@ def test_functions_do_not_change_their_input() -> None:
 
 _MILLION = {
     "sumSeries": "",
-    "movingAverage": ",10",
     "movingMedian": ",10",
     "summarize": ',"1h"',
-    "perSecond": "",
-    "keepLastValue": "",
     "holtWintersForecast": ',"1h","10min"',
-    "stdev": ",10",
     "exponentialMovingAverage": ",10",
-    "hitcount": ',"1h"',
     "percentileOfSeries": ",50",
 }
 
