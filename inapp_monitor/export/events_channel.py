@@ -36,7 +36,7 @@ class EventsChannel:
 
     def beginning(self, now: float) -> int:  # noqa: ARG002
         """With the errors from now on."""
-        return self._latest() + 1
+        return (self._latest() or 0) + 1
 
     def next(self, position: int, now: float) -> Work | None:
         """The event with that number, or the first one after it."""
@@ -49,8 +49,10 @@ class EventsChannel:
         )
         if not rows:
             latest = self._latest()
-            # Numbers begin again below where issues were deleted.
-            return Work(latest + 1, 0, None) if 0 < latest < position - 1 else None
+            # Numbers begin again below where issues were deleted: at one, where all were.
+            if latest is None or latest >= position - 1:
+                return None
+            return Work(latest + 1, 0, None)
         number = int(rows[0]["number"])
         event = queries.decode(rows[0]["body"])
         dropped = number - position
@@ -98,9 +100,10 @@ class EventsChannel:
     def close(self) -> None:
         """Every event has a connection of its own."""
 
-    def _latest(self) -> int:
+    def _latest(self) -> int | None:
+        """The highest number, 0 without any event, None when the file cannot be read."""
         rows = self._database.read("select coalesce(max(number), 0) as n from issue_events")
-        return int(rows[0]["n"]) if rows else 0
+        return int(rows[0]["n"]) if rows else None
 
 
 def _patience_s(answer: Answer, limit_s: float, now: float) -> float | None:

@@ -397,7 +397,8 @@ def test_a_name_server_that_hangs_holds_up_nothing_else(
 
 
 def test_a_peer_of_errors_is_obeyed(posts: Posts, data_dir: Path, clock: FakeClock) -> None:
-    """429 with its patience, 500, a limit on a success, what it never takes: each error once."""
+    """429 with its patience, 500, a limit on a success, what it never takes: each error once; and
+    the first one after all were deleted, whose number has been there before."""
     answers: dict[int, tuple[int, dict[str, str], bytes]] = {
         0: (429, {"Retry-After": "90"}, b"slow down"),
         1: (500, {}, b"oops"),
@@ -422,15 +423,24 @@ def test_a_peer_of_errors_is_obeyed(posts: Posts, data_dir: Path, clock: FakeClo
         forwarder.step(channel)
         sent_at += [clock.now - begin] * (len(posts.bodies) - before)
         clock.advance(1.0)
+    progress = forwarder.progress()
+    assert (progress.sent, progress.dropped, progress.waiting, progress.failures) == (3, 1, 0, 0)
+    database.submit(lambda connection: connection.execute("delete from issue_events"), 1)
+    database.write_pending()
+    forwarder.step(channel)
+    tracker.capture(ValueError("no 9"))
+    tracker.flush()
+    database.write_pending()
+    forwarder.step(channel)
     database.close()
+    assert forwarder.progress().sent == 4
+    assert b"no 9" in posts.bodies.pop()[2]
     ids = [json.loads(body.splitlines()[0])["event_id"] for _, _, body in posts.bodies]
     assert ids[0] == ids[1] == ids[2]
     assert len(set(ids)) == 4
     assert len(ids) == 6
     assert sent_at[1] - sent_at[0] >= 90
     assert sent_at[3] - sent_at[2] >= 120
-    progress = forwarder.progress()
-    assert (progress.sent, progress.dropped, progress.waiting, progress.failures) == (3, 1, 0, 0)
 
 
 def test_totals_that_the_disk_refuses_are_reported(
