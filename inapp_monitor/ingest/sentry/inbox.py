@@ -18,6 +18,7 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
+from inapp_monitor.ingest.sentry.debug_ids import debug_ids_of
 from inapp_monitor.ingest.sentry.envelope import OPTIONAL, Envelope, Item, event_id_of
 from inapp_monitor.ingest.sentry.event import event_of, platform_of
 from inapp_monitor.ingest.sentry.facts import SentryFacts
@@ -165,7 +166,7 @@ class Inbox:
             event_id=given_id,
             project=project,
             remote_address=remote_address,
-            frames=self.source_maps.frames_of,
+            frames=partial(self.source_maps.frames_of, debug_ids=debug_ids_of(payload)),
         )
         template, logger = template_of(payload), values.text(payload.get("logger"), 200)
         found = grouping_of_event(event, payload.get("fingerprint"), template, logger)

@@ -15,6 +15,8 @@ from array import array
 from bisect import bisect_right
 from typing import NamedTuple
 
+from inapp_monitor.ingest.sentry.debug_ids import debug_id_in_map
+
 #: Bytes of a map, segments of its mappings, and lines of what was shipped.
 MAX_MAP, MAX_SEGMENTS, MAX_LINES = 32 * 2**20, 2_000_000, 1_000_000
 MAX_SOURCES, MAX_SECTIONS = 20_000, 200
@@ -49,9 +51,11 @@ class SourceMap:
 
     Attributes:
         sources: Names of the files, as people would call them.
+        debug_id: See `debug_ids`; "" without one.
     """
 
     def __init__(self) -> None:
+        self.debug_id = ""
         self.sources: list[str] = []
         self._contents: list[str | None] = []
         self._names: list[str] = []
@@ -169,6 +173,7 @@ def parse(data: bytes) -> SourceMap:
     if not isinstance(document, dict) or document.get("version") != 3:
         raise ValueError("no source map of version 3")
     made = SourceMap()
+    made.debug_id = debug_id_in_map(document)
     sections = document.get("sections")
     try:
         if not isinstance(sections, list):

@@ -1,8 +1,9 @@
 """Finds the source map of a shipped file in the folders that may hold some, and keeps a few.
 
 A file of the address `/static/js/app.js` is looked for as `static/js/app.js.map`, `js/app.js.map`
-and `app.js.map`, then by the comment `sourceMappingURL` at the end of `app.js` itself. Nothing
-outside of the folders is read, whatever an event names.
+and `app.js.map`, then by the comment `sourceMappingURL` at the end of `app.js` itself. Where the
+event says which build the file is of (`debug_ids`), a map of another one is not used, and the right
+one is found under any name. Nothing outside of the folders is read, whatever an event names.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import binascii
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from inapp_monitor.ingest.sentry.debug_ids import debug_id_in_text
 from inapp_monitor.ingest.sentry.enclosing_function import enclosing_function
 from inapp_monitor.ingest.sentry.frames import frames_of
 from inapp_monitor.ingest.sentry.source_map import MAX_MAP, SourceMap, parse
@@ -27,12 +30,17 @@ MAX_KEPT, MAX_KEPT_BYTES = 8, 64 * 2**20
 MAX_FILES = 20
 #: Seconds in which a file that was not found, or whose map was read, is not looked for again.
 AGAIN_S = 10.0
+#: Files that are looked into for debug ids, and seconds until that is done again.
+MAX_LOOKED_INTO, LOOKED_INTO_AGAIN_S = 2_000, 60.0
 LINES_AROUND = 5
 _MAX_ADDRESS, _MAX_PARTS, _MAX_REMEMBERED = 500, 12, 1_000
 _TAIL = 4_096
 _COMMENT = re.compile(rb"//[#@]\s*sourceMappingURL=(\S{1,4000})\s*(?:\*/)?\s*$")
 _INLINE = re.compile(rb"//[#@]\s*sourceMappingURL=data:application/json[^,\n]*;base64,([\w+/=]+)")
+_WITH_ID = re.compile(r"\.([cm]?js|map)$")
 _SHIPPED = re.compile(r"\.[cm]?jsx?$")
+
+_NO_IDS: Mapping[str, str] = {}
 
 _Seen = tuple[int, int]
 
@@ -58,9 +66,18 @@ class SourceMapFiles:
         self._lock = threading.Lock()
         self._maps: OrderedDict[Path, tuple[_Seen, SourceMap | None]] = OrderedDict()
         self._found: dict[str, tuple[float, SourceMap | None]] = {}
+        self._by_id: dict[str, tuple[Path, Path]] = {}
+        self._looked_into: float | None = None
 
-    def frames_of(self, stacktrace: object) -> tuple[list[dict[str, Any]], int]:
-        """As `frames.frames_of`, with the places that people wrote where a map knows them."""
+    def frames_of(
+        self, stacktrace: object, debug_ids: Mapping[str, str] = _NO_IDS
+    ) -> tuple[list[dict[str, Any]], int]:
+        """As `frames.frames_of`, with the places that people wrote where a map knows them.
+
+        Args:
+            stacktrace: As it was sent.
+            debug_ids: Of the files, by address.
+        """
         frames, left_out = frames_of(stacktrace)
         maps: dict[str, SourceMap | None] = {}
         caller = ""
@@ -70,7 +87,7 @@ class SourceMapFiles:
                 caller = ""
                 continue
             if address not in maps and len(maps) < MAX_FILES:
-                maps[address] = self._map_of(address)
+                maps[address] = self._map_of(address, debug_ids.get(address, ""))
             found = maps.get(address)
             caller = _show(frame, found, caller) if found is not None else ""
         return frames, left_out
@@ -79,17 +96,19 @@ class SourceMapFiles:
         """In a child process: a thread of the parent may hold the lock."""
         self._lock = threading.Lock()
 
-    def _map_of(self, address: str) -> SourceMap | None:
+    def _map_of(self, address: str, debug_id: str) -> SourceMap | None:
         parts = _parts(address)
-        if not parts:
+        if not parts and not debug_id:
             return None
-        key, now = "/".join(parts), self._perf()
+        key, now = f"{debug_id} {'/'.join(parts)}", self._perf()
         with self._lock:
             known = self._found.get(key)
             if known is not None and now - known[0] < AGAIN_S:
                 return known[1]
             try:
                 found = self._look_for(parts)
+                if debug_id and (found is None or found.debug_id not in ("", debug_id)):
+                    found = self._of_build(debug_id, now)
             except (OSError, ValueError) as error:
                 self._failed(error)
                 found = None
@@ -112,6 +131,35 @@ class SourceMapFiles:
                     if found is not None:
                         return found
         return None
+
+    def _of_build(self, debug_id: str, now: float) -> SourceMap | None:
+        """The map that has an id, whatever its name."""
+        is_due = self._looked_into is None or now - self._looked_into >= LOOKED_INTO_AGAIN_S
+        if debug_id not in self._by_id and is_due:
+            self._looked_into = now
+            self._by_id = self._ids()
+        root, path = self._by_id.get(debug_id, (None, None))
+        if root is None or path is None or not path.is_file():
+            return None
+        found = self._read(path) if path.suffix == ".map" else self._beside_or_in(root, path)
+        return found if found is not None and found.debug_id in ("", debug_id) else None
+
+    def _ids(self) -> dict[str, tuple[Path, Path]]:
+        """The folder and the file of each id."""
+        found: dict[str, tuple[Path, Path]] = {}
+        for folder in self._folders():
+            root = folder.resolve()
+            some = islice(root.rglob("*"), 10 * MAX_LOOKED_INTO)
+            for path in islice((p for p in some if _WITH_ID.search(p.name)), MAX_LOOKED_INTO):
+                inside = _inside(root, path)
+                number = debug_id_in_text(_ends(inside)) if inside is not None else ""
+                if number and inside is not None:
+                    found.setdefault(number, (root, inside))
+        return found
+
+    def _beside_or_in(self, root: Path, file: Path) -> SourceMap | None:
+        beside = _inside(root, file.with_name(f"{file.name}.map"))
+        return self._read(beside) if beside is not None else self._named_in(root, file)
 
     def _named_in(self, root: Path, file: Path) -> SourceMap | None:
         """The map that a shipped file names, beside it or within it."""
@@ -206,6 +254,15 @@ def _inside(root: Path, path: Path) -> Path | None:
         return found if found.is_relative_to(root) and found.is_file() else None
     except (OSError, ValueError, RuntimeError):
         return None
+
+
+def _ends(path: Path) -> bytes:
+    """The begin and the end of a file: where tools write what is about it."""
+    with path.open("rb") as stream:
+        begin = stream.read(_TAIL)
+        size = path.stat().st_size
+        stream.seek(max(size - _TAIL, 0))
+        return begin + b"\n" + stream.read(_TAIL)
 
 
 def _decoded(data: bytes) -> bytes:

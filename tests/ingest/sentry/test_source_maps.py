@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inapp_monitor.ingest.sentry.debug_ids import debug_ids_of
 from inapp_monitor.ingest.sentry.enclosing_function import enclosing_function
 from inapp_monitor.ingest.sentry.source_map import clean_source, parse
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
@@ -213,6 +214,48 @@ def test_the_shipped_file_may_name_its_map(tmp_path: Path) -> None:
     assert shown(found, "/a.js")["function"] == "Cart.total"
     assert shown(found, "/b.js")["function"] == "Cart.total"
     assert not failures
+
+
+def test_a_build_is_told_apart_by_its_debug_id(tmp_path: Path) -> None:
+    """The map of another build is not used; the right one is found under any name, inside only."""
+    old, new, lost = ("11111111-2222-3333-4444-55555555555" + last for last in "123")
+    document = json.loads((MAPS / f"{SHIPPED}.map").read_bytes())
+    maps = tmp_path / "maps"
+    (maps / "before").mkdir(parents=True)
+    (maps / "app.js.map").write_text(json.dumps({"debugId": new, **document, "sources": ["n.js"]}))
+    (maps / "before" / "x.map").write_text(json.dumps({**document, "debug_id": old.upper()}))
+    (tmp_path / "y.js.map").write_text(json.dumps({**document, "debug_id": lost}))
+    (maps / "link.map").symlink_to(tmp_path / "y.js.map")
+    found, failures = files(maps)
+    column = (MAPS / SHIPPED).read_text().index(".price") + 1
+    frame = {"abs_path": "https://a.test/app.js", "function": "t", "lineno": 1, "colno": column}
+
+    def file_of(debug_id: object) -> str:
+        image = {"type": "sourcemap", "code_file": frame["abs_path"], "debug_id": debug_id}
+        ids = debug_ids_of({"debug_meta": {"images": [image, None, {}]}})
+        ((made,), _) = found.frames_of({"frames": [frame]}, ids)
+        return str(made["file"])
+
+    assert [file_of(each) for each in (new, old, None, "../..")] == [
+        "n.js",
+        "cart.js",
+        "n.js",
+        "n.js",
+    ]
+    assert file_of(lost) == frame["abs_path"]
+    assert not failures
+
+
+def test_the_id_of_a_shipped_file_leads_to_its_map(tmp_path: Path) -> None:
+    """Where the map has none: it stands beside the file or is named by it."""
+    debug_id = "a" * 32
+    shutil.copy(MAPS / f"{SHIPPED}.map", tmp_path / "b.js.map")
+    (tmp_path / "b.js").write_text(f"t()\n//# debugId={debug_id}\n//# sourceMappingURL=b.js.map")
+    found, _ = files(tmp_path)
+    column = (MAPS / SHIPPED).read_text().index(".price") + 1
+    frame = {"filename": "https://a.test/other.js", "lineno": 1, "colno": column}
+    ((made,), _) = found.frames_of({"frames": [frame]}, {frame["filename"]: debug_id})
+    assert made["file"] == "cart.js"
 
 
 def test_nothing_outside_of_the_folders_is_read(tmp_path: Path) -> None:
