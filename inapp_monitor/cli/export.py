@@ -140,15 +140,26 @@ def _rules(settings: Settings) -> list[Rule]:
     return [rules[name] for name in sorted(rules)]
 
 
+#: Counters that a healthy app does not have yet: Prometheus finds nothing of them until then.
+_COUNTED = ("requests.errors", "requests.not_found", *(f"requests.status.{n}xx" for n in (4, 5)))
+
+
 def _metrics(settings: Settings) -> Callable[[str], Sequence[Metric]]:
     """The metrics of the series that a path selects, as `/_metrics/prometheus` names them."""
     from inapp_monitor.export.metric_names import metrics_of
+    from inapp_monitor.ground.points import Method
+    from inapp_monitor.ground.ranges import Leaf
     from inapp_monitor.ground.workers.route_names import RouteNames
     from inapp_monitor.query import globs
     from inapp_monitor.store.series import Store
 
     store = Store(settings.data_dir, settings, SYSTEM, Guard(), read_only=True)
-    known = metrics_of(store.leaves(), RouteNames(settings.data_dir).load())
+    stored = store.leaves()
+    paths = {leaf.path for leaf in stored}
+    never = [Leaf(path, "scalar", Method.SUM) for path in _COUNTED if path not in paths]
+    if "requests.time" not in paths:
+        never.append(Leaf("requests.time", "distribution", Method.SUM))
+    known = metrics_of([*stored, *never], RouteNames(settings.data_dir).load())
     tree = globs.Tree()
     tree.add(known)
 
