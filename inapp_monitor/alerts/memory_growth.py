@@ -31,6 +31,8 @@ _NOT_FLAT = 1 / 8
 _ABOVE_USUAL = 1.1
 #: Full within: a warning, critical; an open problem ends later only.
 _WARNING_S, _CRITICAL_S, _OVER_S = 86_400.0, 7_200.0, 129_600.0
+#: After so many seconds a problem was found thrice.
+_CONFIRMED_S = 900.0
 _MIB = 2**20
 
 
@@ -41,12 +43,15 @@ class Growth(NamedTuple):
     now: float
 
 
-def growth_of(values: Sequence[float], past: Iterable[float] = ()) -> Growth | None:
+def growth_of(
+    values: Sequence[float], past: Iterable[float] = (), *, goes_on: bool = False
+) -> Growth | None:
     """Steady growth in six hours, or None.
 
     Args:
         values: Of the six hours, evenly spaced; NaN where nothing is known.
         past: Those of the days before, as far as they are known.
+        goes_on: It was found before, and ends only when the last quarter does not grow any more.
     """
     size = len(values) / _PARTS
     medians = []
@@ -57,9 +62,10 @@ def growth_of(values: Sequence[float], past: Iterable[float] = ()) -> Growth | N
         medians.append(statistics.median(known))
     rises = [after - before for before, after in pairwise(medians)]
     whole = medians[-1] - medians[0]
-    if sum(rise > 0 for rise in rises) < _RISES or whole < max(_SHARE * medians[0], _BYTES):
+    is_steady = sum(rise > 0 for rise in rises) >= _RISES
+    if not (goes_on or (is_steady and whole >= max(_SHARE * medians[0], _BYTES))):
         return None
-    if medians[-1] - medians[-4] < _NOT_FLAT * whole:
+    if medians[-1] - medians[-4] < _NOT_FLAT * max(whole, _BYTES):
         return None
     usual = max((value for value in past if value == value), default=0.0)
     if medians[-1] < _ABOVE_USUAL * usual:
@@ -73,19 +79,25 @@ class MemoryGrowth:
 
     def __init__(self, store: SeriesStore) -> None:
         self._store = store
+        self._is_critical = False
 
     def __call__(self, now: float, open_: Mapping[str, float]) -> list[Seen]:
         """A problem while memory grows until it is full within a day; see `looks.Find`."""
         end = int(now) // 60 * 60
         past = () if open_ else self._values(_LARGEST, end - _PAST_S, end - _WINDOW_S, end)
-        growth = growth_of(self._values(_LARGEST, end - _WINDOW_S, end, end), past)
+        goes_on = bool(open_) and now - min(open_.values()) >= _CONFIRMED_S
+        self._is_critical = self._is_critical and goes_on
+        latest = self._values(_LARGEST, end - _WINDOW_S, end, end)
+        growth = growth_of(latest, past, goes_on=goes_on)
         left = self._left(end)
         if growth is None or left is None or growth.an_hour <= 0:
             return []
         full_in_s = 3_600 * left / growth.an_hour
         if full_in_s >= (_OVER_S if open_ else _WARNING_S):
             return []
-        status = Status.CRITICAL if full_in_s < _CRITICAL_S else Status.WARNING
+        # It stays critical until it is over, or each noise would be a message.
+        self._is_critical = self._is_critical or full_in_s < _CRITICAL_S
+        status = Status.CRITICAL if self._is_critical else Status.WARNING
         detail = (
             f"the largest worker has {growth.now / _MIB:.0f} MiB and grows by"
             f" {growth.an_hour / _MIB:.0f} MiB an hour; {left / _MIB:.0f} MiB are left,"

@@ -120,6 +120,17 @@ def test_only_growth_that_is_steady_and_unusual_is_growth(
     assert (growth_of(values, past) is not None) == grows
 
 
+def test_growth_that_was_found_ends_when_it_ends() -> None:
+    """A noise in its middle is no end, and no second message; a plateau is, and a restart."""
+    noisy = _line(300 * MIB, 900 * MIB)
+    noisy[60:120] = noisy[120:180] = noisy[90:120] * 2
+    assert growth_of(noisy) is None
+    assert growth_of(noisy, goes_on=True) is not None
+    flat = [*_line(300 * MIB, 900 * MIB)[:240], *[700.0 * MIB] * 120]
+    restarted = [*_line(300 * MIB, 900 * MIB)[:330], *[200.0 * MIB] * 30]
+    assert growth_of(flat, goes_on=True) is growth_of(restarted, goes_on=True) is None
+
+
 def test_a_leak_is_named_when_a_day_of_memory_is_left(leader: Leader) -> None:
     """By the third look it is sent; with much memory left, the same growth is no matter."""
     looks = Looks(leader.engine, [Look(built_in.MEMORY, MemoryGrowth(leader.store), 300.0)])
