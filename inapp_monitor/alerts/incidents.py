@@ -50,6 +50,7 @@ class Part:
         onset, begun, ended: When it began, was found, was over; None while it goes on.
         count, bad: Requests since the onset and the bad ones among them.
         of_rule: Whether a rule found it by itself, and not the detector in the requests.
+        acknowledged_by: Who knows of this one, with their note.
     """
 
     rule: str
@@ -64,6 +65,7 @@ class Part:
     count: int = 0
     bad: int = 0
     of_rule: bool = False
+    acknowledged_by: str = ""
 
 
 @dataclass(slots=True)

@@ -257,8 +257,10 @@ class Judge:
             for part in incident.parts:
                 kept = self.engine.states.get((part.rule, part.series))
                 made = None if kept is None else kept.state.acknowledgement
+                by = "" if made is None else ": ".join(filter(None, (made.author, made.note)))
+                if part.ended is None and part.acknowledged_by != by:
+                    self.incidents.update(part, acknowledged_by=by)
                 if made is not None:
-                    by = f"{made.author}: {made.note}" if made.note else made.author
                     self.incidents.acknowledged(incident, by, made.at)
 
     def _part(self, trouble: Trouble, now: float) -> Part:

@@ -86,8 +86,8 @@ def _of_rules(backend: Backend, view: View) -> list[Wrong]:
 
 def _of_rule(part: Part, incident: Incident) -> Wrong:
     detail = part.detail + _cause(incident)
-    if incident.acknowledged_by:
-        detail += f" · acknowledged by {human.shorten(incident.acknowledged_by, 80)}"
+    if part.acknowledged_by:
+        detail += f" · acknowledged by {human.shorten(part.acknowledged_by, 80)}"
     return Wrong(
         *("rule", part.state, part.title, detail, part.path), since=part.onset, until=part.ended
     )
