@@ -40,7 +40,9 @@ def index():
     return "".join(str(n * n) for n in range(200))
 
 listen = [text for text in sys.argv[3].split(",") if text]
-app.wsgi_app = Monitor(app.wsgi_app, data_dir=sys.argv[2], token="bench-token", listen=listen)
+app.wsgi_app = Monitor(
+    app.wsgi_app, data_dir=sys.argv[2], token="bench-token", listen=listen, **eval(sys.argv[4])
+)
 from waitress import serve
 serve(app, host="127.0.0.1", port=int(sys.argv[1]), threads=4)
 """
@@ -184,6 +186,7 @@ def load(directory: Path, rate: int, seconds: float) -> None:
         str(web),
         str(directory / "load"),
         f"statsd://127.0.0.1:{door}",
+        "{}",
     ]
     with running(command) as process:
         wait_for(web)
@@ -240,14 +243,25 @@ def push_lines(port: int, count: int) -> int:
 
 
 def parsing(directory: Path, carbon: str, statsd: str) -> None:
-    web, udp, tcp = free_port(), free_port(), free_port()
-    doors = f"statsd://127.0.0.1:{udp},carbon://127.0.0.1:{tcp}"
-    command = [sys.executable, "-c", APP, str(web), str(directory / "parse"), doors]
     found: dict[str, float] = {}
-    with running(command) as process:
-        wait_for(tcp) if _first_request(web) else None
-        found["ours, StatsD"] = spent(process, lambda: push_datagrams(udp, 500_000))
-        found["ours, Carbon"] = spent(process, lambda: push_lines(tcp, 1_000_000))
+    pushes: tuple[tuple[str, str, int, Callable[[int, int], int]], ...] = (
+        ("ours, StatsD", "statsd", 500_000, push_datagrams),
+        ("ours, Carbon", "carbon", 1_000_000, push_lines),
+    )
+    for name, protocol, lines, push in pushes:  # each with a disk of its own, as its peer has
+        web, door = free_port(), free_port()
+        place, address = str(directory / f"ours-{protocol}"), f"{protocol}://127.0.0.1:{door}"
+        room = '{"disk_budget": 2**30}'  # else some of the names are one too many
+        with running([sys.executable, "-c", APP, str(web), place, address, room]) as process:
+            wait_for(web)
+            visit(web, 1.5)
+            push(door, 20_000)
+            time.sleep(2)
+            found[name] = spent(process, lambda: push(door, lines))  # noqa: B023
+            for row in monitor_json(web, "/sources.json")["doors"]:  # type: ignore[attr-defined]
+                if row["rejected"] or row["kernel_drops"]:
+                    lost = f"{row['rejected']:,} refused, {row['kernel_drops']:,} dropped"
+                    print(f"parsing: {name}: {lost}")
     if statsd:
         port, mgmt = free_port(), free_port()
         config = directory / "statsd.js"
@@ -270,6 +284,8 @@ def parsing(directory: Path, carbon: str, statsd: str) -> None:
         command = [str(Path(carbon) / "bin" / "python"), str(program), *options]
         with running(command, env={**os.environ, "GRAPHITE_ROOT": str(home)}) as process:
             wait_for(line, "carbon-cache: is whisper in its environment?")
+            push_lines(line, 20_000)
+            time.sleep(2)
             found["carbon-cache"] = spent(process, lambda: push_lines(line, 1_000_000))
     for name, rate in found.items():
         print(f"parsing: {name}: {rate:,.0f} lines a second of processor time")
@@ -293,6 +309,7 @@ def names(directory: Path) -> None:
         str(web),
         str(directory / "names"),
         f"carbon+udp://127.0.0.1:{udp}",
+        "{}",
     ]
     with running(command) as process:
         _first_request(web)

@@ -54,7 +54,8 @@ class Intake:
         step_s: Finest step of the store; a point may be early by as much.
         longest_s: Longest retention; older points are refused.
         max_series: Series that outsiders may name.
-        series_bytes: What a series takes on disk, about; a distribution takes some of it.
+        series_bytes: What an average takes on disk, about: twice as much as another series.
+        distribution_bytes: What a distribution takes there, at most.
         graphite_rollup: Whether a name's last node decides how it is rolled up, as in Graphite's
             example configuration; else the user's own configuration does.
 
@@ -73,6 +74,7 @@ class Intake:
         longest_s: int,
         max_series: int,
         series_bytes: int = 0,
+        distribution_bytes: int = 0,
         graphite_rollup: bool = True,
     ) -> None:
         self._add = add
@@ -81,6 +83,7 @@ class Intake:
         self._longest_s = longest_s
         self._max_series = max_series
         self._series_bytes = series_bytes
+        self._distribution_bytes = distribution_bytes
         self._graphite_rollup = graphite_rollup
         self._set_up()
 
@@ -89,7 +92,7 @@ class Intake:
         self._notes: dict[str, int] = {}
         self._names = KnownNames(self._max_series, self._method_of, self._note)
         self._names.room_bytes = self._max_series * self._series_bytes or 1  # until the first tick
-        self._samples = Samples(self._step_s, self._series_bytes)
+        self._samples = Samples(self._step_s, self._series_bytes, self._distribution_bytes)
         self._events: list[Event] = []
         self._posted: deque[Event] = deque()
         self.dropped_events = 0
@@ -241,8 +244,10 @@ class Intake:
         return scalars  # type: ignore[return-value]
 
     def _meet(self, point: Point, parsed: Parsed) -> Known | None:
+        method = point[3] or self._method_of(point[0])
+        size_bytes = self._series_bytes // (1 if method is Method.AVERAGE else 2)
         try:
-            return self._names.meet(point[0], self._series_bytes)
+            return self._names.meet(point[0], size_bytes)
         except RejectedError as error:
             parsed.reject(error.reason, f"{point[0]} {point[1]!r}")
             return None

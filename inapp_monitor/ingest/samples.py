@@ -22,8 +22,6 @@ from inapp_monitor.ingest.protocols.parsed import (
     Sample,
 )
 
-#: So many series a distribution takes on disk.
-_DISTRIBUTION_SIZE = 4
 #: Distinct members of a set within a step.
 MAX_SET_MEMBERS = 10_000
 #: Values of a timer kept before they are counted.
@@ -42,14 +40,16 @@ class Samples:
     """Samples of all doors of a process.
 
     Args:
-        series_bytes: What a series takes on disk, about.
+        series_bytes: What an average takes on disk, about: twice as much as another series.
+        distribution_bytes: What a distribution takes there, at most.
         step_s: Within which members of a set are counted once.
 
     *Threads:* for one at a time.
     """
 
-    def __init__(self, step_s: int, series_bytes: int = 0) -> None:
-        self._series_bytes = series_bytes
+    def __init__(self, step_s: int, series_bytes: int = 0, distribution_bytes: int = 0) -> None:
+        self._series_bytes = series_bytes // 2  # none of them is an average
+        self._distribution_bytes = distribution_bytes
         self._step_s = step_s
         self._kinds: dict[str, str] = {}
         self._gauges: dict[str, float] = {}
@@ -82,7 +82,7 @@ class Samples:
             try:
                 known = get(name)
                 if known is None:
-                    size = self._series_bytes * (_DISTRIBUTION_SIZE if kind == TIMER else 1)
+                    size = self._distribution_bytes if kind == TIMER else self._series_bytes
                     known = names.meet(name, size)
                 path = known[0]
                 if kind == TIMER and weight == 1.0 and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]

@@ -42,7 +42,8 @@ from inapp_monitor.monitor.usual_times import UsualTimes
 from inapp_monitor.request.slow_looks import SlowLooks
 from inapp_monitor.request.slowest_file import SlowRequests
 from inapp_monitor.request.stacks import LiveStacks
-from inapp_monitor.store.retention import parse_retention
+from inapp_monitor.store.distribution_format import DistributionGeometry
+from inapp_monitor.store.retention import Retention, parse_retention
 from inapp_monitor.store.series import Store
 from inapp_monitor.traces import call_site
 from inapp_monitor.traces.ended_request import Pending
@@ -94,6 +95,9 @@ class Services:
             longest_s=retention[-1].step * retention[-1].points,
             max_series=settings.max_ingested_series,
             series_bytes=16 * sum(archive.points for archive in retention),
+            distribution_bytes=DistributionGeometry.of(
+                Retention.parse(settings.distribution_retention)
+            ).size,
             graphite_rollup=settings.storage_aggregation is None,
         )
         self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)

@@ -13,6 +13,7 @@ from inapp_monitor.ingest.known_names import KnownNames
 from inapp_monitor.ingest.protocols import carbon
 from inapp_monitor.ingest.protocols.parsed import RejectedError
 from inapp_monitor.ingest.protocols.series_names import series_name
+from inapp_monitor.ingest.protocols.statsd import StatsDParser
 from inapp_monitor.testing import FakeClock
 from tests.ingest.conftest import NOW, Hall
 
@@ -86,6 +87,19 @@ def test_how_many_series_still_fit(room_bytes: int, further: int) -> None:
     assert intake.take(door, carbon.parse(many, NOW)) == further
     assert intake.further_series == 0
     assert door.rejects.total() == 9 - further
+
+
+def test_what_names_take_is_known_by_their_kind() -> None:
+    """An average is two columns, a counter one, a timer a file: none is accepted that the store
+    has no room for."""
+    intake = Intake(lambda batch: None, FakeClock(NOW), step_s=10, longest_s=3_600, max_series=99,
+                    series_bytes=100, distribution_bytes=700)  # fmt: skip
+    door = Door("statsd://127.0.0.1:8125")
+    intake.tick(NOW, room_bytes=1_000, stored_value=lambda path: None)
+    intake.take(door, StatsDParser().parse(b"t:1|ms\nc:1|c\nd:1|c\ng:1|g\ns:x|s", NOW))
+    intake.take(door, carbon.parse(b"a 1\nb 1\n", NOW))
+    assert door.points == 6
+    assert door.rejects == {"no_room_on_disk": 1}
 
 
 def test_a_name_has_two_hundred_tag_sets(hall: Hall) -> None:
