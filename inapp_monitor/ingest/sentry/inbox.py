@@ -17,6 +17,7 @@ from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
+from inapp_monitor.ingest.sentry.clock_drift import correct_event, drift_of
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.debug_ids import debug_ids_of
 from inapp_monitor.ingest.sentry.envelope import OPTIONAL, Envelope, Item, event_id_of
@@ -117,6 +118,7 @@ class Inbox:
             Refusal: an item is no JSON; what stands before it is recorded.
         """
         event_id = envelope.event_id
+        drift_s = drift_of(envelope.header, self._clock.wall())
         for item in envelope.items:
             if item.payload is None:
                 self.count(project, "item", item.type)
@@ -135,7 +137,7 @@ class Inbox:
                 # As SDKs sent it to `/store/` before there were envelopes.
                 self._accept_other("transaction", payload, project)
             elif item.type == "event":
-                event_id = self._accept_event(payload, event_id, project, remote_address)
+                event_id = self._accept_event(payload, event_id, project, remote_address, drift_s)
             else:
                 self._accept_other(item.type, payload, project)
         return event_id
@@ -155,7 +157,12 @@ class Inbox:
         self.count(project, "refused", why)
 
     def _accept_event(
-        self, payload: dict[str, object], event_id: str, project: str, remote_address: str
+        self,
+        payload: dict[str, object],
+        event_id: str,
+        project: str,
+        remote_address: str,
+        drift_s: float,
     ) -> str:
         given_id = event_id or event_id_of(payload.get("event_id")) or uuid.uuid4().hex
         if self._is_repeated(given_id):
@@ -168,6 +175,7 @@ class Inbox:
             remote_address=remote_address,
             frames=partial(self.source_maps.frames_of, debug_ids=debug_ids_of(payload)),
         )
+        correct_event(event, drift_s)
         template, logger = template_of(payload), values.text(payload.get("logger"), 200)
         found = grouping_of_event(event, payload.get("fingerprint"), template, logger)
         issue = self._record_event(event, found)

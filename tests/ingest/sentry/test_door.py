@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -280,6 +281,37 @@ def test_what_is_sent_again_counts_once(installation: Installation) -> None:
         assert installation.send(body).status_code == 200
     (issue,) = installation.page("/errors.json")["issues"]
     assert issue["count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("clock_s", "came_s"),
+    [
+        (0.0, 100.0),
+        (50.0, 50.0),  # a slow network explains that
+        (-3_600.0, 100.0),  # behind
+        (7_200.0, 100.0),  # ahead
+        (-3 * 86_400.0, 3 * 86_400.0 + 100.0),  # kept on its way
+        (40 * 86_400.0, 0.0),  # nothing is of the future
+    ],
+)
+def test_a_senders_wrong_clock_is_put_right(
+    shared: Installation, clock_s: float, came_s: float
+) -> None:
+    """By the time at which the envelope says that it was sent, breadcrumbs too."""
+    now = shared.clock.wall()
+    theirs, marker = now + clock_s, f"clock {clock_s}"
+    sent = datetime.fromtimestamp(theirs, UTC).isoformat().replace("+00:00", "Z")
+    crumb = {"message": "c", "timestamp": theirs - 101}
+    more = {"timestamp": theirs - 100, "breadcrumbs": [crumb], "fingerprint": [marker]}
+    body = event_body(message=marker, **more)
+    head = json.dumps({"sent_at": sent}).encode()
+    assert shared.send(body.replace(b"{}", head, 1)).status_code == 200
+    issues = shared.page("/errors.json?q=clock")["issues"]
+    (issue,) = [each for each in issues if each["message"] == marker]
+    event = shared.page(f"/errors/{issue['id']}.json")["event"]
+    assert now - event["time"] == pytest.approx(came_s, abs=0.01)
+    if came_s:
+        assert event["time"] - event["breadcrumbs"][0]["time"] == pytest.approx(1.0, abs=0.01)
 
 
 def test_feedback_becomes_a_note_at_its_issue(installation: Installation) -> None:
