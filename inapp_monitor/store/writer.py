@@ -26,10 +26,13 @@ from inapp_monitor.store.buffer import AnyRingFile, Buffer
 from inapp_monitor.store.catalog import Catalog
 from inapp_monitor.store.distributions import DistributionFile
 from inapp_monitor.store.groups import Group
-from inapp_monitor.store.lock import LockBusyError, StoreLock
+from inapp_monitor.store.lock import PATIENCE_S, LockBusyError, StoreLock
 
 _FIRST_RETRY_S: Final = 1.0
 _LONGEST_RETRY_S: Final = 60.0
+#: Seconds that the last flush of a process waits for the lock: where ten workers end together, on
+#: a busy machine, each may be the last one.
+_PATIENCE_AT_END_S: Final = 4.0
 _PART: Final = "store"
 #: Seconds after its end until which points of an interval are on time; longer than any worker
 #: waits between two flushes.
@@ -90,14 +93,19 @@ class Writer:
         self._guard.failed(f"store file {path.name}", FormatError(what))
 
     def flush(self, *, force: bool = False) -> None:
-        """Write all that waits, unless the disk refused a moment ago."""
+        """Write all that waits, unless the disk refused a moment ago.
+
+        Args:
+            force: Also then, and wait longer for the lock: what is not written now is lost.
+        """
         if not self._buffer.bytes and self._catalog.generation <= 0:
             return  # nothing was ever recorded or read: leave no trace
         started = self._clock.perf()
         if self.fault and not force and started < self._retry_at <= started + _LONGEST_RETRY_S:
             return
         try:
-            self._flush_locked(max(self._clock.wall(), 0.0))
+            patience_s = _PATIENCE_AT_END_S if force else PATIENCE_S
+            self._flush_locked(max(self._clock.wall(), 0.0), patience_s)
         except LockBusyError:
             with self._buffer.lock:
                 self._buffer.recount()
@@ -106,8 +114,8 @@ class Writer:
         else:
             self._succeeded(started)
 
-    def _flush_locked(self, now: float) -> None:
-        fresh = self._open_lock()
+    def _flush_locked(self, now: float, patience_s: float) -> None:
+        fresh = self._open_lock(patience_s)
         try:
             if fresh:
                 self._catalog.forget()
@@ -124,13 +132,13 @@ class Writer:
         if problem is not None:
             raise problem
 
-    def _open_lock(self) -> bool:
+    def _open_lock(self, patience_s: float) -> bool:
         try:
-            return self._lock.acquire()
+            return self._lock.acquire(patience_s)
         except FileNotFoundError:
             data_directory.prepare(self._data_dir)
             private_files.make_directory(self._catalog.directory)
-            return self._lock.acquire()
+            return self._lock.acquire(patience_s)
 
     def _check_files(self, now: float) -> bool:
         """Deal with files that were deleted or cut under us; True when one had to go."""

@@ -171,7 +171,7 @@ def test_a_collector_that_hangs_delays_no_tick(make: Callable[..., Monitor]) -> 
     assert last(monitor, "host.memory.total_bytes")
     begin = time.perf_counter()
     monitor.close()
-    assert time.perf_counter() - begin < 3
+    assert time.perf_counter() - begin < PATIENCE_S / 2
     held.set()
 
 

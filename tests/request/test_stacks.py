@@ -271,7 +271,7 @@ def test_a_worker_that_does_not_reply_is_reported(
     (row,) = worker.requests.rows()
     begin = time.perf_counter()
     answer = worker.stacks.stack_of(pid, row["request"])
-    assert time.perf_counter() - begin < 3
+    assert time.perf_counter() - begin < 20  # not as long as the other is busy
     assert (answer["state"], answer["waited_s"]) == ("silent", 1.1)
     assert list((tmp_path / FOLDER).iterdir()) == []
 

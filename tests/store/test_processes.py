@@ -237,6 +237,29 @@ def test_a_stopped_holder_of_the_lock_stops_nobody(
     assert bench.get("a", store=bench.open(read_only=True)) == {START: 2}
 
 
+def test_the_last_flush_waits_until_others_have_written(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all workers end together, one has the lock for seconds: what is not written is lost."""
+    bench.put("a", 1)
+    bench.store.flush()
+    bench.put("a", 1)
+    other = StoreLock(bench.data_dir / "store" / "lock")
+    other.acquire()
+    waited_s = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal waited_s
+        waited_s += seconds
+        if waited_s > 3:
+            other.release()
+
+    monkeypatch.setattr("inapp_monitor.store.lock.sleep", wait)
+    bench.store.close()
+    other.close()
+    assert bench.get("a", store=bench.open(read_only=True)) == {START: 2}
+
+
 def test_one_process_leads_until_it_dies(tmp_path: Path) -> None:
     """Only one is the leader; after a SIGKILL another takes over at its next tick."""
 
