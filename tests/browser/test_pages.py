@@ -39,6 +39,12 @@ SEVERE = {"serious", "critical"}
 SIDEWAYS = """[...document.querySelectorAll('nav, .scroll:not([aria-label=Values])')]
     .filter(box => box.scrollWidth > box.clientWidth + 1)
     .map(box => box.getAttribute('aria-label'))"""
+#: Charts that stand outside of the page, where nobody sees them.
+OUTSIDE = """[...document.querySelectorAll('main figure')].filter(chart => {
+    const page = document.querySelector('main').getBoundingClientRect();
+    const box = chart.getBoundingClientRect();
+    return box.bottom > page.bottom + 1 || box.top < page.top;
+}).length"""
 RUN_AXE = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
     .map(v => [v.impact, v.id, v.nodes.map(n => n.target.join(' ')).slice(0, 3).join(', ')])"""
 
@@ -80,6 +86,7 @@ def test_every_page_loads_cleanly(
         page = tab.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert width > 360 or not page.evaluate(SIDEWAYS), path
+        assert page.evaluate(OUTSIDE) == 0, path
         assert page.locator("h1").count() == 1, path
         titles[path.partition("?")[0]] = page.title()
         page.evaluate(axe)
