@@ -232,8 +232,9 @@
     const strip = document.querySelector("[data-now]"), last = answered[answered.length - 1];
     if (!strip || !last) return;
     const svg = strip.querySelector("svg"), most = Math.max(...answered.map((point) => point[1]));
+    const seen = Math.max(Math.round(last[0] - answered[0][0]), 1);
     const waiting = underWay ? ", " + underWay + " being answered" : "";
-    strip.querySelector("small").textContent = show(last[1], "rate") + waiting + "; at most " + show(most, "rate") + " in the last minute";
+    strip.querySelector("small").textContent = show(last[1], "rate") + waiting + "; at most " + show(most, "rate") + " in the last " + (seen < LAST_S - 2 ? seen + " s" : "minute");
     svg.replaceChildren();
     for (const [moment, rate] of answered) {
       const height = most ? Math.max(19 * rate / most, rate ? 0.6 : 0.2) : 0.2;
