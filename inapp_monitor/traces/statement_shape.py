@@ -24,7 +24,11 @@ _TOKEN = re.compile(
         | [\s.,()=<>*+]++(?!\d)
       )++ )
   | (?P<drop>                                          # comments; hints stay
-        --[^\n]*+ | /\*(?!\+).*?(?:\*/|\Z) )
+        --[^\n]*+
+        | /\*(?!\+) (?: [^*/] | \*(?!/) | /(?!\*)      # in PostgreSQL with others inside,
+            | /\* (?: [^*/] | \*(?!/) | /(?!\*)        # three deep
+                | /\* (?: [^*] | \*(?!/) )*+ \*/ )*+ \*/ )*+ \*/
+        | /\*(?!\+).*?(?:\*/|\Z) )
   | (?P<literal>
         [eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)            # E'it\'s'
       | (?:[nNbBxX]|[uU]&)?'(?:[^']|'')*+(?:'|\Z)      # 'it''s', B'01', X'ff', U&'d'
@@ -45,6 +49,15 @@ _MYSQL = re.compile(
   | `[^`]*+(?:`|\Z)
   | (?:--(?:\s|\Z)|\#)[^\n]*+
   | /\*(?![!+]).*?(?:\*/|\Z)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+#: Oracle's q'[it's]' ends with the bracket, or the character, that it begins with.
+_ORACLE = re.compile(
+    r"""
+    (?P<quoted> \b[nN]?[qQ]' (?: \[.*?(?:\]'|\Z) | \{.*?(?:\}'|\Z) | <.*?(?:>'|\Z)
+      | \(.*?(?:\)'|\Z) | (?P<mark>[^\s\[{<(]).*?(?:(?P=mark)'|\Z) ) )
+  | '(?:[^']|'')*+(?:'|\Z) | "[^"]*+(?:"|\Z) | --[^\n]*+ | /\*.*?(?:\*/|\Z)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -90,13 +103,16 @@ _DIGITS = re.compile(r"\d{6,}")
 def shape_of(statement: str, dialect: str = "") -> str:
     """The shape of a statement, at most `MAX_KEPT` characters.
 
-    `dialect` matters where "..." may be a string: `mysql` (or `mariadb`) and `sqlite`.
+    `dialect` matters where strings are written in another way: `mysql` (or `mariadb`), `sqlite` and
+    `oracle`.
     """
     text = statement[:MAX_READ]
     if dialect in ("mysql", "mariadb"):
         text = _MYSQL.sub(_without_mysql_strings, text)
     elif dialect == "sqlite" and '"' in text:
         text = _SQLITE.sub(_without_sqlite_strings, text)
+    elif dialect == "oracle":
+        text = _ORACLE.sub(_without_oracle_strings, text)
     text = _TOKEN.sub(_without_literals, text)
     text = _SIGN.sub(_without_sign, text)
     text = _LIST.sub("(?)", text)
@@ -126,6 +142,10 @@ def _without_mysql_strings(match: re.Match[str]) -> str:
     if text[0] == "`":
         return text
     return " " if text[0] in "-#/" else "?"
+
+
+def _without_oracle_strings(match: re.Match[str]) -> str:
+    return match.group() if match["quoted"] is None else "?"
 
 
 def _without_sqlite_strings(match: re.Match[str]) -> str:

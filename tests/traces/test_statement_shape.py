@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from time import process_time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,29 @@ def test_statements_of_different_meaning_differ(dialect: str) -> None:
     shapes = [shape_of(group[0], dialect) for group in CORPUS[""]]
     distinct = [shape for shape in shapes if shape != "select ?"]
     assert len(set(distinct)) == len(distinct)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "statement", "shape"),
+    [
+        ("postgresql", "/* a /* S3 /* b */ */ S3 **/ select /***/ 1", "select ?"),
+        ("mysql", "/* a /* b */ select /* c */ 1", "select ?"),
+        ("", "/*+ index(t) */ select 1 /* a /* S3", "/*+ index(t) */ select ?"),
+        ("oracle", "select q'[it's S3]', nQ'!S3 's!', 'q''S3' from t", "select ?, ?, ? from t"),
+        (
+            "oracle",
+            """select "q'(", Q'(S3')', seq'S3' from t -- q'""",
+            """select "q'(", ?, seq? from t""",
+        ),
+        ("oracle", "select q'{S3' from t", "select ?"),
+    ],
+)
+def test_comments_within_comments_and_quotes_of_choice(
+    dialect: str, statement: str, shape: str
+) -> None:
+    """PostgreSQL's comments nest, other ones end at the first mark; Oracle's strings end as their
+    author likes."""
+    assert shape_of(statement, dialect) == shape
 
 
 def test_a_list_of_thousands_is_one_mark() -> None:
