@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from inapp_monitor.query.context import Context
 
 _GROUP = "Transform"
+#: Values that are joined at once.
+_AT_ONCE: Final = 2**15
 _INTERVAL = Param("intervalString", "interval", required=True, suggestions=("10min", "1h", "1d"))
 _FUNC = Param("func", "aggFunc", default="sum")
 _ALIGN_OPTIONS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds", True, False)
@@ -35,43 +39,67 @@ def buckets(
     context: Context | None, series: Series, func: str, interval: int, start: int, end: int
 ) -> Floats:
     """One value for each `interval` from `start` until `end` is reached."""
+    values: Floats = _buckets_of(context, [series], func, interval, start, end)[0]
+    return values
+
+
+def _alike(series: Sequence[Series]) -> Iterator[list[Series]]:
+    """Neighbours of one grid, some at a time: what is computed at once stays in the cache."""
+    for _, every in groupby(series, lambda s: (s.start, s.end, s.step, len(s), s.x_files_factor)):
+        alike = list(every)
+        most = max(_AT_ONCE // max(len(alike[0]), 1), 1)
+        for begin in range(0, len(alike), most):
+            yield alike[begin : begin + most]
+
+
+def _buckets_of(
+    context: Context | None, alike: Sequence[Series], func: str, interval: int, start: int, end: int
+) -> Floats:
+    """The same of several series of one grid, a row each."""
     resolve(func)
+    first, step = alike[0], int(alike[0].step)
     count = max(0, -(-(end - start) // interval))
     if context is not None:
-        context.budget.spend(count)
-    result = np.full(count, np.nan)
-    if not len(series) or not count:
-        return result
+        context.budget.spend(count * len(alike))
+    if not len(first) or not count:
+        return np.full((len(alike), count), np.nan)
+    if count == 1 and len(alike) > 1:  # a single column is summed in another order
+        return np.stack([buckets(None, s, func, interval, start, end) for s in alike])
     present: NDArray[np.bool_] | None
-    if interval % series.step == 0 and (series.start - start) % series.step == 0:
-        rows, present = _aligned(series, interval // int(series.step), start, count)
+    if interval % first.step == 0 and (first.start - start) % first.step == 0:
+        rows, present = _aligned(alike, interval // step, start, count)
+    elif len(alike) > 1:
+        return np.stack([buckets(None, s, func, interval, start, end) for s in alike])
     else:
-        rows, present = _scattered(series, interval, start, count)
+        rows, present = _scattered(first, interval, start, count)
     result = aggregate_rows(func, rows, present)
-    if series.x_files_factor:
+    if first.x_files_factor:
         known = (rows == rows).sum(axis=0)
-        result[known / (interval / series.step) < series.x_files_factor] = np.nan
-    return result
+        result[known / (interval / first.step) < first.x_files_factor] = np.nan
+    return result.reshape(len(alike), count)
 
 
 def _aligned(
-    series: Series, width: int, start: int, count: int
+    alike: Sequence[Series], width: int, start: int, count: int
 ) -> tuple[Floats, NDArray[np.bool_] | None]:
-    """Members by buckets when every bucket holds whole steps; None: every cell is a member."""
-    values = series.values[: max(0, -(-(series.end - series.start) // int(series.step)))]
-    lead = (series.start - start) // int(series.step)
-    if lead < 0:
-        values, lead = values[-lead:], 0
-    values = values[: count * width - lead]
-    padded = np.empty(count * width)
-    padded[:lead] = padded[lead + len(values) :] = np.nan
-    padded[lead : lead + len(values)] = values
-    rows = np.ascontiguousarray(padded.reshape(count, width).T)
-    if len(values) == len(padded):
+    """Members by buckets when every bucket holds whole steps, those of each series after those of
+    the one before it; None: every cell is a member.
+    """
+    first, step = alike[0], int(alike[0].step)
+    skipped = max((start - first.start) // step, 0)
+    lead = max((first.start - start) // step, 0)
+    until = min(len(first), max(0, -(-(first.end - first.start) // step)))
+    some = max(min(until - skipped, count * width - lead), 0)
+    padded = np.empty((len(alike), count * width))
+    padded[:, :lead] = padded[:, lead + some :] = np.nan
+    for row, series in zip(padded, alike, strict=True):
+        row[lead : lead + some] = series.values[skipped : skipped + some]
+    rows = np.ascontiguousarray(padded.reshape(-1, width).T)
+    if some == count * width:
         return rows, None
-    present = np.zeros(count * width, dtype=bool)
-    present[lead : lead + len(values)] = True
-    return rows, present.reshape(count, width).T
+    present = np.zeros(padded.shape, dtype=bool)
+    present[:, lead : lead + some] = True
+    return rows, present.reshape(-1, width).T
 
 
 def _scattered(
@@ -107,27 +135,28 @@ def summarize(
 ) -> list[Series]:
     """Join the values of each interval; intervals start at multiples, or with the series."""
     interval = interval_of(text)
+    suffix = ", true" if align else ""
     made = []
-    for s in series:
+    for alike in _alike(series):
+        begin, stop = alike[0].start, alike[0].end
         if align:
-            start = s.start
-            count = max(0, -(-(s.end - s.start) // interval))
-            end = s.start + count * interval
+            start = begin
+            end = begin + max(0, -(-(stop - begin) // interval)) * interval
         else:
-            start = s.start - s.start % interval
-            end = s.end - s.end % interval + interval
-        suffix = ", true" if align else ""
-        made.append(
+            start, end = begin - begin % interval, stop - stop % interval + interval
+        rows = _buckets_of(context, alike, func, interval, start, end)
+        made += [
             s.derive(
                 f'summarize({s.name}, "{text}", "{func}"{suffix})',
-                buckets(context, s, func, interval, start, end),
+                values,
                 start=start,
                 end=end,
                 step=interval,
                 tags={"summarize": text, "summarizeFunction": func},
                 whole=func == "count",
             )
-        )
+            for s, values in zip(alike, rows, strict=True)
+        ]
     return made
 
 
