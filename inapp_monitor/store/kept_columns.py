@@ -14,7 +14,7 @@ from inapp_monitor.store.retention import ArchiveWindow
 #: Values that are kept at most, of all columns: 4 MB.
 MOST_VALUES: Final = 2**19
 #: The same of columns that are asked for together: more would drive all others out.
-MOST_OF_ONE: Final = MOST_VALUES // 2
+MOST_OF_ONE: Final = 300_000
 #: Seconds for which they are kept.
 KEPT_S: Final = 600
 
