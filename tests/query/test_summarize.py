@@ -45,7 +45,7 @@ class Mixed(MemorySource):
 def test_together_as_alone(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Name, grid and every value to the last bit, however many are joined at once."""
     chance = random.Random(seed)
-    monkeypatch.setattr(resample, "_AT_ONCE", chance.choice([1, 500, 2**15]))
+    monkeypatch.setattr(resample, "VALUES_AT_ONCE", chance.choice([1, 500, 2**15]))
     source, func = Mixed(chance), chance.choice(AGGREGATIONS)
     interval, align = chance.choice(["7s", "1min", "10min", "1h"]), chance.choice(["", ",true"])
     request = RenderRequest(start=NOW - 9_000, end=NOW, now=NOW)

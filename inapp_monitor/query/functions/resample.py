@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _GROUP = "Transform"
 #: Values that are joined at once.
-_AT_ONCE: Final = 2**15
+VALUES_AT_ONCE: Final = 2**15
 _INTERVAL = Param("intervalString", "interval", required=True, suggestions=("10min", "1h", "1d"))
 _FUNC = Param("func", "aggFunc", default="sum")
 _ALIGN_OPTIONS = ("years", "months", "weeks", "days", "hours", "minutes", "seconds", True, False)
@@ -47,7 +47,7 @@ def _alike(series: Sequence[Series]) -> Iterator[list[Series]]:
     """Neighbours of one grid, some at a time: what is computed at once stays in the cache."""
     for _, every in groupby(series, lambda s: (s.start, s.end, s.step, len(s), s.x_files_factor)):
         alike = list(every)
-        most = max(_AT_ONCE // max(len(alike[0]), 1), 1)
+        most = max(VALUES_AT_ONCE // max(len(alike[0]), 1), 1)
         for begin in range(0, len(alike), most):
             yield alike[begin : begin + most]
 
