@@ -17,7 +17,7 @@ from inapp_monitor.web.frame.view import View
 from inapp_monitor.web.human import shorten, value
 
 #: Routes that are looked at, and shown.
-_LOOKED, _SHOWN = 8, 3
+_LOOKED, _SHOWN = 10, 5
 #: A route that has no verdict gets one from so many times, and milliseconds a request, on.
 _TIMES, _MS = 2.0, 20.0
 #: A route is looked at when its p95 is so many times what it was in the faster part of the window.
