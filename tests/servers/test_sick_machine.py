@@ -15,6 +15,8 @@ import pytest
 
 #: What the 99th percentile of requests may take more than without the fault.
 MORE_MS = 5.0
+#: What it may take where requests do the work of the thread twenty times a second: as long as that.
+WITH_WORK_MS = 20.0
 ROOT = Path(__file__).parents[2]
 #: The fault, what the status page shows meanwhile, and what it shows until the process ends.
 CASES = {
@@ -25,8 +27,8 @@ CASES = {
     "no threads": ("can't start new thread", "background thread (requests do its work)"),
     "address space": ("loading the parts", "background thread (requests do its work)"),
 }
-#: Told to the other workers once in a while only, and shown until then.
-RARE = {"rows of workers"}
+#: Tried once in a while only, and shown until then.
+RARE = {"rows of workers", "thread of the collectors"}
 
 
 def run(fault: str, data_dir: Path) -> dict[str, Any]:
@@ -51,7 +53,8 @@ def test_requests_stay_fast_and_are_all_counted(fault: str, tmp_path: Path) -> N
     seen = run(fault, tmp_path / "data")
     assert seen["stored"] == seen["sent"]
     assert not any(seen["dropped"].values())
-    assert seen["p99_ms"] <= (seen["p99_before_ms"] or 0.0) + MORE_MS
+    before_ms = seen["p99_before_ms"]
+    assert seen["p99_ms"] <= (WITH_WORK_MS if before_ms is None else before_ms + MORE_MS)
     assert shown in str(seen["faults"])
     assert bool(seen["faults"]) == bool(shown)
     assert set(seen["left"]) - RARE == ({left} if left else set())
