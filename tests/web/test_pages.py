@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -17,6 +18,7 @@ from inapp_monitor.ground.current_request import ENVIRON_KEY
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.routing import Route
@@ -262,6 +264,21 @@ def test_axes_begin_with_the_first_sample_of_a_young_installation(tmp_path: Path
     headers = {**HTML, "Authorization": f"Bearer {TOKEN}"}
     data = Client(WebApp(backend)).get("/overview.json?from=-15min", headers=headers).json
     assert data["charts"]["throughput"]["start"] == NOW - 120
+
+
+@pytest.mark.parametrize("age_s, collecting", [(0, True), (40, False)])
+def test_the_first_seconds_are_being_collected(
+    tmp_path: Path, age_s: int, collecting: bool
+) -> None:
+    """Requests without a rate as yet are not called a period without data."""
+    backend = dataclasses.replace(stored_backend(tmp_path, FakeClock(NOW + 2)), live=True)
+    some = Histogram()
+    some.add([12.0])
+    answered = Scalar("requests.status.2xx", NOW + 1 - age_s, 1.0, Method.SUM)
+    backend.store.add(Batch([answered], [Distribution("requests.time", NOW + 1 - age_s, some)]))
+    headers = {**HTML, "Authorization": f"Bearer {TOKEN}"}
+    page = Client(WebApp(backend)).get("/?from=-15min", headers=headers).text
+    assert ("The latest seconds are still being collected" in page) == collecting
 
 
 def test_first_steps_tick_themselves(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class PageGraph(TimeGraph):
     def draw_no_data(self) -> None:
         """Words in the middle of the plot."""
         middle = self.top + self.frame.height // 2
-        self._text("No data in this period", "none", x="50%", y=middle)
+        self._text(self.options.no_data, "none", x="50%", y=middle)
 
     def _text(self, text: str, look: str, **place: Any) -> None:
         overlay = self.nodes["text_overlay"]

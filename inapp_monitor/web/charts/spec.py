@@ -72,6 +72,7 @@ class ChartOptions:
         stacked: Areas on top of each other (series of one start and step).
         markers: Vertical lines.
         zone: For the labels of the time axis.
+        no_data: Written in the plot when there is nothing to draw.
     """
 
     columns: int = 800
@@ -85,6 +86,7 @@ class ChartOptions:
     stacked: bool = False
     markers: Sequence[Marker] = ()
     zone: tzinfo = UTC
+    no_data: str = "No data in this period"
 
 
 def colour_of(series: ChartSeries, position: int) -> Colour:

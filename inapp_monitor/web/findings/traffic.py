@@ -33,6 +33,8 @@ _AXIS_COLUMNS = 90
 _EARLIER_S = 30 * 86_400
 _COARSEST_S = 7_200
 _NARROWEST_S = 120
+#: In place of rates while there are requests and no column is old enough for a rate.
+_COLLECTING = "The latest seconds are still being collected"
 #: The latency's axis is cut at half so many times the quantile when something is beyond all of it.
 _CUT_OF, _CUT_QUANTILE, _CUT_FACTOR = 12, 0.9, 6.0
 
@@ -197,6 +199,9 @@ def _throughput(
         )
     view = traffic.view
     total = traffic.count
+    # A column has a rate when enough of it has passed: the first one has none for some seconds.
+    is_drawn = any(np.isfinite(np.array(entry["values"], dtype=float)).any() for entry in series)
+    is_young = bool(total) and traffic.is_live and view.is_live and not is_drawn
     change = _change(total, before.count if before else None, ghost, "requests", False)
     if before and not before.count:
         change = (f"no data {ghost}", False)
@@ -205,6 +210,7 @@ def _throughput(
         summary=human.value(total / traffic.watched_s(), "rate") if total else "",
         description=f"Requests a second by status class, {human.count(total)} in all",
         change=change,
+        **({"no_data": _COLLECTING} if is_young else {}),
     )  # fmt: skip
 
 

@@ -97,6 +97,7 @@ def draw(data: Mapping[str, Any], height: int = HEIGHT, zone: tzinfo = UTC) -> M
         stacked=bool(data.get("stacked")),
         cut_at=data.get("cut_at"),
         zone=zone,
+        **({"no_data": data["no_data"]} if "no_data" in data else {}),
     )
     slots: Sequence[Histogram | None] | None = data.get("slots")
     if slots is not None:
