@@ -92,7 +92,7 @@ assert (data_dir / "token").read_text() == "of-the-other-process\\n"
 """,
         tmp_path,
     )
-    assert stderr.count("?token=of-the-other-process;") == 1
+    assert stderr.count("?token=of-the-other-process ") == 1
     assert stderr.count("?token=") == 2
 
 

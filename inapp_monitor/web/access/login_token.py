@@ -134,7 +134,8 @@ def announce(token: LoginToken, root_url: str, *, at_each_start: bool = False) -
         return
     _untold.discard(token.value)
     _told.add(token.value)
-    kept = f"; the token is kept in {token.path}" if token.path else ""
+    # Apart by a space: a terminal that makes a link of the address takes what touches it along.
+    kept = f" (the token is kept in {token.path})" if token.path else ""
     _print(f"inapp-monitor: open the dashboard at {root_url}?token={token.value}{kept}")
 
 
