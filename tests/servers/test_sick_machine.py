@@ -84,5 +84,7 @@ def test_a_disk_that_goes_read_only_under_open_files_and_is_replaced(disk: Path)
     assert seen["stored"] == seen["sent"]
     assert not any(seen["dropped"].values())
     assert seen["p99_ms"] <= seen["p99_before_ms"] + MORE_MS
-    assert "Read-only file system" in seen["faults"]["store"]
+    # Writing is refused; a sync of what was written before tells that the disk lost it.
+    refusals = ("Read-only file system", "Input/output error")
+    assert any(refusal in seen["faults"]["store"] for refusal in refusals)
     assert set(seen["left"]) <= RARE
