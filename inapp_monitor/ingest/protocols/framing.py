@@ -6,7 +6,7 @@ A framing holds what came of a unit so far, never more than the longest one, wha
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES
@@ -158,3 +158,12 @@ class StatsDFraming:
             self._chosen.end(refuse)
         elif self._begun.strip():
             refuse("truncated", self._begun)
+
+
+def pieces_of_lines(data: bytes, size_bytes: int) -> Iterator[bytes]:
+    """Whole lines in pieces that are hardly larger than that, unless a line is."""
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", begin + size_bytes) + 1 or len(data)
+        yield data[begin:end]
+        begin = end

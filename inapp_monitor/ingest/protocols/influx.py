@@ -16,6 +16,7 @@ from typing import Final
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols import numbers
+from inapp_monitor.ingest.protocols.framing import pieces_of_lines
 from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Parsed, RejectedError
 
 #: Seconds of one of what a request calls `precision`.
@@ -90,7 +91,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
     Lines that are none together stay as they are, so that a missing quote costs only its own line.
     """
     if b'="' not in data:
-        yield from _cut(data)
+        yield from pieces_of_lines(data, _PIECE_BYTES)
         return
     lines, at, tried_bytes = data.split(b"\n"), 0, 0
     found: list[bytes] = []
@@ -112,14 +113,6 @@ def pieces(data: bytes) -> Iterator[bytes]:
             found, size = [], 0
     if found:
         yield b"\n".join(found)
-
-
-def _cut(data: bytes) -> Iterator[bytes]:
-    begin = 0
-    while begin < len(data):
-        end = data.find(b"\n", begin + _PIECE_BYTES) + 1 or len(data)
-        yield data[begin:end]
-        begin = end
 
 
 def _is_open(line: bytes) -> bool:

@@ -7,7 +7,7 @@ the application's threads.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -21,6 +21,7 @@ from inapp_monitor.ingest.protocols import (
     json_points,
     prometheus_text,
 )
+from inapp_monitor.ingest.protocols.framing import pieces_of_lines
 from inapp_monitor.ingest.protocols.parsed import Parsed, Reject
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS, Parse
 
@@ -117,7 +118,7 @@ class Taker:
 
     def lines(self, data: bytes, parse: Parse) -> Outcome:
         """Take lines."""
-        return self.pieces(_pieces(data), parse)
+        return self.pieces(pieces_of_lines(data, _PIECE_BYTES), parse)
 
     def pieces(self, pieces: Iterable[bytes], parse: Parse) -> Outcome:
         """Take lines that are cut where they may be parsed apart."""
@@ -148,14 +149,6 @@ class Taker:
 
 def _numbered(number: int, reject: Reject) -> int:  # noqa: ARG001
     return number
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    begin = 0
-    while begin < len(data):
-        end = data.find(b"\n", begin + _PIECE_BYTES) + 1 or len(data)
-        yield data[begin:end]
-        begin = end
 
 
 def _line_finder(piece: bytes, first_line: int) -> Callable[[Reject], int]:
