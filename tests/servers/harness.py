@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.client
 import importlib.util
+import itertools
 import os
 import shlex
 import shutil
@@ -38,6 +39,7 @@ PATIENCE_S = 60.0
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 GUNICORN = [sys.executable, "-m", "gunicorn", "--chdir", str(HERE), "--no-control-socket"]
+GUNICORN += ["-c", str(HERE / "gunicorn_workers.py")]
 
 
 def _own_uwsgi() -> str:
@@ -149,6 +151,7 @@ class Served:
         command = [*prefix, *COMMANDS[name], *options.split()]
         for word, value in standing_for.items():
             command = [part.replace(word, value) for part in command]
+        self._command = command
         environment = {
             **os.environ,
             **environ,
@@ -165,15 +168,24 @@ class Served:
         return self
 
     def wait_until_open(self) -> None:
-        """Wait until somebody listens on the port."""
+        """Wait until somebody listens on the port, and gunicorn's first workers are ready."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
+                self._wait_for_first_workers()
                 return
             except OSError:
                 time.sleep(0.05)
         raise RuntimeError(f"{self.name} did not start: {self.log()}")
+
+    def _wait_for_first_workers(self) -> None:
+        """As many as the last `-w` of the command line asks for."""
+        if "gunicorn" in self.name:
+            wanted = [
+                int(number) for flag, number in itertools.pairwise(self._command) if flag == "-w"
+            ]
+            self.wait_for(lambda: len(list(self.directory.glob("ready-*"))) >= wanted[-1])
 
     def __exit__(self, *_: object) -> None:
         self.kill_group()
@@ -186,23 +198,23 @@ class Served:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
     def log(self) -> str:
         return (self.directory / "server.log").read_text("utf-8", "replace")[-3000:]
 
-    def children(self) -> list[int]:
-        """Process ids of the workers: children of the server's first process."""
-        task = Path(f"/proc/{self.process.pid}/task")
+    def children(self, of: int = 0) -> list[int]:
+        """Process ids of the workers: children of a process, else of the server's first one."""
+        task = Path(f"/proc/{of or self.process.pid}/task")
         return [int(pid) for file in task.glob("*/children") for pid in file.read_text().split()]
 
+    def ready(self, of: int = 0) -> set[int]:
+        """gunicorn's workers that answer and hear signals, of one master or of the first."""
+        return {pid for pid in self.children(of) if (self.directory / f"ready-{pid}").exists()}
+
     def another_master(self) -> int | None:
-        """The process that gunicorn's master has made of itself anew; its workers are there."""
-        for pid in self.children():
-            for task in Path(f"/proc/{pid}/task").glob("*/children"):
-                if len(task.read_text().split()) == 2:
-                    return pid
-        return None
+        """The process that gunicorn's master has made of itself anew; its workers are ready."""
+        return next((pid for pid in self.children() if len(self.ready(pid)) == 2), None)
 
     def wait_for(self, what: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
         """Wait until something is so; else the test fails with the server's log."""
@@ -288,7 +300,7 @@ class Served:
 
     def left_over(self) -> list[int]:
         """Processes of the server that are still there, a moment after its end."""
-        for _ in range(40):
+        for _ in range(200):
             found = [
                 int(entry.name)
                 for entry in Path("/proc").iterdir()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Served, missing
+from .harness import PATIENCE_S, Served, missing
 
 pytestmark = [
     pytest.mark.slow,
@@ -19,7 +19,7 @@ def test_ctrl_c_while_the_monitor_writes(tmp_path: Path) -> None:
     with Served("gevent", tmp_path) as served:
         served.traffic(20)
         served.get("/ctrl-c")
-        served.process.wait(10)
+        served.process.wait(PATIENCE_S)
         assert served.left_over() == []
     assert served.errors == []
     assert served.counted() == served.answered == 21
@@ -29,6 +29,6 @@ def test_ctrl_c_while_the_monitor_loads(tmp_path: Path) -> None:
     """The same a moment after the first request, when its parts are being loaded."""
     with Served("gevent", tmp_path, FLUSH_S="60") as served:
         served.get("/ctrl-c-while-loading")
-        served.process.wait(10)
+        served.process.wait(PATIENCE_S)
         assert served.left_over() == []
     assert served.counted() == served.answered == 1

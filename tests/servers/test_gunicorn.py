@@ -15,6 +15,9 @@ pytestmark = [
     pytest.mark.skipif(missing("gunicorn sync") != "", reason=missing("gunicorn sync")),
 ]
 
+#: The watchdog's patience: workers that are only short of a busy machine's time are not ended.
+PATIENT_S = 6
+
 
 @pytest.mark.parametrize(
     "name", representing(["gunicorn sync", "gunicorn preload"], "gunicorn preload")
@@ -24,13 +27,13 @@ def test_workers_come_and_go(name: str, tmp_path: Path) -> None:
     with Served(name, tmp_path, FLUSH_S="60") as served:
         served.traffic(40)
         served.process.send_signal(signal.SIGTTIN)
-        served.wait_for(lambda: len(served.children()) == 3)
+        served.wait_for(lambda: len(served.ready()) == 3)
         served.traffic(40)
         served.process.send_signal(signal.SIGTTOU)
         served.wait_for(lambda: len(served.children()) == 2)
         before = set(served.children())
         served.process.send_signal(signal.SIGHUP)
-        served.wait_for(lambda: len(served.children()) == 2 and not before & set(served.children()))
+        served.wait_for(lambda: len(served.ready() - before) == len(served.children()) == 2)
         served.traffic(40)
         served.process.send_signal(signal.SIGUSR2)
         served.wait_for(lambda: served.another_master() is not None)
@@ -48,7 +51,7 @@ def test_watchdog(tmp_path: Path) -> None:
     """A worker stopped by `--timeout` leaves an error with the stack of the slow line; one that
     does not listen and is killed is told by another, with its route and when it began.
     """
-    with Served("gunicorn sync", tmp_path, options="--timeout 1 -w 3") as served:
+    with Served("gunicorn sync", tmp_path, options=f"--timeout {PATIENT_S} -w 3") as served:
         served.get("/")
         served.lose("/slow")
         served.lose("/deaf")
@@ -70,7 +73,7 @@ def test_watchdog_of_workers_that_hang(name: str, tmp_path: Path) -> None:
     """
     if missing(name):
         pytest.skip(missing(name))
-    with Served(name, tmp_path, options="--timeout 2 -w 3") as served:  # they notify each second
+    with Served(name, tmp_path, options=f"--timeout {PATIENT_S} -w 3") as served:
         served.traffic(40)
         served.lose("/hang")
         served.wait_for(lambda: served.get("/")[0] == 200 and served.issues("WorkerDied"))
@@ -85,9 +88,10 @@ def test_watchdog_of_a_busy_greenlet(tmp_path: Path) -> None:
     """A request that computes without a pause, so that no other greenlet runs, is ended by the
     watchdog: an error with the stack of the line. Nothing answered is lost.
     """
-    options = "--timeout 2 --graceful-timeout 10 -w 3"
+    options = f"--timeout {PATIENT_S} --graceful-timeout 10 -w 3"
     with Served("gunicorn gevent", tmp_path, options=options) as served:
         served.traffic(40)
+        served.wait_until_counted()
         served.lose("/busy")
         served.wait_for(lambda: served.get("/")[0] == 200 and served.issues("SystemExit"))
         served.wait_for(lambda: served.counted() == served.answered + 1)  # the one that was ended

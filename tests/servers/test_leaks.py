@@ -71,4 +71,5 @@ def test_nothing_grows_in_a_worker_that_forks(tmp_path: Path) -> None:
     assert no_more(after, before)
     # Not the most: a child forked in the middle of a tick has the file that this had open, too.
     usual = median(int(body) for _, body in children)
-    assert usual <= before[0] + 4  # the connection, a pipe, and what reads the directory
+    # The connection, the one before that may be on its way, a pipe, and what reads the directory.
+    assert usual <= before[0] + 5

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Served
+from .harness import PATIENCE_S, Served
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_reloads(tmp_path: Path) -> None:
         served.traffic(40)
         (serving,) = served.children()
         os.kill(serving, signal.SIGTERM)  # the reloader makes an exit of it, and its parent ends
-        served.process.wait(10)
+        served.process.wait(PATIENCE_S)
         assert served.left_over() == []
     assert served.errors == []
     assert served.counted() == served.answered == 80
