@@ -58,6 +58,7 @@ class _Line:
     abandoned: int = 0
     due: float = 0.0
     pushed: float = float("-inf")
+    not_before: float = float("-inf")
     seen: Sequence[int] = ()
 
 
@@ -122,6 +123,8 @@ class Sender:
         for line in self._lines:
             self._watch(line)
             if line.queued or (line.thread is None and line.abandoned >= _MAX_ABANDONED):
+                continue
+            if self._clock.perf() < line.not_before:  # no thread could be started
                 continue
             if line.channel.pusher is not None:
                 self._push_if_due(line, now, statuses, snapshot)
@@ -192,6 +195,8 @@ class Sender:
                 thread.start()
             except RuntimeError as error:  # no threads here
                 self._guard.failed(_part(line), error)
+                line.not_before = self._clock.perf() + _PAUSES_S[0]
+                line.due, line.pushed = 0.0, float("-inf")  # as before
                 return
             line.thread = thread
         line.queued = True

@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from inapp_monitor.collectors import configured, discovery
@@ -28,8 +29,10 @@ START_DELAY_S = 2.0
 THREAD_NAME = "inapp-monitor-collectors"
 #: Collectors of one monitor.
 MAX_COLLECTORS = 100
-#: Seconds until a thread is tried again where none could be started.
-_THREAD_RETRY_S = 60.0
+#: Seconds until a thread is tried again where none could be started, and is reported again.
+_THREAD_RETRY_S = 5.0
+_THREAD_REPORT_S = 60.0
+_THREAD_PART = "thread of the collectors"
 
 #: Who runs the collector of a process id, data directory and name: two monitors of one directory
 #: in a process must not count everything twice.
@@ -70,10 +73,13 @@ class Runner:
         self._candidates: deque[discovery.Candidate] = deque()
         self._seen_of_given = 0
         self._has_looked = False
+        self._looks: list[Callable[[], None]] = []  # that no thread has begun
+        self._looks_queued = False
         self._is_leader = False
         self.thread: JobThread | None = None
         self._began: float | None = None
-        self._thread_not_before = float("-inf")
+        self._thread_not_before = self._report_not_before = float("-inf")
+        self._thread_failed = False
         self._joined_slot = -1
 
     def forked(self) -> None:
@@ -98,7 +104,7 @@ class Runner:
         self._lead(is_leader)
         self._watch_thread(now)
         self._meet()
-        self._start(self._due(now), now)
+        self._start(self._waiting_looks() + self._due(now), now)
         if is_leader and self._is_time_to_join():
             wall, interval_s = self._clock.wall(), self._settings.collect_interval_s
             timestamp = int(end_of_interval(wall - interval_s / 2, interval_s))
@@ -168,9 +174,8 @@ class Runner:
             settings = self._settings
             self._candidates.extend(discovery.built_in(settings))
             self._candidates.extend(discovery.from_settings(settings))
-            looks = [self._look_at_packages] if settings.collect_installed else []
-            looks += [self._look_at_configured] if configured.is_wanted(settings) else []
-            self._start(looks, self._clock.perf())
+            self._looks = [self._look_at_packages] if settings.collect_installed else []
+            self._looks += [self._look_at_configured] if configured.is_wanted(settings) else []
         new = self._given[self._seen_of_given :]
         self._seen_of_given += len(new)
         self._candidates.extend(new)
@@ -178,6 +183,18 @@ class Runner:
         while self._candidates and len(self._jobs) < MAX_COLLECTORS:
             candidate = self._candidates.popleft()
             self._jobs.append(Job(candidate, interval_s, self._clock, self._guard))
+
+    def _waiting_looks(self) -> list[Callable[[], None]]:
+        """Looks for collectors that no thread has been given: each runs once."""
+        return [] if self._looks_queued else [partial(self._look, look) for look in self._looks]
+
+    def _look(self, look: Callable[[], None]) -> None:
+        """In the thread of the jobs: it may have been abandoned, and another have run this."""
+        try:
+            self._looks.remove(look)
+        except ValueError:
+            return
+        look()
 
     def _look_at_packages(self) -> None:
         """In the thread of the jobs: some packages may be slow to look at."""
@@ -245,29 +262,39 @@ class Runner:
         thread, self.thread = self.thread, None
         if thread is not None:
             thread.abandon()
+            self._looks_queued = False
             for job in self._jobs:
                 if job.queued and job.began is None:
                     job.queued, job.slot = False, -1
 
     def _start(self, due: list[Callable[[], None]], now: float) -> None:
-        if not due:
+        if not due and not self._thread_failed:
             return
         if self.thread is None and now >= self._thread_not_before:
-            thread = JobThread(self, THREAD_NAME, self._clock.perf)
-            try:
-                thread.start()
-            except RuntimeError as error:  # no threads here
-                self._thread_not_before = now + _THREAD_RETRY_S
-                self._guard.failed("thread of the collectors", error)
-            else:
-                self.thread = thread
-                self._guard.recovered("thread of the collectors")
-        if self.thread is None:
+            self._start_thread(now)
+        if self.thread is None:  # all of it is due again
             for job in self._jobs:
-                job.queued = job.began is not None
+                if job.queued and job.began is None:
+                    job.queued, job.slot = False, -1
             return
+        self._looks_queued = True
         for run in due:
             self.thread.add(run)
+
+    def _start_thread(self, now: float) -> None:
+        thread = JobThread(self, THREAD_NAME, self._clock.perf)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no threads here
+            self._thread_failed = True
+            self._thread_not_before = now + _THREAD_RETRY_S
+            if now >= self._report_not_before:
+                self._report_not_before = now + _THREAD_REPORT_S
+                self._guard.failed(_THREAD_PART, error)
+        else:
+            self.thread, self._thread_failed = thread, False
+            self._report_not_before = float("-inf")
+            self._guard.recovered(_THREAD_PART)
 
 
 def _nobody() -> Runner | None:

@@ -26,6 +26,8 @@ _MANY_FAILURES: Final = 5
 #: Seconds that the end of the process waits for what is being sent.
 _PATIENCE_S: Final = 1.0
 
+_THREAD_PART = "thread of an export"
+
 
 class Exporting:
     """The forwarders of one data directory.
@@ -96,11 +98,16 @@ class Exporting:
     def tick(self, *, is_leader: bool) -> None:
         """Have the threads run in the leader."""
         self._is_leader = is_leader
+        failure: RuntimeError | None = None
         for _, forwarder in self._forwarders.values():
             try:
                 forwarder.tick(is_leader=is_leader)
             except RuntimeError as error:  # no thread can be started here
-                self._guard.failed("thread of an export", error)
+                failure = error
+        if failure is not None:
+            self._guard.failed(_THREAD_PART, failure)
+        elif _THREAD_PART in self._guard.faults:
+            self._guard.recovered(_THREAD_PART)
 
     def stop(self) -> None:
         """End the threads, and wait a moment for all that they are sending."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,29 @@ def test_disk_that_refuses_keeps_nobody_uninformed(office: Office) -> None:
         wait_until(lambda: not office.sender.is_busy)
     assert office.states() == [SENT]
     assert office.receiver.words == ["PROBLEM CRITICAL"]
+
+
+def test_where_no_thread_can_start_it_is_sent_as_soon_as_one_can(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notifier that has no thread is a fault, and what was due is due again ten seconds later."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    office.write(message(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        office.sender.tick(office.clock.now)
+        office.clock.advance(9)
+        office.sender.tick(office.clock.now)
+        assert office.guard.faults["notifier ops"].count == 1
+    office.clock.advance(1)
+    office.sender.tick(office.clock.now)
+    wait_until(lambda: office.states() == [SENT])
+    assert office.receiver.words == ["PROBLEM CRITICAL"]
+    wait_until(lambda: not office.sender.is_busy)
+    assert office.guard.faults == {}
 
 
 def test_busy_database_causes_no_second_message(office: Office) -> None:

@@ -269,22 +269,60 @@ def test_one_that_hangs_delays_nobody(work: Callable[..., Work]) -> None:
 
 
 def test_where_no_thread_can_start_nothing_is_collected(
-    work: Callable[..., Work], monkeypatch: pytest.MonkeyPatch
+    work: Callable[..., Work], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said once a minute at most, and tried again."""
+    """It is reported once a minute at most, tried every few seconds, and nothing is forgotten:
+    not what is looked for once, such as collectors of packages and of settings."""
 
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    at = work(Counting)
+    install(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    at = work(Counting, Minutely, collect_installed=True, munin=["127.0.0.1:9"])
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         at.start()
         at.pass_by(50)
         assert at.guard.faults["thread of the collectors"].count == 1
-    at.pass_by(90)
-    assert at.values("counting.runs")
-    assert at.guard.faults == {}
+        at.pass_by(60)
+        assert at.guard.faults["thread of the collectors"].count == 2
+    at.pass_by(5)
+    assert "thread of the collectors" not in at.guard.faults
+    at.pass_by(3)
+    assert at.values("counting.runs")[0] == 1
+    assert at.values("minutely.runs") == [1]
+    assert at.values("tea.cups")[0] == 3
+    assert [row["source"] for row in at.runner.rows()].count("setting munin") == 1
+    del sys.modules["tea_numbers"]
+
+
+def test_a_slow_look_at_packages_loses_no_other_collectors(
+    work: Callable[..., Work], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread is abandoned with what waits behind it; the next thread looks for that, once."""
+    held, entered = threading.Event(), threading.Event()
+    slow_threads: list[threading.Thread] = []
+
+    def slow() -> list[Any]:
+        slow_threads.append(threading.current_thread())
+        entered.set()
+        held.wait(PATIENCE_S)
+        return [given(Counting)]
+
+    monkeypatch.setattr(runner_module.discovery, "from_packages", slow)
+    at = work(collect_installed=True, munin=["127.0.0.1:9"])
+    at.tick(0)
+    at.tick(START_DELAY_S, wait=False)
+    assert entered.wait(PATIENCE_S)
+    at.tick(SLOW_S + 0.5)  # the thread is abandoned here
+    at.tick()
+    assert [row["source"] for row in at.runner.rows()] == ["setting munin"]
+    held.set()
+    slow_threads[0].join(PATIENCE_S)
+    at.pass_by(20)
+    assert len(slow_threads) == 1
+    assert sorted(row["source"] for row in at.runner.rows()) == ["setting munin", "the app"]
 
 
 @pytest.mark.parametrize("wrong", [5, None, object(), Path, "no-colon", "os:path"])

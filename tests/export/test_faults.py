@@ -461,3 +461,26 @@ def test_totals_that_the_disk_refuses_are_reported(
     assert heard[-1] is None
     assert blocked.is_file()
     assert b'"asDouble":2.0' in posts.bodies[-1][2]
+
+
+def test_where_no_thread_can_start_an_export_begins_as_soon_as_one_can(
+    data_dir: Path, store: Store, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fault is shown until then, and not longer."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    given = {"data_dir": data_dir, "forward": ["carbon://127.0.0.1:9"]}
+    settings = config.load(given, None, {}).settings
+    guard = Guard()
+    database = Database(data_dir, settings, clock, guard)
+    exporting = Exporting(settings, store, database, clock, guard)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        exporting.tick(is_leader=True)
+        assert "can't start new thread" in guard.faults["thread of an export"].last
+    exporting.tick(is_leader=True)
+    assert "thread of an export" not in guard.faults
+    exporting.stop()
+    database.close()

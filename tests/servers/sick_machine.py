@@ -129,10 +129,7 @@ FAULTS: dict[str, Callable[[Path], contextlib.AbstractContextManager[None]]] = {
 
 
 #: Shown until the process ends, or long after.
-STAY = {
-    *("background thread (requests do its work)", "rows of workers"),
-    "thread of the collectors",  # it begins seconds later: on a busy machine while the fault lasts
-}
+STAY = {"background thread (requests do its work)", "rows of workers"}
 #: What strikes a process before its first request.
 AT_THE_BEGINNING = ("no threads", "address space")
 

@@ -28,7 +28,7 @@ CASES = {
     "address space": ("loading the parts", "background thread (requests do its work)"),
 }
 #: Tried once in a while only, and shown until then.
-RARE = {"rows of workers", "thread of the collectors"}
+RARE = {"rows of workers"}
 
 
 def run(fault: str, data_dir: Path) -> dict[str, Any]:
