@@ -1,7 +1,8 @@
 """When a development server begins to serve a monitored application: its dashboard's address.
 
 Their classes (werkzeug's, which `flask run` uses too, wsgiref's and with it Django's) begin with
-`serve_forever`, which is wrapped as soon as a monitor is made beside a loaded one. Servers for
+`serve_forever`, which is wrapped as soon as a monitor is made beside a loaded one; wsgiref's is
+loaded for that where the program that makes the monitor imports it further down. Servers for
 production never call it. Which application a server has is found by the attributes in which
 frameworks and middlewares keep what they wrap; where it is not found, nothing is shown, and the
 first request shows it, as everywhere.
@@ -9,7 +10,9 @@ first request shows it, as everywhere.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import sys
 import types
 import weakref
@@ -19,7 +22,8 @@ from typing import Any, Final, Protocol
 from inapp_monitor.ground.process import late_imports
 from inapp_monitor.monitor.core import Core
 
-_SERVERS: Final = (("werkzeug.serving", "BaseWSGIServer"), ("wsgiref.simple_server", "WSGIServer"))
+_WSGIREF: Final = "wsgiref.simple_server"
+_SERVERS: Final = (("werkzeug.serving", "BaseWSGIServer"), (_WSGIREF, "WSGIServer"))
 #: Where applications keep the one that they wrap.
 _WRAPPED: Final = ("wsgi_app", "app", "application", "_app")
 #: Applications within applications that are looked at.
@@ -39,10 +43,27 @@ _monitors: weakref.WeakSet[Any] = weakref.WeakSet()
 def watch(monitor: object) -> None:
     """Show the dashboard's address when a server that is loaded begins to serve this monitor."""
     _monitors.add(monitor)
+    if _WSGIREF not in sys.modules and _will_import_wsgiref():
+        with contextlib.suppress(Exception), late_imports.loading():
+            importlib.import_module(_WSGIREF)
     for module, name in _SERVERS:
         server = getattr(sys.modules.get(module), name, None)
         if server is not None and not hasattr(server.serve_forever, _MARK):
             server.serve_forever = _showing(server.serve_forever)
+
+
+def _will_import_wsgiref() -> bool:
+    """Whether the program that is starting, or a function of it, imports wsgiref's server."""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "__main__":
+            code = frame.f_code
+            functions = [each for each in code.co_consts if type(each) is types.CodeType]
+            names = {name for each in (code, *functions) for name in each.co_names}
+            if not names.isdisjoint((_WSGIREF, "simple_server")):
+                return True
+        frame = frame.f_back
+    return False
 
 
 def _showing(serve_forever: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import wsgiref.simple_server
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,27 @@ def test_a_server_of_another_app_shows_nothing(
     assert shown(of_wsgiref(plain), capsys) == ""
     assert not (tmp_path / "data").exists()
     kept.close()
+
+
+@pytest.mark.parametrize("imports", ["wsgiref.simple_server as serving", "wsgiref.util as serving"])
+def test_a_program_may_import_the_server_after_the_monitor(
+    imports: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """Also within a function; where it imports no server, none is loaded for it."""
+    monkeypatch.setattr(wsgiref, "simple_server", wsgiref.simple_server)  # the package has it, too
+    monkeypatch.delitem(sys.modules, "wsgiref.simple_server")
+    program = f"""
+app = Monitor(plain, data_dir=data_dir, enabled=True)
+def main():
+    import {imports}
+    return serving.make_server("127.0.0.1", 0, app)
+"""
+    found = {"__name__": "__main__", "Monitor": Monitor, "plain": plain, "data_dir": tmp_path}
+    exec(program, found)
+    if "util" in imports:
+        assert "wsgiref.simple_server" not in sys.modules
+    else:
+        assert "/_metrics/?token=" in shown(found["main"](), capsys)
 
 
 def test_a_server_class_is_wrapped_once(tmp_path: Path) -> None:
