@@ -27,6 +27,7 @@ from inapp_monitor.ingest.protocols.parsed import (
     Sample,
 )
 from inapp_monitor.ingest.samples import Samples
+from inapp_monitor.ingest.series_of_kinds import Fits, fits_anything
 
 #: How Graphite's own storage-aggregation.conf rolls up, by the last node of a name.
 _BY_LAST_NODE = {
@@ -58,6 +59,7 @@ class Intake:
         distribution_bytes: What a distribution takes there, at most.
         graphite_rollup: Whether a name's last node decides how it is rolled up, as in Graphite's
             example configuration; else the user's own configuration does.
+        fits: What the store knows of names, see `series_of_kinds`.
 
     Attributes:
         dropped_events: Events of the application past the cap of a tick.
@@ -76,6 +78,7 @@ class Intake:
         series_bytes: int = 0,
         distribution_bytes: int = 0,
         graphite_rollup: bool = True,
+        fits: Fits = fits_anything,
     ) -> None:
         self._add = add
         self._clock = clock
@@ -85,6 +88,7 @@ class Intake:
         self._series_bytes = series_bytes
         self._distribution_bytes = distribution_bytes
         self._graphite_rollup = graphite_rollup
+        self._fits = fits
         self._set_up()
 
     def _set_up(self) -> None:
@@ -92,7 +96,9 @@ class Intake:
         self._notes: dict[str, int] = {}
         self._names = KnownNames(self._max_series, self._method_of, self._note)
         self._names.room_bytes = self._max_series * self._series_bytes or 1  # until the first tick
-        self._samples = Samples(self._step_s, self._series_bytes, self._distribution_bytes)
+        self._samples = Samples(
+            self._step_s, self._series_bytes, self._distribution_bytes, self._fits
+        )
         self._events: list[Event] = []
         self._posted: deque[Event] = deque()
         self.dropped_events = 0

@@ -2,7 +2,7 @@
 
 Counters become sums, timers distributions with true percentiles, sets counts of distinct members of
 a step. Gauges keep their last value; one that is moved before it was ever set here starts from what
-is stored. A name keeps the kind of its first sample.
+is stored. A name may be sent as several kinds: `series_of_kinds` keeps them apart.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
 from inapp_monitor.ingest.known_names import KnownNames
 from inapp_monitor.ingest.protocols.parsed import (
     COUNTER,
-    GAUGE,
     GAUGE_DELTA,
     SET,
     TIMER,
     RejectedError,
     Sample,
 )
+from inapp_monitor.ingest.series_of_kinds import Fits, SeriesOfKinds, fits_anything
 
 #: Distinct members of a set within a step.
 MAX_SET_MEMBERS = 10_000
@@ -43,15 +43,22 @@ class Samples:
         series_bytes: What an average takes on disk, about: twice as much as another series.
         distribution_bytes: What a distribution takes there, at most.
         step_s: Within which members of a set are counted once.
+        fits: What the store knows of names, see `series_of_kinds`.
 
     *Threads:* for one at a time.
     """
 
-    def __init__(self, step_s: int, series_bytes: int = 0, distribution_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        step_s: int,
+        series_bytes: int = 0,
+        distribution_bytes: int = 0,
+        fits: Fits = fits_anything,
+    ) -> None:
         self._series_bytes = series_bytes // 2  # none of them is an average
         self._distribution_bytes = distribution_bytes
         self._step_s = step_s
-        self._kinds: dict[str, str] = {}
+        self._kinds = SeriesOfKinds(fits)
         self._gauges: dict[str, float] = {}
         self._changed: set[str] = set()
         self._moves: dict[str, float] = {}
@@ -82,8 +89,7 @@ class Samples:
             try:
                 known = get(name)
                 if known is None:
-                    size = self._distribution_bytes if kind == TIMER else self._series_bytes
-                    known = names.meet(name, size)
+                    known = names.meet(name, self._size_of(kind))
                 path = known[0]
                 if kind == TIMER and weight == 1.0 and path in timers and value < _FLOAT32_MAX:  # type: ignore[operator]
                     timers[path].append(value)  # type: ignore[arg-type]
@@ -93,21 +99,21 @@ class Samples:
                         raise RejectedError("nonfinite")  # as those of `_add`
                     sums[path] = total
                 else:
-                    self._add(kind, path, value, weight)
+                    series = self._kinds.series(path, kind, names, self._size_of(kind))
+                    self._add(kind, series, value, weight)
             except RejectedError as error:
                 refused += 1
                 refuse(error.reason, sample)
         return len(samples) - refused
 
     def _add(self, kind: str, path: str, value: float | str, weight: float) -> None:
-        """Add one sample.
+        """Add one sample to the series of its kind.
 
         Raises:
-            RejectedError: `kind`, the name is of another one; `value`, it cannot be counted.
+            RejectedError: it cannot be counted.
         """
         if kind == COUNTER:
             assert isinstance(value, float)
-            self._claim(path, kind)
             self._sums[path] = _bounded(self._sums.get(path, 0.0) + value * weight)
         elif kind == TIMER:
             assert isinstance(value, float)
@@ -116,19 +122,16 @@ class Samples:
             self._add_member(path, str(value))
         else:
             assert isinstance(value, float)
-            self._claim(path, GAUGE)
             self._set_gauge(path, value, is_move=kind == GAUGE_DELTA)
 
-    def _claim(self, path: str, kind: str) -> None:
-        if self._kinds.setdefault(path, kind) != kind:
-            raise RejectedError("kind")
+    def _size_of(self, kind: str) -> int:
+        return self._distribution_bytes if kind == TIMER else self._series_bytes
 
     def _add_duration(self, path: str, value: float, weight: float) -> None:
         if not value < _FLOAT32_MAX:
             raise RejectedError("value")
         if weight > _MAX_WEIGHT:
             raise RejectedError("rate")
-        self._claim(path, TIMER)
         if weight == 1.0:
             self._values.setdefault(path, []).append(value)
             return
@@ -143,7 +146,6 @@ class Samples:
     def _add_member(self, path: str, member: str) -> None:
         members = self._members.get(path)
         if members is None:
-            self._claim(path, SET)
             members = self._members[path] = set()
         if member in members:
             return
@@ -204,7 +206,7 @@ class Samples:
 
     def forget(self, known: Callable[[str], bool]) -> None:
         """Forget kinds and gauges of names that are no longer known."""
-        self._kinds = {path: kind for path, kind in self._kinds.items() if known(path)}
+        self._kinds.forget(known)
         self._gauges = {path: value for path, value in self._gauges.items() if known(path)}
         self._carried = {path: part for path, part in self._carried.items() if known(path)}
 

@@ -99,6 +99,7 @@ class Services:
                 Retention.parse(settings.distribution_retention)
             ).size,
             graphite_rollup=settings.storage_aggregation is None,
+            fits=self.store.fits,
         )
         self.listening = Listening(settings.listen, settings.data_dir, intake, clock, core.guard)
         self.exporting: Exporting | None = None

@@ -272,6 +272,24 @@ class Store:
                 distribution = self._buffer.distributions.get(path)
                 return None if distribution is None else (distribution.retention, 0.0)
 
+    def fits(self, path: str, method: Method | None) -> bool | None:
+        """Whether values that combine by a method belong into a series; None: there is none.
+
+        Args:
+            method: None for a distribution. Sums and other values do not belong together.
+        """
+        self._check_process()
+        with self._io_lock:
+            self._refresh()
+            with self._buffer.lock:
+                series = self._buffer.series.get(path)
+                if series is None:
+                    return method is None if path in self._buffer.distributions else None
+        if method is None:
+            return False
+        rollup, _ = self._schemas.rollup_for(path, method)
+        return (rollup is Method.SUM) == (series.method == Method.SUM)
+
     def close(self) -> None:
         """Try once more to write what is buffered, and close all files; they open again on need."""
         self._flush(force=True)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inapp_monitor import Monitor
 from inapp_monitor.ground.points import Batch
+from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.protocols.framing import StatsDFraming
 from inapp_monitor.ingest.protocols.parsed import Parsed
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS
 from inapp_monitor.ingest.protocols.statsd import StatsDParser
 from tests.each import each
 from tests.ingest import corpus
-from tests.ingest.conftest import NOW, Hall
+from tests.ingest.conftest import NOW, Hall, latest, total
 
 PARSER = StatsDParser()
 
@@ -138,12 +141,37 @@ def test_a_time_after_T_is_honoured() -> None:
     ]
 
 
-def test_a_name_keeps_its_kind(hall: Hall) -> None:
-    """A counter cannot become a timer; that is said, with the line."""
-    batch_of(hall, "a:1|c")
-    batch_of(hall, "a:20|ms", "a:2|c")
-    assert hall.door.rejects == {"kind": 1}
-    assert hall.door.last_rejected["kind"].text == "a:20.0|ms"
+def test_a_name_may_be_of_every_kind(hall: Hall) -> None:
+    """The first kind has the name, the others a node below it, as StatsD has a namespace each."""
+    batch = batch_of(hall, "a;t=1:1|c:20|ms:x|s:5|g", "a;t=1:+2|g", "a;t=1:y|s", "a;t=1:30|ms|@0.5")
+    assert values(batch) == {"a;t=1": 1.0, "a.sets;t=1": 2.0, "a.gauges;t=1": 7.0}
+    (timer,) = batch.distributions
+    assert (timer.path, timer.histogram.count) == ("a.timers;t=1", 3)
+    batch_of(hall, "a;t=1:2|c")
+    batch = batch_of(hall, "b:1|ms", "b:2|c", "b.sets:1|g", "b:z|s")
+    assert values(batch) == {"b.counters": 2.0, "b.sets": 1.0}
+    assert hall.door.rejects == {"kind": 1}  # another gauge has the set's place
+    assert hall.door.last_rejected["kind"].text == "b:z|s"
+
+
+def test_what_is_stored_keeps_its_name(make: Callable[..., Monitor]) -> None:
+    """After a restart each kind of a name goes on in its series, in whatever order they come."""
+    lines = [b"a:1|c", b"a:x|s", b"a:20|ms", b"a:5|g", b"t:20|ms", b"t:1|c"]
+    for order in (lines, lines[::-1]):
+        monitor = make()
+        monitor.incr("own")
+        monitor.refresh()
+        door, intake = Door("statsd://"), monitor.life.services.listening.intake
+        intake.take(door, PARSER.parse(b"\n".join([*order, b"own:7|ms"]), NOW))
+        monitor.close()
+        assert not door.rejects
+    monitor = make()
+    names = ("a", "a.sets", "t.counters", "own")
+    assert [total(monitor, name) for name in names] == [2.0, 2.0, 2.0, 2.0]
+    assert latest(monitor, "a.gauges") == 5.0
+    kinds = {leaf.path: leaf.kind for leaf in monitor.store.leaves()}
+    assert {kinds[name] for name in ("a.timers", "t", "own.timers")} == {"distribution"}
+    assert "t.timers" not in kinds
 
 
 def test_events_and_checks(hall: Hall) -> None:
