@@ -91,8 +91,21 @@ STATEMENTS = _detected(
     "ticket",
 )
 JOBS = _detected("jobs", "Job did not run", "check-ins of jobs against their schedules", "ticket")
+CHECKS = _detected(
+    "service-checks",
+    "Service check",
+    "the last state of each service check that DogStatsD's clients report",
+    "ticket",
+)
+RANGES = _detected(
+    "ranges",
+    "Out of range",
+    "last values against the warning and critical ranges of Munin's plugins",
+    "ticket",
+    attempts=2,
+)
 #: Looked at every now and then, see `looks`.
-LOOKED_AT = (BUSY, MEMORY, STATEMENTS, JOBS)
+LOOKED_AT = (BUSY, MEMORY, STATEMENTS, JOBS, CHECKS, RANGES)
 _FOUND = {rule.name: rule for rule in (*DETECTED.values(), *ISSUES, *LOOKED_AT)}
 DETECTOR_NAMES = set(_FOUND)
 #: What a table may change of a rule whose findings are the judge's own.

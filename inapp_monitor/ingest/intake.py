@@ -43,6 +43,10 @@ _BY_LAST_NODE = {
 _PERCENTILE = re.compile(r"_(?:top)?[0-9]+(?:_[0-9]+)?$", re.ASCII)
 #: Events that wait for the next tick; each is a write of the database.
 MAX_EVENTS = 100
+#: Service checks whose last state waits for it.
+MAX_CHECKS = 1_000
+#: Characters kept of what a client says with a check.
+MAX_MESSAGE_LENGTH = 500
 #: Service checks are series below it: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 _CHECKS = "checks"
 
@@ -100,6 +104,7 @@ class Intake:
             self._step_s, self._series_bytes, self._distribution_bytes, self._fits
         )
         self._events: list[Event] = []
+        self._checks: dict[str, Check] = {}
         self._posted: deque[Event] = deque()
         self.dropped_events = 0
 
@@ -120,6 +125,8 @@ class Intake:
                 accepted += self._add_samples(parsed)
             if parsed.events:
                 accepted += self._keep_events(parsed)
+            if parsed.checks:
+                self._keep_checks(parsed.checks, now)
             if self._notes:
                 for what, count in self._notes.items():
                     parsed.note(what, count)
@@ -198,6 +205,26 @@ class Intake:
         for event in parsed.events[room:]:
             parsed.reject("too_many_events", event.title)
         return min(room, len(parsed.events))
+
+    def _keep_checks(self, checks: Iterable[Check], now: float) -> None:
+        """What was said with the last state of each check; its series has been named by now."""
+        for check in checks:
+            known = self._names.get(_as_point(check)[0])
+            at = now if check.timestamp is None else check.timestamp
+            if known is None or not now - self._longest_s < at <= now + self._step_s:
+                continue
+            before = self._checks.get(known[0])
+            if before is None and len(self._checks) >= MAX_CHECKS:
+                continue  # its state is in the series
+            if before is None or (before.timestamp or 0.0) <= at:
+                message = check.message[:MAX_MESSAGE_LENGTH]
+                self._checks[known[0]] = check._replace(message=message, timestamp=at)
+
+    def take_checks(self) -> dict[str, Check]:
+        """The last of each service check since the last call, by series; each with its time."""
+        with self._lock:
+            checks, self._checks = self._checks, {}
+        return checks
 
     @property
     def series_count(self) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from inapp_monitor.database.posted_events import PostedEvent, PostedEvents
+from inapp_monitor.database.service_checks import ServiceCheck, ServiceChecks
 from inapp_monitor.ground.names import clean_node
 from inapp_monitor.ground.points import Batch, Method, Scalar
 from inapp_monitor.ground.process import late_imports
@@ -62,6 +63,17 @@ class Ingesting(Part):
             if self._events is None:
                 self._events = PostedEvents(self._database)
             self._events.add(PostedEvent(moment, event.title, event.tags, event.text))
+        self._keep_checks(now)
+
+    def _keep_checks(self, now: float) -> None:
+        reported = self._listening.intake.take_checks()
+        if reported:
+            checks = [
+                ServiceCheck(path, check.status, check.message, int(at), int(at))
+                for path, check in reported.items()
+                for at in (check.timestamp or now,)
+            ]
+            ServiceChecks(self._database).put(checks, int(now))
 
     def _room_bytes(self, now: float) -> int | None:
         """What outsiders' further series may take on disk; None when it was looked at lately, or

@@ -27,7 +27,7 @@ CLEARED = (
     *("statements", "statement_figures", "statement_repeats"),
     *("alert_transitions", "judge_memory", "judge_findings"),
     *("sentry_counts", "sentry_sessions", "sentry_session_ids", "sentry_events"),
-    *("sentry_attachments", "cron_check_ins"),
+    *("sentry_attachments", "cron_check_ins", "service_checks"),
 )
 #: Tables of what was set up, of what processes have written once and rely on, and of issues
 #: that are gone: what happened to them before is written late, and must not bring them back.

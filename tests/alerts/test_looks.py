@@ -20,10 +20,14 @@ from inapp_monitor.alerts.missed_jobs import MissedJobs
 from inapp_monitor.alerts.slow_statements import Row, SlowStatements, slower
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.database.file import Database
+from inapp_monitor.database.series_descriptions import SeriesDescriptions
 from inapp_monitor.ground.config import load
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.points import Batch, Distribution, Method, Scalar
+from inapp_monitor.ground.series_description import Description
+from inapp_monitor.ingest.doors import Door
+from inapp_monitor.ingest.protocols.statsd import StatsDParser
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 
@@ -341,3 +345,32 @@ def test_a_job_that_misses_its_check_in_is_named_and_is_no_new_issue(running: Ru
     jobs.accept(said, "1")
     running.run(30, step=5)
     assert running.rule("jobs")["status"] == "OK"
+
+
+def test_service_checks_and_ranges_are_states_until_they_are_well(running: Running) -> None:
+    """What a client said with its check is shown and sent; a series outside of the range that its
+    collector names is a problem of its own."""
+    services = running.monitor.life.services
+    intake, now = services.listening.intake, int(running.clock.wall())
+    limits = Description(label="five", unit="load", warning=(None, 4.0), critical=(None, 9.0))
+    SeriesDescriptions(services.database).put({"munin.web1.load": limits}, now)
+
+    def report(check: bytes, load: float) -> None:
+        intake.take(Door("statsd://"), StatsDParser().parse(b"_sc|" + check, now))
+        running.monitor.gauge("munin.web1.load", load)
+        running.run(100, step=5)
+
+    report(b"db.up|2|#env:prod|h:web1|m:no <answer>\\nfrom 10.0.0.1", 5.0)
+    row = running.rule("service-checks")
+    assert row["status"] == "CRITICAL"
+    assert row["series"][0]["series"] == "checks.db.up;env=prod;host=web1"
+    assert row["series"][0]["detail"] == "no <answer> from 10.0.0.1"
+    assert running.rule("ranges")["status"] == "WARNING"
+    assert running.rule("ranges")["series"][0]["detail"] == "5 load, should be at most 4"
+    (check,) = running.get("/sources.json")["checks"]
+    assert (check["name"], check["status"], check["since"]) == ("db.up", "CRITICAL", now)
+    assert check["tags"] == ["env=prod", "host=web1"]
+    report(b"db.up|0|#env:prod|h:web1", 3.0)
+    assert running.rule("service-checks")["status"] == "OK"
+    assert running.rule("ranges")["status"] == "OK"
+    assert running.get("/sources.json")["checks"][0]["message"] == ""

@@ -190,6 +190,10 @@ def test_events_and_checks(hall: Hall) -> None:
         "checks.late;bare=true;host=a_b;~k=v": 1.0,
     }
     assert hall.batches[0].scalars[1][1] == NOW - 60
+    checks = hall.intake.take_checks()
+    assert checks["checks.my.check;env=x"][1::2] == (2, "down")
+    assert checks["checks.late;bare=true;host=a_b;~k=v"].timestamp == NOW - 60
+    assert hall.intake.take_checks() == {}
 
 
 STATSD_CAPTURES = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from inapp_monitor.alerts import described_ranges
+from inapp_monitor.alerts.status import Status
 from inapp_monitor.database.series_descriptions import SeriesDescriptions
 from inapp_monitor.ground.series_description import Description, Limits
 from inapp_monitor.web import human
@@ -14,6 +16,7 @@ from inapp_monitor.web.backend import Backend
 _JUDGED = 500
 #: A value that is older says nothing about now.
 _RECENT_S = 900
+_STATES = {Status.OK: "ok", Status.WARNING: "warn", Status.CRITICAL: "crit"}
 
 
 def of(backend: Backend, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -24,13 +27,8 @@ def of(backend: Backend, paths: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def state_of(said: Description, value: float | None) -> str:
     """`ok`, `warn` or `crit`; "" where there is no range or no value."""
-    if value is None or value != value or (said.warning is None and said.critical is None):
-        return ""
-    if said.critical is not None and not _is_within(said.critical, value):
-        return "crit"
-    if said.warning is not None and not _is_within(said.warning, value):
-        return "warn"
-    return "ok"
+    status = described_ranges.status_of(said, value)
+    return "" if status is None else _STATES[status]
 
 
 def verdict(backend: Backend) -> dict[str, Any] | None:
@@ -66,12 +64,7 @@ def verdict(backend: Backend) -> dict[str, Any] | None:
 
 def words(limits: Limits | None) -> str:
     """A range for people: `at most 100`, `50 to 200`."""
-    low, high = limits or (None, None)
-    if low is not None and high is not None:
-        return f"{human.plain(low)} to {human.plain(high)}"
-    if high is not None:
-        return f"at most {human.plain(high)}"
-    return f"at least {human.plain(low)}" if low is not None else "anything"
+    return described_ranges.words(limits, human.plain)
 
 
 def _row(said: Description) -> dict[str, Any]:
@@ -90,11 +83,6 @@ def _latest(backend: Backend, path: str, now: int) -> float | None:
         if known:
             return float(known[-1])
     return None
-
-
-def _is_within(limits: Limits, value: float) -> bool:
-    low, high = limits
-    return (low is None or value >= low) and (high is None or value <= high)
 
 
 def _verdict(state: str, title: str, detail: str, path: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ _KINDS = {
 #: Problems of rules that have a verdict of another kind on the overview.
 _SHOWN_ELSEWHERE = {
     *("disk-space", "descriptors", "dropped-points", "own-faults", "rejecting-doors"),
-    *("memory-growth", "worker-killed"),
+    *("memory-growth", "worker-killed", "ranges"),
 }
 #: Seconds, and requests, in which a judge may not have seen enough.
 _YOUNG_S, _FEW_REQUESTS = 120, 50

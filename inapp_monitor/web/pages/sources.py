@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from inapp_monitor.alerts.service_checks import PREFIX
+from inapp_monitor.alerts.status import Status
+from inapp_monitor.database.service_checks import ServiceChecks
 from inapp_monitor.ground.exceptions import ConfigError
 from inapp_monitor.ingest.addresses import Address, parse_address
 from inapp_monitor.ingest.doors import DoorFacts
@@ -31,6 +34,7 @@ def gather(visit: Visit) -> dict[str, Any]:
         "doors": found,
         "listens": visit.facts.of(DoorFacts).listens,
         "rejected": _rejected(found),
+        "checks": _checks(visit),
         "snippets": _snippets(visit, found) if backend.live else [],
         "limits": _limits(visit),
         "token_is_left_out": backend.live and _token(visit) is None and _asks_for_token(request),
@@ -48,6 +52,19 @@ def _limits(visit: Visit) -> dict[str, Any]:
         "used": listening.intake.series_count,
         "further": listening.intake.further_series,
     }
+
+
+def _checks(visit: Visit) -> list[dict[str, Any]]:
+    """The last state of each service check, the worst first."""
+    backend = visit.backend
+    checks = ServiceChecks(backend.database).all(backend.now())
+    checks.sort(key=lambda check: (-Status(check.status).severity, check.path))
+    made = []
+    for check in checks:
+        name, *tags = check.path.removeprefix(PREFIX).split(";")
+        status = Status(check.status).name
+        made.append({**check._asdict(), "name": name, "tags": tags, "status": status})
+    return made
 
 
 def _rejected(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
