@@ -40,7 +40,8 @@ class ReportedChecks:
         """The state of each check; see `looks.Find`."""
         for check in self._checks(int(now)):
             status = Status(check.status)
-            name = check.path.removeprefix(PREFIX)[:_SHORT]
-            title = f"Check {name} is {status.name}"
-            detail = " ".join(check.message.split()) or title
+            name, *tags = check.path.removeprefix(PREFIX).split(";")
+            title = f"Check {name[:_SHORT]} is {status.name}"
+            message = " ".join(check.message.split()) or status.name
+            detail = f"{message} ({', '.join(tags)})" if tags else message
             yield Seen(check.path, status, title, detail, float(status), float(check.since))

@@ -119,7 +119,7 @@ class Listening:
         spoken, parse = PROTOCOLS[address.protocol], self._parser(address)
         receiver = Receiver(
             *(self.doors[address.text], parse, self.intake, self._clock),
-            by_lines=spoken.by_lines and address.text not in self._states,
+            cut=None if address.text in self._states else spoken.cut,
             counts_units=address.text in self._states,
             failed=partial(self._guard.failed, f"understanding what came to {address.text}"),
         )

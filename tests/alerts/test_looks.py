@@ -364,7 +364,7 @@ def test_service_checks_and_ranges_are_states_until_they_are_well(running: Runni
     row = running.rule("service-checks")
     assert row["status"] == "CRITICAL"
     assert row["series"][0]["series"] == "checks.db.up;env=prod;host=web1"
-    assert row["series"][0]["detail"] == "no <answer> from 10.0.0.1"
+    assert row["series"][0]["detail"] == "no <answer> from 10.0.0.1 (env=prod, host=web1)"
     assert running.rule("ranges")["status"] == "WARNING"
     assert running.rule("ranges")["series"][0]["detail"] == "5 load, should be at most 4"
     (check,) = running.get("/sources.json")["checks"]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from inapp_monitor import ConfigError, Monitor
 from inapp_monitor.ground.points import Method
+from inapp_monitor.ingest.listeners.receiver import Receiver
 from inapp_monitor.ingest.protocols import (
     carbon,
     collectd,
@@ -30,7 +31,7 @@ from inapp_monitor.ingest.protocols.parsed import Parsed, Point, RejectedError
 from inapp_monitor.ingest.protocols.registry import PROTOCOLS
 from tests.each import each
 from tests.ingest import corpus
-from tests.ingest.conftest import NOW
+from tests.ingest.conftest import NOW, Hall
 
 #: What carbon-relay accepted of the same values by write_graphite, without their times.
 COLLECTD = [
@@ -327,6 +328,30 @@ def test_open_quotes_cost_no_more_than_their_lines() -> None:
     pieces = list(influx.pieces(b'm t="x\n' * lines))
     assert b"".join(pieces).count(b"\n") == lines
     assert max(map(len, pieces)) < 10_000
+
+
+@pytest.mark.parametrize("at_once", [150, 3_000, 100_000])
+def test_texts_of_influxdb_may_end_anywhere(hall: Hall, at_once: int) -> None:
+    """A text of many lines comes in several reads, is cut nowhere, and costs nothing behind it; a
+    quote that is missing costs its own line at once, not what follows it."""
+    text = "\n".join(f'line {number} \\"of\\" a, log=' for number in range(150))
+    body = f'# it\'s "\nlog,host=a t="{text}",n=1 {NOW:.0f}\nbad t="x,n=2\n' + "good n=3\n" * 600
+    body += 'last t="1\n2",n=4\nopen t="x\ny'
+    framing, receiver = (
+        influx.PointFraming(),
+        Receiver(hall.door, influx.parse, hall.intake, hall.clock, cut=influx.pieces),
+    )
+
+    def refuse(reason: str, text: bytes) -> None:
+        receiver.refuse(reason, text, "")
+
+    data = body.encode()
+    for begin in range(0, len(data), at_once):
+        for unit in framing.feed(data[begin : begin + at_once], refuse):
+            receiver.receive(unit, "")
+    assert [s.path for s in hall.scalars] == ["log.n;host=a", *["good.n"] * 600, "last.n"]
+    framing.end(refuse)
+    assert hall.door.rejects == {"value": 1, "truncated": 1}
 
 
 @each(

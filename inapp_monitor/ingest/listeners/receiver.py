@@ -8,7 +8,8 @@ from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ground.process.gil_yield import GilYield
 from inapp_monitor.ingest.doors import Door
 from inapp_monitor.ingest.intake import Intake
-from inapp_monitor.ingest.protocols.registry import Parse
+from inapp_monitor.ingest.protocols.framing import pieces_of_lines
+from inapp_monitor.ingest.protocols.registry import Cut, Parse
 
 #: Bytes parsed at a time: about 100 lines, 0.2 ms in which no other thread runs.
 _PIECE_BYTES = 3_500
@@ -21,7 +22,7 @@ class Receiver:
 
     Args:
         parse: Of the door's protocol.
-        by_lines: Whether a unit may be parsed in pieces that end at line feeds.
+        cut: Cuts a unit into pieces, see `registry.Spoken`.
         counts_units: Whether parsing counts its units: then each is parsed alone.
         failed: Called with an error of our own; the unit is counted as refused, others go on.
 
@@ -35,17 +36,17 @@ class Receiver:
         intake: Intake,
         clock: Clock,
         *,
-        by_lines: bool = True,
+        cut: Cut | None = pieces_of_lines,
         counts_units: bool = False,
         failed: Callable[[Exception], object] | None = None,
     ) -> None:
         self._failed = failed
-        self._parses_together = by_lines and not counts_units
+        self._parses_together = cut is pieces_of_lines and not counts_units
         self.door = door
         self._parse = parse
         self._intake = intake
         self._clock = clock
-        self._by_lines = by_lines
+        self._cut = cut
         self._yield_gil = GilYield(_WORK_S)
 
     def receive_all(self, units: list[bytes], client: str) -> None:
@@ -59,14 +60,11 @@ class Receiver:
     def receive(self, unit: bytes, client: str) -> None:
         """Take a unit: a datagram, a frame, or whole lines."""
         self._yield_gil()
-        if not self._by_lines or len(unit) <= _PIECE_BYTES:
+        if self._cut is None or len(unit) <= _PIECE_BYTES:
             self._take(unit, client)
             return
-        begin = 0
-        while begin < len(unit):
-            end = unit.find(b"\n", begin + _PIECE_BYTES) + 1 or len(unit)
-            self._take(unit[begin:end], client)
-            begin = end
+        for piece in self._cut(unit, _PIECE_BYTES):
+            self._take(piece, client)
             self._yield_gil()
 
     def _take(self, unit: bytes, client: str) -> None:

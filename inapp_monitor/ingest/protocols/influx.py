@@ -16,7 +16,7 @@ from typing import Final
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols import numbers
-from inapp_monitor.ingest.protocols.framing import pieces_of_lines
+from inapp_monitor.ingest.protocols.framing import LineFraming, Refuse, pieces_of_lines
 from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Parsed, RejectedError
 
 #: Seconds of one of what a request calls `precision`.
@@ -46,6 +46,8 @@ _SIZES: Final = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 _IN_NAME = re.compile(r"[.;\s]+")
 #: Bytes of points that are parsed at a time: about a millisecond of work.
 _PIECE_BYTES: Final = 4_096
+#: Lines of a text that a stream waits for the end of.
+_MAX_WAITING_LINES: Final = 200
 #: Bytes of lines that are tried as one and are none: from there on a line is a point.
 _MAX_TRIED_BYTES: Final = 2**17
 
@@ -84,14 +86,14 @@ def add_lines(data: bytes, precision: str, parsed: Parsed) -> None:
             parsed.reject(error.reason, line)
 
 
-def pieces(data: bytes) -> Iterator[bytes]:
+def pieces(data: bytes, size_bytes: int = _PIECE_BYTES) -> Iterator[bytes]:
     """The same points, each on one line, some at a time: quoted texts may hold line feeds, which
     become blanks.
 
     Lines that are none together stay as they are, so that a missing quote costs only its own line.
     """
     if b'="' not in data:
-        yield from pieces_of_lines(data, _PIECE_BYTES)
+        yield from pieces_of_lines(data, size_bytes)
         return
     lines, at, tried_bytes = data.split(b"\n"), 0, 0
     found: list[bytes] = []
@@ -100,7 +102,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
         end = at
         if tried_bytes < _MAX_TRIED_BYTES and _is_open(lines[at]):
             last = _end_of_text(lines, at)
-            whole = b" ".join(lines[at : last + 1]).strip(b"\r\t ")
+            whole = b" ".join(lines[at : last + 1])
             if last > at and _is_point(whole):
                 end = last
             else:
@@ -108,11 +110,60 @@ def pieces(data: bytes) -> Iterator[bytes]:
         found.append(b" ".join(lines[at : end + 1]))
         size += len(found[-1])
         at = end + 1
-        if size >= _PIECE_BYTES:
+        if size >= size_bytes:
             yield b"\n".join(found) + b"\n"
             found, size = [], 0
     if found:
         yield b"\n".join(found)
+
+
+class PointFraming(LineFraming):
+    """Points of a stream: a text that holds line feeds may end in what is read later.
+
+    It is waited for until it ends, or a line is a point of its own: then a quote was missing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_MAX_POINT_BYTES)
+        self._waiting = b""
+
+    def feed(self, data: bytes, refuse: Refuse) -> list[bytes]:
+        units = super().feed(data, refuse)
+        if not units:
+            return units
+        whole, self._waiting = self._waiting + units[0], b""
+        if b'"' in whole:
+            end = _begin_of_open_text(whole)
+            whole, self._waiting = whole[:end], whole[end:]
+        return [whole] if whole else []
+
+    def end(self, refuse: Refuse) -> None:
+        self._begun, self._waiting = self._waiting + self._begun, b""
+        super().end(refuse)
+
+
+def _begin_of_open_text(data: bytes) -> int:
+    """Where the point begins whose text goes on behind some whole lines; their end if none does."""
+    lines = data.split(b"\n")[:-1]
+    at, begin = 0, 0
+    while at < len(lines):
+        end = at + 1
+        if _is_open(lines[at]) and not lines[at].lstrip().startswith(b"#"):
+            last = _end_of_text(lines, at)
+            if last > at and _is_point(b" ".join(lines[at : last + 1])):
+                end = last + 1
+            elif last == at and _may_go_on(lines[at:]):
+                return begin
+        begin += sum(map(len, lines[at:end])) + end - at
+        at = end
+    return len(data)
+
+
+def _may_go_on(lines: list[bytes]) -> bool:
+    """Whether the first line's text may end behind the last one."""
+    if len(lines) > _MAX_WAITING_LINES or sum(map(len, lines)) > _MAX_POINT_BYTES:
+        return False
+    return not any(map(_is_point, lines[1:]))
 
 
 def _is_open(line: bytes) -> bool:
@@ -135,11 +186,14 @@ def _end_of_text(lines: list[bytes], first: int) -> int:
 
 
 def _is_point(line: bytes) -> bool:
+    line = line.strip(b"\r\t ")
+    if not line or line.startswith(b"#"):
+        return False
     try:
         _add(line.decode(), "", Parsed())
     except (UnicodeDecodeError, RejectedError):
         return False
-    return not line.startswith(b"#")
+    return True
 
 
 def _add(line: str, precision: str, parsed: Parsed) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from inapp_monitor.ingest.addresses import Usage
@@ -21,6 +21,7 @@ from inapp_monitor.ingest.protocols.framing import (
     LengthFraming,
     LineFraming,
     StatsDFraming,
+    pieces_of_lines,
 )
 from inapp_monitor.ingest.protocols.mixed import MixedParser
 from inapp_monitor.ingest.protocols.parsed import Parsed
@@ -29,6 +30,9 @@ from inapp_monitor.ingest.protocols.statsd_flush import OPTION_NAMES
 #: (whole units, seconds since the epoch) to what is in them.
 Parse = Callable[[bytes, float], Parsed]
 
+
+#: (a unit, bytes of a piece) to pieces, each of which is parsed alone.
+Cut = Callable[[bytes, int], Iterable[bytes]]
 
 #: Options that name a file.
 FILES = frozenset(("auth_file",))
@@ -42,14 +46,15 @@ class Spoken:
         usage: What an address may say of it.
         parser: Makes the function that parses, from an address's options; of an option in FILES it
             gets what the file holds. Raises ValueError for one that it cannot use.
-        by_lines: Whether a unit consists of lines, so that it may be parsed in pieces.
+        cut: Cuts a unit of lines into pieces that are parsed one at a time, of about so many bytes;
+            None: a unit is parsed as a whole.
         framing: Makes what cuts a stream into units; unused for datagrams.
     """
 
     usage: Usage
     parser: Callable[[Mapping[str, str]], Parse]
     framing: Callable[[], Framing] = LineFraming
-    by_lines: bool = True
+    cut: Cut | None = pieces_of_lines
 
 
 def _statsd_of(options: Mapping[str, str]) -> statsd.StatsDParser:
@@ -82,7 +87,7 @@ PROTOCOLS: dict[str, Spoken] = {
         Usage(("tcp", "unixstream"), 2004),
         lambda options: pickled.parse,  # noqa: ARG005
         LengthFraming,
-        by_lines=False,
+        cut=None,
     ),
     "statsd": Spoken(
         Usage(
@@ -116,6 +121,8 @@ PROTOCOLS: dict[str, Spoken] = {
     "influx": Spoken(
         Usage(("udp", "tcp", "unix", "unixstream"), 8089),
         lambda options: influx.parse,  # noqa: ARG005
+        influx.PointFraming,
+        influx.pieces,
     ),
     "opentsdb": Spoken(
         Usage(("tcp", "unix", "unixstream"), 4242),
@@ -131,12 +138,12 @@ PROTOCOLS: dict[str, Spoken] = {
             },
         ),
         _collectd_parser,
-        by_lines=False,
+        cut=None,
     ),
     "ganglia": Spoken(
         Usage(("udp",), 8_649),
         lambda options: ganglia.Receiver().parse,  # noqa: ARG005
-        by_lines=False,
+        cut=None,
     ),
 }
 

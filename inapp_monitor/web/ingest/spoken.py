@@ -118,7 +118,8 @@ class Taker:
 
     def lines(self, data: bytes, parse: Parse) -> Outcome:
         """Take lines."""
-        return self.pieces(pieces_of_lines(data, _PIECE_BYTES), parse)
+        cut = influx.pieces if parse is influx.parse else pieces_of_lines
+        return self.pieces(cut(data, _PIECE_BYTES), parse)
 
     def pieces(self, pieces: Iterable[bytes], parse: Parse) -> Outcome:
         """Take lines that are cut where they may be parsed apart."""
