@@ -444,6 +444,10 @@ def test_a_push_has_the_labels_of_its_address() -> None:
         ('a { b = "x y" } 3', "a;b=x_y", 3.0, None),
         ('a_bucket{le="+Inf"} 4 # {trace="x"} 0.5', "a_bucket;le=+Inf", 4.0, None),
         ('a{b="~x;y",c=""} 1e3', "a;b=x_y", 1_000.0, None),
+        ('{"name with.dots", label="x"} 1', "name_with.dots;label=x", 1.0, None),
+        ('{"a\\"b;c}"} 2 1795390642000', 'a"b_c_', 2.0, 1_795_390_642.0),
+        ('{ "ü.x" , "a.label"="y", b="z", } 3', "ü.x;a.label=y;b=z", 3.0, None),
+        ('a{"http.status=x"="200"} 4', "a;http.status_x=200", 4.0, None),
     ],
 )
 def test_samples_of_prometheus(line: str, name: str, value: float, time: float | None) -> None:
@@ -462,6 +466,12 @@ def test_samples_of_prometheus(line: str, name: str, value: float, time: float |
         ("up x", "value"),
         ("up 1 2 3", "fields"),
         ("up 1 x", "timestamp"),
+        ('{label="x"} 1', "name"),
+        ("{} 1", "name"),
+        ('up{"other"} 1', "name"),
+        ('{"a","b"} 1', "tag"),
+        ('{""} 1', "name"),
+        ('{"a} 1', "fields"),
     ],
 )
 def test_a_bad_sample_has_a_reason(line: str, reason: str) -> None:

@@ -330,6 +330,7 @@ def test_json_in_the_shapes_of_pushers(monitor: Monitor) -> None:
     ("kind", "body"),
     [
         ("text/plain; charset=utf-8", b"\ncpu,host=web\\ 1 idle=98.5\ncpu,host=web\\ 1 n=2i\n"),
+        ("text/plain", b'{"cpu.idle", host="web_1"} 98.5\n{"cpu.n","host"="web_1"} 2\n'),
         ("text/plain", b"metric=cpu field=idle host=web_1  98.5 N\ncpu.n;host=web_1 2\n"),
         ("application/x-ndjson", b'{"name":"cpu.idle",'
          b'"value":98.5,"tags":{"host":"web_1"}}\n{"name":"cpu.n","value":2,'

@@ -1,7 +1,8 @@
 """Prometheus' text format, as pushgateways are sent it; also OpenMetrics' text. Pure.
 
 A sample becomes a point of the series `name;label=value`; values stand as they are pushed. The
-grammar is that of https://prometheus.io/docs/instrumenting/exposition_formats/.
+grammar is that of https://prometheus.io/docs/instrumenting/exposition_formats/, and names of any
+characters stand in quotes as Prometheus 3 writes them: `{"name with.dots", "a label"="x"} 1`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Parsed, Reject
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _SAMPLE = re.compile(
-    r"([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*(?:\{((?:[^\"}]|" + _QUOTED + r")*)\}[ \t]*|(?<=[ \t]))"
+    r"(?:([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*)?(?:\{((?:[^\"}]|" + _QUOTED + r")*)\}[ \t]*|(?<=[ \t]))"
     r"(\S+)(?:[ \t]+([^\s#]\S*))?(?:[ \t]+#.*)?[ \t]*",
     re.ASCII,
 )
+#: A label, or a quoted name, which has no value.
 _LABEL = re.compile(
-    r"[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*(" + _QUOTED + r")[ \t]*(?:,|$)", re.ASCII
+    rf"[ \t]*(?:([a-zA-Z_][a-zA-Z0-9_]*)|({_QUOTED}))[ \t]*(?:=[ \t]*({_QUOTED})[ \t]*)?(?:,|$)",
+    re.ASCII,
 )
+#: What a quoted name may hold, and a series' or a tag's cannot.
+_NOT_IN_NAME = re.compile(r"[;={}!^~\s\x00-\x1f\x7f]")
 #: Names that begin with `__` are Prometheus' own.
 _LABEL_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _BASE64_FOR_URLS = re.compile(r"[A-Za-z0-9_\-]*={0,2}", re.ASCII)
@@ -93,21 +98,42 @@ def _add(line: str, group: Mapping[str, str], parsed: Parsed) -> None:
     if numbers.is_nan(text) or numbers.is_infinite(text):  # values there, of which no chart is made
         parsed.note("nan" if numbers.is_nan(text) else "infinite")
         return
-    tags = {**_labels(labels or ""), **group}
+    quoted, tags = _labels(labels or "")
+    if (name is None) is (quoted is None):  # it has none, or two
+        raise RejectedError("name")
+    name = name or _in_name(quoted or "")
+    tags |= group
     timestamp = None if time is None else numbers.timestamp(time, parsed)
     parsed.points.append((series_name(name, tags), numbers.number(text), timestamp, Method.LAST))
 
 
-def _labels(text: str) -> dict[str, str]:
-    labels, position = {}, 0
+def _labels(text: str) -> tuple[str | None, dict[str, str]]:
+    """The quoted name, if there is one, and the labels."""
+    name, labels, position = None, {}, 0
     text = text.strip()
     while position < len(text):
         found = _LABEL.match(text, position)
-        if found is None:
+        if found is None or (found[3] is None and (found[1] or name is not None)):
             raise RejectedError("tag")
-        labels[found[1]] = re.sub(r"\\(.)", _unescaped, found[2][1:-1])
+        if found[3] is None:
+            name = _unquoted(found[2])
+        else:
+            label = found[1] or _in_name(_unquoted(found[2]))
+            labels[label] = _unquoted(found[3])
         position = found.end()
-    return labels
+    return name, labels
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", _unescaped, text[1:-1])
+
+
+def _in_name(text: str) -> str:
+    """A quoted name as one of a series or a tag."""
+    name = _NOT_IN_NAME.sub("_", text)
+    if not name:
+        raise RejectedError("name")
+    return name
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -38,6 +38,8 @@ _JSON: Final = frozenset(
     ("application/json", "text/json", "application/x-ndjson", "application/jsonl")
 )
 _OPENMETRICS: Final = "application/openmetrics-text"
+#: A quoted name of Prometheus' text; in JSON a colon follows it.
+_QUOTED_NAME: Final = re.compile(rb'\{[ \t]*"(?:[^"\\\n]|\\.){1,1000}"[ \t]*[,}=]')
 _PROMETHEUS_COMMENTS: Final = (b"# HELP ", b"# TYPE ")
 #: How a point of InfluxDB begins: after the measurement and its tags, a field and its value.
 _INFLUX = re.compile(rb"(?:[^ \n\\]|\\.)+ (?:[^ =\n\\]|\\.)+=[^ \n]")
@@ -77,7 +79,8 @@ def is_json(data: bytes, kind: str) -> bool:
     """Whether a body is JSON; collectd calls some of its own plain text."""
     if kind in _JSON or kind.endswith("+json"):
         return True
-    return kind in _TEXTS and data[:2_048].lstrip()[:1] in (b"[", b"{")
+    begin = data[:2_048].lstrip()
+    return kind in _TEXTS and begin[:1] in (b"[", b"{") and not _QUOTED_NAME.match(begin)
 
 
 def protocol_of(data: bytes, kind: str) -> Parse:
@@ -91,7 +94,7 @@ def protocol_of(data: bytes, kind: str) -> Parse:
     if kind not in _TEXTS:
         raise UnknownKindError(kind)
     begin = data[:2_048].lstrip()
-    if begin.startswith(_PROMETHEUS_COMMENTS):
+    if begin.startswith(_PROMETHEUS_COMMENTS) or _QUOTED_NAME.match(begin):
         return prometheus_text.parse
     if _INFLUX.match(begin) and not begin.startswith(b"metric="):
         return influx.parse
