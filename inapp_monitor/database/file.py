@@ -312,8 +312,9 @@ class Database:
     ) -> list[bool]:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if any(state.migrated.get(k) != len(part.scripts) for k, part in self._parts.items()):
-                scripts = {name: part.scripts for name, part in self._parts.items()}
+            parts = dict(self._parts)  # another thread may add a part that has just been loaded
+            if any(state.migrated.get(k) != len(part.scripts) for k, part in parts.items()):
+                scripts = {name: part.scripts for name, part in parts.items()}
                 state.migrated = migrate(connection, scripts)
             outcome = [self._run(state, connection, queued) for queued in batch]
             connection.commit()
@@ -365,7 +366,7 @@ class Database:
     def _make_room(self, state: _State) -> bool:
         """Ask the parts to delete something when the cap is reached; True when they could."""
         connection = state.writer
-        askable = [part.make_room for part in self._parts.values() if part.make_room is not None]
+        askable = [part.make_room for part in [*self._parts.values()] if part.make_room is not None]
         if connection is None or not askable:
             return False
         try:

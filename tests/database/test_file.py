@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import sqlite3
@@ -266,6 +267,28 @@ def _work(path: Path, rounds: int) -> None:
     while database.status().pending_changes:
         database.write_pending()
     os._exit(0)
+
+
+def test_a_part_declared_while_another_thread_writes_is_made_too(make: MakeDatabase) -> None:
+    """Such as one that a visit of a page has loaded."""
+    database = make()
+
+    late = itertools.count()
+
+    class Declaring(tuple[str, ...]):
+        """Scripts: whenever their number is asked, another part is declared."""
+
+        def __len__(self) -> int:
+            name = f"late_{next(late)}"
+            database.declare(name, (f"create table {name} (name text)",))
+            return super().__len__()
+
+    database.declare("early", Declaring((SCHEMA[0].replace("things", "early"),)))
+    for _ in range(3):
+        database.submit(increment(), size=1)
+        database.write_pending()
+    assert count(database) == 3
+    assert database.read("select count(*) as n from late_0") == [{"n": 0}]
 
 
 def test_several_processes_lose_nothing(make: MakeDatabase, tmp_path: Path) -> None:
