@@ -8,7 +8,6 @@ before, and fills what is left within a day.
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -59,7 +58,9 @@ def growth_of(
         known = [v for v in values[int(part * size) : int((part + 1) * size)] if v == v]
         if not known:
             return None
-        medians.append(statistics.median(known))
+        known.sort()
+        middle = len(known) // 2
+        medians.append((known[middle] + known[~middle]) / 2)
     rises = [after - before for before, after in pairwise(medians)]
     whole = medians[-1] - medians[0]
     is_steady = sum(rise > 0 for rise in rises) >= _RISES

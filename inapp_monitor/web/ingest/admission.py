@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from werkzeug.wrappers import Response
 
+from inapp_monitor.ground.process import late_imports
 from inapp_monitor.web.access.auth import Access, Gate
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.frame.request import MonitorRequest
-from inapp_monitor.web.ingest import endpoints
 from inapp_monitor.web.pages import failure
 
 _NOT_MEANT = "send the token with the request, a session alone is not enough"
@@ -40,6 +40,9 @@ def answer(
     if not gate.may_change(environ, request.access, request.headers.get("X-CSRF-Token", "")):
         return failure.page(backend, request, 403, _NOT_MEANT)
     try:
+        with late_imports.loading():  # a megabyte of protocols: most sites never receive numbers
+            from inapp_monitor.web.ingest import endpoints
+
         response = endpoints.answer(backend, request)
     except Exception as error:  # noqa: BLE001  # never the app's matter
         guard.failed("ingest by HTTP", error)
