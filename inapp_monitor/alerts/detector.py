@@ -158,8 +158,8 @@ class Detector:
         bad = watched.bad_counts(row.counts, row.errors)
         if row.counts and buckets.lower(max(row.counts)) >= watched.usual.hangs_ms:
             for bucket in row.counts:
-                if buckets.lower(bucket) >= watched.usual.hangs_ms:
-                    self._hangs(row.route, watched, t, row.counts[bucket])
+                if (ms := buckets.lower(bucket)) >= watched.usual.hangs_ms:
+                    self._hangs(row.route, t, row.counts[bucket], t - dt - ms / 1_000)
         slow = self._go_on((row.route, "slow"), t, row.requests, bad)
         self._go_on((row.route, "fail"), t, row.requests, bad)
         warm = t < self._warm_until
@@ -269,20 +269,19 @@ class Detector:
                 if request.age_ms >= watched.usual.hangs_ms:
                     hanging.setdefault(request.route, []).append(request)
         for route, those in hanging.items():
-            self._hangs(route, self.routes[route], t, len(those), those[0].label)
+            begun = t - max(request.age_ms for request in those) / 1_000
+            self._hangs(route, t, len(those), begun, those[0].label)
 
-    def _hangs(self, route: str, watched: Watched, t: float, count: int, label: str = "") -> None:
-        found = self.troubles.get((route, "hang"))
+    def _hangs(self, route: str, t: float, count: int, onset: float, label: str = "") -> None:
+        found, usual = self.troubles.get((route, "hang")), self.routes[route].usual
         if found is None:
-            usual = watched.usual
-            onset = t - usual.hangs_ms / 1_000
             found = Trouble(
                 *(route, "hang", onset, t, count, count, FAILED, usual.hangs_ms),
                 usual_ms=usual.p99_ms,
                 worst=label,
             )
             self._begin(found)
-        if not found.sent and (watched.usual.requests >= _HANGS_KNOWN or count >= 3):
+        if not found.sent and (usual.requests >= _HANGS_KNOWN or count >= 3):
             self._send(found, t)  # it is not one slow report of an app that nobody knows yet
         found.at_once = max(found.at_once, count)
         found.calm_since = t

@@ -13,6 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from inapp_monitor.alerts.deploy_words import (
+    BEFORE_S,
+    ONSET_WITHIN_S,
+    deploy_before,
+    deploy_words,
+)
+
 if TYPE_CHECKING:
     from inapp_monitor.database.file import Connection, Database
 
@@ -93,7 +100,7 @@ class Incident:
     @property
     def onset(self) -> float:
         """When the first of its troubles began."""
-        return min(part.onset for part in self.parts)
+        return self._first.onset
 
     @property
     def begun(self) -> float:
@@ -113,9 +120,22 @@ class Incident:
 
     @property
     def cause(self) -> str:
-        """The last release that came into use before it was found; "" for none."""
-        before = [str(each["label"]) for each in self.deploys if each["timestamp"] <= self.begun]
-        return before[-1] if before else ""
+        """The last release that came into use before it began; "" for none."""
+        deploy = deploy_before(self.deploys, self.onset + _within_s(self._first))
+        return str(deploy["label"]) if deploy is not None else ""
+
+    def deploy_words(self, part: Part | None = None) -> str:
+        """Which release came into use before it, or one of its troubles, began: see `deploy_words`.
+
+        A rule looks at a stretch of time: when what it found began, it does not know.
+        """
+        one = part or self._first
+        near = [each for each in self.deploys if each["timestamp"] >= one.onset - BEFORE_S]
+        return deploy_words(near, one.onset, _within_s(one), is_found_later=one.of_rule)
+
+    @property
+    def _first(self) -> Part:
+        return min(self.parts, key=lambda part: part.onset)
 
     def is_standing(self, now: float) -> bool:
         """Whether it is about rules alone, and nothing was added for long."""
@@ -220,7 +240,7 @@ class Incidents:
                 running.parts.append(part)
             self._write(running)
             return running
-        found = deploys(part.onset - 900, part.begun)
+        found = deploys(part.onset - BEFORE_S, part.begun)
         self._set_aside(part.begun)
         running = self.running = Incident(self._next, [part], found)
         self._next += 1
@@ -302,6 +322,11 @@ class Incidents:
             connection.execute("delete from incidents where id <= ?", (incident.id - MAX_KEPT,))
 
         self._database.submit(write, len(document) + 200)
+
+
+def _within_s(part: Part) -> float:
+    """How exactly its onset is known; that of a rule's is when its state changed."""
+    return 0.0 if part.of_rule else ONSET_WITHIN_S
 
 
 def _joins(part: Part, latest: Incident) -> bool:

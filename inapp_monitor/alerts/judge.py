@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from inapp_monitor.alerts import built_in, rebuilding
+from inapp_monitor.alerts.deploy_words import BEFORE_S, ONSET_WITHIN_S, deploy_words
 from inapp_monitor.alerts.detector import Detector
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.feed import Feed, Latest
@@ -316,9 +317,9 @@ class Judge:
         """One trouble as pages show it."""
         title, detail = words(trouble, self._t, self._name_of)
         onset = self._wall(trouble.onset, now)
-        marks = self._deploys(onset - 900, onset + 60)
-        if marks:
-            detail += f" · since deploy {marks[-1]['label']}"
+        deploys = self._deploys(onset - BEFORE_S, onset + ONSET_WITHIN_S)
+        if since := deploy_words(deploys, onset):
+            detail += f" · {since}"
         return {
             "kind": trouble.kind,
             "rule": built_in.DETECTED[trouble.kind].name,

@@ -22,10 +22,17 @@ _PAST_SLOT_S, _MOST = 7_200, 6_000
 
 
 class Found(NamedTuple):
-    """A trouble of the past, and when it was over; None: not within the window."""
+    """A trouble of the past.
+
+    Attributes:
+        trouble: It began in the slot that its onset is the begin of.
+        ended: When it was over; None: not within the window.
+        slot_s: How long the slots are.
+    """
 
     trouble: Trouble
     ended: float | None
+    slot_s: float
 
 
 class _Series(NamedTuple):
@@ -56,12 +63,12 @@ def review(store: SeriesStore, start: int, end: int, now: int, target_ms: float)
         links = (_within(broken, at, step), _within(missing, at, step))
         detector.step(t, float(step), rows, *links)
         found += [
-            Found(change.trouble, change.trouble.calm_since)
+            Found(change.trouble, change.trouble.calm_since, step)
             for change in detector.changes
             if change.what not in ("begins", "sent")
         ]
         detector.changes.clear()
-    found += [Found(trouble, None) for trouble in detector.troubles.values()]
+    found += [Found(trouble, None, step) for trouble in detector.troubles.values()]
     return sorted(found, key=lambda each: each.trouble.begun)
 
 

@@ -126,8 +126,16 @@ def test_a_request_that_hangs_is_named_before_it_ends() -> None:
     found = life.first("hang")
     assert 9 <= found.t - 100 <= 13
     assert found.trouble.at_once == 3
+    assert found.t - 13 <= found.trouble.onset <= found.t - 9
     life.run(30)
     assert not life.detector.troubles
+
+
+def test_a_new_detector_knows_when_a_hanging_request_began() -> None:
+    """It was under way for 40 s when this process began to judge."""
+    detector = Detector()
+    detector.under_way(1_000.0, [UnderWay("/pay", 40_000.0), UnderWay("/pay", 15_000.0)])
+    assert detector.troubles["/pay", "hang"].onset == 960.0
 
 
 @pytest.mark.parametrize("past_h", [0, 24])

@@ -96,8 +96,10 @@ def test_what_lasts_does_not_draw_everything_into_its_incident() -> None:
     second = incidents.add(slow, lambda start, end: [{"timestamp": 8_990, "label": "2.0"}])
     assert incidents.add(soon, lambda start, end: []) is second is not first
     assert second.cause == "2.0" and incidents.open == [second, first]
-    incidents.deployed({"timestamp": 9_200, "label": "2.1"})
+    incidents.deployed({"timestamp": 9_060, "label": "2.1"})
     assert second.cause == "2.0" and len(second.deploys) == 2
+    assert second.deploy_words() == "since deploy 2.0"
+    assert second.deploy_words(soon) == "found 40 s after deploy 2.1"
     incidents.update(slow, ended=9_300.0)
     incidents.update(soon, ended=9_300.0)
     assert incidents.open == [first] and incidents.part_of("disk", "") is disk

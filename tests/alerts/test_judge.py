@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from inapp_monitor.alerts import review
+from inapp_monitor.alerts.deploy_words import deploy_words
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.incidents import Incidents
 from inapp_monitor.alerts.judge import Judge
@@ -35,6 +37,7 @@ class Site:
         self.database = Database(data_dir, self.settings, self.clock, self.guard)
         self.sent: list[tuple[str, str, str]] = []
         self.under_way: list[UnderWay] = []
+        self.deploys: list[dict[str, Any]] = []
         self.judge = self.leader()
 
     def leader(self) -> Judge:
@@ -46,7 +49,9 @@ class Site:
             *(self.store, engine, Memory(self.database), Incidents(self.database)),
             *(self.clock, 250.0),
             under_way=lambda: self.under_way,
-            deploys=lambda start, end: [],
+            deploys=lambda start, end: [
+                each for each in self.deploys if start <= each["timestamp"] <= end
+            ],
         )
 
     def kill(self) -> None:
@@ -55,18 +60,27 @@ class Site:
 
     def run(self, seconds: int, ms: float = 3.0, fails: bool = False) -> None:
         for _ in range(seconds):
-            now = int(self.clock.now)
-            durations, scalars = [], []
-            for route in ROUTES:
-                slow = ms if route == "list.GET" else 3.0
-                durations.append(Distribution(f"routes.{route}.time", now, Histogram.of([slow])))
-                durations.append(Distribution("requests.time", now, Histogram.of([slow])))
-                bad = fails and route == "pay.POST"
-                name = "errors" if bad else "status.2xx"
-                scalars.append(Scalar(f"routes.{route}.{name}", now, 1.0, Method.SUM))
-            self.store.add(Batch(scalars, durations))
+            self._record(ms, fails)
             self.store.flush()
             self.tick()
+
+    def run_unjudged(self, seconds: int, ms: float = 3.0) -> None:
+        for _ in range(seconds):
+            self._record(ms, fails=False)
+            self.clock.advance(1)
+        self.store.flush()
+
+    def _record(self, ms: float, fails: bool) -> None:
+        now = int(self.clock.now)
+        durations, scalars = [], []
+        for route in ROUTES:
+            slow = ms if route == "list.GET" else 3.0
+            durations.append(Distribution(f"routes.{route}.time", now, Histogram.of([slow])))
+            durations.append(Distribution("requests.time", now, Histogram.of([slow])))
+            bad = fails and route == "pay.POST"
+            name = "errors" if bad else "status.2xx"
+            scalars.append(Scalar(f"routes.{route}.{name}", now, 1.0, Method.SUM))
+        self.store.add(Batch(scalars, durations))
 
     def tick(self) -> None:
         self.judge.tick(self.clock.now)
@@ -102,6 +116,46 @@ def test_a_failing_route_is_shown_with_its_share_and_sent_once(site: Site) -> No
     assert site.judge.findings == []
     assert [kind for kind, _, _ in site.sent] == ["PROBLEM", "RECOVERY"]
     assert {(rule, series) for _, rule, series in site.sent} == {("failing-requests", "pay.POST")}
+
+
+@pytest.mark.parametrize(
+    ("later_s", "words"),
+    [
+        (-20, "since deploy 2.5.0"),
+        (0, "since deploy 2.5.0"),
+        (4, ""),
+    ],
+)
+def test_a_release_is_named_only_when_it_was_there_before(
+    site: Site, later_s: int, words: str
+) -> None:
+    """In the finding and in the incident: what began before a release is not since it."""
+    site.run(30)
+    begin = site.clock.now
+    site.deploys = [{"timestamp": begin + later_s, "label": "2.5.0"}]
+    site.run(10, fails=True)
+    (found,) = site.judge.findings
+    _, mark, said = found["detail"].partition(" · ")
+    assert (said, bool(mark)) == (words, bool(words))
+    (incident,) = Incidents(site.database).between(0, site.clock.now)
+    assert incident.deploy_words() == words
+    assert incident.cause == ("2.5.0" if words else "")
+
+
+@pytest.mark.parametrize(
+    ("deploy", "within_s", "words"),
+    [
+        (1_005, 10, "since deploy 2.0"),
+        (1_100, 600, "deploy 2.0 within the same 10 min"),
+        (1_700, 600, ""),
+        (880, 600, "since deploy 2.0"),
+        (100, 7_200, "15 min after deploy 2.0"),
+    ],
+)
+def test_words_claim_no_more_than_a_slot_tells(deploy: int, within_s: int, words: str) -> None:
+    """An onset of what was stored lies anywhere in its slot."""
+    marks = [{"timestamp": deploy, "label": "2.0"}, {"timestamp": 9_000, "label": "later"}]
+    assert deploy_words(marks, 1_000, within_s) == words
 
 
 def test_other_workers_read_what_the_leader_finds(site: Site) -> None:
@@ -201,10 +255,7 @@ def test_a_clock_that_is_set_back_neither_begins_nor_ends_a_trouble(site: Site) 
 
 def test_a_judge_without_memory_learns_from_the_archives(site: Site) -> None:
     """The first judge of an app with a past knows what is usual within some ticks."""
-    site.run(1_500)
-    site.database.submit(lambda connection: connection.execute("delete from judge_memory"), 10)
-    site.database.write_pending()
-    site.kill()
+    site.run_unjudged(1_500)
     site.run(10)
     assert site.judge.detector.routes["list.GET"].usual.is_known
     site.run(15, ms=200.0)
@@ -214,14 +265,15 @@ def test_a_judge_without_memory_learns_from_the_archives(site: Site) -> None:
 def test_looking_back_names_what_nobody_judged(site: Site) -> None:
     """The same detector over the stored slots: which route, since when, until when."""
     begin = int(site.clock.now)
-    site.run(900)
+    site.run_unjudged(900)
     onset = int(site.clock.now)
-    site.run(120, ms=800.0)
+    site.run_unjudged(120, ms=800.0)
     end = int(site.clock.now)
-    site.run(200)
+    site.run_unjudged(200)
     now = int(site.clock.now)
     found = review.review(site.store, begin, now, now, 250.0)
     slow = next(each for each in found if each.trouble.route == "list.GET")
     assert slow.trouble.kind == "slow" and slow.ended is not None
-    assert abs(slow.trouble.onset - onset) <= 20 and abs(slow.ended - end) <= 20
+    assert slow.trouble.onset <= onset <= slow.trouble.onset + slow.slot_s
+    assert abs(slow.ended - end) <= 20
     assert review.review(site.store, begin, onset - 60, now, 250.0) == []

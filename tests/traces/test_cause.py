@@ -85,11 +85,21 @@ def test_a_slow_statement_is_named_with_its_line(backend: Backend) -> None:
     assert found.place == "shop/catalog.py:31 in search"
     assert (found.before_ms, found.now_ms) == (pytest.approx(2), pytest.approx(900))
     assert abs(found.since - SINCE) <= FINE_S
-    assert found.deploy == "2.5.0"
+    assert (found.deploy, found.deploy_words) == ("2.5.0", "since deploy 2.5.0")
     assert found.text == (
         "SELECT * FROM products WHERE name LIKE ? 2 ms → 900 ms a request, "
         "shop/catalog.py:31 in search"
     )
+
+
+def test_a_later_deploy_is_not_blamed(backend: Backend) -> None:
+    """It came 40 s after the route had become slow."""
+    assert backend.database is not None
+    PostedEvents(backend.database).add(PostedEvent(SINCE + 40, "2.5.0", ("deploy",), ""))
+    fill(backend, {SELECT: (2.0, 1.0)}, {SELECT: (900.0, 1.0)})
+    found = cause(backend)
+    assert found is not None
+    assert (found.deploy, found.deploy_words) == ("", "")
 
 
 @pytest.mark.parametrize(

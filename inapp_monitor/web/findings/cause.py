@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from inapp_monitor.alerts.deploy_words import BEFORE_S, deploy_words
 from inapp_monitor.traces import time_parts
 from inapp_monitor.traces.code_owner import APP, BUILTIN
 from inapp_monitor.traces.request_profile import NOT_PROFILED
@@ -50,7 +51,8 @@ class Cause:
         before_count, now_count: How often, a request; 0 of functions and the rest.
         before_mean_ms, now_mean_ms: Of a request as a whole.
         since: When the route's time rose, epoch seconds.
-        deploy: What was deployed then.
+        deploy: What was deployed shortly before.
+        deploy_words: The same in words: `since deploy 2.5.0`.
         statement: Id of the statement.
         text: All of it in words.
     """
@@ -66,12 +68,21 @@ class Cause:
     now_mean_ms: float
     since: float
     deploy: str = ""
+    deploy_words: str = ""
     statement: str = ""
     text: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+class _Change(NamedTuple):
+    """When a route became slower, and what was deployed before."""
+
+    since: float
+    deploy: str
+    deploy_words: str
 
 
 def cause_of(
@@ -97,13 +108,19 @@ def cause_of(
         now = _total(periods[split + 1 :])
         if now.requests < _ENOUGH_LATER or not _has_grown(before, now):
             return None
-    began = float(periods[split].start)
-    marks = deploys.between(backend, int(began) - 90, int(began) + 60)
-    deploy = str(marks[-1]["label"]) if marks else ""
+    change = _change(backend, periods[split])
     found = _largest(before, now)
     if found is not None and found[0] != "rest":
-        return _named(found, before, now, began, deploy)
-    return _function(backend, slug, method, before, now, began, end, deploy)
+        return _named(found, before, now, change)
+    return _function(backend, slug, method, before, now, change, end)
+
+
+def _change(backend: Backend, period: Period) -> _Change:
+    """It lies in the first period of now; a deploy is named that is not later."""
+    began, step = float(period.start), float(period.step)
+    marks = deploys.between(backend, began - BEFORE_S, began + step)
+    label = str(marks[-1]["label"]) if marks else ""
+    return _Change(began, label, deploy_words(marks, began, step))
 
 
 def _split(periods: Sequence[Period]) -> int | None:
@@ -178,9 +195,7 @@ def _count_of(time: RouteTime, key: tuple[str, str]) -> float:
     return part.count / time.requests if part is not None and time.requests else 0.0
 
 
-def _named(
-    key: tuple[str, str], before: RouteTime, now: RouteTime, since: float, deploy: str
-) -> Cause:
+def _named(key: tuple[str, str], before: RouteTime, now: RouteTime, change: _Change) -> Cause:
     part = now.parts[key]
     counts = _count_of(before, key), _count_of(now, key)
     times = _ms_of(before, key), _ms_of(now, key)
@@ -191,7 +206,7 @@ def _named(
     words = {"http": "calls of ", "template": "template ", "cache": "cache "}.get(key[0], "")
     place = f", {part.place}" if part.place else ""
     return Cause(
-        *(key[0], key[1], part.place, *times, *counts, before.mean, now.mean, since, deploy),
+        *(key[0], key[1], part.place, *times, *counts, before.mean, now.mean, *change),
         statement=part.id,
         text=f"{words}{name} {figures}{place}",
     )
@@ -203,24 +218,25 @@ def _function(
     method: str,
     before: RouteTime,
     now: RouteTime,
-    since: float,
+    change: _Change,
     end: float,
-    deploy: str,
 ) -> Cause | None:
     """The growth is in no span: whose function it is, the profiles tell."""
     rest = before.rest_ms, now.rest_ms
     if rest[1] - rest[0] < _SHARE * (now.mean - before.mean):
         return None  # many parts grew a little
     means = before.mean, now.mean
-    found = _grown_function(backend, (slug, method), (since, end), means, (rest[1] - rest[0]))
+    found = _grown_function(
+        backend, (slug, method), (change.since, end), means, (rest[1] - rest[0])
+    )
     if found is None:
         text = f"own code or waiting {_ms(rest[0])} → {_ms(rest[1])} a request"
-        return Cause("rest", "", "", *rest, 0.0, 0.0, *means, since, deploy, text=text)
+        return Cause(*("rest", "", "", *rest, 0.0, 0.0, *means, *change), text=text)
     (name, place, waits), times = found
     within = f" in {waits}" if waits else ""
     text = f"{name}{within} {_ms(times[0])} → {_ms(times[1])} a request, {place}"
     where = f"{place} in {name}"
-    return Cause("function", name, where, *times, 0.0, 0.0, *means, since, deploy, text=text)
+    return Cause(*("function", name, where, *times, 0.0, 0.0, *means, *change), text=text)
 
 
 def _grown_function(

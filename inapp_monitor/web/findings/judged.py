@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inapp_monitor.alerts import review
+from inapp_monitor.alerts.deploy_words import BEFORE_S, deploy_words
 from inapp_monitor.alerts.incidents import Incident, Incidents, Part
 from inapp_monitor.alerts.judge import is_severe, path_of
 from inapp_monitor.alerts.trouble import WHOLE_APP
@@ -85,7 +86,7 @@ def _of_rules(backend: Backend, view: View) -> list[Wrong]:
 
 
 def _of_rule(part: Part, incident: Incident) -> Wrong:
-    detail = part.detail + _cause(incident)
+    detail = part.detail + _cause(incident, part)
     if part.acknowledged_by:
         detail += f" · acknowledged by {human.shorten(part.acknowledged_by, 80)}"
     return Wrong(
@@ -145,7 +146,8 @@ def incident(backend: Backend, number: int) -> Incident | None:
 
 
 def incident_row(found: Incident, view: View) -> dict[str, Any]:
-    """An incident for the page: id, title, detail, state, path, since, until, deploy, parts."""
+    """An incident for the page: id, title, detail, state, path, since, until, deploy (and in
+    words), parts."""
     part = found.main
     return {
         "id": found.id,
@@ -156,6 +158,7 @@ def incident_row(found: Incident, view: View) -> dict[str, Any]:
         "since": found.onset,
         "until": found.ended,
         "deploy": found.cause,
+        "deploy_words": found.deploy_words(),
         "when": human.period(found.onset, found.ended or view.now, view.zone.tz),
         "parts": [
             {"title": one.title, "detail": one.detail, "state": one.state,
@@ -185,16 +188,16 @@ def _shown(found: dict[str, Any]) -> Wrong:
 
 
 def _parts(incident: Incident, view: View) -> list[Wrong]:
-    cause = _cause(incident)
     return [
-        _placed(_of_part(part, cause), view)
+        _placed(_of_part(part, _cause(incident, part)), view)
         for part in incident.parts
         if part.rule in _KINDS and _is_in(part, view)
     ]
 
 
-def _cause(incident: Incident) -> str:
-    return f" · since deploy {incident.cause}" if incident.cause else ""
+def _cause(incident: Incident, part: Part) -> str:
+    since = incident.deploy_words(part)
+    return f" · {since}" if since else ""
 
 
 def _is_in(part: Part, view: View) -> bool:
@@ -250,10 +253,10 @@ def _of_trouble(backend: Backend, found: review.Found, view: View, names: Any) -
 
     until = view.end if found.ended is None else found.ended
     title, detail = words(trouble, until, name_of)
-    slack = max(view.span / 20, 120)
-    marks = deploys.between(backend, trouble.onset - slack, trouble.onset + slack)
-    if marks:
-        detail += f" · since deploy {marks[-1]['label']}"
+    onset = trouble.onset
+    marks = deploys.between(backend, onset - BEFORE_S, onset + found.slot_s)
+    if since := deploy_words(marks, onset, found.slot_s):
+        detail += f" · {since}"
     severe = is_severe(trouble)
     return Wrong(
         *(trouble.kind, "crit" if severe else "warn", title, detail, path_of(trouble)),

@@ -106,7 +106,7 @@ def _cause(backend: Backend, slug: str, method: str, view: View) -> Cause | None
 
 def _verdict(row: dict[str, Any], cause: Cause) -> dict[str, Any]:
     before, now = value(cause.before_mean_ms, "ms"), value(cause.now_mean_ms, "ms")
-    since = f" · since deploy {cause.deploy}" if cause.deploy else ""
+    since = f" · {cause.deploy_words}" if cause.deploy_words else ""
     return {
         "state": "warn",
         "title": f"Slower: {row['method']} {shorten(row['route'], 40)}",
