@@ -39,7 +39,15 @@ def expressions(**table: object) -> list[str]:
 def test_expressions() -> None:
     """Counters, percentiles, shares and gauges, in Prometheus' units."""
     assert expressions(critical="requests.errors > 5") == [
-        'expr: "(sum(increase(http_request_errors_total[120s]))) > 5"'
+        'expr: "(60 * sum(rate(http_request_errors_total[120s]))) > 5"'
+    ]
+    assert expressions(critical="requests.errors > 5", window="5min", min_count=20) == [
+        'expr: "((sum(increase(http_request_errors_total[300s]))) > 5)'
+        ' and on() (sum(increase(http_request_duration_seconds_count[300s]))) >= 20"'
+    ]
+    assert expressions(target="requests.errors", critical="no data for 10min") == [
+        'expr: "sum(increase(http_request_errors_total[600s])) == 0'
+        ' or absent(http_request_errors_total)"'
     ]
     assert expressions(critical="p95 > 300ms", window="5min") == [
         'expr: "(histogram_quantile(0.95, sum by (le)'
@@ -49,7 +57,7 @@ def test_expressions() -> None:
         'expr: "(histogram_quantile(0.95, sum by (le, method, route)'
         '(rate(http_route_request_duration_seconds_bucket[120s])))) > 0.3"'
     ]
-    assert expressions(critical="errors > 5% of requests") == [
+    assert expressions(critical="errors > 5% of requests", window="2min") == [
         'expr: "(100 * (sum(increase(http_request_errors_total[120s]))) / '
         '(sum(increase(http_request_duration_seconds_count[120s])))) > 5"'
     ]
@@ -63,6 +71,11 @@ def test_what_has_no_equal_is_named() -> None:
     """A comment with the reason, never a wrong rule."""
     assert "more than a path" in expressions(target="sum(a.*)", critical="5")[0]
     assert "there is no series" in expressions(target="no.such.p95", critical="5")[0]
+    share = expressions(target="routes.*.*.time.count", of="requests.errors", critical="5")
+    assert "different labels" in share[0]
+    assert (
+        "`recovery` has no equal" in expressions(target="shop.depth", critical="5", recovery="3")[1]
+    )
 
 
 def test_nagios_objects() -> None:

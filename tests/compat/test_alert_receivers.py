@@ -21,7 +21,10 @@ from typing import Any
 
 import pytest
 
+from inapp_monitor.alerts import prometheus_rules
+from inapp_monitor.alerts.rule import Rule
 from tests.alerts.receivers import smtp_receiver
+from tests.alerts.test_exports import metrics
 from tests.compat.nagios_server import BASE_OBJECTS, BINARY, NagiosServer
 from tests.ports import number_of, reserve_port
 
@@ -292,9 +295,100 @@ tests:
         alertname: errors
         exp_alerts:
           - exp_labels: {severity: critical, rule: errors}
-            exp_annotations: {summary: /pay fails, description: 'requests.errors is 20'}
+            exp_annotations:
+              summary: /pay fails
+              description: requests.errors is 20 % of requests.time.count
 """
     )
+    promtool(tmp_path)
+
+
+def promtool(directory: Path) -> None:
+    """Have `rules.yml` checked, and its expectations in `test.yml` tested."""
+    assert PROMTOOL is not None
     for what in (["check", "rules", "rules.yml"], ["test", "rules", "test.yml"]):
-        done = subprocess.run([PROMTOOL, *what], cwd=tmp_path, capture_output=True, text=True)
+        done = subprocess.run([PROMTOOL, *what], cwd=directory, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+ODD = 'a "b" \\ {{ $value }} {{ end\n- c: #\x00\x7f\x85\u2028\ud800 %s \U0001f642\U000e0001'
+#: Rule, series by the minute, and what it says after ten minutes: level and description.
+TRANSLATED = [
+    (
+        {"critical": "requests.errors > 5"},  # a minute has 6; the window of a minute
+        {"http_request_errors_total": "0+6x10"},
+        [("critical", "requests.errors is 6")],
+    ),
+    ({"critical": "requests.errors > 5"}, {"http_request_errors_total": "0+4x10"}, []),
+    (
+        {"critical": "requests.errors > 5", "window": "5min", "min_count": 60},
+        {
+            "http_request_errors_total": "0+6x10",
+            "http_request_duration_seconds_count": "0+11x10",
+        },
+        [],  # not enough requests
+    ),
+    (
+        {"critical": "errors > 5% of requests", "window": "5min", "min_count": 50},
+        {
+            "http_request_errors_total": "0+6x10",
+            "http_request_duration_seconds_count": "0+12x10",
+        },
+        [("critical", "requests.errors is 50 % of requests.time.count")],
+    ),
+    (
+        {"warning": "p95 > 300ms", "critical": "p95 > 900ms", "window": "5min"},
+        {
+            'http_request_duration_seconds_bucket{le="0.1"}': "0+9x10",
+            'http_request_duration_seconds_bucket{le="0.8"}': "0+10x10",
+            'http_request_duration_seconds_bucket{le="+Inf"}': "0+10x10",
+        },
+        [("warning", "requests.time.p95 is 450ms")],
+    ),
+    (
+        {"target": "shop.depth", "warning": "10:20", "critical": "@30:40"},
+        {"shop_depth": "0+3.5x10"},
+        [("critical", "shop.depth is 35"), ("warning", "shop.depth is 35")],
+    ),
+    (
+        {"target": "shop.depth", "critical": "no data for 5min"},
+        {"shop_depth": "1x3 _x10"},
+        [("critical", "no data of shop.depth for 300 s")],
+    ),
+    ({"target": "shop.depth", "critical": "no data for 5min"}, {"shop_depth": "1x6 _x4"}, []),
+    (
+        {"critical": "requests.errors > 5", "title": ODD, "runbook": ODD,
+         "labels": {"rule": "x", "alertname": "y", "team": ODD}},
+        {"http_request_errors_total": "0x10"},
+        [],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian's package prometheus)")
+def test_translated_rules_say_the_same(tmp_path: Path) -> None:
+    """Counters in windows shorter than two scrapes, least numbers of requests, percentiles, ranges
+    inside and outside, missing data; texts that are templates, quotes and other lines."""
+    rules, tests = [], []
+    for number, (table, series, expected) in enumerate(TRANSLATED):
+        name = f"r{number}"
+        rules.append(Rule.parse(name, {"attempts": 1, **table}, "test"))
+        alerts = [
+            {
+                "exp_labels": {"severity": level, "rule": name},
+                "exp_annotations": {"summary": name, "description": text},
+            }
+            for level, text in expected
+        ]
+        tests.append(
+            {
+                "interval": "1m",
+                "input_series": [{"series": each, "values": text} for each, text in series.items()],
+                "alert_rule_test": [{"eval_time": "10m", "alertname": name, "exp_alerts": alerts}],
+            }
+        )
+    (tmp_path / "rules.yml").write_text(prometheus_rules.document(rules, metrics))
+    # JSON is YAML.
+    tested = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": tests}
+    (tmp_path / "test.yml").write_text(json.dumps(tested))
+    promtool(tmp_path)
