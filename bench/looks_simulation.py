@@ -116,6 +116,9 @@ class Named:
     sites: Sequence[str]
 
 
+#: What is old lies in rows of so many seconds.
+_LONG_S = 10_800
+
 STATEMENTS: dict[str, Callable[[float, random.Random], tuple[float, int]]] = {
     "quick": lambda t, rng: (1.5 * rng.lognormvariate(0, 0.2), int(4_000 * busy(t))),
     "nightly": lambda t, rng: (40 if 2 * HOUR <= t % DAY < 4 * HOUR else 4, int(900 * busy(t))),
@@ -124,6 +127,14 @@ STATEMENTS: dict[str, Callable[[float, random.Random], tuple[float, int]]] = {
     "seldom": lambda t, rng: (200 * rng.lognormvariate(0, 0.6), rng.randrange(0, 9)),
     "growing": lambda t, rng: (5 + 0.5 * t / DAY, int(500 * busy(t))),
     "loaded": lambda t, rng: (20 + 60 * busy(t) ** 3, int(2_000 * busy(t))),
+    "report": lambda t, rng: (  # on Mondays alone, and slow as ever
+        800 * rng.lognormvariate(0, 0.3),
+        400 if t // DAY % 7 == 0 and 6 * HOUR <= t % DAY < 10 * HOUR else 0,
+    ),
+    "fridays": lambda t, rng: (
+        400 if t // DAY % 7 == 4 and 0 <= t % DAY - 5 * HOUR - 2_400 * (t // DAY % 4) < HOUR else 9,
+        int(300 * busy(t)),
+    ),
     "weekly": lambda t, rng: (
         500 if t // DAY % 7 == 0 and 6 * HOUR <= t % DAY < 8 * HOUR else 60,
         int(300 * busy(t)),
@@ -160,10 +171,15 @@ class World:
         self.engine.enqueue = self._enqueue
         self.sent: list[tuple[float, str, str]] = []
         self.rows: dict[str, list[Ten]] = {}
+        self.long_rows: dict[str, list[Ten]] = {}
         self.under_way: list[Busy] = []
         looks = [
             Look(built_in.MEMORY, MemoryGrowth(self.store), 300.0),
-            Look(built_in.STATEMENTS, SlowStatements(self._figures, self._statement), 60.0),
+            Look(
+                built_in.STATEMENTS,
+                SlowStatements(self._figures, self._statement, self._past),
+                60.0,
+            ),
             Look(built_in.BUSY, BusyThreads(self.store, *self._threads()), 5.0),
         ]
         self.looks = Looks(self.engine, looks)
@@ -183,6 +199,9 @@ class World:
             name: [row for row in rows[-200:] if start <= row.start <= end]
             for name, rows in self.rows.items()
         }
+
+    def _past(self, key: str, start: int, end: int) -> Sequence[Ten]:
+        return [row for row in self.long_rows[key] if start - _LONG_S < row.start <= end]
 
     def _statement(self, key: str) -> Named:
         return Named(f"select {key}", ("app.py:1",))
@@ -214,13 +233,17 @@ def memory(world: World, walk: Walk, t: float, leaked_mib: float) -> None:
 
 
 def statements(world: World, only: str, t: float, times: float) -> None:
-    """A minute of statements; each tenth one ends a row."""
-    if t % 600 == 0:
-        median_ms, calls = STATEMENTS[only](t, world.rng)
-        some = [times * median_ms * world.rng.lognormvariate(0, 0.6) for _ in range(min(calls, 60))]
-        whole = Histogram.of(some * max(calls // 60, 1)) if some else Histogram()
-        world.rows.setdefault(only, []).append(Ten(int(world.clock.now) - 600, whole))
-        del world.rows[only][:-200]
+    """Ten minutes of statements."""
+    median_ms, calls = STATEMENTS[only](t, world.rng)
+    some = [times * median_ms * world.rng.lognormvariate(0, 0.6) for _ in range(min(calls, 60))]
+    whole = Histogram.of(some * max(calls // 60, 1)) if some else Histogram()
+    start = int(world.clock.now) - 600
+    world.rows.setdefault(only, []).append(Ten(start, whole))
+    del world.rows[only][:-200]
+    long_rows = world.long_rows.setdefault(only, [])
+    if not long_rows or start >= long_rows[-1].start + _LONG_S:
+        long_rows.append(Ten(start // _LONG_S * _LONG_S, Histogram()))
+    long_rows[-1].durations.merge(whole)
     world.tick([], [])
 
 
@@ -251,7 +274,7 @@ def _poisson(mean: float, rng: random.Random) -> int:
 def _shapes(only: Sequence[str]) -> Iterator[tuple[str, str, int]]:
     for kind, names, step_s in (
         ("memory", MEMORY, 60),
-        ("statements", STATEMENTS, 60),
+        ("statements", STATEMENTS, 600),
         ("threads", THREADS, 10),
     ):
         if not only or kind in only:

@@ -36,7 +36,8 @@ def looks(services: Services) -> list[Look]:
         *(services.store, under_way, lambda: len(workers())),
         in_flight=lambda: sum(int(row["live"] or 0) for row in workers()),
     )
-    statements = SlowStatements(services.statements.figures, services.statements.statement)
+    tables = services.statements
+    statements = SlowStatements(tables.figures, tables.statement, tables.past)
 
     def jobs() -> Iterable[Job]:
         return services.sentry.cron_monitors.states() if services.is_sentry_loaded else ()

@@ -190,9 +190,15 @@ class StatementTables:
         rows = self._database.read("select * from statements where id = ?", (key,))
         return _statement(rows[0]) if rows else None
 
+    def past(self, key: str, start: int, end: int) -> list[Figures]:
+        """Figures of a statement in a window of which only the long rows are left, oldest first."""
+        return self._figures(COARSE_S, start, end, key).get(key, [])
+
     def figures(self, start: int, end: int, key: str = "") -> dict[str, list[Figures]]:
         """Figures of a window by statement, oldest first; see `step_of` for its edges."""
-        step = step_of(start, end)
+        return self._figures(step_of(start, end), start, end, key)
+
+    def _figures(self, step: int, start: int, end: int, key: str) -> dict[str, list[Figures]]:
         sql = "select * from statement_figures where step = ? and start > ? and start <= ?"
         parameters: list[object] = [step, start - step, end]
         if key:

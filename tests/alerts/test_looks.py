@@ -234,6 +234,47 @@ def test_a_statement_that_got_slow_is_named_until_it_is_quick_again(leader: Lead
     assert sent == ["PROBLEM", "RECOVERY"]
 
 
+WEEK_S = 7 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("slow_calls", "ms", "slow_everywhere", "begins"),
+    [
+        (240, 500.0, False, False),  # the same job, a week ago
+        (240, 100.0, False, True),  # it was five times as quick then
+        (20, 500.0, False, True),  # a few slow calls are no job
+        (240, 500.0, True, True),  # as many were slow in the hours before
+        (0, 0.0, False, True),
+    ],
+)
+def test_what_is_slow_every_week_is_no_problem(
+    slow_calls: int, ms: float, *, slow_everywhere: bool, begins: bool
+) -> None:
+    """Its rows of three hours hold both its slow calls of a week ago and the usual ones."""
+    now = 20_000 * 86_400 + 7 * 3_600  # the job began at 6:40
+
+    def figures(start: int, end: int) -> dict[str, list[Figures]]:
+        starts = range(start // 600 * 600, end + 1, 600)
+        return {
+            "q1": [
+                Figures(at, Histogram.of([500.0 if at >= now - 1_200 else 60.0] * 60))
+                for at in starts
+            ]
+        }
+
+    def past(key: str, start: int, end: int) -> list[Figures]:
+        assert key == "q1"
+        at = now - WEEK_S - 3_600
+        rows = [Figures(at - 10_800 * n, Histogram.of([60.0] * 1_080)) for n in range(5)]
+        for row in rows if slow_everywhere else rows[:1]:
+            row.durations.merge(Histogram.of([ms] * slow_calls))
+        return [row for row in reversed(rows) if start - 10_800 < row.start <= end]
+
+    statements = SlowStatements(figures, lambda _key: Statement(), past)
+    seen = [each for _ in range(30) for each in statements(float(now), {})]
+    assert bool(seen) == begins
+
+
 @pytest.mark.parametrize(
     ("counts", "silent", "is_stalled"),
     [
