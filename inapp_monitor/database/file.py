@@ -30,6 +30,7 @@ from inapp_monitor.database.connections import (
     open_writer,
     primary_code,
 )
+from inapp_monitor.database.database_status import DatabaseStatus
 from inapp_monitor.database.migrations import migrate
 from inapp_monitor.database.open_files import OpenFiles, abandon
 from inapp_monitor.ground import data_directory, disk_shares
@@ -68,33 +69,6 @@ class DatabaseSettings(Protocol):
 
     @property
     def disk_budget(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseStatus:
-    """The file in numbers, for the status page.
-
-    Attributes:
-        path: Of the file.
-        size_bytes: Of the file and its write-ahead log; 0 when there is none yet.
-        budget_bytes: The file's hard cap.
-        pending_changes: Changes that wait for the disk.
-        pending_bytes: Their size.
-        written: Changes written by this process.
-        dropped: Changes of this process that were not written, by reason.
-        fault: Why the disk refuses, or an empty string.
-        moved_aside: Damaged files that this process put aside.
-    """
-
-    path: str
-    size_bytes: int
-    budget_bytes: int
-    pending_changes: int
-    pending_bytes: int
-    written: int
-    dropped: dict[str, int]
-    fault: str
-    moved_aside: list[str]
 
 
 @dataclass(slots=True)
@@ -204,23 +178,26 @@ class Database:
             state.queue_bytes += size
         return True
 
-    def write_pending(self) -> None:
+    def write_pending(self, until: float = float("inf")) -> bool:
         """Write the queue, unless a pause after a failure lasts. Never raises for the disk's sake.
+
+        Once it is `until` by the performance counter, the rest waits for the next call: then True.
 
         *Cost:* may wait for the lock of other processes (up to 5 s): for background threads.
         """
         state = self._state()
         if self.read_only or not state.queue or self._clock.perf() < state.retry_at:
-            return
+            return False
         if not state.writing.acquire(blocking=False):
-            return  # another thread of this process is at it
+            return False  # another thread of this process is at it
         try:
-            self._write(state)
+            self._write(state, until)
             self._succeeded(state)
         except (OSError, sqlite3.Error) as error:
             self._refused(state, error)
         finally:
             state.writing.release()
+        return bool(state.queue) and not state.fault and self._clock.perf() >= until
 
     # -- reading
 
@@ -292,12 +269,13 @@ class Database:
             state = self._states.setdefault(pid, _State(pid, OpenFiles.of(self.path)))
         return state
 
-    def _write(self, state: _State) -> None:
+    def _write(self, state: _State, until: float) -> None:
         while state.queue:
             with state.queueing:
                 batch = [state.queue[index] for index in range(min(BATCH, len(state.queue)))]
             connection = self._writer(state)
-            outcome = self._transaction(state, connection, batch)
+            outcome = self._transaction(state, connection, batch, until)
+            del batch[len(outcome) :]
             with state.queueing:
                 for queued in batch:
                     state.queue.popleft()
@@ -306,17 +284,24 @@ class Database:
                 state.written += written
                 if queued.done is not None:
                     queued.done(written)
+            if self._clock.perf() >= until:
+                return
 
     def _transaction(
-        self, state: _State, connection: sqlite3.Connection, batch: list[_Queued]
+        self, state: _State, connection: sqlite3.Connection, batch: list[_Queued], until: float
     ) -> list[bool]:
+        """Commit the first changes of a batch, all that are run in time: how each of them ended."""
         connection.execute("BEGIN IMMEDIATE")
         try:
             parts = dict(self._parts)  # another thread may add a part that has just been loaded
             if any(state.migrated.get(k) != len(part.scripts) for k, part in parts.items()):
                 scripts = {name: part.scripts for name, part in parts.items()}
                 state.migrated = migrate(connection, scripts)
-            outcome = [self._run(state, connection, queued) for queued in batch]
+            outcome: list[bool] = []
+            for queued in batch:
+                if outcome and self._clock.perf() >= until:
+                    break
+                outcome.append(self._run(state, connection, queued))
             connection.commit()
             return outcome
         except BaseException:

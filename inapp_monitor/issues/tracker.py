@@ -258,9 +258,13 @@ class Tracker:
         """
         self._writer.flush()
 
-    def tick(self) -> bool:
-        """As `flush`, of many events some; whether others wait for the next tick."""
-        return self._writer.flush(EVENTS_A_TICK)
+    def tick(self, until: float = float("inf")) -> bool:
+        """As `flush`, of many events some; whether others, or counts, wait for the next tick.
+
+        Args:
+            until: Performance counter's time from which on the rest is left to the next tick.
+        """
+        return self._writer.flush(EVENTS_A_TICK, until)
 
     def take_counts(self) -> dict[str, int]:
         """Occurrences by issue id since the last call: for series named `errors.<issue>`."""

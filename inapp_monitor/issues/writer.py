@@ -93,30 +93,37 @@ class IssueWriter:
         self.before_send: BeforeSend | None = None
         self.listeners: list[Listener] = []
 
-    def flush(self, at_most: int | None = None) -> bool:
+    def flush(self, at_most: int | None = None, until: float = float("inf")) -> bool:
         """Scrub and compress the queued events, hand what is new to the database.
 
         Args:
             at_most: Events to finish; the others wait for the next call, their counts do not.
+            until: Performance counter's time from which on events and counts wait for the next
+                call; events have half of the time, at least one is finished.
 
         Returns:
-            Whether events wait for the next call.
+            Whether events or counts wait for the next call.
         """
+        perf = self._clock.perf
+        is_out_of_time = False
         memory = self._memories.here()
         if _flushes_here(memory):  # what comes meanwhile is for the next time
             return True
         with memory.flushing:
-            self._finish_waiting(memory, at_most)
+            self._finish_waiting(memory, at_most, (perf() + until) / 2)
             memory.fold()
             for known in list(memory.known.values()):
                 if (known.delta.count or known.delta.events) and known.in_flight is None:
+                    if is_out_of_time:
+                        break
                     self._hand_over(memory, known)
+                    is_out_of_time = perf() >= until
         try:
             self._running.record(self.release, self._clock.wall())
             self._guard.recovered("noting the release")
         except OSError as error:
             self._guard.failed("noting the release", error)
-        return bool(memory.waiting)
+        return bool(memory.waiting) or is_out_of_time
 
     def unwritten(self) -> list[Unwritten]:
         """What is not written yet, events scrubbed."""
@@ -148,14 +155,18 @@ class IssueWriter:
 
     # -- events
 
-    def _finish_waiting(self, memory: ProcessMemory, at_most: int | None = None) -> None:
+    def _finish_waiting(
+        self, memory: ProcessMemory, at_most: int | None = None, until: float = float("inf")
+    ) -> None:
         """Turn queued events into scrubbed, compressed ones. The caller holds `flushing`.
 
         Those that wait when it begins: what comes meanwhile is for the next time, or a flood would
         keep it going. Between two of them the application's threads come first.
         """
         self._yield.begin()
-        for event_id in list(memory.waiting)[:at_most]:
+        for number, event_id in enumerate(list(memory.waiting)[:at_most]):
+            if number and self._clock.perf() >= until:
+                return
             self._yield()
             with memory.lock:
                 known, event, record = memory.waiting.pop(event_id)

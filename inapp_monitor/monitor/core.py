@@ -76,6 +76,8 @@ class Core:
         server: What the server calls itself, as the first request says.
         web: The dashboard, once somebody has visited it.
         ticks: What they cost.
+        part_ends: Until when, by the performance counter, a part may work that can leave some of
+            its work to its next tick: short where a request calls it.
         early_records: What was logged before they do.
         hears_channels: Whether the parts hear what is logged, dies and ends.
         job: Name of a process that answers no requests, such as a cron job; it leads nothing.
@@ -105,6 +107,7 @@ class Core:
     server: dict[str, Any] | None = None
     web: WebApp | None = None
     ticks: TickCosts = field(default_factory=TickCosts)
+    part_ends: float = float("inf")
     hears_channels: bool = False
     early_records: EarlyRecords = field(default_factory=EarlyRecords)
     job: str = ""

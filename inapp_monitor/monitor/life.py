@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,14 @@ _LAST_TICK_S = 5.0
 _LOAD_AGAIN_S = 3.0
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
 _MISSED_TICKS = 3.0
+#: Seconds after which a request that ticks leaves the other parts to later requests, and until the
+#: next of those.
+_PIECE_S = 0.002
+_NEXT_PIECE_S = 0.005
+#: Seconds after which one request does all that is left of a tick: requests are rare.
+_LATE_PIECE_S = 1.0
+#: Seconds until requests begin the next tick where the last one has left work and no thread ticks.
+_BEHIND_S = 0.1
 #: What fails while there is no memory or no descriptor for what has to be imported.
 _LOADING = "loading the parts"
 
@@ -75,6 +84,9 @@ class Life:
         self._early_channels = EarlyChannels(core, self.when_loaded)
         self._is_loading = False
         self._load_failed_at: float | None = None
+        self._left: deque[Part] = deque()  # of the tick under way
+        self._is_behind = False
+        self._tick_began = self._tick_took_s = self._tick_at = 0.0
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -244,6 +256,7 @@ class Life:
         self._first_errors.forked()
         core.pid = 0
         self.ticker = None
+        self._left.clear()
         core.web = None
         core.recorder.forked()
         core.early_records.forked()
@@ -267,17 +280,24 @@ class Life:
         try:
             self.attach_if_needed()
             core.note_address(environ)
-            if now - self.last_tick > _MISSED_TICKS * core.settings.flush_interval_s:
-                self.tick()
+            if self._left or now - self.last_tick > self._longest_pause_s():
+                self._tick(wait_s=0.0, in_pieces=True)
             elif self._first_errors.are_late():
                 self._record_late_errors()
             core.recorder.new_step_if_free(now)
             if core.recorder.lags:
                 core.recorder.help_if_free()
                 return now + _HELP_AGAIN_S
+            if self._left:
+                return now + _NEXT_PIECE_S
         except Exception as error:  # noqa: BLE001  # the monitor's own
             core.guard.failed("tick by request", error)
         return now + _REQUEST_TICK_S
+
+    def _longest_pause_s(self) -> float:
+        """Seconds after a tick in which no request does the next: the thread is to do it."""
+        pause_s = _MISSED_TICKS * self.core.settings.flush_interval_s
+        return min(pause_s, _BEHIND_S) if self._is_behind and self.ticker is None else pause_s
 
     def _record_late_errors(self) -> None:
         """The thread has not come to what waits for the parts: what it keeps alive must go."""
@@ -296,31 +316,56 @@ class Life:
         self.attach_if_needed()
         self._tick(wait_s=2.0)
 
-    def _tick(self, *, wait_s: float) -> None:
+    def _tick(self, *, wait_s: float, in_pieces: bool = False) -> None:
         lock = self._tick_lock
         if is_held_here(lock) or not lock.acquire(timeout=wait_s):
             return
         try:
-            self._work()
+            if in_pieces:
+                self._work_a_piece()
+            else:
+                self._work()
         finally:
             lock.release()
             if self._closes_after_tick:
                 self.close()
 
     def _work(self, *, at_end: bool = False) -> None:
-        core = self.core
-        begin, cpu = core.clock.perf(), thread_time()
+        """A whole tick. It does what a tick that requests have begun has left, too."""
+        self._left.clear()
+        self._call_parts(float("inf"), float("inf"), at_end=at_end)
+
+    def _work_a_piece(self) -> None:
+        """As many parts of a tick as a request may pay for; the next requests go on with it."""
+        begin = self.core.clock.perf()
+        is_late = self._left and begin - self._tick_began > _LATE_PIECE_S
+        self._call_parts(float("inf") if is_late else begin + _PIECE_S, _PIECE_S)
+
+    def _call_parts(self, until: float, part_s: float, *, at_end: bool = False) -> None:
+        """Call those that the tick under way has left, or those of a new one, in their order.
+
+        Args:
+            until: Performance counter's time from which on no further one is called.
+            part_s: What one may take that can leave some of its work.
+        """
+        core, perf = self.core, self.core.clock.perf
+        begin, cpu = perf(), thread_time()
         self.last_tick = begin
-        now = core.clock.wall()
         parts = self._parts()
-        for part in parts:
-            if has(part, "tick") and (part.ticks_at_end or not at_end):
-                self._run(part.name, part.tick, now)
-        if self.ticker is not None and any(part.is_behind for part in parts):
+        if not self._left:
+            self._tick_began, self._tick_took_s, self._tick_at = perf(), 0.0, core.clock.wall()
+            self._left.extend(p for p in parts if has(p, "tick") and (p.ticks_at_end or not at_end))
+        while self._left and perf() < until:  # loading the parts is all that its request does
+            part = self._left.popleft()
+            core.part_ends = perf() + part_s
+            self._run(part.name, part.tick, self._tick_at)
+        self._is_behind = any(part.is_behind for part in parts)
+        if self.ticker is not None and self._is_behind:
             self.ticker.come_again_soon()
         core.recorder.bound_pending()
-        self.last_tick = end = core.clock.perf()
-        core.ticks.add(end - begin, thread_time() - cpu)
+        self.last_tick = end = perf()
+        self._tick_took_s += end - begin
+        core.ticks.add(self._tick_took_s, thread_time() - cpu)
 
     # -- the end
 

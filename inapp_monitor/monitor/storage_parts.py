@@ -113,7 +113,7 @@ class Issues(Part):
         self.holds = (services.tracker,)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self.is_behind = self._tracker.tick()
+        self.is_behind = self._tracker.tick(self._core.part_ends)
 
     def close(self) -> None:
         self._tracker.flush()  # what no tick came to; the database is closed, and written, last
@@ -154,11 +154,12 @@ class DatabaseWriting(Part):
     closes_last = True
 
     def __init__(self, services: Services) -> None:
+        self._core = services.core
         self._database = services.database
         self.holds = (services.database,)
 
     def tick(self, now: float) -> None:  # noqa: ARG002
-        self._database.write_pending()
+        self.is_behind = self._database.write_pending(self._core.part_ends)
 
     def forked(self) -> None:
         self._database.forked()

@@ -76,7 +76,7 @@ class Backend:
     statements: StatementTables | None = None
     times: TimeTable | None = None
     trace_cookie: Callable[[], str] = str
-    refresh: Callable[[], None] = lambda: None
+    refresh: Callable[[], object] = lambda: None
     live: bool = True
     facts: Callable[[], Facts] = Facts
     stack_of: Callable[[int, str], Mapping[str, Any]] = field(default=_no_stack)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from inapp_monitor import Monitor
@@ -74,6 +75,43 @@ def test_a_request_ticks_where_no_thread_does(make: Make) -> None:
     assert set(slow.threads) == {threading.get_ident()}
 
 
+def test_a_request_does_a_piece_of_a_tick_and_the_next_ones_go_on(make: Make) -> None:
+    """It calls parts for two milliseconds, in their order; what is left is nobody's twice."""
+    clock = FakeClock()
+    monitor = without_thread(make, clock=clock, flush_interval_s=1)
+    monitor.tick()
+    parts = [SlowPart(clock, takes_s=0.0015) for _ in range(7)]
+    monitor.life.services.parts += parts
+    clock.advance(3.2)
+    called: list[int] = []
+    for _ in range(6):
+        clock.advance(0.01)
+        visit(monitor)
+        called.append(sum(len(part.threads) for part in parts))
+    assert called == [2, 4, 6, 7, 7, 7]
+    assert [len(part.threads) for part in parts] == [1] * 7
+
+
+def test_where_requests_are_rare_the_second_one_ends_the_tick(make: Make) -> None:
+    """A reader, and the end of the process, do all of it, too."""
+    clock = FakeClock()
+    monitor = without_thread(make, clock=clock, flush_interval_s=1)
+    monitor.tick()
+    parts = [SlowPart(clock, takes_s=0.0015) for _ in range(7)]
+    monitor.life.services.parts += parts
+    for expected in (2, 7):
+        clock.advance(3.2)
+        visit(monitor)
+        assert sum(len(part.threads) for part in parts) == expected
+    clock.advance(3.2)
+    visit(monitor)
+    monitor.refresh()
+    assert [len(part.threads) for part in parts] == [3, 3, 2, 2, 2, 2, 2]
+    clock.advance(0.01)
+    visit(monitor)
+    assert [len(part.threads) for part in parts] == [3, 3, 2, 2, 2, 2, 2]
+
+
 def fail_differently(monitor: Monitor, number: int) -> None:
     kind = type(f"Error{number}", (Exception,), {})
     try:
@@ -100,6 +138,36 @@ def test_a_tick_finishes_some_of_a_flood_of_new_errors(make: Make) -> None:
     for expected in (EVENTS_A_TICK * 2, flood):
         monitor.tick()
         assert written_events(monitor) == expected
+
+
+def test_a_flood_of_new_errors_is_digested_by_requests_in_pieces(make: Make) -> None:
+    """Where no thread ticks: an event or some of them each time, until all of them are written."""
+    clock = FakeClock()
+    monitor = make(clock=clock, flush_interval_s=1)
+    monitor.life.attach_if_needed()
+    assert monitor.life.ticker is not None
+    monitor.life.ticker.stop(timeout_s=10)
+    monitor.life.ticker = None
+    monitor.tick()
+
+    def costly(event: dict[str, Any]) -> dict[str, Any]:
+        clock.advance(0.0006)
+        return event
+
+    monitor.tracker.before_send = costly
+    for number in range(30):
+        fail_differently(monitor, number)
+    clock.advance(3.2)
+    written, took_s = [0], []
+    while written[-1] < 30 and len(written) < 500:
+        clock.advance(0.11)
+        begin = clock.perf()
+        visit(monitor)
+        took_s.append(clock.perf() - begin)
+        written.append(written_events(monitor))
+    assert written[-1] == 30
+    assert max(later - before for before, later in pairwise(written)) <= 4
+    assert max(took_s) < 0.005
 
 
 def test_a_page_shows_the_events_that_no_tick_came_to(make: Make) -> None:

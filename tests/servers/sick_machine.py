@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import threading
@@ -140,14 +141,18 @@ def environs() -> list[dict[str, Any]]:
     return [environ_of(path) for path in paths]
 
 
+#: What each thread of this process was last seen to have waited.
+WAITED_NS: dict[int | None, int] = {}
+
+
 def ready_but_waiting_s() -> float:
     """Seconds that the threads of this process have waited for a processor, as Linux counts them:
     what a request takes longer because the machine is busy is not the fault's."""
-    waited_ns = 0
-    for file in Path("/proc/self/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):  # a thread that has ended
-            waited_ns += int(file.read_text("ascii").split()[1])
-    return waited_ns / 1e9
+    for thread in threading.enumerate():
+        with contextlib.suppress(OSError, MemoryError):  # it has ended; or there is no memory
+            text = Path(f"/proc/self/task/{thread.native_id}/schedstat").read_text("ascii")
+            WAITED_NS[thread.native_id] = int(text.split()[1])
+    return sum(WAITED_NS.values()) / 1e9
 
 
 def serve(monitor: Monitor, asked: list[dict[str, Any]], times_ms: list[float]) -> None:
@@ -160,6 +165,18 @@ def serve(monitor: Monitor, asked: list[dict[str, Any]], times_ms: list[float]) 
         took_s = time.perf_counter() - begin
         times_ms.append(max(took_s - (ready_but_waiting_s() - busy_s), 0.0) * 1000.0)
         time.sleep(PAUSE_S)
+
+
+def whole_tick_ms(monitor: Monitor) -> float:
+    """What all the work of a tick takes at once, as a thread does it."""
+    took_ms = []
+    for _ in range(9):
+        serve(monitor, environs()[:50], [])
+        busy_s, begin = ready_but_waiting_s(), time.perf_counter()
+        monitor.tick()
+        took_s = time.perf_counter() - begin
+        took_ms.append((took_s - (ready_but_waiting_s() - busy_s)) * 1000.0)
+    return statistics.median(took_ms)
 
 
 def p99(times_ms: list[float]) -> float:
@@ -192,12 +209,14 @@ def main(name: str, data_dir: str) -> None:
         if not (status.fault or status.buffered or set(monitor.guard.faults) - STAY):
             break
         time.sleep(0.1)
+    sent, in_store = len(before) + len(during), stored(monitor)
     answer = {
-        "sent": len(before) + len(during),
-        "stored": stored(monitor),
+        "sent": sent,
+        "stored": in_store,
         "dropped": monitor.life.services.drops(),
         "p99_before_ms": p99(before) if before else None,
         "p99_ms": p99(during),
+        "whole_tick_ms": whole_tick_ms(monitor) if monitor.life.ticker is None else None,
         "faults": faults,
         "left": sorted(monitor.guard.faults),
     }

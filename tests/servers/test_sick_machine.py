@@ -15,8 +15,10 @@ import pytest
 
 #: What the 99th percentile of requests may take more than without the fault.
 MORE_MS = 5.0
-#: What it may take where requests do the work of the thread twenty times a second: as long as that.
-WITH_WORK_MS = 20.0
+#: What it may take where requests do the work of the thread in pieces: on a busy machine, where all
+#: of that at once takes longer, half of that. Loading the parts, once, is not looked at; where
+#: there is no memory for it, it is tried every few seconds.
+WITH_WORK_MS, OF_A_WHOLE_TICK, WITH_LOADING_MS = 5.0, 0.5, 20.0
 ROOT = Path(__file__).parents[2]
 #: The fault, what the status page shows meanwhile, and what it shows until the process ends.
 CASES = {
@@ -54,7 +56,11 @@ def test_requests_stay_fast_and_are_all_counted(fault: str, tmp_path: Path) -> N
     assert seen["stored"] == seen["sent"]
     assert not any(seen["dropped"].values())
     before_ms = seen["p99_before_ms"]
-    assert seen["p99_ms"] <= (WITH_WORK_MS if before_ms is None else before_ms + MORE_MS)
+    if before_ms is not None:
+        assert seen["p99_ms"] <= before_ms + MORE_MS
+    else:
+        least_ms = WITH_LOADING_MS if fault == "address space" else WITH_WORK_MS
+        assert seen["p99_ms"] <= max(least_ms, OF_A_WHOLE_TICK * seen["whole_tick_ms"])
     assert shown in str(seen["faults"])
     assert bool(seen["faults"]) == bool(shown)
     assert set(seen["left"]) - RARE == ({left} if left else set())
