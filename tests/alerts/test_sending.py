@@ -377,13 +377,13 @@ def test_hanging_receiver_keeps_no_other_waiting(office: Office) -> None:
     class Hanging(Receiver):
         def send(self, notice: Notice) -> None:
             begun.set()
-            release.wait(20)
+            release.wait(100)
 
     office.channels.insert(0, channel(Hanging(), "dns"))
     sender = office.leader()
     office.write(message(1))
     sender.tick(office.clock.now, [])
-    assert begun.wait(5)
+    assert begun.wait(60)
     wait_until(lambda: office.receiver.words == ["PROBLEM CRITICAL"])
     office.clock.advance(sender_module.LEASE_S)
     sender.tick(office.clock.now, [])

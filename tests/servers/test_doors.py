@@ -110,6 +110,7 @@ def test_the_holder_is_killed_under_load(tmp_path: Path) -> None:
         for _ in range(30):
             sent += doors.send(100)
             time.sleep(0.05)
+        served.wait_for(lambda: total(served) >= sent - 2_000)  # at once, but on a busy machine
         os.kill(first, signal.SIGKILL)
         killed_at = time.monotonic()
         refused = 0

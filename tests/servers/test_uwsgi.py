@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import Served, missing, representing
+from .harness import PATIENCE_S, Served, missing, representing
 
 pytestmark = [
     pytest.mark.slow,
@@ -103,7 +103,7 @@ def test_recycled_workers(tmp_path: Path) -> None:
 def test_without_threads(tmp_path: Path) -> None:
     """Where Python's threads are frozen between requests, requests do the work of the thread."""
     with Served("uwsgi no threads", tmp_path) as served:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while not served.counted():
             assert served.get("/")[0] == 200
             assert time.monotonic() < deadline, served.log()

@@ -44,7 +44,7 @@ def test_work_that_has_just_begun_is_waited_for() -> None:
     # Freed before or while it waits: both are right.
     waiting.start()
     places.release()
-    waiting.join(10)
+    waiting.join(60)
     assert found == [True]
 
 
@@ -66,9 +66,9 @@ def test_one_thread_of_the_server_is_left_to_the_application(
     ready = threading.Barrier(threads + 1)
 
     def ask() -> bool:
-        ready.wait(10)
+        ready.wait(60)
         found = places.acquire()
-        ready.wait(10)  # all threads are there as long as one asks
+        ready.wait(60)  # all threads are there as long as one asks
         return found
 
     assert sum(run_in_threads(name, threads, ask, ready)) == right
@@ -82,8 +82,8 @@ def run_in_threads(
     if name == "gunicorn":
         with ThreadPoolExecutor(count) as pool:
             futures = [pool.submit(work) for _ in range(count)]
-            ready.wait(10)
-            ready.wait(10)
+            ready.wait(60)
+            ready.wait(60)
             return [future.result() for future in futures]
     made = [
         threading.Thread(target=lambda: found.append(work()), name=f"{name}{sep}{i}")
@@ -92,10 +92,10 @@ def run_in_threads(
     ]
     for thread in made:
         thread.start()
-    ready.wait(10)
-    ready.wait(10)
+    ready.wait(60)
+    ready.wait(60)
     for thread in made:
-        thread.join(10)
+        thread.join(60)
     return found
 
 
