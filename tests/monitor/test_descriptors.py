@@ -18,7 +18,7 @@ from inapp_monitor import Monitor
 forks, use, place = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 logging.disable()
 monitor = Monitor(lambda e, s: (s("200 OK", []), [b"x"])[1], data_dir=place + "/data",
-                  flush_interval_s=0.05, token="t" * 20)
+                  flush_interval_s=0.25, token="t" * 20)
 def request():
     body = monitor({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None)
     list(body)

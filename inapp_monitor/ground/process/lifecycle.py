@@ -28,7 +28,7 @@ import weakref
 from typing import Any, Protocol
 
 from inapp_monitor.ground.guard import logger
-from inapp_monitor.ground.process import late_imports
+from inapp_monitor.ground.process import late_imports, ticker
 
 
 class Observer(Protocol):
@@ -78,9 +78,9 @@ def remove(observer: Observer) -> None:
 @functools.cache
 def _watch() -> None:
     os.register_at_fork(
-        before=late_imports.before_fork,
-        after_in_parent=late_imports.after_fork_in_parent,
-        after_in_child=_after_fork,
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
     )
     atexit.register(at_end)
     subscribe = getattr(sys.modules.get("mod_wsgi"), "subscribe_shutdown", None)
@@ -98,8 +98,19 @@ def _finalize_child(_pid: int) -> None:
             util.Finalize(None, at_end, exitpriority=_LAST)
 
 
-def _after_fork() -> None:
+def _before_fork() -> None:
+    ticker.before_fork()
+    late_imports.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    late_imports.after_fork_in_parent()
+    ticker.after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
     late_imports.after_fork_in_child()
+    ticker.after_fork_in_child()
     for observer in list(observers):
         observer.forked()
 
