@@ -38,6 +38,8 @@ _HELP_AGAIN_S = 0.0001
 _FIRST_TICK_S = 0.1
 #: Seconds that an end waits for a tick under way: the first may load the parts for long.
 _LAST_TICK_S = 5.0
+#: Seconds that a reader waits for a tick under way; for the first one, which loads the parts.
+_READER_WAITS_S, _FIRST_READER_WAITS_S = 2.0, 10.0
 #: Seconds after a failure to load the parts in which no request tries it again.
 _LOAD_AGAIN_S = 3.0
 #: Flush intervals without a tick after which a request ticks itself: the thread does not run.
@@ -70,6 +72,7 @@ class Life:
         last_tick: When the last tick began or, once it is over, ended (performance counter): the
             thread pauses after the end, and a request that counted from the beginning would do
             the next tick itself after every one that took long.
+        tick_lock: Held while a tick is under way.
 
     *Threads:* everything may be called from any thread; one tick at a time.
     """
@@ -91,7 +94,7 @@ class Life:
 
     def _make_locks(self) -> None:
         self._attach_lock = threading.Lock()
-        self._tick_lock = threading.RLock()
+        self.tick_lock = threading.RLock()
         self._closes_after_tick = False
         # The application's code may run under it, such as a `__del__` during an import.
         self._services_lock = threading.RLock()
@@ -310,14 +313,20 @@ class Life:
         """Fold, flush and store what is pending. Never raises; one at a time."""
         self._tick(wait_s=0.0)
 
-    def refresh(self) -> None:
+    def refresh(self, wait_s: float | None = None) -> None:
         """As `tick`, waiting for one that is under way: afterwards every answer is current. Not in
-        a handler of a signal that has interrupted a tick, which goes on when it returns."""
+        a handler of a signal that has interrupted a tick, which goes on when it returns.
+
+        Args:
+            wait_s: Seconds to wait at most; None: as long as somebody waits for a page.
+        """
         self.attach_if_needed()
-        self._tick(wait_s=2.0)
+        if wait_s is None:
+            wait_s = _READER_WAITS_S if self.core.ticks.cpu_total_ms else _FIRST_READER_WAITS_S
+        self._tick(wait_s=wait_s)
 
     def _tick(self, *, wait_s: float, in_pieces: bool = False) -> None:
-        lock = self._tick_lock
+        lock = self.tick_lock
         if is_held_here(lock) or not lock.acquire(timeout=wait_s):
             return
         try:
@@ -378,7 +387,7 @@ class Life:
         """Write what is pending and stop: at the end of a test or of a process. A handler of a
         signal that has interrupted a tick returns at once: the tick's end does it."""
         core = self.core
-        self._closes_after_tick = is_held_here(self._tick_lock)
+        self._closes_after_tick = is_held_here(self.tick_lock)
         if self._closes_after_tick:
             return
         if core.pid and core.pid != os.getpid():
@@ -388,12 +397,12 @@ class Life:
             ticker.stop(timeout_s=1.0)
         if self._services is not None:
             self._end(self._services.parts, "stop")
-        if self._tick_lock.acquire(timeout=_LAST_TICK_S):
+        if self.tick_lock.acquire(timeout=_LAST_TICK_S):
             try:
                 self._run("requests under way", core.live_requests.record_unclosed_at_end)
                 self._work(at_end=True)
             finally:
-                self._tick_lock.release()
+                self.tick_lock.release()
         self._end(sorted(self._parts(), key=lambda part: part.closes_last), "close")
         lifecycle.remove(self)
         self._closes_after_tick = False  # it may have been asked for again meanwhile

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 DEFAULT_MOUNT = "/_metrics"
+#: Seconds that `refresh` waits for a tick under way: on a busy machine the first takes long.
+_REFRESH_S = 60.0
 #: Settings whose values the parts understand.
 _CHECKED_BY_PARTS = (
     "retention",
@@ -426,8 +428,9 @@ class Monitor(Calls):
         self.life.tick()
 
     def refresh(self) -> None:
-        """As `tick`, waiting for one that is under way: afterwards every answer is current."""
-        self.life.refresh()
+        """As `tick`, waiting for one that is under way (at most a minute): afterwards every answer
+        is current."""
+        self.life.refresh(wait_s=_REFRESH_S)
 
     def close(self) -> None:
         """Write what is pending and stop: at the end of a test or of a process."""

@@ -335,6 +335,33 @@ def test_two_routes_with_one_slug_stay_apart_in_every_worker(
     assert [t for t in templates if t.startswith("/")] == ["/a-b", "/a/b"]
 
 
+class HeldFor:
+    """A lock that its holder releases after so many seconds, which pass at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def acquire(self, timeout: float) -> bool:
+        return timeout >= self.seconds
+
+    def release(self) -> None:
+        pass
+
+    def _is_owned(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(("seconds", "is_current"), [(50.0, True), (70.0, False)])
+def test_a_refresh_waits_for_a_tick_that_takes_long(
+    make: Make, monkeypatch: pytest.MonkeyPatch, seconds: float, is_current: bool
+) -> None:
+    """On a busy machine the first one, which loads the parts, does; one that hangs holds nobody."""
+    monitor = make()
+    monkeypatch.setattr(monitor.life, "tick_lock", HeldFor(seconds))
+    monitor.refresh()
+    assert bool(monitor.life.core.ticks.cpu_total_ms) is is_current
+
+
 def test_what_one_request_says_is_not_said_by_the_next(make: Make, visit: Visit) -> None:
     """User and tags belong to the request that set them, also in one thread."""
 
