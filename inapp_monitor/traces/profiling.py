@@ -15,10 +15,12 @@ from weakref import WeakSet
 
 from inapp_monitor.traces.request_profile import RequestProfile, Stack
 
-#: Seconds between two profiles of one kind of request, of any, and after one that was slow.
+#: Seconds between two profiles of one kind of request, and of any.
 INTERVAL_S: Final = 60.0
 ANY_INTERVAL_S: Final = 0.5
+#: The same of requests that have become slow: they must not wait for their turn behind the others.
 SLOW_INTERVAL_S: Final = 5.0
+ANY_SLOW_INTERVAL_S: Final = 0.1
 #: Kinds of requests that are remembered.
 MAX_KINDS: Final = 2_000
 #: Profiles that wait for the fold.
@@ -65,10 +67,14 @@ class Profiling:
     def begin(self, request: Any) -> RequestProfile | None:
         """Profile this request, which begins in this thread, if it is its turn."""
         now = self._clock()
-        if now - self._begun_any < ANY_INTERVAL_S or any(map(sys.modules.__contains__, _GREENLETS)):
+        since_any_s = now - self._begun_any
+        if since_any_s < ANY_SLOW_INTERVAL_S or any(map(sys.modules.__contains__, _GREENLETS)):
             return None
         kind = self._kind(request.environ.get("REQUEST_METHOD", ""), request.path)
-        interval_s = SLOW_INTERVAL_S if kind in self._wanted else INTERVAL_S
+        is_wanted = kind in self._wanted
+        if not is_wanted and since_any_s < ANY_INTERVAL_S:
+            return None
+        interval_s = SLOW_INTERVAL_S if is_wanted else INTERVAL_S
         if now - self._begun.get(kind, float("-inf")) < interval_s:
             return None
         profile = RequestProfile(request, self._clock)
