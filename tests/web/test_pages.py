@@ -260,10 +260,15 @@ def test_axes_begin_with_the_first_sample_of_a_young_installation(tmp_path: Path
     backend = stored_backend(tmp_path)
     some = Histogram()
     some.add([12.0])
-    backend.store.add(Batch([], [Distribution("requests.time", NOW - 20, some)]))
+    sums = ("requests.status.2xx", "requests.breakdown.database", "process.cpu.user_ms")
+    counted = [Scalar(path, NOW - 20, 1.0, Method.SUM) for path in sums]
+    backend.store.add(Batch(counted, [Distribution("requests.time", NOW - 20, some)]))
     headers = {**HTML, "Authorization": f"Bearer {TOKEN}"}
-    data = Client(WebApp(backend)).get("/overview.json?from=-15min", headers=headers).json
-    assert data["charts"]["throughput"]["start"] == NOW - 120
+    get = Client(WebApp(backend)).get
+    data = get("/overview.json?from=-15min", headers=headers).json
+    charts = [data["charts"]["throughput"], data["charts"]["breakdown"]]
+    charts += get("/runtime.json?from=-15min", headers=headers).json["sections"][0]["charts"]
+    assert [chart["start"] for chart in charts] == [NOW - 120] * 3
 
 
 @pytest.mark.parametrize("age_s, collecting", [(0, True), (40, False)])

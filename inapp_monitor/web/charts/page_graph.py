@@ -19,7 +19,8 @@ from inapp_monitor.web.xml_text import one_line
 _AXIS_HEIGHT = 20
 _PIXELS_PER_TICK = 34
 _TIME_TICKS = 7
-
+#: Shares of the width at both ends within which a time would be cut; the same on a narrow screen.
+_EDGE, _NARROW_EDGE = 0.03, 0.06
 
 #: Pixels of a letter of a marker's label, and of charts on a wide and on a narrow screen.
 _LETTER, _WIDE, _NARROW = 6.5, 600.0, 330.0
@@ -118,8 +119,9 @@ class PageGraph(TimeGraph):
         marks = ticks.time_ticks(start, end, _TIME_TICKS, self.options.zone)
         for number, (tick, label) in enumerate(marks):
             share = (tick - start) / (end - start)
-            if 0.03 <= share <= 0.97:
-                self._text(label, "mid minor" if number % 2 else "mid", x=f"{share:.2%}", y=y)
+            if _EDGE <= share <= 1 - _EDGE:
+                is_minor = number % 2 or not _NARROW_EDGE <= share <= 1 - _NARROW_EDGE
+                self._text(label, "mid minor" if is_minor else "mid", x=f"{share:.2%}", y=y)
 
     def _legend(self) -> None:
         """The markers: a vertical line each, and a word where words do not meet; the last first."""

@@ -29,9 +29,10 @@ def sections(backend: Backend, view: View, wanted: Sequence[Section]) -> list[di
     now = Read.of(backend, view, _paths(pictures))
     before = Read.of(backend, earlier, _paths(pictures, first_only=True)) if earlier else None
     marks = deploys.between(backend, view.start, view.end)
+    axis_start = traffic.axis_start(backend, view)
     made = []
     for section in wanted:
-        charts = [_chart(picture, now, before, marks) for picture in section.pictures]
+        charts = [_chart(picture, now, before, marks, axis_start) for picture in section.pictures]
         shown = [chart for chart in charts if chart is not None]
         if shown or section.hint:
             made.append({"title": section.title, "hint": section.hint, "charts": shown})
@@ -178,7 +179,11 @@ def _paths(pictures: Sequence[Picture], first_only: bool = False) -> list[str]:
 
 
 def _chart(
-    picture: Picture, read: Read, before: Read | None, marks: list[dict[str, Any]]
+    picture: Picture,
+    read: Read,
+    before: Read | None,
+    marks: list[dict[str, Any]],
+    axis_start: int,
 ) -> dict[str, Any] | None:
     series: list[dict[str, Any]] = []
     for line in picture.lines:
@@ -198,7 +203,7 @@ def _chart(
         change = f"{series[0]['name']} {moved} on {ghost}" if moved else ""
     summary = _summary(picture, series)
     return drawing.chart(
-        picture.title, picture.unit, view.start, view.end, series, marks,
+        picture.title, picture.unit, axis_start, view.end, series, marks,
         summary=summary,
         description=f"{picture.title} over time: {summary}",
         change=(change, False),

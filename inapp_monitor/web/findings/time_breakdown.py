@@ -29,7 +29,12 @@ _COLUMNS = 60
 
 
 def chart(
-    backend: Backend, view: View, prefix: str, counted: Sequence[str], markers: list[dict[str, Any]]
+    backend: Backend,
+    view: View,
+    prefix: str,
+    counted: Sequence[str],
+    markers: list[dict[str, Any]],
+    axis_start: int,
 ) -> dict[str, Any] | None:
     """The stacked chart; None when nothing is known of it.
 
@@ -39,6 +44,7 @@ def chart(
         prefix: `requests`, or `routes.<slug>`.
         counted: Prefixes of the series of status classes: of which requests it is a mean.
         markers: Deploys and the like.
+        axis_start: Where the charts beside it begin.
     """
     paths = {part: f"{prefix}.breakdown.{part}" for part in PARTS}
     classes = [f"{each}.status.{name}" for each in counted for name in _CLASSES]
@@ -62,7 +68,7 @@ def chart(
     shares = {part: human.value(100 * totals[part] / everything, "percent") for part in totals}
     summary = " · ".join(f"{part} {shares[part]}" for part in most)
     return drawing.chart(
-        "Where the time goes", "ms", view.start, view.end, series, markers,
+        "Where the time goes", "ms", axis_start, view.end, series, markers,
         summary=summary,
         description=f"A request's time by part, in the mean: {summary}",
         change=("", False),

@@ -139,11 +139,11 @@ def read(
     errors = scope.path("errors")
     found = columns.sums(backend, [*by_class.values(), errors], view.start, view.end, wanted)
     classes = {name: found[path] for name, path in by_class.items() if path in found}
-    start = _axis_start(backend, view)
+    start = axis_start(backend, view)
     return Traffic(view, durations, classes, found.get(errors), backend.live, start)
 
 
-def _axis_start(backend: Backend, view: View) -> int:
+def axis_start(backend: Backend, view: View) -> int:
     """The window's start; or, where nothing is known from before it, the first sample in it."""
     path = EVERYTHING.path("time")
     found = columns.durations(backend, path, view.start, view.end, _AXIS_COLUMNS)

@@ -65,7 +65,9 @@ def gather(visit: Visit) -> dict[str, Any]:
         "totals": current.totals(target_ms),
         "charts": {
             **traffic.charts(current, before, marks),
-            "breakdown": time_breakdown.chart(backend, view, "requests", ["requests"], marks),
+            "breakdown": time_breakdown.chart(
+                backend, view, "requests", ["requests"], marks, current.axis_start
+            ),
         },
         "routes": rows[:_ROUTES],
         "route_count": len(rows),

@@ -95,7 +95,7 @@ def gather_one(visit: Visit, slug: str) -> dict[str, Any]:
             "breakdown": time_breakdown.chart(
                 *(backend, view, f"routes.{slug}"),
                 [f"routes.{slug}.{each}" for each in methods],
-                marks,
+                *(marks, current.axis_start),
             ),
         },
         "repeats": repeated_statements.of_route(backend, visit.facts, route, view.now),
