@@ -25,7 +25,7 @@ from inapp_monitor.ground.route_text import template_of
 from inapp_monitor.ground.workers.route_names import RouteNames
 from inapp_monitor.integrations import frameworks
 from inapp_monitor.issues.release import detect_release
-from inapp_monitor.metrics import switch
+from inapp_monitor.metrics import event_of, switch
 from inapp_monitor.monitor import app_packages, error_link, server_start, tracing_hooks
 from inapp_monitor.monitor.announcements import signals
 from inapp_monitor.monitor.core import Core
@@ -415,10 +415,14 @@ class Monitor(Calls):
         if not self.settings.enabled:
             return
         try:
-            event = (str(title), str(text), tuple(map(str, tags)), self.clock.wall())
+            event = (*event_of(title, text, tags), self.clock.wall())
+        except Exception as misuse:  # noqa: BLE001  # whatever a caller's objects do
+            self.recorder.instruments.misused(misuse)
+            return
+        try:
             self.life.attach_if_needed()
             self.life.when_loaded(lambda services: services.listening.intake.post(*event))
-        except Exception as failure:  # noqa: BLE001  # the monitor's own, or a strange argument
+        except Exception as failure:  # noqa: BLE001  # the monitor's own
             self.guard.failed("event", failure)
 
     # -- life

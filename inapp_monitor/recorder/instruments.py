@@ -33,6 +33,8 @@ SET: Final = "set"
 
 #: Call sites of misuse that are remembered.
 MAX_MISUSES = 50
+#: Durations of a name that are kept until they are counted: memory stays small if nobody takes.
+_COUNT_AT = 5_000
 #: Characters kept of what was wrong.
 MAX_PROBLEM_LENGTH = 300
 #: Distinct members of a set counted exactly within one step.
@@ -59,6 +61,7 @@ class Instruments:
     Attributes:
         pending: Calls not yet folded: (kind, name, value).
         misuses: (call site, what was wrong) to how often.
+        relieve: Folds some of `pending` when much waits, unless somebody does; set by the recorder.
         refused: Reason to number of calls that were not recorded; of two threads that are refused
             at the same moment one may not count.
 
@@ -71,6 +74,8 @@ class Instruments:
         self.pending: list[Call] = []
         self._max_series = max_series
         self._max_pending = max_pending
+        self._much_pending = max_pending // 2
+        self.relieve: Callable[[], object] = _nobody_relieves
         self._strict = strict
         self._first_use = first_use
         self._forget()
@@ -85,6 +90,7 @@ class Instruments:
         self._changed_gauges: set[str] = set()
         self._sums: dict[str, float] = {}
         self._timings: dict[str, list[float]] = {}
+        self._histograms: dict[str, Histogram] = {}
         self._members: dict[str, set[object]] = {}
         self._new_members: dict[str, int] = {}
         self._members_step = 0
@@ -102,13 +108,15 @@ class Instruments:
             of_name = GAUGE if kind is GAUGE_DELTA else kind
             if self._kinds.get(name) is not of_name:
                 name = self._introduce(of_name, name)
-            value = _member(value) if kind is SET else _number(kind, value)
-            if len(self.pending) >= self._max_pending:
-                self._refuse("too many calls since the last fold")
-                return
+            value = member(value) if kind is SET else _number(kind, value)
+            if len(self.pending) >= self._much_pending:
+                self.relieve()
+                if len(self.pending) >= self._max_pending:
+                    self._refuse("too many calls since the last fold")
+                    return
             self.pending.append((kind, name, value))
         except Exception as error:  # whatever a caller's value does
-            self._misused(error)
+            self.misused(error)
             if self._strict:
                 raise
 
@@ -140,7 +148,7 @@ class Instruments:
     def _refuse(self, reason: str) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1
 
-    def _misused(self, error: Exception) -> None:
+    def misused(self, error: Exception) -> None:
         """Count a misuse by its place and kind; the first text of a kind stands for all."""
         self._refuse("misuse")
         try:
@@ -168,7 +176,11 @@ class Instruments:
             if kind is COUNTER:
                 self._sums[name] = self._sums.get(name, 0.0) + value
             elif kind is TIMER:
-                self._timings.setdefault(name, []).append(value)
+                values = self._timings.setdefault(name, [])
+                values.append(value)
+                if len(values) >= _COUNT_AT:
+                    self._histograms.setdefault(name, Histogram()).add(values)
+                    values.clear()
             elif kind is SET:
                 self._add_member(name, value)
             else:
@@ -194,13 +206,21 @@ class Instruments:
             Scalar(name, timestamp, self._gauges[name], Method.LAST)
             for name in self._changed_gauges
         ]
-        distributions = [
-            Distribution(name, timestamp, Histogram.of(values))
-            for name, values in self._timings.items()
-        ]
+        histograms = self._histograms
+        for name, values in self._timings.items():
+            if name in histograms:
+                histograms[name].add(values)
+            else:
+                histograms[name] = Histogram.of(values)
+        distributions = [Distribution(name, timestamp, each) for name, each in histograms.items()]
         self._sums, self._timings, self._new_members = {}, {}, {}
+        self._histograms = {}
         self._changed_gauges = set()
         return scalars, distributions
+
+
+def _nobody_relieves() -> None:
+    """Where there is no recorder."""
 
 
 def _number(kind: str, value: object) -> float:
@@ -219,7 +239,7 @@ def _number(kind: str, value: object) -> float:
     return number
 
 
-def _member(value: object) -> object:
+def member(value: object) -> object:
     """What is remembered of a set's member: never a large or a foreign object."""
     for kind, plain in _PLAIN:
         if isinstance(value, kind):

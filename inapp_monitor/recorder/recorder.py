@@ -123,6 +123,7 @@ class Recorder:
         self.lock = threading.RLock()
         self.routes = RouteTable(max_routes)
         self.instruments = Instruments(max_series, max_pending, strict, first_use)
+        self.instruments.relieve = self.fold_calls_if_free
         self.slowest = Slowest()
         self._rules = NameRules(route_rules)
         self._samples: list[tuple[str, float]] = []
@@ -239,6 +240,18 @@ class Recorder:
                 step, kind, entries = self.tallies.cut_some(ENTRIES // 2)
                 if entries:
                     self._count_tallied(step, {kind: entries}, _no_yield)
+        finally:
+            self.lock.release()
+
+    def fold_calls_if_free(self) -> None:
+        """Fold a slice of the user's calls unless somebody folds: for who makes more of them than
+        the ticking thread keeps up with. *Cost:* about 0.5 us for each call of the slice."""
+        if is_held_here(self.lock) or not self.lock.acquire(blocking=False):
+            sleep(0)  # yield to the thread that folds
+            return
+        try:
+            calls = cut(self.instruments.pending, SLICE)
+            self.instruments.fold(calls, self._current_step()[0])
         finally:
             self.lock.release()
 

@@ -38,7 +38,7 @@ class Calls:
 
     def incr(self, name: str, value: float = 1, rate: float = 1, tags: Tags | None = None) -> None:  # noqa: ARG002
         """Count: add `value` to a counter."""
-        self._record(COUNTER, _with_tags(name, tags) if tags else name, value)
+        self._record(COUNTER, _with_tags(name, tags) if tags is not None else name, value)
 
     def decr(self, name: str, value: float = 1, rate: float = 1, tags: Tags | None = None) -> None:  # noqa: ARG002
         """Count down: subtract `value` from a counter."""
@@ -46,7 +46,7 @@ class Calls:
             value = -value
         except Exception:  # noqa: BLE001, S110  # `record` says what is wrong with it
             pass
-        self._record(COUNTER, _with_tags(name, tags) if tags else name, value)
+        self._record(COUNTER, _with_tags(name, tags) if tags is not None else name, value)
 
     def gauge(
         self,
@@ -57,7 +57,7 @@ class Calls:
         tags: Tags | None = None,
     ) -> None:
         """Set a gauge to `value`, or move it by `value` when `delta`."""
-        name = _with_tags(name, tags) if tags else name
+        name = _with_tags(name, tags) if tags is not None else name
         self._record(GAUGE_DELTA if delta else GAUGE, name, value)
 
     def timing(
@@ -68,19 +68,19 @@ class Calls:
         tags: Tags | None = None,
     ) -> None:
         """Record a duration in milliseconds (or a timedelta)."""
-        self._record(TIMER, _with_tags(name, tags) if tags else name, delta)
+        self._record(TIMER, _with_tags(name, tags) if tags is not None else name, delta)
 
     def observe(self, name: str, value: float, tags: Tags | None = None) -> None:
         """Record one of many values that are no durations, such as a size: its distribution."""
-        self._record(TIMER, _with_tags(name, tags) if tags else name, value)
+        self._record(TIMER, _with_tags(name, tags) if tags is not None else name, value)
 
     def set(self, name: str, value: object, rate: float = 1, tags: Tags | None = None) -> None:  # noqa: ARG002
         """Count the distinct values of a step, within this process."""
-        self._record(SET, _with_tags(name, tags) if tags else name, value)
+        self._record(SET, _with_tags(name, tags) if tags is not None else name, value)
 
     def timer(self, name: str, rate: float = 1, tags: Tags | None = None) -> Timer:  # noqa: ARG002
         """Time a block (`with monitor.timer("x"):`) or a function (`@monitor.timer("x")`)."""
-        name = _with_tags(name, tags) if tags else name
+        name = _with_tags(name, tags) if tags is not None else name
         return Timer(name, self._record_milliseconds, self._perf)
 
     def timed(self, name: str | F | None = None, tags: Tags | None = None) -> Any:
@@ -88,11 +88,14 @@ class Calls:
 
         Right for functions, methods, generators, coroutines and async generators.
         """
-        if name is not None and not isinstance(name, str):
+        if callable(name) and not isinstance(name, str):
             return self.timed(None)(name)
 
+        given: Any = name  # what is no name is counted as misuse, with each call
+        is_left_out = given is None or (isinstance(given, str) and not given)
+
         def decorate(function: F) -> F:
-            series = name or _qualified_name(function)
+            series = _qualified_name(function) if is_left_out else given
             return self.timer(series, tags=tags)(function)
 
         return decorate
@@ -107,7 +110,7 @@ class TagsNotUnderstood:
 
 def _with_tags(name: str, tags: Tags) -> str:
     try:
-        return tagged_name(name, tags)
+        return tagged_name(name, tags) if tags else name
     except Exception:  # noqa: BLE001  # whatever a caller's objects do
         return TagsNotUnderstood()  # type: ignore[return-value]
 

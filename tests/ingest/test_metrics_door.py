@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,11 +110,63 @@ def test_tag_sets_are_bounded(make: Callable[..., Monitor]) -> None:
     assert monitor.life.services.drops()["tag sets past the cap of a name"] == 100
 
 
-@pytest.mark.parametrize("tags", ["a:b", 5, [1], {"": 1}, {object(): 1}])
+class Strange:
+    """Raises whatever it is asked."""
+
+    def _refuse(self) -> Any:
+        raise RuntimeError("no")
+
+    __str__ = __repr__ = __float__ = __bool__ = __hash__ = __iter__ = __neg__ = _refuse
+
+
+BAD_TAGS: list[Any] = ["a:b", 5, [1], {"": 1}, {object(): 1}, Strange(), {"a": Strange()}]
+
+
+@pytest.mark.parametrize("tags", BAD_TAGS, ids=lambda tags: type(tags).__name__)
 def test_bad_tags_never_raise(make: Callable[..., Monitor], tags: Any) -> None:
     """They are misuse, counted with the place, or made legal."""
     make()
     metrics.incr("orders", tags=tags)
+
+
+def test_strange_arguments_never_raise(make: Callable[..., Monitor]) -> None:
+    """Before a monitor and with one: names, values, events, decorated names."""
+
+    def call() -> None:
+        for strange in (Strange(), 5, b"a", None, [], "x" * 10**6):
+            for verb in (metrics.incr, metrics.decr, metrics.gauge, metrics.timing, metrics.set):
+                verb(strange, 1)
+                verb("orders." + verb.__name__, strange)
+            metrics.event(strange, strange, strange)
+            assert metrics.timed(strange)(lambda: 7)() == 7
+
+    call()
+    monitor = make()
+    call()
+    refused = monitor.recorder.instruments.refused["misuse"]
+    assert refused >= 25
+    assert not monitor.guard.faults
+
+
+def test_what_waits_for_a_monitor_is_small() -> None:
+    """Nothing large or foreign is kept alive by a call that nobody may ever hear."""
+    switch, heard, large = Switch(), Heard(), Large()
+    gone = weakref.ref(large)
+    switch.record("set", "users", large)
+    switch.record("set", "users", "x" * 10**6)
+    switch.record("counter", "n" * 10**6, 1)
+    switch.record("counter", "orders", "1" * 10**6)
+    switch.event("t" * 10**6, "x" * 10**6, ["y" * 10**6] * 10**3)
+    del large
+    assert gone() is None
+    switch.connect(heard)
+    assert len(heard.calls) == 4
+    assert all(len(repr(call)) < 2_000 for call in heard.calls)
+    assert max(map(len, heard.events)) <= 500
+
+
+class Large:
+    """A member of a set."""
 
 
 def test_a_process_without_a_monitor_pays_nothing() -> None:

@@ -419,3 +419,16 @@ def test_not_found_is_bounded() -> None:
     assert len(recorder.take_not_found()) == recorder_module.MAX_NOT_FOUND_PENDING
     assert recorder.dropped_not_found == 1
     assert recorder.take_not_found() == []
+
+
+def test_who_calls_more_than_is_folded_folds_himself() -> None:
+    """Without any tick all calls of a thread add up, and what waits stays bounded."""
+    recorder = new_recorder(max_pending=2_000)
+    for _ in range(12_000):
+        recorder.instruments.record("counter", "orders", 1)
+        recorder.instruments.record("timer", "render", 2.0)
+    assert len(recorder.instruments.pending) <= 2_000
+    recorder.fold()
+    batch = recorder.take()
+    assert recorder.instruments.refused == {}
+    assert (scalars(batch)["orders"], counts(batch)["render"]) == (12_000.0, 12_000)
