@@ -179,6 +179,7 @@ def test_events_and_checks(hall: Hall) -> None:
     data = (
         "_e{5,4}:ünï|b|ar|d:1795391800|t:error|#t:1\n_sc|my.check|2|#env:x|m:down\n"
         f"_sc|late|1|d:{NOW - 60:.0f}|h:a;b|#bare,~k:~v\n"
+        "_sc|disk|1|m:60 % | 70 %, m\\:1|c:ci-1\n"
         "_e{9,11}:app.title|text\\nline2|h:h"
     )
     hall.take(PARSER.parse(data.encode(), NOW))
@@ -188,11 +189,13 @@ def test_events_and_checks(hall: Hall) -> None:
     assert values(hall.batches[0]) == {
         "checks.my.check;env=x": 2.0,
         "checks.late;bare=true;host=a_b;~k=v": 1.0,
+        "checks.disk": 1.0,
     }
     assert hall.batches[0].scalars[1][1] == NOW - 60
     checks = hall.intake.take_checks()
     assert checks["checks.my.check;env=x"][1::2] == (2, "down")
     assert checks["checks.late;bare=true;host=a_b;~k=v"].timestamp == NOW - 60
+    assert checks["checks.disk"].message == "60 % | 70 %, m:1"
     assert hall.intake.take_checks() == {}
 
 

@@ -15,6 +15,8 @@ _EVENT_HEAD = re.compile(r"_e\{([0-9]{1,6}),([0-9]{1,6})\}:", re.ASCII)
 _STATUSES = ("0", "1", "2", "3")
 #: What a tag's name and value cannot have.
 _NOT_IN_TAG = re.compile(r"[;\s!^]+")
+#: What clients add behind the message: container and the like.
+_AFTER_MESSAGE = ("c:", "e:", "card:")
 #: Of what is said beside a title: what a tag is made of.
 _EVENT_TAGS = {"h": "host", "t": "alert", "p": "priority", "s": "source"}
 
@@ -76,7 +78,7 @@ def check(line: str, parsed: Parsed) -> Check:
     if not name.strip() or not sections or sections[0] not in _STATUSES:
         raise RejectedError("check")
     tags: list[tuple[str, str]] = []
-    message = ""
+    message, has_message = "", False
     timestamp: float | None = None
     for section in sections[1:]:
         key, _, value = section.partition(":")
@@ -87,7 +89,10 @@ def check(line: str, parsed: Parsed) -> Check:
         elif key == "d" and value:
             timestamp = numbers.timestamp(value, parsed)
         elif key == "m":
-            message = _unescaped(value)
+            message, has_message = value, True
+        elif has_message and not section.startswith(_AFTER_MESSAGE):
+            message += f"|{section}"  # it comes last, and nobody escapes its bars
+    message = _unescaped(message).replace("m\\:", "m:")
     return Check(name, int(sections[0]), tuple(tags), message, timestamp)
 
 
