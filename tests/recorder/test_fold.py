@@ -318,7 +318,7 @@ def test_folding_keeps_up_with_a_thread_that_never_rests() -> None:
     running.clear()
     thread.join()
     assert counts(batch)["requests.time"] == 20_000
-    assert seconds < 5.0
+    assert seconds < 30.0  # on a busy machine, too: a pause a request would take 100
 
 
 def test_requests_under_way_can_be_forgotten() -> None:
