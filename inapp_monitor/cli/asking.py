@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
+from inapp_monitor.ground.clock import SYSTEM, sleep
 from inapp_monitor.ground.exceptions import MonitorError
 
+if TYPE_CHECKING:
+    from inapp_monitor.alerts.notifiers.http import Address
+
 _MAX_TOKEN = 1_000
+#: A dashboard that is busy is asked again after so long, for that share of the timeout.
+_AGAIN_S, _PATIENT = 0.25, 0.6
+#: Timeouts of a step of a request.
+_LEAST_STEP_S, _LONGEST_STEP_S = 0.1, 30.0
 
 
 class Asked(Protocol):
@@ -66,11 +74,13 @@ class Dashboard:
         from inapp_monitor.alerts.notifiers.http import address_of
         from inapp_monitor.alerts.notifiers.options import Options
 
-        table = {"url": url.rstrip("/"), "allow_private": True, "timeout": timeout_s}
+        step_s = min(max(timeout_s, _LEAST_STEP_S), _LONGEST_STEP_S)  # the caller waits no longer
+        table = {"url": url.rstrip("/"), "allow_private": True, "timeout": step_s}
         try:
             self._address = address_of(Options("-u", table))
         except ValueError as error:
             raise MonitorError(str(error).removeprefix("notifier '-u': ")) from None
+        self._timeout_s = timeout_s
         self._headers = {"User-Agent": "inapp-monitor", "Accept": "application/json"}
         if token_file:
             self._headers["Authorization"] = f"Bearer {_token(Path(token_file.removeprefix('@')))}"
@@ -78,15 +88,28 @@ class Dashboard:
     def get(self, path: str, query: Mapping[str, str]) -> Any:
         """See `Asked`."""
         from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError
-        from inapp_monitor.alerts.notifiers.http import request
 
         address = self._address.at(path + (f"?{urlencode(query)}" if query else ""))
         try:
-            return json.loads(request(address, "GET", headers=self._headers, most=8 * 2**20))
+            return json.loads(self._received(address))
         except (FailedError, RefusedError) as error:
             raise MonitorError(str(error)) from None
         except ValueError:
             raise MonitorError(f"{address.host} does not answer with JSON") from None
+
+    def _received(self, address: Address) -> bytes:
+        """The body, asked for again while the dashboard is busy."""
+        from inapp_monitor.alerts.notifiers.base import BusyError
+        from inapp_monitor.alerts.notifiers.http import request
+
+        until = SYSTEM.perf() + _PATIENT * self._timeout_s
+        while True:
+            try:
+                return request(address, "GET", headers=self._headers, most=8 * 2**20)
+            except BusyError:
+                if SYSTEM.perf() >= until:
+                    raise
+                sleep(_AGAIN_S)
 
 
 def _token(path: Path) -> str:

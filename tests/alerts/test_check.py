@@ -18,6 +18,7 @@ from inapp_monitor.alerts.status import Status
 from inapp_monitor.cli.command_line import main
 from tests.alerts.judged_site import TOKEN, JudgedSite
 from tests.alerts.notices import HOSTILE
+from tests.alerts.receivers import http_receiver
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -128,6 +129,15 @@ def test_rule_by_http(judged: JudgedSite, dashboard: str, tmp_path: Path) -> Non
     assert code == 3 and "401" in text
     token.write_text("wrong-token")
     assert run("check", "pay-fails", "-u", dashboard, "-a", token)[0] == 3
+
+
+def test_a_busy_dashboard_is_asked_again() -> None:
+    """503 says: in a moment. A timeout may be longer than a step of a request."""
+    with http_receiver() as receiver:
+        receiver.statuses = [503, 503, 404]
+        code, text = run("check", "fine", "-u", receiver.url, "-t", "60")
+    assert code == 3 and "answered 404" in text
+    assert len(receiver.got) == 3
 
 
 def test_many_hostile_series_stay_within_limits(judged: JudgedSite) -> None:

@@ -23,6 +23,10 @@ class FailedError(Exception):
     """It did not work this time."""
 
 
+class BusyError(FailedError):
+    """It asks for another attempt in a moment."""
+
+
 class Standing(NamedTuple):
     """One state in a snapshot.
 

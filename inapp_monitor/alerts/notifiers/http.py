@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from inapp_monitor.alerts.notifiers.base import FailedError, RefusedError
+from inapp_monitor.alerts.notifiers.base import BusyError, FailedError, RefusedError
 from inapp_monitor.alerts.notifiers.deadline import Deadline
 from inapp_monitor.alerts.notifiers.options import Options
 
@@ -145,6 +145,7 @@ def request(
     """Send a request; the answer's body, at most `most` bytes of it.
 
     Raises:
+        BusyError: it answered 503.
         FailedError: nobody answered in time, or said that it may work later.
         RefusedError: the receiver refuses it, or sends us elsewhere.
     """
@@ -171,6 +172,8 @@ def request(
         return received
     said = received[:200].decode("utf-8", "replace")
     text = f"{address.host} answered {answer.status}: {said}"
+    if answer.status == 503:
+        raise BusyError(text)
     raise FailedError(text) if answer.status in _PASSING else RefusedError(text)
 
 
