@@ -20,7 +20,7 @@ from inapp_monitor.alerts.observed import Change, UnderWay
 from inapp_monitor.alerts.rule_incidents import RuleIncidents
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.alerts.trouble import WHOLE_APP, Trouble
-from inapp_monitor.alerts.trouble_words import words
+from inapp_monitor.alerts.trouble_words import over, words
 from inapp_monitor.ground.clock import Clock
 
 #: Seconds in which slowness is no evidence: after a restart or deploy, and in the very first life.
@@ -228,6 +228,8 @@ class Judge:
         speaks: bool,
     ) -> None:
         title, detail = words(trouble, self._t, self._name_of)
+        if status == Status.OK:
+            detail = over(detail)
         incident = self.incidents.running
         self.engine.apply(
             self.engine.rules[key[0]],

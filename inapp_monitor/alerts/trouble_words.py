@@ -45,6 +45,13 @@ def words(trouble: Trouble, now: float, name_of: Callable[[str], str]) -> Words:
             return Words("404s: many addresses are not found", _missing(trouble, now))
 
 
+def over(detail: str) -> str:
+    """What is told of a trouble when it is over: nothing of it is so any more."""
+    for now, then in ((" has been ", " had been "), (" have been ", " had been ")):
+        detail = detail.replace(now, then)
+    return f"over: {detail}"
+
+
 def _slow(trouble: Trouble, now: float, name: str, name_of: Callable[[str], str]) -> Words:
     counted = f"{_of(trouble)} requests"
     if name:

@@ -241,6 +241,8 @@ def test_a_request_that_hangs_is_shown_before_it_ends(site: Site) -> None:
     site.under_way = []
     site.run(25)
     assert site.judge.findings == []
+    detail = site.judge.engine.states["hanging-requests", "pay.POST"].detail
+    assert detail.startswith("over: 3 requests had been running for ")
 
 
 def test_a_clock_that_is_set_back_neither_begins_nor_ends_a_trouble(site: Site) -> None:
