@@ -52,9 +52,15 @@ def key_of(parameters: Any) -> int | None:
         return None
 
 
-def _rows_of(cursor: Any) -> int | None:
+def rows_of(cursor: Any, system: str | None) -> int | None:
+    """Rows that a statement changed or, where the driver knows, found; None when it is not known.
+
+    SQLite's driver counts those of `RETURNING` while they are fetched: until then it says 0.
+    """
     try:
         rows = cursor.rowcount
+        if rows == 0 and (system or "").startswith("sqlite") and cursor.description is not None:
+            return None
     except Exception:  # noqa: BLE001  # a stranger's cursor
         return None
     return rows if type(rows) is int and rows >= 0 else None
@@ -87,7 +93,7 @@ def finish(
         if error is not None:
             failure = type(error).__name__
         else:
-            rows = _rows_of(cursor)
+            rows = rows_of(cursor, system)
         if parameters:
             try:
                 key = hash(parameters) if type(parameters) is tuple else key_of(parameters)

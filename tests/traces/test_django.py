@@ -19,10 +19,11 @@ settings.configure(
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
 )
 django.setup()
+from asgiref.sync import async_to_sync
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.core.management import call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.template import Context, Template
 
 call_command("migrate", verbosity=0)
@@ -34,6 +35,16 @@ from tests.traces.conftest import Traced
 from inapp_monitor.traces.spans import KIND_NAMES
 
 traced = Traced(Path(sys.argv[2]))
+
+
+async def view():
+    await Group.objects.acreate(name="S3CR3T4")
+    assert len([each async for each in Group.objects.all()]) == 7
+    await Group.objects.filter(name="S3CR3T4").aupdate(name="S3CR3T5")
+    try:
+        await Group.objects.acreate(name="S3CR3T5")
+    except IntegrityError:
+        pass
 
 
 def work():
@@ -49,6 +60,8 @@ def work():
             cursor.execute("select nothing")
         except DatabaseError:
             pass
+    list(Group.objects.raw("select id, name from auth_group where name = %s", ["S3CR3T"]))
+    async_to_sync(view)()
     cache.get("S3CR3T")
     cache.set("S3CR3T", "S3CR3T")
     cache.get("S3CR3T")
@@ -62,7 +75,7 @@ traced.monitor.close()
 
 
 def test_each_statement_once(tmp_path: Path) -> None:
-    """ORM, raw cursors, savepoints, errors; no value is shown."""
+    """ORM, async too, raw queries and cursors, savepoints, errors; no value is shown."""
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT, tmp_path / "shop.db", tmp_path / "data"],
         cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False,
@@ -80,6 +93,11 @@ def test_each_statement_once(tmp_path: Path) -> None:
         "RELEASE SAVEPOINT ?",
         "insert into auth_group (name) values (?)",
         "select nothing",
+        "select id, name from auth_group where name = ?",
+        'INSERT INTO "auth_group" ("name") VALUES (?) RETURNING "auth_group"."id"',
+        'SELECT "auth_group"."id", "auth_group"."name" FROM "auth_group"',
+        'UPDATE "auth_group" SET "name" = ? WHERE "auth_group"."name" = ?',
+        'INSERT INTO "auth_group" ("name") VALUES (?) RETURNING "auth_group"."id"',
         "get LocMemCache",
         "set LocMemCache",
         "get LocMemCache",
@@ -87,5 +105,9 @@ def test_each_statement_once(tmp_path: Path) -> None:
     ]
     databases = [row for row in rows if row[0] == "database"]
     assert {row[1] for row in databases} == {"sqlite shop.db"}
-    assert [row[3] for row in databases if row[3] != "None"] == ["OperationalError"]
+    errors = ["OperationalError", "IntegrityError"]
+    assert [row[3] for row in databases if row[3] != "None"] == errors
+    # What RETURNING gives is not known yet.
+    changes = {row[4].split()[0]: row[2] for row in databases if row[2] != "None"}
+    assert changes == {"insert": "2", "UPDATE": "1"}
     assert [row[2] for row in rows if row[0] == "cache"] == ["0", "None", "1"]

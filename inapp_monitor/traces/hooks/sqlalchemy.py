@@ -27,7 +27,7 @@ from inapp_monitor.traces.spans import (
     in_statement,
     known_texts,
 )
-from inapp_monitor.traces.statement_calls import finish
+from inapp_monitor.traces.statement_calls import finish, rows_of
 
 _SYSTEM = "_inapp_monitor_system"
 
@@ -98,10 +98,11 @@ def _execute(original: Any, *, many: bool = False) -> Any:
                 and len(spans) < MAX_SPANS
                 and len(statement) <= LONG_TEXT
             ):
-                rows = cursor.rowcount
-                rows = rows if type(rows) is int and rows >= 0 else None
-                key = hash(parameters) if parameters and not many else None
                 system = self._inapp_monitor_system
+                rows = cursor.rowcount
+                if type(rows) is not int or rows <= 0:
+                    rows = rows_of(cursor, system) if rows == 0 else None
+                key = hash(parameters) if parameters and not many else None
                 spans.append((DATABASE, start, end, statement, thread, system, None, rows, key))
                 spans.counts[statement] = n + 1
                 return None
