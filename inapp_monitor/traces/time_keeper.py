@@ -66,10 +66,7 @@ class TimeKeeper:
                 self.dropped += 1
                 return
             time = self._times[key] = RouteTime()
-        ms = max(request.end - request.start, 0.0) * 1000.0
-        time.requests += 1
-        time.ms += ms
-        time.squares += ms * ms
+        time.count(max(request.end - request.start, 0.0) * 1000.0)
         self._add_spans(time, request)
 
     def _add_spans(self, time: RouteTime, request: EndedRequest) -> None:

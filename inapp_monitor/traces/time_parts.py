@@ -6,10 +6,13 @@ of shorter periods add up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+#: Added to durations whose logarithm is taken, milliseconds: 0 has none.
+_LOG_OFFSET_MS: Final = 0.1
 #: Texts of one route and period; the time of what costs less is `OTHER`.
 MAX_TEXTS: Final = 12
 OTHER: Final = "(other)"
@@ -46,12 +49,17 @@ class RouteTime:
     Attributes:
         requests, ms, squares: Number, milliseconds together, and the sum of their squares.
         parts: By kind and text.
+        logged, log_sum, log_squares: Requests of which the logarithm of the duration is known (of
+            those that earlier releases wrote it is not), the sum of these, and of their squares.
     """
 
     requests: int = 0
     ms: float = 0.0
     squares: float = 0.0
     parts: dict[tuple[str, str], Part] = field(default_factory=dict)
+    logged: int = 0
+    log_sum: float = 0.0
+    log_squares: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -66,16 +74,48 @@ class RouteTime:
         return max(self.squares / self.requests - self.mean**2, 0.0)
 
     @property
+    def log_mean(self) -> float:
+        """Mean of the logarithms of durations; of the mean duration where they are not known."""
+        if self.logged:
+            return self.log_sum / self.logged
+        return math.log(self.mean + _LOG_OFFSET_MS)
+
+    @property
+    def log_variance(self) -> float:
+        """Of the logarithms of durations."""
+        if not self.logged:
+            return 0.0
+        return max(self.log_squares / self.logged - self.log_mean**2, 0.0)
+
+    @property
+    def typical_ms(self) -> float:
+        """Geometric mean of the durations: a few requests that hung do not move it far."""
+        return max(math.exp(self.log_mean) - _LOG_OFFSET_MS, 0.0)
+
+    @property
     def rest_ms(self) -> float:
         """Milliseconds a request that are in no part."""
         known = sum(part.ms for part in self.parts.values())
         return max(self.ms - known, 0.0) / self.requests if self.requests else 0.0
+
+    def count(self, ms: float) -> None:
+        """Count a request that took so long. Its parts are added by themselves."""
+        self.requests += 1
+        self.ms += ms
+        self.squares += ms * ms
+        log = math.log(ms + _LOG_OFFSET_MS)
+        self.logged += 1
+        self.log_sum += log
+        self.log_squares += log * log
 
     def add(self, other: RouteTime) -> None:
         """Add another period or worker."""
         self.requests += other.requests
         self.ms += other.ms
         self.squares += other.squares
+        self.logged += other.logged
+        self.log_sum += other.log_sum
+        self.log_squares += other.log_squares
         for key, part in other.parts.items():
             self.parts.setdefault(key, Part()).add(part)
 
@@ -84,7 +124,7 @@ class RouteTime:
         if len(self.parts) <= MAX_TEXTS:
             return self
         ordered = sorted(self.parts.items(), key=lambda entry: -entry[1].ms)
-        kept = RouteTime(self.requests, self.ms, self.squares, dict(ordered[: MAX_TEXTS - 1]))
+        kept = replace(self, parts=dict(ordered[: MAX_TEXTS - 1]))
         for (kind, _), part in ordered[MAX_TEXTS - 1 :]:
             kept.parts.setdefault((kind, OTHER), Part()).add(Part(part.ms, part.count))
         return kept
@@ -95,7 +135,9 @@ class RouteTime:
             [kind, text, round(part.ms, 3), part.count, part.place, part.id]
             for (kind, text), part in self.parts.items()
         ]
-        return {"n": self.requests, "ms": self.ms, "sq": self.squares, "parts": parts}
+        logs = [self.logged, round(self.log_sum, 6), round(self.log_squares, 6)]
+        times = {"n": self.requests, "ms": self.ms, "sq": self.squares}
+        return {**times, "log": logs, "parts": parts}
 
 
 def from_json(data: Mapping[str, Any]) -> RouteTime:
@@ -108,7 +150,9 @@ def from_json(data: Mapping[str, Any]) -> RouteTime:
         (str(kind), str(text)): Part(float(ms), int(count), str(place), str(key))
         for kind, text, ms, count, place, key in data["parts"]
     }
-    return RouteTime(int(data["n"]), float(data["ms"]), float(data["sq"]), parts)
+    logged, log_sum, log_squares = data.get("log", (0, 0.0, 0.0))
+    logs = int(logged), float(log_sum), float(log_squares)
+    return RouteTime(int(data["n"]), float(data["ms"]), float(data["sq"]), parts, *logs)
 
 
 def total(each: Iterable[RouteTime]) -> RouteTime:

@@ -20,7 +20,7 @@ from inapp_monitor.ground.points import Batch, Distribution
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.traces import profile_tree
 from inapp_monitor.traces.profile_table import Profile, ProfileTable
-from inapp_monitor.traces.time_parts import MAX_TEXTS, Part, RouteTime
+from inapp_monitor.traces.time_parts import MAX_TEXTS, Part, RouteTime, from_json
 from inapp_monitor.traces.time_table import COARSE_S, FINE_S, KEPT, TimeTable
 from inapp_monitor.web.app import WebApp
 from inapp_monitor.web.backend import Backend
@@ -58,7 +58,7 @@ def fill(backend: Backend, before: Parts, now: Parts, rest: tuple[float, float] 
         for _ in range(requests):
             noise = order.uniform(0.8, 1.2)
             ms = own_ms * noise + sum(ms for ms, _ in parts.values())
-            each.add(RouteTime(1, ms, ms * ms))
+            each.count(ms)
         each.parts = {
             key: Part(ms * requests, round(count * requests), "shop/catalog.py:31 in search")
             for key, (ms, count) in parts.items()
@@ -187,8 +187,8 @@ def test_nothing_is_named_in_a_healthy_hour(backend: Backend, seed: int) -> None
         each = RouteTime()
         for _ in range(order.randrange(0, 6)):
             ms = order.lognormvariate(3, 1.0) + (2_000 if order.random() < 0.003 else 0)
-            one = {SELECT: Part(0.8 * ms, 1)}
-            each.add(RouteTime(1, ms, ms * ms, one))
+            each.count(ms)
+            each.parts.setdefault(SELECT, Part()).add(Part(0.8 * ms, 1))
         times[start, "search", "GET"] = each
     backend.times.add(times, NOW)
     assert backend.database is not None
@@ -208,6 +208,48 @@ def test_a_few_that_hung_before_hide_nothing(backend: Backend) -> None:
     assert found is not None
     assert (found.kind, round(found.now_ms)) == ("http", 80)
     assert found.before_mean_ms < 15
+
+
+@pytest.mark.parametrize("hung", [SINCE - 100, SINCE + 20])
+def test_one_that_hung_among_the_others_hides_nothing(backend: Backend, hung: int) -> None:
+    """Before the change or after it: its seconds make means say nothing."""
+    fill(backend, {GET: (5.0, 1.0)}, {GET: (80.0, 1.0)}, rest=(15, 15))
+    assert backend.times is not None
+    assert backend.database is not None
+    one = RouteTime()
+    one.count(9_000.0)
+    backend.times.add({(hung, "search", "GET"): one}, NOW)
+    backend.database.write_pending()
+    found = cause(backend)
+    assert found is not None
+    assert found.kind == "http"
+    assert found.now_ms == pytest.approx(80, rel=0.05)
+    assert found.now_mean_ms > 2 * found.before_mean_ms
+
+
+def test_a_busy_machine_for_a_while_is_no_cause(backend: Backend) -> None:
+    """Periods in which all requests take long come and go: one more of them is no change."""
+    assert backend.times is not None
+    assert backend.database is not None
+    order = Random(5)
+    times = {}
+    for number, start in enumerate(range(NOW - 1_700, NOW, FINE_S)):
+        each = RouteTime()
+        for _ in range(6):
+            each.count(order.uniform(20, 30) * (4 if number % 9 < 3 else 1))
+        times[start, "search", "GET"] = each
+    backend.times.add(times, NOW)
+    backend.database.write_pending()
+    assert cause(backend) is None
+
+
+def test_rows_of_an_earlier_release_are_read(backend: Backend) -> None:
+    """They lack the logarithms; what comes is added to them."""
+    old = {"n": 2, "ms": 30.0, "sq": 500.0, "parts": [["http", "GET a", 20.0, 2, "", ""]]}
+    time = from_json(old)
+    time.count(30.0)
+    assert (time.requests, time.mean, time.logged) == (3, 20.0, 1)
+    assert from_json(time.as_json()).typical_ms == pytest.approx(30.0)
 
 
 def test_faster_is_no_cause(backend: Backend) -> None:

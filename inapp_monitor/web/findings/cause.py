@@ -7,6 +7,7 @@ Nothing is said without evidence: where nothing grew, there is no cause.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
@@ -26,12 +27,18 @@ _BEFORE_S: Final = 3_600
 #: A change is one from so many times, so many milliseconds, so many standard errors on.
 _TIMES, _MS, _ERRORS = 1.5, 3.0, 4.0
 _ENOUGH: Final = 4
+#: The same of geometric means, where requests that hung hide it from the others.
+_TYPICAL_TIMES, _TYPICAL_ENOUGH = 2.0, 6
 #: The same without the period in which the change lies.
 _ENOUGH_LATER: Final = 8
+#: A standard deviation in median deviations, of what is normally distributed.
+_OF_DEVIATION: Final = 1.4826
 #: Periods that took so many times the median are left out, while most requests are in others.
 _HUNG, _MOST = 6.0, 0.8
 #: A part is the cause from this share of the growth on.
 _SHARE: Final = 0.4
+#: And, where some requests hung, up to this one.
+_AT_MOST: Final = 1.5
 #: So much more often, and it is the number of calls that grew.
 _MORE_OFTEN: Final = 2.0
 #: Profiles tell about slow requests when theirs took so much of the mean.
@@ -78,8 +85,10 @@ class Cause:
 
 
 class _Change(NamedTuple):
-    """When a route became slower, and what was deployed before."""
+    """How long requests of a route took, since when it is slower, and what was deployed before."""
 
+    before_mean_ms: float
+    now_mean_ms: float
     since: float
     deploy: str
     deploy_words: str
@@ -103,24 +112,28 @@ def cause_of(
     if split is None:
         return None
     before, now = _total(periods[:split]), _total(periods[split:])
-    if not _has_grown(before, now):
+    unrest = _unrest(periods[:split])
+    means = _grown(before, now, unrest)
+    if means is None:
         # The change lies within its first period: what came after that may show it.
         now = _total(periods[split + 1 :])
-        if now.requests < _ENOUGH_LATER or not _has_grown(before, now):
+        if now.requests >= _ENOUGH_LATER:
+            means = _grown(before, now, unrest)
+        if means is None:
             return None
-    change = _change(backend, periods[split])
-    found = _largest(before, now)
+    change = _change(backend, periods[split], means)
+    found = _largest(before, now, means)
     if found is not None and found[0] != "rest":
         return _named(found, before, now, change)
-    return _function(backend, slug, method, before, now, change, end)
+    return _function(backend, (slug, method), before, now, change, end)
 
 
-def _change(backend: Backend, period: Period) -> _Change:
+def _change(backend: Backend, period: Period, means: tuple[float, float]) -> _Change:
     """It lies in the first period of now; a deploy is named that is not later."""
     began, step = float(period.start), float(period.step)
     marks = deploys.between(backend, began - BEFORE_S, began + step)
     label = str(marks[-1]["label"]) if marks else ""
-    return _Change(began, label, deploy_words(marks, began, step))
+    return _Change(*means, began, label, deploy_words(marks, began, step))
 
 
 def _split(periods: Sequence[Period]) -> int | None:
@@ -128,7 +141,7 @@ def _split(periods: Sequence[Period]) -> int | None:
     if len(periods) < 2:
         return None
     # Of logarithms: one period in which a few requests hung must not look like the change.
-    logs = [(math.log(each.time.mean + 0.1), each.time.requests) for each in periods]
+    logs = [(each.time.log_mean, each.time.requests) for each in periods]
     mean = sum(log * n for log, n in logs) / max(sum(n for _, n in logs), 1)
     lowest, index, at = 0.0, None, 0.0
     for number, (log, n) in enumerate(logs[:-1], 1):
@@ -166,23 +179,56 @@ def _total(periods: Sequence[Period]) -> RouteTime:
     return time_parts.total(usual)
 
 
-def _has_grown(before: RouteTime, now: RouteTime) -> bool:
+def _unrest(periods: Sequence[Period]) -> float:
+    """By how much periods differ, as the variance of their mean logarithms, that is not due to the
+    requests that happen to be in them: a machine is busy for a while, and all of them are slow."""
+    known = [each.time for each in periods if each.time.logged]
+    if not known:
+        return 0.0
+    median = statistics.median(each.log_mean for each in known)
+    deviation = _OF_DEVIATION * statistics.median(abs(each.log_mean - median) for each in known)
+    within = time_parts.total(known).log_variance
+    return max(deviation**2 - within * statistics.median(1 / each.logged for each in known), 0.0)
+
+
+def _grown(before: RouteTime, now: RouteTime, unrest: float) -> tuple[float, float] | None:
+    """Milliseconds of a request before and now, where it takes longer: arithmetic means, or the
+    geometric ones where some requests that hung leave nothing to be seen of those.
+
+    Args:
+        unrest: See `_unrest`. Periods that follow each other are alike: that of one is all of it.
+    """
     if before.requests < _ENOUGH or now.requests < _ENOUGH:
-        return False
-    grown = now.mean - before.mean
-    if now.mean < _TIMES * before.mean or grown < _MS:
-        return False
+        return None
+    means = before.mean, now.mean
     error = math.sqrt(before.variance / before.requests + now.variance / now.requests)
-    return grown > _ERRORS * error or (error == 0.0)
+    if _is_longer(*means, _TIMES) and (means[1] - means[0] > _ERRORS * error or error == 0.0):
+        return means
+    if before.logged < _TYPICAL_ENOUGH or now.logged < _TYPICAL_ENOUGH:
+        return None
+    means = before.typical_ms, now.typical_ms
+    # Of the wider of the two: a few durations are alike by chance.
+    variance = max(before.log_variance, now.log_variance)
+    error = math.sqrt(variance / before.logged + variance / now.logged + unrest)
+    is_sure = now.log_mean - before.log_mean > _ERRORS * error
+    return means if is_sure and _is_longer(*means, _TYPICAL_TIMES) else None
 
 
-def _largest(before: RouteTime, now: RouteTime) -> tuple[str, str] | None:
+def _is_longer(before_ms: float, now_ms: float, times: float) -> bool:
+    return now_ms >= times * before_ms and now_ms - before_ms >= _MS
+
+
+def _largest(
+    before: RouteTime, now: RouteTime, means: tuple[float, float]
+) -> tuple[str, str] | None:
     """The part that grew most, if it is most of the growth; `("rest", "")` for what is in none."""
-    grown = now.mean - before.mean
+    grown = means[1] - means[0]
     by_part = {key: part.ms / now.requests - _ms_of(before, key) for key, part in now.parts.items()}
     by_part["rest", ""] = now.rest_ms - before.rest_ms
-    key = max(by_part, key=lambda each: by_part[each])
-    return key if by_part[key] >= _SHARE * grown else None
+    if means[1] != now.mean:  # what grew by much more than requests did is where some of them hung
+        by_part = {key: ms for key, ms in by_part.items() if ms <= _AT_MOST * grown}
+    key = max(by_part, key=lambda each: by_part[each], default=None)
+    return key if key is not None and by_part[key] >= _SHARE * grown else None
 
 
 def _ms_of(time: RouteTime, key: tuple[str, str]) -> float:
@@ -206,7 +252,7 @@ def _named(key: tuple[str, str], before: RouteTime, now: RouteTime, change: _Cha
     words = {"http": "calls of ", "template": "template ", "cache": "cache "}.get(key[0], "")
     place = f", {part.place}" if part.place else ""
     return Cause(
-        *(key[0], key[1], part.place, *times, *counts, before.mean, now.mean, *change),
+        *(key[0], key[1], part.place, *times, *counts, *change),
         statement=part.id,
         text=f"{words}{name} {figures}{place}",
     )
@@ -214,8 +260,7 @@ def _named(key: tuple[str, str], before: RouteTime, now: RouteTime, change: _Cha
 
 def _function(
     backend: Backend,
-    slug: str,
-    method: str,
+    route: tuple[str, str],
     before: RouteTime,
     now: RouteTime,
     change: _Change,
@@ -223,20 +268,19 @@ def _function(
 ) -> Cause | None:
     """The growth is in no span: whose function it is, the profiles tell."""
     rest = before.rest_ms, now.rest_ms
-    if rest[1] - rest[0] < _SHARE * (now.mean - before.mean):
+    grown = change.now_mean_ms - change.before_mean_ms
+    if rest[1] - rest[0] < _SHARE * grown:
         return None  # many parts grew a little
-    means = before.mean, now.mean
-    found = _grown_function(
-        backend, (slug, method), (change.since, end), means, (rest[1] - rest[0])
-    )
+    means, rest_ms = change[:2], min(rest[1] - rest[0], grown)
+    found = _grown_function(backend, route, (change.since, end), means, rest_ms)
     if found is None:
         text = f"own code or waiting {_ms(rest[0])} → {_ms(rest[1])} a request"
-        return Cause(*("rest", "", "", *rest, 0.0, 0.0, *means, *change), text=text)
+        return Cause(*("rest", "", "", *rest, 0.0, 0.0, *change), text=text)
     (name, place, waits), times = found
     within = f" in {waits}" if waits else ""
     text = f"{name}{within} {_ms(times[0])} → {_ms(times[1])} a request, {place}"
     where = f"{place} in {name}"
-    return Cause(*("function", name, where, *times, 0.0, 0.0, *means, *change), text=text)
+    return Cause(*("function", name, where, *times, 0.0, 0.0, *change), text=text)
 
 
 def _grown_function(

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
-
 from inapp_monitor.alerts.built_in import DETECTED
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web.backend import Backend
@@ -20,7 +18,7 @@ from inapp_monitor.web.human import shorten, value
 _LOOKED, _SHOWN = 10, 5
 #: A route that has no verdict gets one from so many times, and milliseconds a request, on.
 _TIMES, _MS = 2.0, 20.0
-#: A route is looked at when its p95 is so many times what it was in the faster part of the window.
+#: A route is looked at from this `rise` on, see `route_table.rows`.
 _RISE: Final = 1.5
 _KEPT_S: Final = 2.0
 
@@ -67,7 +65,7 @@ def _others(backend: Backend, facts: Facts, view: View, shown: set[str]) -> list
         for row in route_table.rows(backend, facts, view)
         if row["slug"] not in shown | over
         and row["count"] >= route_table.ENOUGH
-        and _looks_slower(row)
+        and row["rise"] >= _RISE
     ]
     found: list[tuple[float, dict[str, Any]]] = []
     for row in rows[:_LOOKED]:
@@ -77,17 +75,6 @@ def _others(backend: Backend, facts: Facts, view: View, shown: set[str]) -> list
             found.append((cost, _verdict(row, cause)))
     found.sort(key=lambda each: -each[0])
     return [entry for _, entry in found[:_SHOWN]]
-
-
-def _looks_slower(row: dict[str, Any]) -> bool:
-    """Whether it is worth reading: the latest p95 against the faster part of the window."""
-    values = np.array(row["spark"], dtype=float)
-    known = values[np.isfinite(values)]
-    if len(known) < 2:
-        return False
-    # The percentile of 20, by hand: NumPy's own loads numpy.ma, more than a megabyte.
-    usual = np.interp(0.2 * (len(known) - 1), np.arange(len(known)), np.sort(known))
-    return bool(known[-3:].max() >= _RISE * usual)
 
 
 def _cause(backend: Backend, slug: str, method: str, view: View) -> Cause | None:
