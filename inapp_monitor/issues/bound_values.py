@@ -17,6 +17,8 @@ Hides = Callable[[str, str], bool]
 
 #: Characters of a statement that are looked at, tuples after it, and statements of a text.
 MAX_STATEMENT, MAX_TUPLES, MAX_STATEMENTS = 4_000, 200, 20
+#: Secret keys of a mapping, and its characters.
+MAX_KEYS, MAX_MAPPING = 50, 8_000
 _VERB = re.compile(r"\b(?:insert|replace|update|select|delete|merge|with)\b", re.IGNORECASE)
 _SPACE = r"(?:\s|\\+[nrt])"
 _INSERT = re.compile(
@@ -46,6 +48,7 @@ _ITEM = re.compile(
 )
 _OPENING = re.compile(r"[(\[]")
 _CLOSING = {"(": ")", "[": "]"}
+_BOUND = frozenset("([{")
 #: Variables that hold what is bound to a statement.
 _ARGUMENTS = re.compile(r"arg|param|value|bind|data|row|record|tuple|vars|seq", re.IGNORECASE)
 _TEXT_LITERAL = r"""[bnBN]?(?:\\*'(?:[^'\\]|'')*+\\*'|\\*"[^"\\]*+\\*")"""
@@ -55,6 +58,9 @@ _COMPARED_BY_WORD = re.compile(
     rf"""(?:[ir]?like|similar{_SPACE}+to|in{_SPACE}*\(){_SPACE}*)"""
     rf"""{_TEXT_LITERAL}(?:{_SPACE}*,{_SPACE}*{_TEXT_LITERAL})*""",
     re.IGNORECASE,
+)
+_KEYED_VALUE = (
+    r"""(?:[bruBRU]{0,2}(?P<quote>\\*["'])(?:(?!(?P=quote)).)*+(?P=quote)|[^\s,{}\[\]"'][^\s,}]*)"""
 )
 #: What databases say of the values that they refuse.
 _KEY_VALUES = re.compile(
@@ -83,7 +89,12 @@ def hide_in_text(text: str, hides: Hides) -> str:
             break
         names, end, text = _statement(text, verb.start(), hides)
         if any(hides(name, "x") for name in names if name):
-            text = _hide_after(text, end, names, hides)
+            keys = _secret_keys(text, verb.start(), names, hides)
+            text = (
+                _hide_after(text, end, names, hides)
+                if keys is None
+                else (text[:end] + _hide_keyed(text[end:], keys))
+            )
         position = max(end, verb.end())
     return _COMPARED_BY_WORD.sub(
         lambda match: (
@@ -125,17 +136,44 @@ def hide_in_variables(
 ) -> dict[str, str]:
     """Variables, as they are shown, without what one of them (`args`) binds to a statement that is
     another one (`sql`). Whether a statement has a name that hides can be asked beforehand."""
-    bound = [name for name in shown if shown[name][:1] in _CLOSING and _ARGUMENTS.search(name)]
+    bound = [name for name in shown if shown[name][:1] in _BOUND and _ARGUMENTS.search(name)]
     if not bound:
         return shown
     statements = [text for text in shown.values() if _VERB.search(text[:100]) is not None]
     for statement in filter(may_name_secrets, statements[:MAX_STATEMENTS]):
         names, _, _ = _statement(statement, 0, _keep)
         if any(hides(name, "x") for name in names if name):
+            keys = _secret_keys(statement, 0, names, hides) or []
             for variable in bound:
-                text = shown[variable]
-                shown = {**shown, variable: _replace(text, _bound(text, 0, names, hides))}
+                text = _hide_keyed(shown[variable], keys)
+                if text[0] in _CLOSING:
+                    text = _replace(text, _bound(text, 0, names, hides))
+                shown = {**shown, variable: text}
     return shown
+
+
+def _secret_keys(text: str, start: int, names: list[str], hides: Hides) -> list[str] | None:
+    """The keys of the placeholders that stand for secrets, `%(k)s` and `:k`; None when they are
+    bound by position."""
+    after = _END.search(text, start, start + MAX_STATEMENT)
+    stop = after.start() if after is not None else start + MAX_STATEMENT
+    found = [match[0].strip("%():") for match in _PLACEHOLDER.finditer(text, start, stop)]
+    if len(found) != len(names):
+        return None
+    pairs = zip(found, names, strict=True)
+    keys = [key.removesuffix(")s") for key, name in pairs if name and hides(name, "x")]
+    return keys if all(key.isidentifier() and key != "s" for key in keys) else None
+
+
+def _hide_keyed(text: str, keys: list[str]) -> str:
+    """Hide what a mapping that follows has under some keys."""
+    if not keys:
+        return text
+    names = "|".join(dict.fromkeys(keys[:MAX_KEYS]))
+    found = re.compile(
+        rf"""((?P<mark>\\*["'])(?:{names})(?P=mark)\s*:\s*){_KEYED_VALUE}""", re.DOTALL
+    )
+    return found.sub(rf"\1{HIDDEN}", text[:MAX_MAPPING]) + text[MAX_MAPPING:]
 
 
 def _keep(_name: str, _value: str) -> bool:

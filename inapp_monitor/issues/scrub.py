@@ -99,7 +99,11 @@ _HEADER_LINE = re.compile(
     r"""(?!\[scrubbed\])((?!\\[nr])[^\s"'\[{(])(?:(?!\\[nr])[^\n\r"'])*""",
     re.IGNORECASE,
 )
-_ELEMENT = re.compile(r"""(<(?:[\w-]+:)?([\w.-]{2,80})(?:\s[^<>]*)?>)([^<>]+)(?=</)""")
+_ELEMENT = re.compile(
+    r"""(<(?:[\w-]+:)?([\w.-]{2,80})(?:\s[^<>]*)?>)"""
+    r"""((?:<!\[CDATA\[(?:(?!\]\]>).){0,2000}\]\]>|[^<>]++)++)(?=</)""",
+    re.DOTALL,
+)
 #: A secret after a word, without a sign in between.
 _SPOKEN = re.compile(
     r"""\b((?P<sure>passw(?:or)?d|passphrase|pwd|identified\s+(?:with\s+\S+\s+)?by)"""

@@ -105,6 +105,15 @@ _BIND_CALL = re.compile(
 _CLIENT_OPTION = re.compile(
     r"""(\b(?:mysql|mariadb)\w*\b[^\n|;]{0,200}?[\s"']-p)(?![\s-])[^\s"'\\]+"""
 )
+#: Options that a password follows, or a user and a password.
+_PASSWORD_OPTION = re.compile(
+    r"""(\b(?:redis-cli\b[^\n|;]{0,200}?[\s"']-a|sshpass[\s"',]+-p)"""
+    r"""(?:\s+|\\*["'],\s*)?\\*["']?)[^\s"'\\\[][^\s"'\\]*"""
+)
+_CURL_USER = re.compile(
+    r"""(\bcurl\b[^\n|;]{0,200}?[\s"'](?:-u|--(?:proxy-)?user)(?:[\s=]+|\\*["'],\s*)\\*["']?"""
+    r"""[^\s:"'\\]+:)[^\s"'\\\[][^\s"'\\]*"""
+)
 
 
 def has_any(words: Sequence[str], text: str) -> bool:
@@ -183,6 +192,10 @@ def hide_arguments(text: str, lower: str) -> str:
         text = _BIND_CALL.sub(rf"\1{HIDDEN}", text)
     if "-p" in text and ("mysql" in lower or "mariadb" in lower):
         text = _CLIENT_OPTION.sub(rf"\1{HIDDEN}", text)
+    if "redis-cli" in text or "sshpass" in text:
+        text = _PASSWORD_OPTION.sub(rf"\1{HIDDEN}", text)
+    if "curl" in text:
+        text = _CURL_USER.sub(rf"\1{HIDDEN}", text)
     return text
 
 

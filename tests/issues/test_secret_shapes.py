@@ -86,6 +86,10 @@ BOUND = {
             f"[parameters: ('ada', '{SECRET}')]"
         )
     ),
+    "keys": "[SQL: SELECT id FROM u WHERE name = %(n)s AND u.token = %(t)s]\n"
+    f"[parameters: {{'n': 'ada', 't': '{SECRET}'}}]",
+    "keys of an insert": "INSERT INTO users (name, password) VALUES (:a, :b)"
+    f" with {{'a': 'ada', 'b': '{SECRET}'}}",
     "quoted columns": 'insert into "users" ("name", "password") values (?, ?)'
     f" with ['ada', '{SECRET}']",
 }
@@ -118,6 +122,11 @@ APART = {
 }
 OTHERS = {
     "doubled quotes": f"host=db password='it''s {SECRET}' dbname=shop",
+    "CDATA": f"<user><password><![CDATA[a<b {SECRET}]]></password></user>",
+    "redis-cli": f"redis-cli -h cache -a {SECRET} ping",
+    "sshpass": f"sshpass -p '{SECRET}' ssh shop@host",
+    "curl": f"curl -s --user shop:{SECRET} https://x",
+    "arguments of curl": str(["curl", "-u", f"shop:{SECRET}"]),
     "LDAP": f"simple_bind_s('cn=app,dc=x', '{SECRET}')",
     "mysql": f"mysql -ushop -p{SECRET} shop",
     "arguments": str(["mysql", "-u", "root", f"-p{SECRET}"]),
@@ -178,6 +187,10 @@ def test_secrets_of_many_shapes(text: str) -> None:
         "https://github.com/x/issues?state=open&sort=reset&hash=main",
         "?reset=1&confirm=yes&link=https%3A%2F%2Fexample.com",
         "mysql -u shop -p shop",
+        "[SQL: SELECT id FROM u WHERE city = %(n)s AND name = %(t)s]\n"
+        "[parameters: {'n': 'London', 't': 'ada'}]",
+        "<city><![CDATA[London]]></city>",
+        "curl -u shop https://example.com",
     ],
 )
 def test_what_only_looks_like_a_secret_stays_readable(text: str) -> None:
