@@ -46,5 +46,7 @@ def _on_response(event: Any) -> None:
     if missing and str(exchange.route).startswith("<traversal"):
         exchange.route = None  # the view's name came from the URL: anybody could invent names
     handled = getattr(event.request, "exc_info", None)
+    if event.response.status_int < 500:
+        return  # a view of the app's own made an answer of it
     if handled and handled[1] is not None and not isinstance(handled[1], HTTPException):
         exchange.capture(handled[1])

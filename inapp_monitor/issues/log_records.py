@@ -53,9 +53,14 @@ class ErrorRecord:
     frame: FrameType | None
 
 
+def logger_of(record: logging.LogRecord) -> str:
+    """The name of its logger; `makeLogRecord` makes records without one."""
+    return record.name if type(record.name) is str else "root"
+
+
 def is_heard(record: logging.LogRecord) -> bool:
     """Whether a record matters at all; those of our own loggers do not."""
-    return record.levelno >= logging.INFO and record.name.partition(".")[0] != _OWN_LOGGER
+    return record.levelno >= logging.INFO and logger_of(record).partition(".")[0] != _OWN_LOGGER
 
 
 def error_of(record: logging.LogRecord, *, log_errors: bool) -> ErrorRecord | None:
@@ -72,7 +77,7 @@ def error_of(record: logging.LogRecord, *, log_errors: bool) -> ErrorRecord | No
         error = sys.exception()  # logged as text where it is handled
     if (error is None and not log_errors) or _only_reports_an_answer(record, error):
         return None
-    name, level_name = record.name, record.levelname
+    name, level_name = logger_of(record), record.levelname
     return ErrorRecord(error, text, _template(record), name, level_name, _caller())
 
 
@@ -102,8 +107,8 @@ def capture(
 
 def note_breadcrumb(record: logging.LogRecord, text: str) -> None:
     """Note a record as a breadcrumb of the next error in the same context."""
-    level = record.levelname.lower()
-    add_breadcrumb_once(text, category=record.name, level=level, time=record.created)
+    level = str(record.levelname).lower()
+    add_breadcrumb_once(text, category=logger_of(record), level=level, time=record.created)
 
 
 def _only_reports_an_answer(record: logging.LogRecord, error: BaseException | None) -> bool:
@@ -114,7 +119,7 @@ def _only_reports_an_answer(record: logging.LogRecord, error: BaseException | No
     if error is None and record.name == _ACCESS_LOGGER:
         return True
     status = getattr(record, "status_code", None)
-    if type(status) is not int or record.name.partition(".")[0] != _ANSWER_LOGGERS:
+    if type(status) is not int or logger_of(record).partition(".")[0] != _ANSWER_LOGGERS:
         return False
     if status < 500:
         return True

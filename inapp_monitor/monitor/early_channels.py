@@ -75,7 +75,7 @@ class EarlyChannels:
             return
         if not current_request.belongs_to(self._core.monitor):
             return
-        if record.levelno >= least and record.name.partition(".")[0] != _OWN_LOGGER:
+        if record.levelno >= least and str(record.name).partition(".")[0] != _OWN_LOGGER:
             self._core.early_records.add(record, current_request.get())
         if record.levelno < _ERROR:
             return

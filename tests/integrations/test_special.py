@@ -336,7 +336,8 @@ def test_pyramid_traversal() -> None:
 
 
 def test_pyramid_exception_view() -> None:
-    """An exception that a view of one's own answers is captured; an HTTP exception is not."""
+    """An exception that a view of one's own answers 5xx is captured; one that it answers otherwise,
+    and an HTTP exception, are not."""
     from pyramid.config import Configurator
     from pyramid.httpexceptions import HTTPBadRequest
     from pyramid.response import Response
@@ -352,10 +353,17 @@ def test_pyramid_exception_view() -> None:
         config.add_exception_view(
             lambda error, request: Response("sorry", status=500), context=apps.Boom
         )
+        config.add_route("wrong", "/wrong")
+        config.add_view(lambda request: int("x"), route_name="wrong")
+        config.add_exception_view(
+            lambda error, request: Response("no number", status=400), context=ValueError
+        )
         watched = Watched(config.make_wsgi_app())
     noted = watched.get("/boom")
     assert (noted.answer.content, len(noted.errors)) == (b"sorry", 1)
     assert watched.get("/bad").errors == []
+    wrong = watched.get("/wrong")
+    assert (wrong.answer.content, wrong.errors) == (b"no number", [])
 
 
 def test_pyramid_and_cherrypy_install_once(static: Path) -> None:

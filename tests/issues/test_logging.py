@@ -174,6 +174,14 @@ def test_a_record_that_is_handed_over_by_name(monitor: Monitor) -> None:
     assert monitor.only_issue().summary.title == "by name"
 
 
+def test_a_record_of_no_logger(monitor: Monitor) -> None:
+    """`makeLogRecord` makes one without a name, as from what another process sent."""
+    sent = {"msg": "sent", "levelno": logging.ERROR, "levelname": "ERROR"}
+    logger.handle(logging.makeLogRecord(sent))
+    monitor.tick()
+    assert monitor.only_issue().summary.title == "root ERROR: sent"
+
+
 def test_a_thread_that_dies(monitor: Monitor) -> None:
     """threading.excepthook is listened to, sys.exit in a thread is none."""
     for target in (fail, sys.exit):
