@@ -138,6 +138,29 @@ def test_the_page_names_only_what_is_there() -> None:
     assert wrong_names(PAGE.read_text("utf-8")) == []
 
 
+#: What lies at the root of the package: a new room or module there is a decision.
+ROOMS = {
+    *("alerts", "cli", "collectors", "compat", "database", "export", "ground", "ingest"),
+    *("integrations", "issues", "logs", "monitor", "query", "recorder", "request", "store"),
+    *("traces", "web"),
+}
+ROOT_FILES = {
+    *("__init__.py", "__main__.py", "diamond.py", "metrics.py", "signals.py", "testing.py"),
+    "py.typed",
+}
+
+
+def test_the_root_of_the_package_holds_rooms_and_public_modules() -> None:
+    """What is new belongs into one of the rooms, unless it is a room that is listed here and in
+    ARCHITECTURE.md."""
+    found = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert found == ROOMS | ROOT_FILES
+    page = PAGE.read_text("utf-8")
+    named = {f"{room}/" for room in ROOMS} | ROOT_FILES - {"__init__.py", "py.typed"}
+    missing = {name for name in named if f"| `inapp_monitor/{name}`" not in page}
+    assert missing == set()
+
+
 def test_the_page_is_short_enough_to_be_read() -> None:
     """At most 200 lines."""
     assert PAGE.read_text("utf-8").count("\n") <= 200
