@@ -24,6 +24,8 @@ from inapp_monitor.ground.points import (
     Method,
     Scalar,
 )
+from inapp_monitor.issues.not_found import NotFoundTable
+from inapp_monitor.issues.triage import Triage
 from inapp_monitor.query.sources import StoreSource
 from inapp_monitor.store.series import Store
 from inapp_monitor.web.app import WebApp
@@ -33,19 +35,6 @@ from tests.each import each
 
 TOKEN = "a-token-of-the-tests"
 NOW = int(SYSTEM.wall())
-
-
-class Nothing:
-    """An installation without errors and 404s."""
-
-    def list_issues(self, limit: int = 50) -> list[Any]:
-        return []
-
-    def get_issue(self, issue_id: str) -> None:
-        return None
-
-    def top(self, limit: int = 50) -> list[Any]:
-        return []
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +58,8 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
         guard=guard,
         source=StoreSource(store),
         store=store,
-        triage=Nothing(),
-        not_found=Nothing(),
+        triage=Triage(database, SYSTEM),
+        not_found=NotFoundTable(loaded.settings, guard, database),
         database=database,
     )
     yield made
