@@ -66,15 +66,15 @@ def export(
 
     What is interrupted on its way to an engine goes on when the same command is given again.
     """
-    chosen = [name for name, target in engines.items() if target is not None]
+    chosen = {name: target for name, target in engines.items() if target is not None}
     if sum((whisper is not None, nagios, prometheus_rules)) + len(chosen) != 1:
         options = [name.replace("_", "-") for name in ("whisper", *sorted(engines))]
         names = ", ".join(f"--{name}" for name in options)
         raise click.UsageError(f"give one of {names}, --nagios and --prometheus-rules")
     settings = data_directory.settings_of(data_dir, config_file)
-    for name in chosen:
+    for name, target in chosen.items():
         asked = handing_over.Asked(restart, targets, since, until, credentials_file)
-        handing_over.run(settings, name, engines[name], asked)
+        handing_over.run(settings, name, target, asked)
         return
     if whisper is not None:
         _whisper(settings, whisper)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -78,7 +78,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
-def run(settings: Settings, engine: str, target: Any, asked: Asked) -> None:
+def run(settings: Settings, engine: str, target: str | Path, asked: Asked) -> None:
     """Hand over the past to an engine, by the name of its option.
 
     Raises:

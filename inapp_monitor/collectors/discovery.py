@@ -122,13 +122,13 @@ def facts_of(kind: Kind, source: str, default_interval_s: float) -> Facts:
     return Facts(name, prefix, interval_s, kind.per_worker is True, kind.max_names)
 
 
-def _process() -> Any:
+def _process() -> type[Collector]:
     with late_imports.loading():
         from inapp_monitor.collectors.process import Process
     return Process
 
 
-def _host(settings: Settings) -> Any:
+def _host(settings: Settings) -> Collector:
     with late_imports.loading():
         from inapp_monitor.collectors.host import Host
     return Host(settings.data_dir)

@@ -6,10 +6,10 @@ they would find there must stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from io import BytesIO
 from sys import getrefcount
-from typing import Any
+from typing import Any, Protocol
 
 from inapp_monitor.request.wsgi_types import Environ
 
@@ -90,6 +90,12 @@ class HookedBody:
             own()
 
 
-def length_of_body(exchange: Any) -> int:
+class HasSizedBody(Protocol):
+    """What stands for a body that has a length."""
+
+    body: Sized
+
+
+def length_of_body(exchange: HasSizedBody) -> int:
     """Servers ask bodies that have a length for it, and make a Content-Length of it."""
     return 0 if exchange.body is CLOSED_BODY else len(exchange.body)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from inapp_monitor.query.series import Floats
 from inapp_monitor.traces.breakdown import PARTS
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
@@ -49,7 +50,7 @@ def chart(
     paths = {part: f"{prefix}.breakdown.{part}" for part in PARTS}
     classes = [f"{each}.status.{name}" for each in counted for name in _CLASSES]
     found = columns.sums(backend, [*paths.values(), *classes], view.start, view.end, _COLUMNS)
-    counts: Any = 0.0
+    counts: Floats | float = 0.0
     for path in classes:
         if path in found:
             counts = counts + np.nan_to_num(found[path].values)

@@ -23,6 +23,7 @@ from inapp_monitor.web.findings import (
 )
 from inapp_monitor.web.findings.judged import Wrong
 from inapp_monitor.web.findings.traffic import Traffic
+from inapp_monitor.web.frame.columns import Sums
 
 _ORDER = {"crit": 0, "warn": 1, "unknown": 2, "ok": 3}
 #: As ever: without an incident in the window, these say that it is no good app.
@@ -53,7 +54,7 @@ def collect(
     traffic: Traffic,
     issues: Sequence[dict[str, Any]],
     not_found: Sequence[dict[str, Any]],
-    not_found_counts: Any,
+    not_found_counts: Sums | None,
     own: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """All verdicts of a window, the worst first."""
@@ -164,7 +165,7 @@ def _not_found(
     traffic: Traffic,
     by_kind: dict[str, list[Wrong]],
     rows: Sequence[dict[str, Any]],
-    counts: Any,
+    counts: Sums | None,
 ) -> dict[str, Any]:
     found = by_kind.get("broken links") or by_kind.get("not found")
     if found:

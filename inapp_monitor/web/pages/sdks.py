@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response
@@ -18,6 +18,9 @@ from inapp_monitor.web.frame.request import MonitorRequest
 from inapp_monitor.web.frame.routing import Route
 from inapp_monitor.web.frame.visit import Visit
 from inapp_monitor.web.pages import check_ins, issue_page
+
+if TYPE_CHECKING:
+    from inapp_monitor.ingest.sentry.door import Door
 
 _DAYS = 30
 _PATH = "/sdks"
@@ -125,7 +128,7 @@ def change_key(backend: Backend, request: MonitorRequest, key: str, action: str)
     return issue_page.back_to(request, _PATH)
 
 
-def _door(backend: Backend) -> Any:
+def _door(backend: Backend) -> Door:
     if backend.sentry is None or not backend.may_act:
         raise NotFound("keys cannot be changed here")
     return backend.sentry
