@@ -336,5 +336,10 @@ def _joins(part: Part, latest: Incident) -> bool:
     return part.begun - ended <= JOINED_S
 
 
+def delete_ended(connection: Connection) -> None:
+    """Delete those that are over; the judge goes on with the others."""
+    connection.execute("delete from incidents where ended is not null")
+
+
 def _forget_oldest(connection: Connection) -> None:
     connection.execute("delete from incidents where id <= (select max(id) / 2 from incidents)")

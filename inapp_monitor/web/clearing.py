@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from inapp_monitor.alerts import incidents
 from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground import disk_shares
 from inapp_monitor.ground.clock import sleep
@@ -88,7 +89,7 @@ def _clear_tables(connection: Connection, now: float) -> int:
         if table in present:
             connection.execute(f"delete from {table}")  # noqa: S608  # names of this module
     if "incidents" in present:  # the judge goes on with those that are not over
-        connection.execute("delete from incidents where ended is not null")
+        incidents.delete_ended(connection)
     issues = issue_tables.all_ids(connection) if "issues" in present else []
     for issue in issues:
         actions.delete(connection, issue, now)
