@@ -62,7 +62,7 @@ def sign(key: bytes, problem: Problem) -> str:
 
 
 def read(key: bytes, text: str, now: float) -> Problem | None:
-    """The problem of a link; None when it is not ours, was changed or has expired."""
+    """The problem of a link; None when it was not made here, was changed or has expired."""
     body, _, mac = text.partition(".")
     if len(text) > _LONGEST or not text.isascii():
         return None

@@ -1,4 +1,4 @@
-"""Series that leave the range that whoever collects them has named, such as a plugin of Munin."""
+"""Series that leave the range that their collector has named, such as a plugin of Munin."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _is_new(rule: Rule, asked: Questions, answers: Mapping[Question, Answer | Qu
 
 
 def _nothing(before: Mapping[str, Status], text: str) -> list[Finding]:
-    """Nothing can be told, and nothing is wrong with the rule."""
+    """Nothing is known, and nothing is wrong with the rule."""
     is_over = before.get(WHOLE_RULE, Status.OK) != Status.OK
     return [Finding(WHOLE_RULE, Status.OK if is_over else None, None, None, text)]
 

@@ -233,7 +233,7 @@ class Outbox:
 
         if not self._database.submit(change, 1_000, done):
             return False
-        self._database.write_pending()  # or another thread is at it, and writes ours as well
+        self._database.write_pending()  # or another thread is at it, and writes this as well
         return written.wait(_WRITE_TIMEOUT_S) and outcome[0]
 
 

@@ -2,7 +2,7 @@
 what the detector finds in the requests has.
 
 A HARD problem opens an incident, or joins the one that runs. The end is that of the state. What is
-UNKNOWN opens none, as nothing is known to be wrong, nor does an issue: it is told as an event.
+UNKNOWN opens none, as nothing is known to be wrong, nor does an issue: it is reported as an event.
 """
 
 from __future__ import annotations

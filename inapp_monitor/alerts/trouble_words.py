@@ -24,7 +24,7 @@ def words(trouble: Trouble, now: float, name_of: Callable[[str], str]) -> Words:
 
     Args:
         trouble: Which.
-        now: Until when it is told; its end, when it is over.
+        now: Until when it is described; its end, when it is over.
         name_of: The name of a route for people, by its slug and method.
     """
     name = _shortened(name_of(trouble.route)) if trouble.route != WHOLE_APP else ""

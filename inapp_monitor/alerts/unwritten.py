@@ -1,6 +1,6 @@
 """Notices that the disk has not taken yet: sent from memory when it refuses for too long.
 
-A full disk is one of the things that people must be told about. What was sent from here is written
+A full disk is one of the things that people must learn of. What was sent from here is written
 as sent once the disk takes it. When the process dies before, the next one finds the problem again.
 """
 

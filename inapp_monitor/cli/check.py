@@ -102,7 +102,7 @@ def _as_plugin(answer: Callable[[], tuple[int, str]], timeout: str) -> None:
     def run() -> None:
         try:
             found.append(answer())
-        except BaseException as error:  # noqa: BLE001  # whatever it is, Nagios is told UNKNOWN
+        except BaseException as error:  # noqa: BLE001  # whatever it is, Nagios gets UNKNOWN
             text = str(error) if isinstance(error, MonitorError) else f"{error!r}"
             found.append((_UNKNOWN, f"UNKNOWN: {' '.join(text.split())[:500]}"))
 

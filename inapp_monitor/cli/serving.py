@@ -126,7 +126,7 @@ def quiet_handler() -> type[WSGIRequestHandler]:
 
 
 def _anybody(environ: dict[str, Any]) -> bool:  # noqa: ARG001
-    """Whoever can run this command can read the files."""
+    """Everybody who can run this command can read the files."""
     return True
 
 

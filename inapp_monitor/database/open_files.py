@@ -35,7 +35,7 @@ class OpenFiles:
 
     @classmethod
     def of(cls, path: Path) -> OpenFiles:
-        """Those of a path in this process, whoever asks."""
+        """Those of a path in this process: the same object for all callers."""
         return cls._of_process.setdefault((os.getpid(), path), cls(path))
 
     def __init__(self, path: Path) -> None:

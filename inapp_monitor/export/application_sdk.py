@@ -1,4 +1,4 @@
-"""Hands exceptions to the `sentry_sdk` of the application, each failure once, whoever has it first.
+"""Hands exceptions to the `sentry_sdk` of the application, each failure once.
 
 The SDK's own integrations report what they see. What was reported by one of them is not handed over
 again, and what was handed over is not reported by them: a processor of events, which the SDK calls

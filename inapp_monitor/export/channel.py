@@ -58,4 +58,4 @@ class Channel(Protocol):
         """Age of the oldest thing that waits, and how many events do."""
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""

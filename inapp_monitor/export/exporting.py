@@ -33,7 +33,7 @@ class Exporting:
     """The forwarders of one data directory.
 
     Args:
-        settings: What to send where; what peers are told of the app.
+        settings: What to send where; how the app is identified to peers.
 
     *Threads:* `rows` for any, the rest for the ticking thread.
     """

@@ -1,4 +1,4 @@
-"""What the status page is told of destinations; every worker loads it, so nothing else is here."""
+"""What the status page shows of destinations; every worker loads it, so nothing else is here."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Receiver(Protocol):
         """All of it was taken."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
 
 
 def hand_over(

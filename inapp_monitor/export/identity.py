@@ -1,4 +1,4 @@
-"""What peers are told of the app."""
+"""How the app is identified to peers."""
 
 from __future__ import annotations
 

@@ -59,5 +59,5 @@ class MetricsChannel:
         return (float(age_s), 0) if age_s > STEP_S else (0.0, 0)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._sender.close()

@@ -24,7 +24,7 @@ _SEVERITY: Final = {
     "ERROR": (17, "ERROR"),
     "CRITICAL": (21, "FATAL"),
 }
-#: Names of ours, and what the conventions call them.
+#: Fields of a record, and what the conventions call them.
 _NAMES: Final = {
     "place": "inapp_monitor.place",
     "thread": "thread.name",
@@ -64,7 +64,7 @@ def request_of(
 def _record(row: Mapping[str, Any]) -> _Json:
     moment = str(round(float(row["time"]) * 1_000) * (_NANO // 1_000))
     number, text = _SEVERITY.get(str(row.get("level")), _SEVERITY["INFO"])
-    facts = [(name, str(row[ours])) for ours, name in _NAMES.items() if row.get(ours)]
+    facts = [(name, str(row[field])) for field, name in _NAMES.items() if row.get(field)]
     fields = row.get("fields")
     if isinstance(fields, Mapping):
         facts += [(str(name), str(value)) for name, value in fields.items()]

@@ -2,8 +2,8 @@
 
 Format: opentelemetry.io/docs/specs/otlp and opentelemetry-proto 1.x. Sums and histograms are deltas
 of their interval, and histograms exponential ones; or, for engines that know no deltas, totals
-since a beginning, and histograms with fixed bounds. Names and units are ours but where the semantic
-conventions have one.
+since a beginning, and histograms with fixed bounds. Names and units are those of the
+series but where the semantic conventions have one.
 """
 
 from __future__ import annotations

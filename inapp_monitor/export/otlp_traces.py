@@ -19,7 +19,7 @@ _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 _INTERNAL, _SERVER, _CLIENT = 1, 2, 3
 _ERROR: Final = 2
 _SCOPE: Final = "inapp_monitor"
-#: Kinds of ours that are calls of others.
+#: Kinds of spans that are calls of other services.
 _CALLS: Final = ("database", "http", "cache", "queue")
 
 

@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 
 def lines_of(past: Past, metric: Metric, totals: Totals) -> Iterator[Line]:
-    """The series that one of ours becomes; they go on from `totals`, and leave there their end.
+    """The series that a stored one becomes; they go on from `totals`, and leave there their end.
 
     What begins where `totals` ends needs no point there: it has been handed over.
     """

@@ -42,7 +42,7 @@ class _ByFamily:
         return [by_path[path] for path in self.metrics]
 
     def lines(self, series: Past, totals: Totals) -> Iterator[Line]:
-        """What one of ours becomes."""
+        """What a stored series becomes."""
         return lines_of(series, self.metrics[series.leaf.path], totals)
 
 

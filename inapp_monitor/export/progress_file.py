@@ -16,7 +16,7 @@ Written = Callable[[OSError | None], object]
 
 
 def ignore(error: OSError | None) -> None:
-    """A `Written` of whoever has nobody to show it to."""
+    """A `Written` where nobody is to be informed."""
 
 
 @dataclass(slots=True)

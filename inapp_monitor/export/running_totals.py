@@ -1,10 +1,10 @@
 """Totals that only grow, over all workers and restarts: what pull-based engines ask for.
 
 The store keeps what happened in each interval. A counter of Prometheus is the sum of all of them,
-so a file holds the sums up to a minute that is settled, and whoever is asked adds the intervals
-since then. Any worker may answer, and all say the same. The file is written by whoever is asked
-first in a new minute; nobody asks, nothing is written. It begins with what the finest archive
-holds. Points that come later than two minutes are not in the totals.
+so a file holds the sums up to a minute that is settled, and the worker that is asked adds the
+intervals since then. Any worker may answer, and all say the same. The file is written by the one
+that is asked first in a new minute; nobody asks, nothing is written. It begins with what the finest
+archive holds. Points that come later than two minutes are not in the totals.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FIRST_LOOK_S: Final = 6 * 3_600
 
 
 class OutOfTimeError(Exception):
-    """Whoever asks will not wait that long."""
+    """The client will not wait that long."""
 
 
 class Retentions(Protocol):

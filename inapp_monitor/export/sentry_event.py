@@ -1,4 +1,4 @@
-"""An event of ours as an envelope of Sentry's protocol. Pure.
+"""A kept event as an envelope of Sentry's protocol. Pure.
 
 Format: develop.sentry.dev/sdk/data-model/envelopes and …/event-payloads. Events are scrubbed before
 they are kept, so nothing is added here that was not kept.

@@ -1,9 +1,9 @@
-"""Which piece of work a thread is doing outside of any request, told from its stack alone.
+"""Which piece of work a thread is doing outside of any request, found from its stack alone.
 
 A thread pool, a worker's loop or a server beside the watched application does one job after the
 other in one thread. What one of them said about itself must not be found by the next. No pool is
 asked and nothing is patched: a `Job` remembers the calls that lead to the place where it was made,
-outermost first. Whoever comes from the same calls belongs to it, and so does what a function on
+outermost first. Code that comes from the same calls belongs to it, and so does what a function on
 the way calls afterwards. Where a function has made its call anew, from the same instruction or from
 one before it, the loop has gone round: that is the next job.
 
@@ -78,7 +78,7 @@ def is_marked(frame: FrameType, call: weakref.ref[_Call]) -> bool:
 
 
 def _outermost_first() -> list[FrameType]:
-    """The stack of whoever asks the caller; of a task no more than its own coroutines, because a
+    """The stack of the caller's caller; of a task no more than its own coroutines, because a
     loop goes on with it from wherever it is."""
     frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(2)

@@ -7,7 +7,7 @@ from types import FrameType
 
 #: Flag of the code of functions, whose variables are not in a dictionary.
 OPTIMIZED = 0x1
-#: The frame's, ours and the argument's of `getrefcount`.
+#: The frame's, that of `local_variables` and the argument's of `getrefcount`.
 _OWN_REFERENCES = 3
 
 

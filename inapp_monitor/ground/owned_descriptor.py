@@ -1,7 +1,7 @@
 """A descriptor that is kept open, and that is used only while it is still of the file it was of.
 
 The app may close descriptors that it never opened: a program that becomes a daemon closes all, and
-the files that it opens next get the same numbers. Whoever remembers a number would then write to
+the files that it opens next get the same numbers. Code that remembers a number would then write to
 the app's file, or close it. So the file is remembered beside the number, and compared.
 
 It knows nothing of paths, modes and contents: `private_files` opens.

@@ -3,9 +3,10 @@
 All of them belong to one user (mode 0600, whatever the umask), are not inherited by programs that
 the app starts, and are regular files: a link is not followed, a pipe is not waited for. What root
 makes in the directory of another user belongs to that user, or his workers could not open it; only
-secrets belong to whoever made them, because a stranger's are not believed. A full disk accepts a
-part of what it is given; here that is an OSError that names the file, never a shorter file. Nothing
-here knows what the bytes mean, and nothing locks: that is for the modules that own the files.
+secrets belong to the user who made them, because a stranger's are not believed. A full disk accepts
+a part of what it is given; here that is an OSError that names the file, never a shorter file.
+Nothing here knows what the bytes mean, and nothing locks: that is for the modules that own the
+files.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def _give_to_owner_of_directory(path: Path, descriptor: int) -> None:
         if directory.st_uid:
             os.fchown(descriptor, directory.st_uid, directory.st_gid)
     except OSError:
-        pass  # a user namespace or file system without it: the reader will be told
+        pass  # a user namespace or file system without it: the reader gets an error
 
 
 def _explained(error: OSError, path: Path) -> OSError:

@@ -115,7 +115,7 @@ class AdoptedSocket:
 
 #: Adopted clients that live: by their id a reference, the attribute and the socket.
 _clients: dict[int, tuple[Callable[[], Any], str, AdoptedSocket]] = {}
-#: Modules of clients' classes behind whose hooks for forks ours stands.
+#: Modules of clients' classes behind whose hooks for forks the one of this module stands.
 _followed: set[str] = set()
 
 

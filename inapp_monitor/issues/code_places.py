@@ -1,4 +1,4 @@
-"""Whose code a function is: the application's own ("in-app"), a library's or ours."""
+"""Whose code a function is: the application's own ("in-app"), a library's or the monitor's."""
 
 from __future__ import annotations
 

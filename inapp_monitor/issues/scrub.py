@@ -240,7 +240,7 @@ class Scrubber:
         return hidden and type(value) is not bool
 
     def may_name_secrets(self, text: str) -> bool:
-        """Whether a name that hides a value can be in a text: quickly told."""
+        """Whether a name that hides a value can be in a text; quick."""
         return has_any(self._name_parts, text.lower())
 
     def text(self, text: str) -> str:

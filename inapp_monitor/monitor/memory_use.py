@@ -16,8 +16,8 @@ from collections.abc import Iterable
 
 #: Objects looked at, at most: 0.4 us each.
 MAX_OBJECTS = 100_000
-#: Packages whose objects are data of ours, beside the standard library's.
-_OURS = frozenset(
+#: Packages whose objects are the monitor's data, beside the standard library's.
+_OWN = frozenset(
     (
         *("inapp_monitor", "blinker", "jinja2", "markupsafe", "psutil", "pygal"),
         *("sqlite_utils", "werkzeug", *sys.stdlib_module_names),
@@ -43,7 +43,7 @@ def held_bytes(roots: Iterable[object], strangers: Iterable[object] = ()) -> int
     while waiting and len(seen) < MAX_OBJECTS:
         one = waiting.pop()
         kind = type(one)
-        if id(one) in seen or issubclass(kind, _NO_DATA) or not _is_ours(kind):
+        if id(one) in seen or issubclass(kind, _NO_DATA) or not _is_own(kind):
             continue
         seen.add(id(one))
         size_bytes += sys.getsizeof(one, 0)
@@ -51,9 +51,9 @@ def held_bytes(roots: Iterable[object], strangers: Iterable[object] = ()) -> int
     return size_bytes
 
 
-def _is_ours(kind: type) -> bool:
+def _is_own(kind: type) -> bool:
     try:
         module = type.__getattribute__(kind, "__module__")
     except AttributeError:  # made in a namespace without a name
         return False
-    return type(module) is str and module.partition(".")[0] in _OURS
+    return type(module) is str and module.partition(".")[0] in _OWN

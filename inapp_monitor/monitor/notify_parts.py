@@ -85,7 +85,7 @@ class Notifying(Part):
             )
         )
 
-    # -- what receivers are told, in the threads of notifiers
+    # -- what receivers are sent, in the threads of notifiers
 
     def _link(self) -> str:
         core = self._core

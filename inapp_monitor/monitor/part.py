@@ -47,7 +47,7 @@ class Part:
         """Begin nothing more: the last tick is to come."""
 
     def close(self) -> None:
-        """Let go of files and hooks; a later tick may open them again."""
+        """Close files and remove hooks; a later tick may open them again."""
 
     def drops(self) -> Mapping[str, int]:
         """What this process did not keep, by reason, since it began."""

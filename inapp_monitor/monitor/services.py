@@ -175,7 +175,7 @@ class Services:
         )
 
     def _make_alerts(self) -> None:
-        """The rules' engine, and what is told of them."""
+        """The rules' engine, and what reports their states."""
         settings = self.core.settings
         self.alerts = Engine(Measuring(self.store), self.database, self.core.guard)
         for rule in rule_files.read(settings.alert_rules) if settings.alert_rules else ():

@@ -43,7 +43,7 @@ class Evaluation:
 
 
 class BudgetedList(list[Any]):
-    """What a function is given to go through; whoever does so keeps to the time limit.
+    """What a function is given to go through; going through it keeps to the time limit.
 
     Functions are pure and know no clock, and their work grows with the series and with other
     arguments: so the limit is asked for each series here, whatever is done with it.

@@ -45,5 +45,5 @@ class PageTraces:
 
 
 def around(app: Callable[..., Iterable[bytes]], *, wanted: bool) -> Callable[..., Iterable[bytes]]:
-    """The application, with its pages told their traces when that is wanted."""
+    """The application, whose pages learn their traces when that is wanted."""
     return PageTraces(app) if wanted else app

@@ -107,7 +107,7 @@ class Catalog:
         return True
 
     def _look_again(self, now: float) -> bool:
-        """Whether files that may not be opened are to be tried: their owner may have been told."""
+        """Whether files that may not be opened are to be tried: their owner may have mended it."""
         return bool(self.forbidden) and not 0 <= now - self._scanned_at < _LOOK_AGAIN_S
 
     def forget(self) -> None:
@@ -351,7 +351,7 @@ class Catalog:
         self.forbidden[name] = f"{name}: {error.strerror}"
 
     def _remove_draft(self, name: str) -> None:
-        """Of a process that was killed while it made a file: whoever makes one has the lock."""
+        """Of a process that was killed while it made a file: making one takes the lock."""
         try:
             (self.directory / name).unlink()
         except OSError:

@@ -58,7 +58,7 @@ class Store:
             data_dir: Made by the first flush.
             settings: Retentions, budget, buffer size, sync interval, schema files.
             clock: Wall time of points and flushes.
-            guard: Told of failures.
+            guard: Counts failures.
             read_only: Never write, lock, or create anything: to look at stored data.
 
         Raises:

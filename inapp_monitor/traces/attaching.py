@@ -90,7 +90,7 @@ class HookState:
 class Attachments:
     """The hooks of this process.
 
-    *Threads:* any; whoever comes while another is at it does nothing.
+    *Threads:* any; one that calls while another is at work does nothing.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class Attachments:
                 hook.detach()
 
     def detach_all(self) -> None:
-        """Put everything back, whoever needs it: for tests, whose neighbours left monitors."""
+        """Put everything back, also what monitors still need: for tests beside such monitors."""
         for owner in list(self._owners):
             self.detach(owner)
 

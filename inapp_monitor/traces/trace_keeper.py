@@ -41,7 +41,7 @@ _MAX_SITES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What the keeper is told by its monitor.
+    """What the keeper gets from its monitor.
 
     Attributes:
         slug_of: The slug of a route.

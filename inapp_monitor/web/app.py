@@ -58,7 +58,7 @@ from inapp_monitor.web.sentry import ingest
 
 #: Requests to the dashboard worked on at once in a process: the app's own visitors come first.
 AT_ONCE = 4
-#: Seconds after which whoever found no place may ask again; a browser does so by itself.
+#: Seconds after which a client that found no place may ask again; a browser does so by itself.
 RETRY_AFTER_S = 2
 #: Seconds after which a token that could not be written is tried again.
 TOKEN_AGAIN_S = 10.0

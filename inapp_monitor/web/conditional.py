@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request, Response
 
-#: Kept by the browser of whoever was let in, and asked for again each time: 304 or the new bytes.
+#: Kept by an authorized browser, and asked for again each time: 304 or the new bytes.
 CACHE_CONTROL = "private, no-cache"
 
 

@@ -100,7 +100,7 @@ def receive(
 
 
 def _plain(item: Any) -> Item:
-    """An item of the library as one of ours."""
+    """An item of the library as an `Item`."""
     headers = {str(name): value for name, value in dict(item.headers).items()}
     kind = str(headers.get("type"))
     limit = MAX_ATTACHMENT if kind == "attachment" else LIMITS.get(kind, 0)

@@ -15,7 +15,7 @@ _REASONS: Final = {
 }
 
 
-class Refusal(Exception):  # noqa: N818  # a verdict about what was sent, not a failure of ours
+class Refusal(Exception):  # noqa: N818  # a verdict about what was sent, not a failure here
     """What was sent cannot be accepted, and nothing of it is recorded.
 
     Args:

@@ -49,5 +49,5 @@ def _pipeline(_client: Any, *_args: Any, **_kwargs: Any) -> str:
 
 
 def _hit(answer: Any) -> int | None:
-    """A miss is None; what else comes back is no business of ours."""
+    """A miss is None; what else comes back says nothing of that."""
     return 0 if answer is None else None

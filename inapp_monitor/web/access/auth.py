@@ -159,7 +159,7 @@ class Gate:
         )
 
     def _session(self, environ: Mapping[str, Any]) -> Session | None:
-        """The session that a request carries: ours, not expired, and nobody logged out of it."""
+        """The session that a request carries: signed here, not expired, not logged out of."""
         cookies = str(environ.get("HTTP_COOKIE", ""))
         found = self._signer.sessions(cookies, self._clock.wall())
         if not found:

@@ -31,7 +31,7 @@ _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]]{1,255}", re.ASCII)
 #: The token that this process could not write, by directory: valid in it until it ends, and the
 #: one that is written when the disk is back.
 _unsaved: dict[str, str] = {}
-#: Tokens that this process made and has told nobody of yet, and those it has told people of.
+#: Tokens that this process made and has shown to nobody yet, and those that it has shown.
 _untold: set[str] = set()
 _told: set[str] = set()
 
@@ -42,9 +42,9 @@ class LoginToken(NamedTuple):
     Attributes:
         value: The secret, never empty.
         source: `setting`, `file` or `memory` (the directory could not be written).
-        newly_made: True in the one process that made it, until it has told people.
+        newly_made: True in the one process that made it, until it has shown it.
         path: The file that holds it, or None.
-        earlier: What this process told people before another one wrote its own; or empty.
+        earlier: What this process showed people before another one wrote its own; or empty.
     """
 
     value: str
@@ -76,7 +76,7 @@ def obtain(settings: Settings, guard: Guard, *, may_write: bool = True) -> Login
             if newly_made and value not in _told:
                 _untold.add(value)
     except (OSError, ValueError) as error:
-        if "token file" not in guard.faults:  # it is tried again: told once
+        if "token file" not in guard.faults:  # it is tried again: reported once
             guard.failed("token file", error)
         return _in_memory(directory)
     guard.recovered("token file")
@@ -111,7 +111,7 @@ def _in_memory(directory: str) -> LoginToken:
 
 
 def _overtaken(directory: str, unsaved: str, written: str) -> str:
-    """What stays valid beside the file's token: another one that people were told of here."""
+    """What stays valid beside the file's token: another one that people were shown here."""
     if unsaved in ("", written):
         return ""
     if unsaved in _told:
@@ -179,7 +179,7 @@ def kept_address(data_dir: Path) -> str | None:
 def root_url(environ: Mapping[str, Any], mount: str) -> str:
     """The dashboard's address as the server knows it.
 
-    The Host header is left aside on purpose: whoever sends the first request would choose the
+    The Host header is left aside on purpose: the sender of the first request would choose the
     host that the printed link, with the token in it, points to.
     """
     name = str(environ.get("SERVER_NAME") or "localhost")

@@ -148,7 +148,7 @@ class SharedState:
         except FileNotFoundError:
             self._last = b""
         except (OSError, ValueError) as error:
-            if _PART not in self._guard.faults:  # it is read with each request: told once
+            if _PART not in self._guard.faults:  # it is read with each request: reported once
                 self._guard.failed(_PART, error)
         else:
             self._last = data

@@ -55,7 +55,7 @@ class Text(NamedTuple):
 
 
 def read(text: str) -> Text:
-    """A dashboard from TOML or JSON, ours or Graphite's.
+    """A dashboard from TOML or JSON, in the own format or Graphite's.
 
     Raises:
         QueryError: it is neither; names the line, and what is expected there.
@@ -73,7 +73,7 @@ def read(text: str) -> Text:
 
 
 def checked(given: Any) -> Document:
-    """A document in our shape, from ours or from Graphite's dashboard JSON.
+    """A document in the own format, from that or from Graphite's dashboard JSON.
 
     Raises:
         FormatError: it is neither; names the part.

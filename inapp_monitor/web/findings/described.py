@@ -1,4 +1,4 @@
-"""What series are, and whether they are in the range that whoever collects them has named."""
+"""What series are, and whether they are in the range that their collector has named."""
 
 from __future__ import annotations
 

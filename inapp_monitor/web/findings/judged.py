@@ -215,7 +215,7 @@ def _of_part(part: Part, cause: str) -> Wrong:
 
 
 def _placed(wrong: Wrong, view: View) -> Wrong:
-    """What was over when the window ended is told with its time."""
+    """What was over when the window ended is shown with its time."""
     if wrong.until is None or wrong.until > view.end:
         return wrong
     period = human.period(wrong.since, wrong.until, view.zone.tz)

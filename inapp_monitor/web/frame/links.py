@@ -29,7 +29,7 @@ def below_mount(wanted: str) -> str:
     """An address below the mount that was asked for, or "/" when it would lead out of it.
 
     Browsers and proxies take `..` away, also `%2e%2e` and behind a backslash: such a path, however
-    often it is encoded, is none of ours.
+    often it is encoded, is no address of the dashboard.
     """
     if not _PATH.fullmatch(wanted):
         return "/"

@@ -1,4 +1,4 @@
-"""Places for requests that are worked on at once: whoever finds none is told so, not parked.
+"""Places for requests that are worked on at once: without one it is refused, not parked.
 
 A request that waits holds a thread of the application's server as much as one that works. So it
 waits only while what is worked on has just begun, and most of that takes milliseconds; and where it
@@ -61,7 +61,7 @@ class Places:
 
 
 def server_threads() -> int | None:
-    """How many threads the server of this request has by now; None where that cannot be told."""
+    """How many threads the server of this request has by now; None where that is unknown."""
     match = _SERVER_THREAD.fullmatch(threading.current_thread().name)
     if match is None:
         return None

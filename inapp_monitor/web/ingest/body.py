@@ -43,7 +43,7 @@ class Body(NamedTuple):
     Attributes:
         data: Unpacked, without a byte order mark.
         kind: The media type of it, in small letters; "" when none was given.
-        is_form: Whether a form's type was given, as curl does unless it is told otherwise.
+        is_form: Whether a form's type was given, as curl does by default.
     """
 
     data: bytes

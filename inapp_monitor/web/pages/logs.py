@@ -1,7 +1,7 @@
 """`/logs`: what the app logged in all workers, chosen by level, logger, route, words and time.
 
-`/logs.json` is the same as data, with `after=` only what came since a cursor (for whoever follows
-it), and `/logs.ndjson` all that matches, a JSON object a line, oldest first.
+`/logs.json` is the same as data, with `after=` only what came since a cursor (for clients that
+follow it), and `/logs.ndjson` all that matches, a JSON object a line, oldest first.
 """
 
 from __future__ import annotations
