@@ -8,6 +8,7 @@ rest being lost. Lines of Carbon 2.0 among them are known by their pairs.
 from __future__ import annotations
 
 from itertools import repeat
+from math import isfinite
 
 from inapp_monitor.ingest.protocols import carbon2, numbers
 from inapp_monitor.ingest.protocols.parsed import MAX_LINE_BYTES, Columns, Parsed, RejectedError
@@ -75,7 +76,7 @@ def _parse_plain(data: bytes, parsed: Parsed) -> bool:
         return False
     total = sum(numbers_found) + sum(times_found)
     if (
-        total - total != 0.0  # not a number among them, or infinite
+        not isfinite(total)  # not a number among them, or infinite
         or earliest < _FIRST_TIME
         or not latest < _LAST_TIME
         or "_" in "".join(values)

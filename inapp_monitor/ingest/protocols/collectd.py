@@ -12,6 +12,7 @@ import hmac
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Final
 
 from inapp_monitor.ingest.protocols.collectd_names import Identifier, name_of, sources_of
@@ -142,7 +143,7 @@ class Receiver:
                 parsed.note("no rate yet")
             elif value != value:
                 parsed.note("nan")
-            elif value - value != 0.0:
+            elif not isfinite(value):
                 parsed.reject("nonfinite", name)
             else:
                 parsed.points.append((name, value, state.time, None))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Final, NamedTuple
 
 from inapp_monitor.ground.points import Method
@@ -117,7 +118,7 @@ class Receiver:
                 raise
         else:
             value = reader.scalar(_KINDS[kind])
-        if value - value != 0.0:
+        if not isfinite(value):
             raise RejectedError("nonfinite")
         is_total = described is not None and described.slope == "positive"
         method = Method.LAST if is_total else Method.AVERAGE

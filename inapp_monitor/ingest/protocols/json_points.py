@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final
 
 from inapp_monitor.ground.points import Method
@@ -233,7 +234,7 @@ def _value(given: object, parsed: Parsed) -> float | None:
         value = float(given)
     except OverflowError:
         raise RejectedError("nonfinite") from None
-    if value - value != 0.0:
+    if not isfinite(value):
         raise RejectedError("nonfinite")
     return value
 

@@ -7,6 +7,7 @@ now; one in milliseconds is known by its size.
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 from inapp_monitor.ingest.protocols.parsed import Parsed, RejectedError
 
@@ -31,7 +32,7 @@ def number(text: str) -> float:
     if _NUMBER.fullmatch(text) is None or len(text) > _MAX_DIGITS:
         raise RejectedError("nonfinite" if is_infinite(text) else "value")
     value = float(text)
-    if value - value != 0.0:
+    if not isfinite(value):
         raise RejectedError("nonfinite")
     return value
 
@@ -65,7 +66,7 @@ def in_seconds(value: float, parsed: Parsed) -> float | None:
     Raises:
         RejectedError: `timestamp`, it is not finite.
     """
-    if value - value != 0.0:
+    if not isfinite(value):
         raise RejectedError("timestamp")
     if value == -1.0:
         return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from math import isfinite
 from typing import Final, NoReturn
 
 from inapp_monitor.ingest.protocols import numbers
@@ -95,7 +96,7 @@ def _number(value: object, reason: str) -> float:
         number = float(value)
     except OverflowError:
         raise RejectedError("nonfinite") from None
-    if number - number != 0.0:
+    if not isfinite(number):
         raise RejectedError("timestamp" if reason == "timestamp" else "nonfinite")
     return number
 

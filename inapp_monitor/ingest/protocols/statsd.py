@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from itertools import repeat
+from math import isfinite
 
 from inapp_monitor.ground.points import Method
 from inapp_monitor.ingest.protocols import dogstatsd, numbers
@@ -195,7 +196,7 @@ def _parse_plain(data: bytes, parsed: Parsed) -> bool:
     except (KeyError, ValueError):
         return False
     together, total = "".join(values), sum(numbers_found)
-    if total - total != 0.0 or "-" in together or "_" in together:
+    if not isfinite(total) or "-" in together or "_" in together:
         return False
     parsed.lines = lines
     parsed.samples = list(zip(kinds, names, numbers_found, _NO_RATE, strict=False))
