@@ -32,6 +32,12 @@
         const now = document.getElementById(id), next = fresh.getElementById(id);
         if (now && next) now.replaceChildren(...next.childNodes);
       }
+      const periods = fresh.querySelectorAll(".range>a"); // a young installation's own one grows
+      document.querySelectorAll(".range>a").forEach((link, number) => {
+        const on = Boolean(periods[number]?.classList.contains("on"));
+        link.classList.toggle("on", on);
+        link.ariaCurrent = on ? "true" : null;
+      });
       live.setAttribute("aria-pressed", "true");
       equip();
       if (focus) { const there = find(focus); if (there) there.focus({ preventScroll: true }); }
