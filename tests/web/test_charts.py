@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import time
 import xml.etree.ElementTree as ElementTree
 from typing import Any
 
@@ -175,21 +174,6 @@ def test_a_sparkline_is_small_and_silent() -> None:
     assert 'aria-hidden="true"' in svg
     assert len(svg) < 1_500
     assert sparkline(ChartSeries("", [None, 1])) == ""
-
-
-@pytest.mark.parametrize(("count", "length", "limit_ms"), [(5, 1_000, 25), (10, 3_000, 50)])
-def test_charts_are_drawn_fast(count: int, length: int, limit_ms: float) -> None:
-    """Not twice as slow as they should be, at best of several tries; `bench/charts.py` measures."""
-    rng = np.random.default_rng(4)
-    series = [
-        ChartSeries(f"s{i}", rng.standard_normal(length).cumsum(), 0, 60) for i in range(count)
-    ]
-    best = math.inf
-    for _ in range(7):
-        begin = time.thread_time()  # not the wall: the machine may be busy
-        line_chart(series, ChartOptions())
-        best = min(best, time.thread_time() - begin)
-    assert best * 1_000 <= limit_ms
 
 
 KINDS = {"ok": "answered", "warn": "4xx", "crit": "5xx", "dim": "no answer"}
