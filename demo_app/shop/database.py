@@ -37,8 +37,11 @@ def close(_error: BaseException | None = None) -> None:
 
 
 def connect(database_file: Path) -> sqlite3.Connection:
-    """A connection of its own, for work that outlives the request: close it yourself."""
-    opened = sqlite3.connect(database_file, timeout=10)
+    """A connection of its own, for work that outlives the request: close it yourself.
+
+    In any thread: an answer that nobody reads to its end is closed by the garbage collector.
+    """
+    opened = sqlite3.connect(database_file, timeout=10, check_same_thread=False)
     opened.row_factory = sqlite3.Row
     return opened
 
