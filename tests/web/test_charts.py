@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inapp_monitor.ground.histogram import Histogram
@@ -220,6 +220,7 @@ def test_a_point_leads_nowhere_but_to_this_dashboard(href: str) -> None:
     )
 )
 @settings(max_examples=60, deadline=None)
+@example([(500.0, 5e-324, "crit", "")])  # less than the ticks could be apart
 def test_any_points_give_a_well_formed_scatter(points: list[Any]) -> None:
     """Also none, beyond the window, not finite, of any text."""
     made = [Point(*point, href="#slow-1") for point in points]

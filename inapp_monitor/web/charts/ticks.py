@@ -17,6 +17,8 @@ _SECONDS = (
     *(3_600, 7_200, 10_800, 21_600, 43_200),
     *(86_400, 172_800, 604_800, 1_209_600, 2_592_000, 7_776_000, 15_552_000, 31_536_000),
 )
+#: Parts of a smaller range would be rounded to nothing.
+_LEAST_SPAN = 1e-300
 
 
 class Scale(NamedTuple):
@@ -31,8 +33,8 @@ class Scale(NamedTuple):
 def value_ticks(low: float, high: float, at_most: int, unit: Unit = "") -> list[float]:
     """Round values within low..high, 0 among them where it lies inside; bytes in powers of two."""
     span = high - low
-    if not (math.isfinite(span) and span > 1e-9 * max(abs(low), abs(high))) or at_most < 1:
-        return []  # nothing, or less than floats can tell apart
+    if not (math.isfinite(span) and span > _least_span(low, high)) or at_most < 1:
+        return []
     least = span / at_most
     step = _round_step(
         max(least, 1.0) if unit == "count" else least,
@@ -47,8 +49,8 @@ def value_scale(
     """A range rounded outwards to its ticks; `fixed` bounds stay as they are."""
     if not math.isfinite(high - low):
         low, high = 0.0, 1.0
-    if not high - low > 1e-9 * max(abs(low), abs(high)):  # nothing, or less than floats tell apart
-        high = low + (abs(low) or 1.0)
+    if not high - low > _least_span(low, high):
+        high = low + (abs(low) if abs(low) > _LEAST_SPAN else 1.0)
     step = _round_step((high - low) / max(at_most, 1), base if high >= base else 10.0)
     bottom = low if fixed[0] else math.floor(low / step + 1e-9) * step
     top = high if fixed[1] else math.ceil(high / step - 1e-9) * step
@@ -85,6 +87,11 @@ def unit_label(value: float, step: float, system: str) -> str:
     size = value / number if number else 1.0
     digits = max(0, min(6, -math.floor(math.log10(step / size) + 1e-9)))
     return f"{number:.{digits}f}{prefix}"
+
+
+def _least_span(low: float, high: float) -> float:
+    """Up to which a range is none: floats do not tell its ticks apart."""
+    return max(1e-9 * max(abs(low), abs(high)), _LEAST_SPAN)
 
 
 def _multiples(step: float, low: float, high: float, at_most: int) -> list[float]:
