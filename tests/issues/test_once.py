@@ -30,6 +30,13 @@ logger = logging.getLogger("shop")
 logger.setLevel(logging.INFO)
 CLOSED = ConnectionError("queue closed")
 
+
+@pytest.fixture(autouse=True)
+def _closed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that no test before has raised, whose traceback goes on with each time."""
+    monkeypatch.setitem(globals(), "CLOSED", ConnectionError("queue closed"))
+
+
 App = Callable[[dict[str, Any], Any], Any]
 
 
@@ -84,12 +91,9 @@ def through_a_layer() -> None:
         raise error  # as many do
 
 
-def test_each_time_an_object_is_raised_has_its_own_traceback(
-    monitor: conftest.Monitor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_time_an_object_is_raised_has_its_own_traceback(monitor: conftest.Monitor) -> None:
     """The object's one goes on with those of before: they are no part of this failure, and an
     issue's place is not that of another one."""
-    monkeypatch.setitem(globals(), "CLOSED", ConnectionError("queue closed"))
     for fail in (through_a_layer, raise_closed_elsewhere, through_a_layer):
         for _ in range(3):
             monitor.tracker.capture(caught(fail))

@@ -67,7 +67,16 @@ def test_it_shows_what_it_showed(monitor: Monitor) -> None:
     assert list(now) == sorted(now, key=list(now).index)
     assert now.keys() == expected.keys()
     for address, answer in expected.items():
-        assert now[address] == answer, address
+        assert without_new_keys(now[address], answer) == answer, address
+
+
+def without_new_keys(now: Any, then: Any) -> Any:
+    """An answer of this release without what an earlier one did not say."""
+    if isinstance(now, dict) and isinstance(then, dict):
+        return {key: without_new_keys(now[key], then[key]) for key in now if key in then}
+    if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+        return [without_new_keys(*pair) for pair in zip(now, then, strict=True)]
+    return now
 
 
 def test_its_store_is_sound(directory: Path) -> None:
