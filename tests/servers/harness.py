@@ -164,7 +164,11 @@ class Served:
         )
 
     def __enter__(self) -> Served:
-        self.wait_until_open()
+        try:
+            self.wait_until_open()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def wait_until_open(self) -> None:
