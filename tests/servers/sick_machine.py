@@ -180,8 +180,12 @@ def whole_tick_ms(monitor: Monitor) -> float:
 
 
 def p99(times_ms: list[float]) -> float:
-    """The 99th percentile."""
-    return sorted(times_ms)[-len(times_ms) // 100]
+    """The 99th percentile: the median of those of five parts one after another, as a moment in
+    which the whole machine stood still is in one of them, and what a fault costs in all.
+    """
+    size = len(times_ms) // 5
+    parts = [sorted(times_ms[number * size :][:size]) for number in range(5)]
+    return statistics.median(part[-max(size // 100, 1)] for part in parts)
 
 
 def stored(monitor: Monitor) -> int:

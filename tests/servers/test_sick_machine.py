@@ -16,9 +16,9 @@ import pytest
 #: What the 99th percentile of requests may take more than without the fault.
 MORE_MS = 5.0
 #: What it may take where requests do the work of the thread in pieces: on a busy machine, where all
-#: of that at once takes longer, half of that. Loading the parts, once, is not looked at; where
-#: there is no memory for it, it is tried every few seconds.
-WITH_WORK_MS, OF_A_WHOLE_TICK, WITH_LOADING_MS = 5.0, 0.5, 20.0
+#: of that at once takes longer, three quarters of it. Loading the parts, once, is not looked at;
+#: where there is no memory for it, it is tried every few seconds.
+WITH_WORK_MS, OF_A_WHOLE_TICK, WITH_LOADING_MS = 5.0, 0.75, 20.0
 ROOT = Path(__file__).parents[2]
 #: The fault, what the status page shows meanwhile, and what it shows until the process ends.
 CASES = {
