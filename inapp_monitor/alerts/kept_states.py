@@ -147,7 +147,7 @@ class KeptStates:
 
         if self._database is None or not self._database.submit(write, 400):
             return False
-        self._database.write_pending()
+        self._database.write_now()
         return True
 
     # -- for the leader

@@ -92,7 +92,7 @@ class PageRules:
     def _write(self, change: Callable[[Connection], None], size: int) -> bool:
         if self._database is None or not self._database.submit(change, size):
             return False
-        self._database.write_pending()
+        self._database.write_now()
         return True
 
 

@@ -42,6 +42,8 @@ FILE_NAME = "monitor.db"
 MAX_QUEUE_BYTES = 8 * 2**20
 #: Changes of one transaction; the lock is given up in between, for the other processes.
 BATCH = 50
+#: Seconds that a change of a page waits for another thread that writes.
+_LONGEST_WAIT_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 #: SQLite's primary error codes that are the disk's fault and may pass: permission, busy, locked,
@@ -178,18 +180,28 @@ class Database:
             state.queue_bytes += size
         return True
 
-    def write_pending(self, until: float = float("inf")) -> bool:
+    def write_now(self) -> None:
+        """As `write_pending`, also where another thread is at it, which may have missed what has
+        just been submitted: what a page changes is there for the next one.
+        """
+        self.write_pending(wait_s=_LONGEST_WAIT_S)
+
+    def write_pending(self, until: float = float("inf"), wait_s: float = 0.0) -> bool:
         """Write the queue, unless a pause after a failure lasts. Never raises for the disk's sake.
 
         Once it is `until` by the performance counter, the rest waits for the next call: then True.
 
         *Cost:* may wait for the lock of other processes (up to 5 s): for background threads.
+
+        Args:
+            until: When to leave the rest.
+            wait_s: How long to wait for another thread of this process that is at it.
         """
         state = self._state()
         if self.read_only or not state.queue or self._clock.perf() < state.retry_at:
             return False
-        if not state.writing.acquire(blocking=False):
-            return False  # another thread of this process is at it
+        if not state.writing.acquire(timeout=wait_s):
+            return False
         try:
             self._write(state, until)
             self._succeeded(state)

@@ -62,5 +62,5 @@ class SavedDashboards:
     def _change(self, change: Change, size: int) -> bool:
         if self._database is None or not self._database.submit(change, size):
             return False
-        self._database.write_pending()
+        self._database.write_now()
         return True

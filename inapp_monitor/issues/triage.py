@@ -276,7 +276,7 @@ class Triage:
     def _act(self, change: Change) -> None:
         self._flush()  # so that the change is about what people saw
         self._database.submit(change, 1_000)
-        self._database.write_pending()
+        self._database.write_now()
         self._moved()
 
 

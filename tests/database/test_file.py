@@ -8,6 +8,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -300,6 +301,26 @@ def test_several_processes_lose_nothing(make: MakeDatabase, tmp_path: Path) -> N
     for worker in workers:
         worker.join(30)
     assert count(make()) == 200
+
+
+def test_what_is_written_now_is_there_also_while_another_thread_writes(make: MakeDatabase) -> None:
+    """It waits for that one, which may have looked before at what there is to write."""
+    database = make()
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(_connection: Connection) -> None:
+        begun.set()
+        goes_on.wait(60)
+
+    database.submit(slow, 10)
+    other = threading.Thread(target=database.write_pending)
+    other.start()
+    assert begun.wait(60)
+    database.submit(increment(), 10)
+    threading.Timer(0.1, goes_on.set).start()
+    database.write_now()
+    assert count(database) == 1
+    other.join(60)
 
 
 def test_a_child_starts_with_its_own_connections_and_queue(make: MakeDatabase) -> None:

@@ -136,7 +136,7 @@ class CronMonitors:
                 )
 
         self._database.submit(change, 500)
-        self._database.write_pending()
+        self._database.write_now()
 
     def forked(self) -> None:
         """In a child process: what was collected is the parent's."""
