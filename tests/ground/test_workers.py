@@ -416,11 +416,12 @@ from inapp_monitor.request.live import WorkerFacts
 from inapp_monitor.request.stacks import LiveFacts
 def app(environ, start):
     if environ["PATH_INFO"] != "/":
-        print("begun", flush=True)
+        begun.set()
         sys.stdin.readline()
     start("200 OK", [])
     return [b"x"]
 import threading
+begun = threading.Event()
 monitor = Monitor(app, data_dir=sys.argv[1], token="t" * 20, flush_interval_s=0.05)
 def ask(path):
     body = monitor({"REQUEST_METHOD": "GET", "PATH_INFO": path}, lambda *_: None)
@@ -428,7 +429,9 @@ def ask(path):
     getattr(body, "close", lambda: None)()
 thread = threading.Thread(target=ask, args=(sys.argv[2],))
 thread.start()
+begun.wait()
 monitor.refresh()
+print("begun", flush=True)
 if sys.argv[2] == "/looks":
     facts = monitor.facts()
     live = facts.of(LiveFacts).live
