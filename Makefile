@@ -8,7 +8,7 @@ PORT ?= 8000
 SECONDS ?=
 ARGS ?=
 PYTHON ?=
-JOBS ?= 3
+JOBS ?= 2
 BENCH ?= request_path memory errors grouping store query charts pages
 
 # Compiled modules are kept: the suite starts hundreds of processes that import the package.

@@ -52,7 +52,7 @@ def test_documented_make_targets_exist(page: str) -> None:
 def test_arguments_go_to_pytest() -> None:
     """After our own, so that they win: `JOBS=0`, as pytest's own `-n0`, is for debuggers."""
     shown = run("make", "--dry-run", "test", "ARGS=-k store -x").stdout
-    own = "pytest -n 3 --dist loadscope -m 'not peer'"
+    own = "pytest -n 2 --dist loadscope -m 'not peer'"
     assert shown.splitlines()[-1] == f".venv/bin/python -m {own} -k store -x"
     shown = run("make", "--dry-run", "test", "JOBS=0", "ARGS=--pdb").stdout
     assert shown.splitlines()[-1].endswith("pytest -n 0 --dist loadscope -m 'not peer' --pdb")
