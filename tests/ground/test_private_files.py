@@ -59,7 +59,7 @@ def test_what_is_no_regular_file_is_refused(
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match=str(path)):
         open_it(path)
-    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors  # garbage may go meanwhile
     assert target.read_bytes() == b"kept"
 
 
