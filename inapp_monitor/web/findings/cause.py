@@ -1,6 +1,6 @@
 """Why a route has become slower: its time before and now, by statement, host, template, function.
 
-`cause_of` is for what says that a route is slow: a text to stand behind that, and the evidence.
+`cause_of` is for verdicts and pages of slow routes: a text to stand behind theirs, with evidence.
 Nothing is said without evidence: where nothing grew, there is no cause.
 """
 
