@@ -22,6 +22,14 @@ class CarbonSender:
         self._connection.send(self._pack(points_of(portion, self._naming)))
         return 0
 
+    @property
+    def counted_until(self) -> int | None:
+        """Carbon wants no totals."""
+        return None
+
+    def count(self, portion: Portion) -> None:
+        """Nothing to add to."""
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()

@@ -14,7 +14,7 @@ from inapp_monitor.issues import queries
 
 #: Answers to an event that no patience will change.
 _NEVER: Final = (400, 405, 413, 415, 422)
-#: Times that an event is sent to a peer that fails at it.
+#: Times that an event is sent to a peer that fails at it; of those that follow, as many times more.
 _MOST_TRIES: Final = 8
 _FEWEST_S: Final = 1.0
 
@@ -30,7 +30,7 @@ class EventsChannel:
         self._destination = destination
         self._clock = clock
         self._quiet_until = 0.0
-        self._failed_tries = 0
+        self._failed_tries, self._most_tries = 0, _MOST_TRIES
         folder, _, project = destination.path.rpartition("/")
         self._path = f"{folder}/api/{project}/envelope/"
 
@@ -77,12 +77,13 @@ class EventsChannel:
             raise RefusedError(answer.text)
         if answer.status == 500:
             self._failed_tries += 1
-            if self._failed_tries >= _MOST_TRIES:  # it is this event that the peer fails at
+            if self._failed_tries >= self._most_tries:  # it is this event that the peer fails at
                 self._failed_tries = 0
+                self._most_tries *= _MOST_TRIES  # at the next one, too: rather the peer itself
                 raise RefusedError(answer.text)
         if not 200 <= answer.status < 300:
             raise LaterError(answer.text, _patience_s(answer, limit_s, now))
-        self._failed_tries = 0
+        self._failed_tries, self._most_tries = 0, _MOST_TRIES
         if limit_s:  # obeyed on a success, too
             self._quiet_until = now + limit_s
         return 0

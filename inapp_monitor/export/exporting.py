@@ -23,6 +23,8 @@ from inapp_monitor.ground.version import VERSION
 
 #: Failures in a row that are more than a restart of the peer: after half a minute.
 _MANY_FAILURES: Final = 5
+#: Seconds for which a peer may be waited for before that is a fault: what a call takes at most.
+_LONG_S: Final = 60.0
 #: Seconds that the end of the process waits for what is being sent.
 _PATIENCE_S: Final = 1.0
 
@@ -139,10 +141,9 @@ class Exporting:
         rows = []
         for node, (destination, forwarder) in self._forwarders.items():
             known = forwarder.progress()
-            what = node.removeprefix(destination.node).replace("_", " ")
             rows.append(
                 {
-                    "destination": destination.label + what,
+                    "destination": _label(node, destination),
                     "state": "no answer yet" if forwarder.hangs_s() else _state(known),
                     "sent": known.sent,
                     "dropped": known.dropped,
@@ -159,12 +160,14 @@ class Exporting:
         """All forwarders that run here."""
         return list(self._forwarders.items()) if self._is_leader else []
 
-    def _show(self, destination: Destination, known: Progress) -> None:
+    def _show(self, label: str, known: Progress, hangs_s: float) -> None:
         """A peer that does not come back is among the faults until it does."""
-        part = f"export to {destination.label}"
-        if known.failures >= _MANY_FAILURES:
+        part = f"export to {label}"
+        if hangs_s > _LONG_S:  # no call takes so long: a name server, as a rule
+            self._guard.failed(part, TimeoutError(f"no answer for {hangs_s:.0f} s"))
+        elif known.failures >= _MANY_FAILURES:
             self._guard.failed(part, ConnectionError(known.last_error))
-        elif not known.failures and part in self._guard.faults:
+        elif not known.failures and not hangs_s and part in self._guard.faults:
             self._guard.recovered(part)
 
     def scalars(self, now: int) -> list[Scalar]:
@@ -172,7 +175,7 @@ class Exporting:
         scalars = [] if self._sdk is None else self._of_sdk(self._sdk, now)
         for node, (destination, forwarder) in self._each():
             known, prefix = forwarder.progress(), f"monitor.export.{node}"
-            self._show(destination, known)
+            self._show(_label(node, destination), known, forwarder.hangs_s())
             before = self._reported.get(node)
             self._reported[node] = known.sent, known.dropped
             scalars += [
@@ -187,6 +190,11 @@ class Exporting:
         before = self._reported.get("sentry_sdk", (0, 0))
         known = self._reported["sentry_sdk"] = sdk.sent, sdk.dropped
         return _rises("monitor.export.sentry_sdk", now, known, before)
+
+
+def _label(node: str, destination: Destination) -> str:
+    """A forwarder's for people: a destination has one for each kind of thing it is sent."""
+    return destination.label + node.removeprefix(destination.node).replace("_", " ")
 
 
 def _rises(prefix: str, now: int, known: tuple[int, int], before: tuple[int, int]) -> list[Scalar]:

@@ -17,6 +17,13 @@ class Sender(Protocol):
     def send(self, portion: Portion) -> int: ...
     def close(self) -> None: ...
 
+    @property
+    def counted_until(self) -> int | None:
+        """The moment up to which its totals hold everything; None where it has none."""
+
+    def count(self, portion: Portion) -> None:
+        """Add to the totals what the peer has already."""
+
 
 class MetricsChannel:
     """A `Channel` of numbers.
@@ -30,6 +37,7 @@ class MetricsChannel:
         self._store = store
         self._sender = sender
         self._late_s = late_s
+        self._is_begun = False
 
     def beginning(self, now: float) -> int:
         """With what happens from now on."""
@@ -40,6 +48,9 @@ class MetricsChannel:
         latest = settled(now, self._late_s)
         if position > latest + PORTION_S:  # the clock was set back
             return Work(latest, 0, None)
+        if not self._is_begun:
+            self._count_up_to(position, now)
+            self._is_begun = True
         window = closed_intervals.window(position, now, self._late_s)
         if window is None:
             return None
@@ -47,6 +58,17 @@ class MetricsChannel:
         portion = closed_intervals.read(self._store, after, until, int(now))
         payload = portion if len(portion) else None
         return Work(until, len(portion), payload, max(0, after - position) // STEP_S)
+
+    def _count_up_to(self, position: int, now: float) -> None:
+        """Totals that the disk did not take when the position was written lack what was sent."""
+        at = self._sender.counted_until
+        while at is not None and at < position:
+            window = closed_intervals.window(at, now, self._late_s)
+            if window is None:
+                return
+            after, until = window
+            at = min(until, position)
+            self._sender.count(closed_intervals.read(self._store, after, at, int(now)))
 
     def send(self, payload: object) -> int:
         """Hand over a portion."""

@@ -19,6 +19,7 @@ from inapp_monitor.export.portions import Portion
 from inapp_monitor.export.progress_file import Written, ignore
 from inapp_monitor.export.protobuf import Schema
 from inapp_monitor.export.sent_totals import SentTotals, totals_path
+from inapp_monitor.export.totals import Totals
 from inapp_monitor.ground.clock import SYSTEM, Clock
 from inapp_monitor.ground.destination import Destination
 from inapp_monitor.ground.workers.route_names import RouteNames
@@ -48,24 +49,42 @@ class OtlpSender:
 
     def send(self, portion: Portion) -> int:
         """Post a portion. Returns how many points the peer refused; raises as `Channel.send`."""
+        document, totals, portion = self._document(portion)
+        if not len(portion):
+            return 0
+        now = self._clock.wall()
+        try:
+            rejected = post_document(self._destination, _PATH, document, otlp_metrics.REQUEST, now)
+        except RefusedError:
+            self._note(totals, portion)
+            raise
+        self._note(totals, portion)
+        return min(rejected, len(portion))
+
+    @property
+    def counted_until(self) -> int | None:
+        """The end of what the totals hold."""
+        return None if self._sent is None else self._sent.until
+
+    def count(self, portion: Portion) -> None:
+        """The collector has a portion already."""
+        _, totals, portion = self._document(portion)
+        self._note(totals, portion)
+
+    def _document(self, portion: Portion) -> tuple[dict[str, Any], Totals | None, Portion]:
+        """The request, the totals after it, and what of the portion is in it."""
         totals = None
         if self._sent is not None:
             totals = self._sent.before(portion)
             portion = self._sent.unsent(portion)
-            if not len(portion):
-                return 0
-        document = otlp_metrics.request_of(
-            portion,
-            resource_of(self._identity),
-            self._routes.load(),
-            self._identity.version,
-            totals,
-        )
-        now = self._clock.wall()
-        rejected = post_document(self._destination, _PATH, document, otlp_metrics.REQUEST, now)
+        resource, routes = resource_of(self._identity), self._routes.load()
+        version = self._identity.version
+        document = otlp_metrics.request_of(portion, resource, routes, version, totals)
+        return document, totals, portion
+
+    def _note(self, totals: Totals | None, portion: Portion) -> None:
         if self._sent is not None and totals is not None:
             self._sent.note(totals, portion)
-        return min(rejected, len(portion))
 
     def close(self) -> None:
         """Every portion has a connection of its own."""

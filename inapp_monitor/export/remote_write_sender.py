@@ -61,9 +61,22 @@ class RemoteWriteSender:
             if answer.status == _TOO_MANY or answer.status >= 500:
                 raise LaterError(answer.text, answer.retry_after_s(self._clock.wall()))
             if not 200 <= answer.status < 300:
+                self._sent.note(totals, unsent)
                 raise RefusedError(answer.text)
         self._sent.note(totals, unsent)
         return 0
+
+    @property
+    def counted_until(self) -> int | None:
+        """The end of what the totals hold."""
+        return self._sent.until
+
+    def count(self, portion: Portion) -> None:
+        """The receiver has a portion already."""
+        totals = self._sent.before(portion)
+        unsent = self._sent.unsent(portion)
+        self._body(unsent, totals)
+        self._sent.note(totals, unsent)
 
     def _body(self, portion: Portion, totals: Totals) -> bytes:
         """The series of a `WriteRequest`; the totals grow by the portion."""

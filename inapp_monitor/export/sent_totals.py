@@ -1,7 +1,8 @@
 """What the counters of one destination have grown to, for engines that want totals, not rises.
 
-A small file beside that of the position. It is written once the peer has what it is the end of; a
-portion that comes again after `kill -9` finds its intervals in it, and is not sent a second time.
+A small file beside that of the position. It is written once the peer has what it is the end of, or
+has refused it: the next total holds that, too, and never falls. A portion that comes again after
+`kill -9` finds its intervals in it, and is not sent a second time.
 """
 
 from __future__ import annotations
@@ -39,10 +40,17 @@ class SentTotals:
         self._written = written
         self._known: Totals | None = None
 
+    @property
+    def until(self) -> int | None:
+        """The moment up to which they hold everything; None where nothing was sent yet."""
+        if self._known is None:
+            self._known = _load(self._path)
+        return None if self._known is None else self._known.at
+
     def before(self, portion: Portion) -> Totals:
         """A copy of what was sent before a portion: to be added to, and noted once it is sent."""
-        if self._known is None:
-            self._known = _load(self._path) or Totals(portion.after, portion.after)
+        if self.until is None or self._known is None:
+            self._known = Totals(portion.after, portion.after)
         return self._known.copy()
 
     def unsent(self, portion: Portion) -> Portion:
@@ -53,7 +61,7 @@ class SentTotals:
         return Portion(portion.after, portion.until, numbers, counted)
 
     def note(self, totals: Totals, portion: Portion) -> None:
-        """The peer has a portion.
+        """The peer has a portion, or will never take it.
 
         Args:
             totals: What `before` gave, with the portion.

@@ -376,7 +376,8 @@ def test_a_name_server_that_hangs_holds_up_nothing_else(
     }
     settings = config.load(given, None, {}).settings
     database = Database(data_dir, settings, clock, Guard())
-    exporting = Exporting(settings, store, database, clock, Guard())
+    guard = Guard()
+    exporting = Exporting(settings, store, database, clock, guard)
     exporting.tick(is_leader=True)
     try:
 
@@ -390,6 +391,9 @@ def test_a_name_server_that_hangs_holds_up_nothing_else(
         clock.advance(10.0)
         states = {row["destination"]: row["state"] for row in exporting.rows()}
         assert states["otlp://collector.example:4318"] == "no answer yet"
+        clock.advance(60.0)
+        exporting.scalars(int(clock.now))  # there is nothing to send of its logs and traces
+        assert "no answer for" in guard.faults["export to otlp://collector.example:4318"].last
     finally:
         exporting.stop()
         answered.set()
