@@ -155,7 +155,7 @@ _TABLES: dict[str, dict[str, object]] = {
         "no_data": "ok",
     },
     "rejecting-doors": {
-        "title": "A door rejects what it is sent",
+        "title": "A listener rejects what it is sent",
         "target": "monitor.ingest.doors.*.rejected",
         "of": "monitor.ingest.doors.*.lines",
         "unit": "%",

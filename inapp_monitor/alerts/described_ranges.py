@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from inapp_monitor.alerts.looks import Seen
+from inapp_monitor.alerts.shown_numbers import shown
 from inapp_monitor.alerts.status import Status
-from inapp_monitor.alerts.words import number
 from inapp_monitor.ground.series_description import Description, Limits
 
 _SHORT = 40
@@ -39,7 +39,7 @@ class DescribedRanges:
                 yield Seen(path, None, "", "")
                 continue
             limits = said.critical if status == Status.CRITICAL else said.warning
-            detail = f"{number(value)} {said.unit}".strip()
+            detail = f"{shown(value)} {said.unit}".strip()
             if status != Status.OK:
                 detail += f", should be {words(limits)}"
             if said.title:
@@ -59,14 +59,14 @@ def status_of(said: Description, value: float | None) -> Status | None:
     return Status.OK
 
 
-def words(limits: Limits | None, shown: Callable[[float], str] = number) -> str:
+def words(limits: Limits | None, format_value: Callable[[float], str] = shown) -> str:
     """A range for people: `at most 100`, `50 to 200`."""
     low, high = limits or (None, None)
     if low is not None and high is not None:
-        return f"{shown(low)} to {shown(high)}"
+        return f"{format_value(low)} to {format_value(high)}"
     if high is not None:
-        return f"at most {shown(high)}"
-    return f"at least {shown(low)}" if low is not None else "anything"
+        return f"at most {format_value(high)}"
+    return f"at least {format_value(low)}" if low is not None else "anything"
 
 
 def _is_within(limits: Limits, value: float) -> bool:

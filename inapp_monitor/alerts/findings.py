@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from inapp_monitor.alerts.question import Answer, Question
 from inapp_monitor.alerts.rule import MAX_SERIES, Rule
+from inapp_monitor.alerts.shown_numbers import shown
 from inapp_monitor.alerts.status import Status
 from inapp_monitor.ground.exceptions import QueryError
 
@@ -248,26 +249,27 @@ def _missing(rule: Rule, name: str, silent_s: float) -> Finding:
 
 def words(rule: Rule, value: float, count: float | None, status: Status) -> str:
     """A measured value for people: `812 ms in 60 s, critical range ~:500`."""
-    shown = f"{shortest(value)}{_unit(rule)}"
+    figure = shown(value)
+    text = f"{figure}{_unit(rule)}"
     if rule.before_s:
-        shown = f"{shortest(value)} times that of {_before(rule.before_s)}"
+        text = f"{figure} times that of {_before(rule.before_s)}"
     if rule.whole and count is not None:
-        shown += f" of {_whole(rule, count)}"
+        text += f" of {_whole(rule, count)}"
     crossed = rule.critical if status == Status.CRITICAL else rule.warning
     if status == Status.OK or crossed is None:
-        return f"{shown} in {rule.window_s:.0f} s"
-    return f"{shown} in {rule.window_s:.0f} s, {status.name.lower()} range {crossed}"
+        return f"{text} in {rule.window_s:.0f} s"
+    return f"{text} in {rule.window_s:.0f} s, {status.name.lower()} range {crossed}"
 
 
 def _whole(rule: Rule, count: float) -> str:
     """What a share is of: a number of requests, or of bytes in units that can be read."""
     if not rule.whole.endswith("_bytes"):
-        return f"{count:.0f}"
+        return f"{count:,.0f}"
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1024:
-            return f"{count:.3g} {unit}"
+            return f"{shown(count, 3)} {unit}"
         count /= 1024
-    return f"{count:.3g} TB"
+    return f"{shown(count, 3)} TB"
 
 
 def _unit(rule: Rule) -> str:
@@ -276,8 +278,3 @@ def _unit(rule: Rule) -> str:
 
 def _before(seconds: int) -> str:
     return "the same hour last week" if seconds == 7 * 86_400 else f"{seconds / 3_600:.0f} h before"
-
-
-def shortest(value: float) -> str:
-    """A number with four significant digits and no superfluous zeros."""
-    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.0f}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from inapp_monitor.alerts import nagios_output, words
 from inapp_monitor.alerts.nagios_output import Metric
 from inapp_monitor.alerts.range import Range, status_of
+from inapp_monitor.alerts.shown_numbers import shown
 from inapp_monitor.alerts.status import Status, worst
 
 #: Rules named in an error.
@@ -141,4 +142,4 @@ def _mean(points: Sequence[Sequence[float | None]]) -> float:
 
 
 def _value(value: float) -> str:
-    return "no data" if value != value else words.number(value)
+    return "no data" if value != value else shown(value)

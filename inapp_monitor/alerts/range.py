@@ -83,10 +83,10 @@ class Range:
 
     def __str__(self) -> str:
         """The range in its shortest form; `parse` gives an equal range of it."""
-        start = (
-            "~:" if self.start == -math.inf else f"{_text(self.start)}:" if self.start != 0 else ""
-        )
-        end = "" if self.end == math.inf else _text(self.end)
+        start = "~:" if self.start == -math.inf else ""
+        if self.start not in (0, -math.inf):
+            start = f"{exact_text(self.start)}:"
+        end = "" if self.end == math.inf else exact_text(self.end)
         return ("@" if self.inside else "") + (start + end or "0:")
 
 
@@ -117,6 +117,6 @@ def _number(atom: str, default: float, text: str, unit: str) -> float:
     return value
 
 
-def _text(value: float) -> str:
+def exact_text(value: float) -> str:
     """The shortest digits that are read as the same number, without an exponent."""
     return str(int(value)) if value == int(value) else f"{Decimal(repr(value)):f}"

@@ -10,8 +10,7 @@ import math
 from collections.abc import Mapping
 
 from inapp_monitor.alerts import built_in, condition
-from inapp_monitor.alerts.findings import shortest
-from inapp_monitor.alerts.range import Range
+from inapp_monitor.alerts.range import Range, exact_text
 from inapp_monitor.alerts.rule import Rule
 
 #: Keys of a table and attributes of a rule, where a plain value goes over.
@@ -70,7 +69,7 @@ def _level(found: Range, before_s: int) -> str:
     is_upper = math.isinf(found.start)
     operator = (">" if is_upper else "<") if not found.inside else ("<=" if is_upper else ">=")
     limit = found.end if is_upper else found.start
-    return f"{operator} {shortest(limit)} * same hour {_BEFORE[before_s]}"
+    return f"{operator} {exact_text(limit)} * same hour {_BEFORE[before_s]}"
 
 
 def toml_of(name: str, table: Mapping[str, object]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from inapp_monitor.alerts.shown_numbers import shown
 from inapp_monitor.alerts.trouble import WHOLE_APP, Trouble
 from inapp_monitor.alerts.usual import TARGET
 
@@ -86,7 +87,7 @@ def _hanging(trouble: Trouble, now: float, name: str) -> Words:
 
 
 def _missing(trouble: Trouble, now: float) -> str:
-    counted = f"{trouble.bad} not found in {trouble.count} requests"
+    counted = f"{trouble.bad:,} not found in {trouble.count:,} requests"
     return f"{counted} for {_lasts(trouble, now)}; usual {_percent(trouble.p0)}"
 
 
@@ -111,12 +112,15 @@ def _calm(trouble: Trouble, now: float) -> str:
 
 def _ms(ms: float) -> str:
     if ms >= 1_000:
-        return f"{ms / 1_000:.3g} s"
-    return f"{ms:.3g} ms"
+        return f"{shown(ms / 1_000, 3)} s"
+    return f"{shown(ms, 3)} ms"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    percent = 100 * share
+    if 99.9 < percent < 100:  # not all of them
+        percent = 99.9
+    return f"{shown(percent, 3)} %"
 
 
 def _shortened(name: str) -> str:

@@ -10,6 +10,7 @@ import html
 import math
 
 from inapp_monitor.alerts.notice import Notice
+from inapp_monitor.alerts.shown_numbers import shown
 from inapp_monitor.ground.utc_text import utc_text
 from inapp_monitor.ground.visible_text import visible, visible_line
 
@@ -44,7 +45,7 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     if notice.kind != "SUMMARY":
         rows.append(("since", f"{utc_text(notice.since)}, {duration(notice.at - notice.since)}"))
     if notice.value is not None and (notice.unit or notice.warning or notice.critical):
-        rows.append(("value", f"{number(notice.value)} {notice.unit}".rstrip() + _limits(notice)))
+        rows.append(("value", f"{shown(notice.value)} {notice.unit}".rstrip() + _limits(notice)))
     if any(value is not None for value in notice.values):
         rows.append(("last " + duration(len(notice.values) * notice.values_step_s), trend(notice)))
     rows += [("made up of", ", ".join(notice.contributing))] if notice.contributing else []
@@ -126,12 +127,7 @@ def trend(notice: Notice) -> str:
     """The last values as blocks, with the largest one as a number."""
     known = [value for value in notice.values if value is not None]
     unit = notice.values_unit
-    return f"{sparkline(notice.values)}  up to {number(max(known))} {unit}".rstrip()
-
-
-def number(value: float) -> str:
-    """A number with as many digits as people read."""
-    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return f"{sparkline(notice.values)}  up to {shown(max(known))} {unit}".rstrip()
 
 
 def duration(seconds: float) -> str:

@@ -29,6 +29,8 @@ def value(number: float | None, unit: Unit = "") -> str:
         case "percent":
             if 0 < number < 0.005:
                 return "< 0.01 %"
+            if 99.9 < number < 100:
+                return "99.9 %"  # not all of them
             text = _digits(number) if abs(number) >= 10 else f"{number:.2f}"
             return f"{text} %"
         case "rate":

@@ -209,7 +209,7 @@ TABLES: list[dict[str, object]] = [
     {"critical": "p95 > 300ms for 3"},
     {"warning": "errors > 5% of requests", "critical": "errors > 9% of requests for 2min"},
     {"target": "shop.*.depth", "warning": "@5:9", "recovery": "~:3", "unit": "jobs"},
-    {"critical": "p95 > 1.5 * same hour last week"},
+    {"critical": "p95 > 1.23456 * same hour last week"},
     {"critical": "requests < 0.2 * same hour yesterday", "renotify": "4h"},
     {"target": "shop.depth", "critical": "no data for 10min"},
     {"target": "a.b", "critical": "5", "labels": {"team": "x"}, "parents": ["disk-space"]},

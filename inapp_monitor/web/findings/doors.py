@@ -26,7 +26,7 @@ def verdict(facts: Facts, now: float) -> dict[str, Any] | None:
         return None
     for row in known:
         if row["state"] not in ("open", "not set", _OPENING):
-            return _line("warn", f"Door {row['address']} is not open", row["state"])
+            return _line("warn", f"Listener {row['address']} is not open", row["state"])
     for row in known:
         if now - row["dropped_at"] < RECENT_S and row["kernel_drops"]:
             count = human.count(row["kernel_drops"])
@@ -45,7 +45,7 @@ def verdict(facts: Facts, now: float) -> dict[str, Any] | None:
         rejected = human.count(sum(row["rejected"] for row in known))
         text = f"{latest[1]}, {latest[2].replace('_', ' ')}: {human.shorten(latest[3], 80)}"
         return _line("warn", f"Lines from outside are refused, {rejected} so far", text)
-    return _line("ok", "Numbers from outside", f"{points} points taken, none refused lately")
+    return _line("ok", "Numbers from outside", f"{points} points accepted, none refused lately")
 
 
 def _line(state: str, title: str, detail: str) -> dict[str, Any]:
