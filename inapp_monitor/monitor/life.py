@@ -295,7 +295,11 @@ class Life:
                 return now + _NEXT_PIECE_S
         except Exception as error:  # noqa: BLE001  # the monitor's own
             core.guard.failed("tick by request", error)
-        return now + _REQUEST_TICK_S
+        return now + self._request_pause_s(now)
+
+    def _request_pause_s(self, now: float) -> float:
+        profiling = self.core.profiling
+        return profiling.pause_s(now, _REQUEST_TICK_S) if profiling else _REQUEST_TICK_S
 
     def _longest_pause_s(self) -> float:
         """Seconds after a tick in which no request does the next: the thread is to do it."""

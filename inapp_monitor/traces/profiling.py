@@ -21,6 +21,9 @@ ANY_INTERVAL_S: Final = 0.5
 #: The same of requests that have become slow: they must not wait for their turn behind the others.
 SLOW_INTERVAL_S: Final = 5.0
 ANY_SLOW_INTERVAL_S: Final = 0.1
+#: Seconds after `want` in which requests are asked sooner, and until the next of these at most.
+HURRY_S: Final = 3.0
+HURRY_INTERVAL_S: Final = 0.02
 #: Kinds of requests that are remembered.
 MAX_KINDS: Final = 2_000
 #: Profiles that wait for the fold.
@@ -61,6 +64,7 @@ class Profiling:
         self._begun: dict[tuple[str, str], float] = {}
         self._wanted: set[tuple[str, str]] = set()
         self._begun_any = float("-inf")
+        self._hurries_until = float("-inf")
         self._finished: list[Finished] = []
         self._running: WeakSet[RequestProfile] = WeakSet()
 
@@ -97,8 +101,21 @@ class Profiling:
 
     def want(self, method: str, path: str) -> None:
         """Requests such as this one are slow: profile the next one soon."""
+        kind, now = self._kind(method, path), self._clock()
         if len(self._wanted) < MAX_KINDS:
-            self._wanted.add(self._kind(method, path))
+            self._wanted.add(kind)
+            if now - self._begun.get(kind, float("-inf")) >= SLOW_INTERVAL_S:
+                self._hurries_until = now + HURRY_S
+
+    def pause_s(self, now: float, usual_s: float) -> float:
+        """Seconds until a request is asked again, after the one that began at `now`.
+
+        While one is wanted they are few and, by the clock's last digits, at random: a request that
+        always follows another one at once, as after a redirect, is otherwise never asked.
+        """
+        if not self._wanted or now >= self._hurries_until:
+            return usual_s
+        return HURRY_INTERVAL_S * (int(now * 1e9) % 1000) / 1000
 
     def take(self) -> list[Finished]:
         """What has ended since the last call."""

@@ -35,6 +35,8 @@ _MAX_PATH, _MAX_HEADER = 500, 200
 _MAX_NOTES = 1_000
 #: Milliseconds from which on a request can be slow.
 SLOW_MS: Final = 50.0
+#: The same on a route that has become slower: a verdict begins with a growth of so many.
+RISEN_MS: Final = 20.0
 #: Texts whose call site is remembered.
 _MAX_SITES = 2_000
 
@@ -108,7 +110,7 @@ class TraceKeeper:
             self._recent += 1
             reasons.append("recent")
         has_risen = self._pace.has_risen(key, ms)
-        if ms >= SLOW_MS and (has_risen or "slow" in reasons):
+        if (has_risen and ms >= RISEN_MS) or ("slow" in reasons and ms >= SLOW_MS):
             self._around.slow(request.method, request.path)
         if not reasons:
             return

@@ -25,6 +25,7 @@ from inapp_monitor.traces.profile_table import KEPT_S, Profile, ProfileTable
 from inapp_monitor.traces.profile_tree import Tree
 from inapp_monitor.traces.profiling import (
     ANY_SLOW_INTERVAL_S,
+    HURRY_S,
     INTERVAL_S,
     SLOW_INTERVAL_S,
     Profiling,
@@ -200,6 +201,30 @@ def test_slow_ones_do_not_wait_behind_the_others() -> None:
         clock.advance(ANY_SLOW_INTERVAL_S * 1.01)
     assert profiled == ["/c", "/a", "/b"]
     assert sys.getprofile() is None
+
+
+def test_what_follows_another_request_at_once_is_asked_too_while_it_is_wanted() -> None:
+    """A page behind a redirect, within the pause that its predecessor has begun; then no more."""
+    clock = FakeClock()
+    profiling = Profiling(clock.perf)
+    due, asked, noise = 0.0, {"/add": 0, "/cart": 0}, Random(3)
+
+    def visit(seconds: int) -> int:
+        nonlocal due
+        before = asked["/cart"]
+        for _ in range(seconds * 5):
+            for path, later_s in (("/add", 0.005), ("/cart", 0.195 + noise.uniform(0, 1e-6))):
+                if clock.perf() > due:
+                    asked[path] += 1
+                    due = clock.perf() + profiling.pause_s(clock.perf(), 0.1)
+                clock.advance(later_s)
+        return asked["/cart"] - before
+
+    assert visit(10) == 0
+    profiling.want("GET", "/cart")
+    assert visit(int(HURRY_S)) > 0
+    assert visit(10) == 0
+    assert asked["/add"] >= 100
 
 
 def test_a_route_that_became_slower_is_known_after_a_few_requests() -> None:
