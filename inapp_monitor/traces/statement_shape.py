@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from inapp_monitor.traces import statement_quotes
+
 #: Characters read of a statement, and kept of a shape.
 MAX_READ = 20_000
 MAX_KEPT = 2_000
@@ -18,8 +20,8 @@ MAX_KEPT = 2_000
 _TOKEN = re.compile(
     r"""
     (?P<keep> (?:                                      # names and what stands between, as many
-          "(?:[^"]|"")*+(?:"|\Z)                       # as follow: "a name"
-        | `[^`]*+(?:`|\Z)                              # `a name`
+          "(?:[^"]|"")*+"                              # as follow: "a name"
+        | `[^`]*+`                                     # `a name`
         | [^\W\d]\w*+(?!')                             # a name, no prefix of a string
         | [\s.,()=<>*+]++(?!\d)
       )++ )
@@ -35,7 +37,9 @@ _TOKEN = re.compile(
       | \$(?P<tag>[A-Za-z_]\w*|)\$.*?(?:\$(?P=tag)\$|\Z)  # $tag$ ... $tag$
       | %s | %\(\w+\)s | \?\d* | \$\d+                 # bound
       | (?<!:):[^\W\d]\w*+ | (?<![\w@])@[^\W\d]\w*+
-      | (?<![\w$])(?: 0[xX][0-9a-fA-F]++               # numbers
+      | "(?:[^"]|"")*+\Z | `[^`]*+\Z                  # what is never closed
+      | ‘[^’]*+(?:’|\Z) | [“”„][^“”]*+(?:[“”]|\Z)     # typed in a word processor
+      | (?<![\w$])(?: 0[xXoObB][0-9a-fA-F_]++          # numbers
           | (?:\d[\d_]*+\.?\d*+ | \.\d++)(?:[eE][+-]?\d++)? )
     )
     """,
@@ -106,8 +110,8 @@ def shape_of(statement: str, dialect: str = "") -> str:
     `dialect` matters where strings are written in another way: `mysql` (or `mariadb`), `sqlite` and
     `oracle`.
     """
-    text = statement[:MAX_READ]
-    if dialect in ("mysql", "mariadb"):
+    text = statement_quotes.settled(statement[:MAX_READ], dialect)
+    if dialect in statement_quotes.LIKE_MYSQL:
         text = _MYSQL.sub(_without_mysql_strings, text)
     elif dialect == "sqlite" and '"' in text:
         text = _SQLITE.sub(_without_sqlite_strings, text)

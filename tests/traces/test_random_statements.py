@@ -26,6 +26,8 @@ SYSTEMS = (
     "mysql shop",
     "mariadb shop",
     "oracle",
+    "mssql shop",
+    "bigquery",
     "",
 )
 SPACES = (" ", "  ", "\n", "\t", " \n  ")
@@ -36,7 +38,8 @@ class Writer:
 
     def __init__(self, order: Random, dialect: str) -> None:
         self.order = order
-        self.is_mysql = dialect in ("mysql", "mariadb")
+        self.is_mysql = dialect in ("mysql", "mariadb", "bigquery")
+        self.is_mssql = dialect == "mssql"
         self.is_sqlite = dialect == "sqlite"
 
     def text(self) -> str:
@@ -64,6 +67,8 @@ class Writer:
         ]
         if self.is_mysql:
             kinds += [f'"{text}"', f"'\\'{text}\\''", f'"a""{text}"', f"_utf8'{text}'"]
+        elif self.is_mssql:
+            kinds += [f"(SELECT [it's]+'{text}' FROM [dbo].[a]]'b])", f"[a -- b]+N'{text}'"]
         elif self.is_sqlite:
             kinds += [f"'{text}' COLLATE NOCASE"]
         else:
@@ -76,6 +81,9 @@ class Writer:
                 f"ARRAY['{text}', {number}]",
                 f"U&'{text}'",
                 f"CAST('{text}' AS varchar(20))",
+                f"0o{NUMBER}",
+                f"data #>> '{{a,{plain}}}'",
+                f"“{plain}”",
             ]
         return self.order.choice(kinds)
 
@@ -154,6 +162,26 @@ def test_no_secret_is_in_a_shape(seed: int, system: str) -> None:
 def test_a_text_cut_off_behind_a_backslash(dialect: str, statement: str) -> None:
     """The quote is open, and what would be escaped is missing: all of it is a literal."""
     assert shape_of(statement, dialect) == "select ?"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "statement", "shape"),
+    [
+        ("mysql", r"insert into t values ('C:\', 'S3', 'D:\', 'S3')", "insert into t values (?)"),
+        ("mysql", r"select 'it\'s S3' and x='b'", "select ? and x=?"),
+        ("mysql", r"""select "a\" S3", '\'S3' from t""", "select ?, ? from t"),
+        ("postgresql", r"select 'it\'s S3', 'don\'t S3' from t", "select ?, ? from t"),
+        ("postgresql", r"select 'C:\', E'it\'s S3', 'S3' from t", "select ?, ?, ? from t"),
+        ("", r"select '\'S3 ' a'", "select ?"),
+        ("mssql", "select [it's], N'S3' from [dbo].[a]]'b]", "select ?, ? from [dbo].?"),
+        ("bigquery", 'select "S3" from `a.b`', "select ? from `a.b`"),
+        ("", "select “S3”, ‘S3’, „S3“ from t", "select ?, ?, ? from t"),
+        ("", 'select "S3', "select ?"),
+    ],
+)
+def test_quotes_that_can_be_read_in_two_ways(dialect: str, statement: str, shape: str) -> None:
+    """Read as the dialect does it if that makes sense, else in the other way, else to the end."""
+    assert shape_of(statement, dialect) == shape
 
 
 def application(statements: list[tuple[str, str]], slow: float) -> Any:
