@@ -1,11 +1,11 @@
-"""What a page costs: processor time and size of each, with a month of data of fifty routes.
+"""What a page costs: processor time and size of each, with a year of data of fifty routes.
 
-    python -m bench.pages [--days 30] [--routes 50] [--data DIR] [--quick]
+    python -m bench.pages [--days 365] [--routes 50] [--data DIR] [--quick]
 
 Each page is asked for by a process of its own: `first` is the first visit after its start, with
 all imports of the dashboard, its templates and nothing read before; `warm` is the median of the
 next ones. Modules are compiled beforehand, as pip does when it installs a package. The goals are
-1,500 ms, 150 ms and 200 KB with stylesheet and scripts. Writing the data takes a minute or two;
+1,500 ms, 150 ms and 200 KB with stylesheet and scripts. Writing the data takes some minutes;
 `--data` keeps it in a directory and uses what it finds there.
 """
 
@@ -92,7 +92,7 @@ CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
 def fill(data_dir: Path, days: float, routes: int) -> None:
-    """Write a month: ten-minute steps, finer towards the end."""
+    """Write a year: steps of two hours, of ten minutes in the last month, finer towards the end."""
     random.seed(1)
     end = int(time.time())
     now = [end - int(days * 86_400)]
@@ -117,7 +117,8 @@ def fill(data_dir: Path, days: float, routes: int) -> None:
         store.add(Batch(scalars, distributions))
         store.flush()
         left = end - at
-        now[0] += 600 if left > 86_400 else 60 if left > 3_600 else 10
+        step = 7_200 if left > 30 * 86_400 else 600 if left > 86_400 else 60 if left > 3_600 else 10
+        now[0] += step
     store.close()
     (data_dir.parent / END).write_text(str(end))
 
@@ -222,7 +223,7 @@ def measure(data_dir: Path) -> None:
 def main() -> None:
     """Make the data where it is missing, and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=float, default=30)
+    parser.add_argument("--days", type=float, default=365)
     parser.add_argument("--routes", type=int, default=50)
     parser.add_argument("--data", type=Path, help="keep the data here")
     parser.add_argument("--quick", action="store_true", help="two days of ten routes")

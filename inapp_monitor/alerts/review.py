@@ -6,7 +6,7 @@ detector goes through the archives; what it learns from is the time before the w
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from inapp_monitor.alerts import buckets
 from inapp_monitor.alerts.cusum import DAY_S
@@ -81,54 +81,80 @@ def _routes(store: SeriesStore) -> list[str]:
     ]
 
 
-def _learn(store: SeriesStore, detector: Detector, routes: list[str], start: int, now: int) -> None:
-    """What was usual before the window."""
-    with late_imports.loading():
-        from inapp_monitor.query.merging import merged_slots
+class _Counts(NamedTuple):
+    """Durations of one route by slot: `rows` has a row of all buckets a slot."""
 
-    hours: dict[int, int] = {}
+    start: int
+    step: int
+    rows: Any
+
+
+def _counts(
+    store: SeriesStore, routes: list[str], start: int, end: int, now: int, step: int, *, whole: bool
+) -> dict[str, _Counts]:
+    """The slots of a time by route; joined to slots of `step` unless they stay whole."""
+    with late_imports.loading():
+        from inapp_monitor.query.coarse_counts import CoarseCounts, Wide
+
+    every = CoarseCounts(Wide(buckets.SHIFT, buckets.FIRST, buckets.COUNT))
+    places: dict[str, tuple[int, int]] = {}
     for route in routes:
-        path = f"routes.{route}.time"
-        found = store.fetch_distribution(path, start - _PAST_S, start - 1, now, _PAST_SLOT_S)
+        found = store.fetch_distribution(f"routes.{route}.time", start, end, now, step)
         if found is None:
             continue
-        watched = detector.watched(route, start)
-        every = buckets.counts_of_columns(merged_slots(found.slots, 0, 1))
-        for number, counts in enumerate(every):
-            at = found.start + number * found.step
-            if not counts or at + found.step > start:
-                continue
-            requests = sum(counts.values())
-            watched.usual.fold(at, counts, requests, 0)
-            hours[at // 3_600] = hours.get(at // 3_600, 0) + requests
-    if hours:
-        detector.learned(sum(hours.values()), min(hours) * 3_600, float(start))
+        factor = 1 if whole else max(step // found.step, 1)
+        lead = found.start // found.step % factor
+        every.add(found.slots, lead, factor)
+        places[route] = found.start - lead * found.step, factor * found.step
+    return {
+        route: _Counts(*place, rows)
+        for (route, place), rows in zip(places.items(), every.counts(), strict=True)
+    }
+
+
+def _learn(store: SeriesStore, detector: Detector, routes: list[str], start: int, now: int) -> None:
+    """What was usual before the window."""
+    requests, first = 0, start
+    past = start - _PAST_S
+    for route, (begin, step, rows) in _counts(
+        store, routes, past, start - 1, now, _PAST_SLOT_S, whole=True
+    ).items():
+        usual = detector.watched(route, start).usual
+        known = rows[: max((start - begin) // step, 0)]
+        filled = known.any(axis=1).nonzero()[0].tolist()
+        if not filled:
+            continue
+        hours: dict[int, list[int]] = {}
+        for number in filled:
+            hours.setdefault((begin + number * step) // 3_600 % 24, []).append(number)
+        for numbers in hours.values():  # sums of whole numbers: the order makes no difference
+            row = known[numbers].sum(axis=0)
+            counts = _filled(row)
+            count = int(row.sum())
+            usual.fold(begin + numbers[0] * step, counts, count, 0)
+            requests += count
+        first = min(first, begin + filled[0] * step)
+    if requests:
+        detector.learned(requests, first - first % 3_600, float(start))
+
+
+def _filled(row: Any) -> dict[int, int]:
+    number = row.nonzero()[0]
+    return dict(zip(number.tolist(), row[number].tolist(), strict=True))
 
 
 def _read(
     store: SeriesStore, routes: list[str], start: int, end: int, now: int, step: int
 ) -> tuple[dict[str, _Series], int]:
     """The slots of a window by route, and how long they are."""
-    with late_imports.loading():
-        from inapp_monitor.query.merging import merged_slots
-
     series: dict[str, _Series] = {}
     width = 1
-    for route in routes:
-        found = store.fetch_distribution(f"routes.{route}.time", start, end, now, step)
-        if found is None:
-            continue
-        factor = max(step // found.step, 1)
-        lead = found.start // found.step % factor
-        first, wide = found.start - lead * found.step, factor * found.step
+    for route, (first, wide, rows) in _counts(
+        store, routes, start, end, now, step, whole=False
+    ).items():
         width = max(width, wide)
-        columns = merged_slots(found.slots, lead, factor)
-        counts = {
-            first + number * wide: known
-            for number, known in enumerate(buckets.counts_of_columns(columns))
-            if known
-        }
-        series[route] = _Series(counts, {})
+        filled = rows.any(axis=1).nonzero()[0].tolist()
+        series[route] = _Series({first + at * wide: _filled(rows[at]) for at in filled}, {})
     for found_scalar in store.fetch(
         [f"routes.{route}.errors" for route in routes], start, end, now
     ):

@@ -6,9 +6,7 @@ are usual. It is folded as time goes by, or rebuilt from the archives of the las
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from typing import Any
 
 from inapp_monitor.alerts import buckets
@@ -44,12 +42,14 @@ class Usual:
     """
 
     __slots__ = (
-        *("_all", "_hours", "errors", "hangs_ms", "limits", "p95_ms", "p99_ms", "requests"),
-        "shares",
+        *("_all", "_first", "_hours", "_past", "errors", "hangs_ms", "limits", "p95_ms", "p99_ms"),
+        *("requests", "shares"),
     )
 
     def __init__(self) -> None:
         self._all = [0.0] * buckets.COUNT
+        # Filled are those from the first on, up to the one past the last: a third of all.
+        self._first, self._past = buckets.COUNT, 0
         self._hours: dict[int, dict[int, float]] = {}  # of an hour few buckets are filled
         self.requests = self.errors = 0.0
         self.limits = [buckets.COUNT] * 4
@@ -70,8 +70,15 @@ class Usual:
         for bucket, count in counts.items():
             every[bucket] += count
             hour[bucket] = hour.get(bucket, 0.0) + count
+        self._spans(counts)
         self.requests += requests
         self.errors += errors
+
+    def _spans(self, counts: Mapping[int, float]) -> None:
+        """These buckets are filled."""
+        if counts:
+            self._first = min(self._first, min(counts))
+            self._past = max(self._past, max(counts) + 1)
 
     def fade(self, factor: float = FADING) -> None:
         """A day has gone by."""
@@ -83,37 +90,45 @@ class Usual:
 
     def aim(self, t: float, target_ms: float, error_budget: float) -> None:
         """Renew limits and usual shares for the hour of `t`."""
-        counts = self._near(t)
+        counts, first = self._near(t), self._first
         total = sum(counts)
         target = buckets.bucket_above(4 * target_ms)
         self.limits = [*[buckets.COUNT] * 3, target]
         if self.is_known:
-            self.p95_ms, self.p99_ms = buckets.quantiles(counts, 0.95, 0.99)
+            self.p95_ms, self.p99_ms = buckets.quantiles(counts, 0.95, 0.99, first=first)
             p95 = self.p95_ms
             own = (max(1.3 * p95, p95 + 20), max(2 * p95, p95 + 50), max(6 * p95, p95 + 250))
             self.limits[:3] = [buckets.bucket_above(limit) for limit in own]
         for number, limit in enumerate(self.limits):
-            bad = sum(counts[limit:])
+            bad = sum(counts[max(limit - first, 0) :])
             share = (bad + _PRIOR_BAD) / (total + _PRIOR_COUNT)
             self.shares[number] = max(share, _LEAST_TARGET if number == TARGET else _LEAST_OWN)
         failed = self.errors + _PRIOR_BAD * error_budget * 10
         self.shares[FAILED] = max(error_budget, failed / (self.requests + _PRIOR_COUNT))
-        longest = buckets.quantiles(self._all, 0.99)[0] if self.requests >= 100 else 0.0
+        longest = 0.0
+        if self.requests >= 100:
+            longest = buckets.quantiles(self._all[first : self._past], 0.99, first=first)[0]
         self.hangs_ms = max(HANGS_MS, 5 * longest, 3 * self._third_largest_ms())
 
     def _near(self, t: float) -> list[float]:
-        """This hour's durations, one hour before and after with it, leaning on all hours."""
-        hour = _hour(t)
+        """This hour's durations, one hour before and after with it, leaning on all hours; from the
+        first filled bucket on.
+        """
+        hour, first = _hour(t), self._first
         lean = min(1.0, 200 / self.requests) if self.requests else 0.0
-        counts = [count * lean for count in self._all]
+        counts = [count * lean for count in self._all[first : self._past]]
         for near in (hour - 1, hour, hour + 1):
             for bucket, count in self._hours.get(near % _HOURS, _NOTHING).items():
-                counts[bucket] += count
+                counts[bucket - first] += count
         return counts
 
     def _third_largest_ms(self) -> float:
-        passed = bisect_right(list(accumulate(reversed(self._all))), 2.2)
-        return buckets.lower(buckets.COUNT - passed) if passed < buckets.COUNT else 0.0
+        passed = 0.0
+        for bucket in range(self._past - 1, self._first - 1, -1):
+            passed += self._all[bucket]
+            if passed > 2.2:
+                return buckets.lower(bucket + 1)
+        return 0.0
 
     def dump(self) -> dict[str, Any]:
         """All that it is made of, as plain data."""
@@ -131,6 +146,9 @@ class Usual:
         for bucket, count in _loaded(dumped["all"]).items():
             self._all[bucket] = count
         self._hours = {int(hour): _loaded(row) for hour, row in dumped["hours"].items()}
+        self._first, self._past = buckets.COUNT, 0
+        for row in (_loaded(dumped["all"]), *self._hours.values()):
+            self._spans(row)
         self.requests, self.errors = float(dumped["n"]), float(dumped["errors"])
 
 

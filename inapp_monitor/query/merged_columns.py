@@ -81,27 +81,6 @@ class MergedColumns(LazyHistograms):
         """How many values each column has."""
         return self._seen[self.edges[1:]] - self._seen[self.edges[:-1]]
 
-    def coarsely(self, shift: int, lowest: int, most: int) -> list[dict[int, int]]:
-        """What each column has in `most` wide buckets, numbered from 0 on.
-
-        Args:
-            shift: How coarse these are.
-            lowest: The number of the first, at that shift; what is below or above all of them is
-                counted in the first or the last one.
-        """
-        column = np.repeat(np.arange(len(self)), np.diff(self.edges))
-        here = slice(*self.edges[[0, -1]])
-        down = shift - self.shift[column]
-        number = self.numbers[here] >> np.maximum(down, 0) << np.maximum(-down, 0)
-        place = column * most + np.clip(number - lowest, 0, most - 1)
-        counts = np.bincount(place, self.bucket_counts[here], len(self) * most).astype(np.int64)
-        found: list[dict[int, int]] = [{} for _ in range(len(self))]
-        known = np.flatnonzero(counts)
-        into, wide = np.divmod(known, most)
-        for at, bucket, n in zip(into.tolist(), wide.tolist(), counts[known].tolist(), strict=True):
-            found[at][bucket] = n
-        return found
-
     def joined(self, begin: int, end: int) -> Histogram:
         """Some neighbouring columns as one; an empty histogram where they are."""
         first, last = self.edges[[begin, end]].tolist()

@@ -51,7 +51,7 @@ def merged_slots(slots: Sequence[Histogram | None], lead: int, factor: int) -> M
     """
     columns = -(-(lead + len(slots)) // factor)
     if isinstance(slots, StoredSlots):
-        known, read = slots.known, _Read(slots, lead, factor)
+        known, read = slots.known, held_slots(slots, lead, factor)
     else:
         known, read = dict(enumerate(slots)), None
     apart = {at: each for at, each in known.items() if each is not None and each.count}
@@ -60,12 +60,12 @@ def merged_slots(slots: Sequence[Histogram | None], lead: int, factor: int) -> M
 
 
 def _merged(
-    columns: int, read: _Read | None, column: Array, apart: Sequence[Histogram]
+    columns: int, read: HeldSlots | None, column: Array, apart: Sequence[Histogram]
 ) -> MergedColumns:
     """What was read from pages and what is known as histograms, the latter's columns given."""
     heads = [_heads_of(column, apart)] if apart else []
     if read is not None:
-        heads.insert(0, read.heads())
+        heads.insert(0, read.sums())
     shift, total = np.zeros(columns, np.int64), np.zeros(columns)
     minimum, maximum = np.full(columns, np.inf), np.full(columns, -np.inf)
     for each in heads:
@@ -111,34 +111,46 @@ def _filled_of(column: Array, histograms: Sequence[Histogram]) -> Iterable[tuple
         yield each.shift, (np.full(len(bucket), place), bucket, count)
 
 
-class _Read:
-    """The intact slots of what was read, without those that something else stands for."""
+class HeldSlots(NamedTuple):
+    """The intact slots of what was read, without those that something else stands for.
 
-    def __init__(self, slots: StoredSlots, lead: int, factor: int) -> None:
-        sound = np.frombuffer(bytes(slots.sound), bool).copy()
-        sound[list(slots.known)] = False
-        number = np.flatnonzero(sound)
-        self._matrix = np.concatenate([_slot_bytes(pages) for pages in slots.pages])[number]
-        self._column = (number + lead) // factor
-        heads = np.ascontiguousarray(self._matrix[:, :_HEAD_BYTES])
-        self._heads: Any = heads.view(np.dtype(_HEAD)).reshape(-1)
+    Attributes:
+        column: Into which each belongs.
+        shift, first: Of its buckets, and the number of the first one.
+        payload: Its counts as stored, a row a slot.
+        heads: All of its head.
+    """
 
-    def heads(self) -> _Slots:
-        heads = self._heads
-        return _Slots(
-            self._column, heads["shift"], heads["total"], heads["minimum"], heads["maximum"]
-        )
+    column: Array
+    shift: Array
+    first: Array
+    payload: Array
+    heads: Any
+
+    def sums(self) -> _Slots:
+        """What is added up."""
+        heads = self.heads
+        return _Slots(self.column, self.shift, heads["total"], heads["minimum"], heads["maximum"])
 
     def filled(self) -> Iterable[tuple[int, _Filled]]:
         """The filled buckets, some slots of one shift at a time."""
         # `np.unique` would load numpy.ma, 1.3 MB.
-        for level in sorted(set(self._heads["shift"].tolist())):
-            chosen = np.flatnonzero(self._heads["shift"] == level)
+        for level in sorted(set(self.shift.tolist())):
+            chosen = np.flatnonzero(self.shift == level)
             for begin in range(0, len(chosen), _AT_A_TIME):
                 some = chosen[begin : begin + _AT_A_TIME]
-                first = self._heads["first"][some].astype(np.int64)
-                payload = self._matrix[some, _HEAD_BYTES:]
-                yield level, _tally(payload, first, self._column[some])
+                yield level, _tally(self.payload[some], self.first[some], self.column[some])
+
+
+def held_slots(slots: StoredSlots, lead: int, factor: int) -> HeldSlots:
+    """What was read, in columns of `factor` slots, of which the first one lacks `lead`."""
+    sound = np.frombuffer(bytes(slots.sound), bool).copy()
+    sound[list(slots.known)] = False
+    number = np.flatnonzero(sound)
+    matrix = np.concatenate([_slot_bytes(pages) for pages in slots.pages])[number]
+    heads: Any = np.ascontiguousarray(matrix[:, :_HEAD_BYTES]).view(np.dtype(_HEAD)).reshape(-1)
+    shift, first = heads["shift"].astype(np.int64), heads["first"].astype(np.int64)
+    return HeldSlots((number + lead) // factor, shift, first, matrix[:, _HEAD_BYTES:], heads)
 
 
 def _slot_bytes(pages: Pages) -> Array:
@@ -174,6 +186,24 @@ def _tally(payload: Array, first: Array, column: Array) -> _Filled:
     place = np.flatnonzero(filled)
     into, bucket = np.divmod(place, span)
     return into + begin, bucket + lowest, filled[place].astype(np.int64)
+
+
+def decoded(payload: Array, first: Array) -> _Filled:
+    """(slot, bucket, count) of the filled buckets of slots of any shift, one slot after the other.
+
+    Args:
+        first: The number of each slot's first bucket.
+    """
+    change, step, edges = _counts(payload)
+    lengths = np.diff(edges)
+    slot = np.repeat(np.arange(len(lengths)), lengths)
+    starts = edges[:-1][lengths > 0]
+    step[starts] = 1
+    count, bucket = np.cumsum(change), np.cumsum(step)
+    before = edges[:-1][slot]
+    count -= (count - change)[before]
+    bucket += first[slot] - bucket[before]
+    return slot, bucket, count
 
 
 def _counts(payload: Array) -> tuple[Array, Array, Array]:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.alerts import buckets
 from inapp_monitor.ground.histogram import Histogram, merged
 from inapp_monitor.query.merging import merged_slots
 
@@ -64,12 +63,3 @@ def test_quantiles_take_the_nearest_rank(count: int, q: float) -> None:
     half = Histogram(count, 1.0, 1.0, 9.0, {16256: count // 2, 16384: count - count // 2})
     (found,) = merged_slots([half], 0, 1).quantiles(q).tolist()
     assert found == half.quantile(q)
-
-
-@given(st.lists(_HISTOGRAMS, max_size=12))
-@settings(max_examples=40, deadline=None)
-def test_buckets_of_the_judge_are_those_of_each_histogram(slots: list[Histogram | None]) -> None:
-    """Of any shift, and with what lies below or above all of them."""
-    assert buckets.counts_of_columns(merged_slots(slots, 0, 1)) == [
-        {} if slot is None else buckets.counts_of(slot) for slot in slots
-    ]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from inapp_monitor.ground.histogram import Histogram, merged
 from inapp_monitor.ground.stored_slots import Pages, StoredSlots
+from inapp_monitor.query.coarse_counts import CoarseCounts, Wide
 from inapp_monitor.query.merging import merged_slots
 from inapp_monitor.store.distribution_format import pack_slot, unpack_slot
 
@@ -105,3 +106,40 @@ def test_slots_in_the_middle_of_others(
     assert [facts(each) for each in whole] == [facts(each) for each in expected]
     assert (whole.start, len(whole)) == (START - STEP, len(expected))
     assert [facts(each) for each in whole[-2:]] == [facts(each) for each in expected[-2:]]
+
+
+@given(
+    st.lists(st.tuples(st.lists(_HISTOGRAMS, max_size=20), st.integers(1, 4)), max_size=4),
+    st.dictionaries(st.integers(0, 5), _HISTOGRAMS, max_size=2),
+    st.sampled_from([0, 2, 5]),
+    st.data(),
+)
+@settings(max_examples=40, deadline=None)
+def test_wide_buckets_are_those_of_what_is_merged(
+    every: list[tuple[list[Histogram | None], int]],
+    known: dict[int, Histogram | None],
+    shift: int,
+    data: st.DataObject,
+) -> None:
+    """Of several distributions at once, any shift, and with what lies outside all of them."""
+    wide = Wide(shift, 16_000 >> shift, 40)
+    found, expected = CoarseCounts(wide), []
+    for histograms, factor in every:
+        lead = data.draw(st.integers(0, factor - 1))
+        slots: Sequence[Histogram | None] = histograms
+        if data.draw(st.booleans()):
+            slots = stored(histograms, data.draw(st.sampled_from([128, 512])), 1, 3)
+            slots.known.update((at, each) for at, each in known.items() if at < len(histograms))
+        found.add(slots, lead, factor)
+        expected.append([_wide(each, wide) for each in merged_slots(slots, lead, factor)])
+    assert [rows.tolist() for rows in found.counts()] == expected
+
+
+def _wide(histogram: Histogram | None, wide: Wide) -> list[int]:
+    counts = [0] * wide.most
+    if histogram is not None:
+        down = wide.shift - histogram.shift
+        for number, count in histogram.buckets.items():
+            place = number >> down if down >= 0 else number << -down
+            counts[min(max(place - wide.lowest, 0), wide.most - 1)] += count
+    return counts
