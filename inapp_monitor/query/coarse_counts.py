@@ -6,7 +6,7 @@ buckets joined. Nothing is sorted, and slots of all distributions and shifts are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +14,12 @@ import numpy as np
 from inapp_monitor.ground.histogram import Histogram
 from inapp_monitor.ground.stored_slots import StoredSlots
 from inapp_monitor.query.merged_columns import Array
-from inapp_monitor.query.merging import HeldSlots, decoded, held_slots
+from inapp_monitor.query.merging import HeldSlots, decoded, held_slots, tally
 
 #: Slots decoded at a time: what they take stays in the processor's cache.
 _AT_A_TIME = 512
+#: Slots of a column that are worth adding up before they are counted.
+_MANY = 4
 
 
 class Wide(NamedTuple):
@@ -95,15 +97,31 @@ class CoarseCounts:
         )
         payload = np.concatenate([read.payload for read, _, _ in some])
         every = np.zeros(int(before[-1]) * most)
-        for begin in range(0, len(column), _AT_A_TIME):
-            part = slice(begin, begin + _AT_A_TIME)
-            slot, bucket, count = decoded(payload[part], first[part])
-            into = column[part][slot]
-            place = self._place(bucket, shift[into], level[part][slot])
+        for into, bucket, count, known in self._filled(payload, first, column, level):
+            place = self._place(bucket, shift[into], known)
             every += np.bincount(into * most + place, count, len(every))
         rows = every.astype(np.int64).reshape(-1, most)
         for (_, counts, _), begin, end in zip(some, before[:-1], before[1:], strict=True):
             counts += rows[begin:end]
+
+    @staticmethod
+    def _filled(
+        payload: Array, first: Array, column: Array, level: Array
+    ) -> Iterator[tuple[Array, Array, Array, Array | int]]:
+        """(column, bucket, count, level) of filled buckets; those of a column and level once,
+        where columns have many slots.
+        """
+        if len(column) < _MANY * (int(column[-1]) - int(column[0]) + 1):
+            for begin in range(0, len(column), _AT_A_TIME):
+                some = slice(begin, begin + _AT_A_TIME)
+                slot, bucket, count = decoded(payload[some], first[some])
+                yield column[some][slot], bucket, count, level[some][slot]
+            return
+        for each in sorted(set(level.tolist())):
+            chosen = np.flatnonzero(level == each)
+            for begin in range(0, len(chosen), _AT_A_TIME):
+                one = chosen[begin : begin + _AT_A_TIME]
+                yield *tally(payload[one], first[one], column[one]), each
 
     def _place(self, number: Array, shift: Array, level: Array | int) -> Array:
         """The wide bucket of buckets at a level, in columns of a shift."""

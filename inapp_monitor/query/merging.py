@@ -139,7 +139,7 @@ class HeldSlots(NamedTuple):
             chosen = np.flatnonzero(self.shift == level)
             for begin in range(0, len(chosen), _AT_A_TIME):
                 some = chosen[begin : begin + _AT_A_TIME]
-                yield level, _tally(self.payload[some], self.first[some], self.column[some])
+                yield level, tally(self.payload[some], self.first[some], self.column[some])
 
 
 def held_slots(slots: StoredSlots, lead: int, factor: int) -> HeldSlots:
@@ -161,7 +161,7 @@ def _slot_bytes(pages: Pages) -> Array:
     return rows[pages.first : pages.first + pages.slot_count]
 
 
-def _tally(payload: Array, first: Array, column: Array) -> _Filled:
+def tally(payload: Array, first: Array, column: Array) -> _Filled:
     """(column, bucket, count) of the filled buckets of slots of one shift, mostly sorted.
 
     One running sum over all slots gives counts, another one bucket numbers: the first number of
@@ -219,11 +219,23 @@ def _counts(payload: Array) -> tuple[Array, Array, Array]:
     counted = ~gap
     counted[1:] &= ~gap[:-1]
     at = np.flatnonzero(counted)
-    code = value[at]
-    change = (code >> 1) ^ ((code & 1) - 1)
-    change -= (code & 1) - 1
-    step = np.where(gap[np.maximum(at - 2, 0)], value[at - 1], 0) + 1
+    change = _changes(value)[at].astype(np.int32 if value.itemsize < 8 else np.int64)
+    length = np.zeros(len(value), value.dtype)  # of the gap before each number
+    np.multiply(value[1:-1], gap[:-2], out=length[2:])
+    step = length[at].astype(np.int64) + 1
     return change, step, np.searchsorted(at, ends - np.searchsorted(parts, ends))
+
+
+def _changes(value: Array) -> Array:
+    """Differences of either sign from numbers without one; small ones are bytes, for speed."""
+    odd = value & 1
+    half = value >> 1
+    if value.dtype == np.uint8:
+        odd, half = odd.view(np.int8), half.view(np.int8)
+    less = odd - 1
+    half ^= less
+    half -= less
+    return half
 
 
 def _numbers(stream: Array) -> tuple[Array, Array]:
@@ -232,7 +244,7 @@ def _numbers(stream: Array) -> tuple[Array, Array]:
     """
     parts = np.flatnonzero(stream > 127)
     if not parts.size:
-        return stream.astype(np.int32), parts
+        return stream, parts
     ends = parts[np.diff(parts, append=-1) != 1] + 1
     value = stream[ends].astype(np.int64)
     more, back = np.arange(len(ends)), 1

@@ -43,34 +43,58 @@ class CheckedSlots:
             end = begin + pages.slot_count
             step = slots.step
             times = range(slots.start + begin * step, slots.start + end * step, step)
-            sound, numbers = self._doubtful(numpy, pages, times, settled - begin)
-            damaged += [begin + at for at in self._damaged(pages, times, numbers, sound)]
+            if numpy is None:
+                sound, numbers = self._doubtful(pages, times, settled - begin)
+                bad = self._damaged(pages, times, numbers, sound)
+            else:
+                sound, bad = self._many(numpy, pages, times, settled - begin)
+            damaged += [begin + at for at in bad]
             slots.sound[begin:end] = sound
             begin = end
         return damaged
 
-    def _doubtful(
+    def _many(
         self, numpy: Any, pages: Pages, times: range, settled: int
+    ) -> tuple[bytearray, list[int]]:
+        """A byte a slot, 1 where it is intact; numbers of those whose checksum does not match."""
+        size, first, count = self._size, pages.first, pages.slot_count
+        slot = self._ring.slot(times[0]) if times else 0
+        shape, strides = (len(pages.data) // PAGE, pages.per_page), (PAGE, size)
+
+        def field(kind: str, offset: int) -> Any:
+            of_pages = numpy.ndarray(shape, kind, pages.data, offset, strides)
+            return of_pages.reshape(-1)[first : first + count]
+
+        expected = numpy.arange(times.start, times.stop, times.step, numpy.uint64)
+        there = field("<u8", 8) == expected
+        checked = numpy.frombuffer(self._times, numpy.uint64)[slot : slot + count]
+        seen = checked == expected
+        seen[max(settled, 0) :] = False
+        numbers = numpy.flatnonzero(there & ~seen)
+        page, place = numpy.divmod(first + numbers, pages.per_page)
+        data, crc32, begins = pages.data, zlib.crc32, (page * PAGE + place * size).tolist()
+        every = (crc32(data[at + 4 : at + size]) for at in begins)
+        found = numpy.fromiter(every, numpy.uint32, len(begins))
+        is_right = found == field("<u4", 0)[numbers]
+        right = numbers[is_right]
+        checked[right] = expected[right]
+        sound = there & seen
+        sound[right] = True
+        return bytearray(sound.tobytes()), numbers[~is_right].tolist()
+
+    def _doubtful(
+        self, pages: Pages, times: range, settled: int
     ) -> tuple[bytearray, Sequence[int]]:
         """A byte a slot, 1 where it need not be checked again; numbers of those that must be."""
-        first, count = pages.first, pages.slot_count
         slot = self._ring.slot(times[0]) if times else 0
-        if numpy is None:
-            sound, numbers = bytearray(count), []
-            for number, time in enumerate(times):
-                if CHECKED.unpack_from(pages.data, self._place(pages, number))[1] == time:
-                    if number < settled and self._times[slot + number] == time:
-                        sound[number] = 1
-                    else:
-                        numbers.append(number)
-            return sound, numbers
-        shape = len(pages.data) // PAGE, pages.per_page
-        stored = numpy.ndarray(shape, "<u8", pages.data, 8, (PAGE, self._size)).reshape(-1)
-        expected = numpy.arange(times.start, times.stop, times.step, numpy.uint64)
-        there = stored[first : first + count] == expected
-        seen = numpy.frombuffer(self._times, numpy.uint64)[slot : slot + count] == expected
-        seen[max(settled, 0) :] = False
-        return bytearray((there & seen).tobytes()), numpy.flatnonzero(there & ~seen).tolist()
+        sound, numbers = bytearray(pages.slot_count), []
+        for number, time in enumerate(times):
+            if CHECKED.unpack_from(pages.data, self._place(pages, number))[1] == time:
+                if number < settled and self._times[slot + number] == time:
+                    sound[number] = 1
+                else:
+                    numbers.append(number)
+        return sound, numbers
 
     def _damaged(
         self, pages: Pages, times: range, numbers: Sequence[int], sound: bytearray
