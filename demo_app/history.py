@@ -50,6 +50,8 @@ _HOUR, _DAY, _WEEK = 3_600, 86_400, 7 * 86_400
 #: Values of a shape: what a long step's durations are drawn as, then weighted.
 _SHAPE = 48
 _SHAPES = 16
+#: Routes of which it is known what their time goes to: those that take most of it.
+_BREAKDOWNS = 20
 _CLASSES = {"PUT": "2xx", "POST": "3xx"}
 
 
@@ -203,6 +205,9 @@ class Writer:
         self._scalars: list[Scalar] = []
         self._distributions: list[Distribution] = []
         self._whole = Histogram()
+        busiest = sorted(story.plot.routes, key=lambda route: -route.rate * route.median_ms)
+        self._with_breakdown = set(busiest[:_BREAKDOWNS])
+        self._parts_ms: dict[str, float] = {}
 
     def _new_tracker(self) -> Tracker:
         """The tracker of a process of the present release."""
@@ -249,8 +254,10 @@ class Writer:
         self._distributions.append(Distribution("requests.time", step.start, self._whole))
         for issue, n in self._tracker.take_counts().items():
             self._count(f"errors.{issue}", step, n)
+        self._breakdown("requests", step, self._parts_ms)
         self._store.add(Batch(self._scalars, self._distributions))
         self._scalars, self._distributions, self._whole = [], [], Histogram()
+        self._parts_ms = {}
 
     def _route(self, route: Route, step: Step, busy: float) -> None:
         story = self._story
@@ -272,11 +279,27 @@ class Writer:
         self._distributions.append(Distribution(f"{base}.time", step.start, histogram))
         self._whole.merge(histogram)
         self._note_slowest(route, step, histogram.maximum)
+        self._time_of(route, step, histogram.total)
         good = _CLASSES.get(route.method, "2xx")
         for prefix in (base, "requests"):
             self._count(f"{prefix}.status.{good}", step, count - failed)
             self._count(f"{prefix}.status.5xx", step, failed)
             self._count(f"{prefix}.errors", step, failed)
+
+    def _time_of(self, route: Route, step: Step, total_ms: float) -> None:
+        """What a route's time went to."""
+        shares = self._story.plot.shares(route)
+        parts = {part: total_ms * share for part, share in shares.items()}
+        for part, ms in parts.items():
+            self._parts_ms[part] = self._parts_ms.get(part, 0.0) + ms
+        if route in self._with_breakdown:
+            self._breakdown(f"routes.{self._table.slug(route.template)}", step, parts)
+
+    def _breakdown(self, prefix: str, step: Step, parts_ms: Mapping[str, float]) -> None:
+        times = range(step.start, step.start + step.width_s, step.fine_s)
+        for part, ms in parts_ms.items():
+            path, each = f"{prefix}.breakdown.{part}", ms / len(times)
+            self._scalars += [Scalar(path, at, each, Method.SUM) for at in times]
 
     def _note_slowest(self, route: Route, step: Step, ms: float) -> None:
         """Keep the slowest request of a step for the table of the last hour."""

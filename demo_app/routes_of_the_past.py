@@ -82,6 +82,27 @@ ROUTES = (
 )
 
 
+#: What a request's time goes to: of a page, of the API, of a file, and of some that differ.
+PAGE = {"database": 0.45, "templates": 0.25, "computing": 0.25, "waiting": 0.05}
+API = {"database": 0.6, "computing": 0.3, "waiting": 0.1}
+FILE = {"computing": 0.6, "waiting": 0.4}
+SHARES = {
+    ("GET", "/search"): {"database": 0.8, "templates": 0.1, "computing": 0.1},
+    ("POST", "/checkout"): {"http": 0.55, "database": 0.3, "computing": 0.15},
+    ("POST", "/api/orders"): {"http": 0.4, "database": 0.45, "computing": 0.15},
+    ("GET", "/reports/sales"): {"database": 0.85, "templates": 0.1, "computing": 0.05},
+}
+
+
+def shares(route: Route) -> Mapping[str, float]:
+    """Shares of a route's time, by the names that `inapp_monitor.traces.breakdown` gives."""
+    if known := SHARES.get(route[:2]):
+        return known
+    if route.template.startswith(("/static/", "/pictures/")):
+        return FILE
+    return API if route.template.startswith("/api/") else PAGE
+
+
 class Incident(NamedTuple):
     """A time in which one route was slower or failed.
 
@@ -176,6 +197,7 @@ class Plot:
             when paths are missed more often.
         slips: What goes wrong once in a while.
         gaps: When nothing was recorded.
+        shares: What the time of a route's requests goes to.
     """
 
     routes: tuple[Route, ...]
@@ -188,6 +210,7 @@ class Plot:
     fault_deploy: tuple[float, str] | None = None
     fault_age_s: float = 0.0
     gaps: tuple[tuple[float, float], ...] = ()
+    shares: Callable[[Route], Mapping[str, float]] = shares
 
 
 SHOP = Plot(

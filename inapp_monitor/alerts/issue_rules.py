@@ -12,6 +12,7 @@ from inapp_monitor.alerts.built_in import ISSUES, KILLED, NEW, REGRESSED
 from inapp_monitor.alerts.engine import Engine
 from inapp_monitor.alerts.findings import Finding
 from inapp_monitor.alerts.rule import Rule
+from inapp_monitor.alerts.shown_numbers import times
 from inapp_monitor.alerts.status import Status
 
 #: Seconds between two looks.
@@ -103,7 +104,7 @@ class IssueRules:
         if (status != Status.OK) == self._is_open(rule.name, issue.id):
             return
         where = f" · {issue.culprit}" if issue.culprit else ""
-        text = f"{issue.title[:_SHORT]}{where}, {issue.count} times"
+        text = f"{issue.title[:_SHORT]}{where}, {times(issue.count)}"
         if status == Status.OK:
             text = f"{issue.status}: {text}"
         title = f"{rule.title}: {issue.type}"

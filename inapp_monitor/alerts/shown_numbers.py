@@ -11,3 +11,8 @@ def shown(value: float, digits: int = 4) -> str:
     if abs(value) >= 10 ** (digits - 1) - 0.05:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"
+
+
+def times(count: int) -> str:
+    """`once`, or `1,234 times`."""
+    return "once" if count == 1 else f"{count:,} times"

@@ -10,6 +10,7 @@ import json
 
 import click
 
+from inapp_monitor.alerts.shown_numbers import times
 from inapp_monitor.cli import data_directory, echo
 from inapp_monitor.database.file import Database
 from inapp_monitor.ground.clock import SYSTEM
@@ -114,9 +115,10 @@ def _table(issues: list[IssueSummary]) -> str:
 
 def _page(issue: IssueDetail) -> str:
     summary = issue.summary
+    users = "1 user" if summary.users == 1 else f"{summary.users:,} users"
     lines = [
         summary.title,
-        f"{summary.status}, {summary.count} times, {summary.users} users, "
+        f"{summary.status}, {times(summary.count)}, {users}, "
         f"first {utc_text(summary.first_seen)}, last {utc_text(summary.last_seen)}",
     ]
     if issue.releases:

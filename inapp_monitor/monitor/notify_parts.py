@@ -14,6 +14,7 @@ from inapp_monitor.alerts.pictured import pictured
 from inapp_monitor.alerts.published_rules import PublishedRules
 from inapp_monitor.alerts.question import Question
 from inapp_monitor.alerts.sender import NotifierFacts, Sender
+from inapp_monitor.alerts.shown_numbers import times
 from inapp_monitor.alerts.standings import hard_statuses, standings
 from inapp_monitor.database.posted_events import PostedEvents
 from inapp_monitor.ground.exceptions import QueryError
@@ -138,7 +139,7 @@ class Notifying(Part):
     def _issues(self, start: float, end: float) -> Sequence[Happened]:
         latest = self._services.tracker.triage.list_issues(_LATEST)
         return [
-            Happened(issue.first_seen, f"{issue.title} ({issue.count} times)")
+            Happened(issue.first_seen, f"{issue.title} ({times(issue.count)})")
             for issue in latest
             if start <= issue.first_seen <= end
         ]

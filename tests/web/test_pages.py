@@ -271,6 +271,34 @@ def test_axes_begin_with_the_first_sample_of_a_young_installation(tmp_path: Path
     assert [chart["start"] for chart in charts] == [NOW - 120] * 3
 
 
+@pytest.mark.parametrize(("since_s", "period"), [(300, "30d"), (300, "1h"), (7_200, "1d")])
+def test_the_time_by_part_is_shown_from_when_it_was_measured(
+    tmp_path: Path, since_s: int, period: str
+) -> None:
+    """Means of the requests that it is known of, however many came before: 12 ms a request."""
+    backend = stored_backend(tmp_path)
+    some = Histogram()
+    some.add([12.0] * 10)
+    ages = [*range(25 * 86_400, 86_400, -3_600), *range(86_400, 600, -60), *range(600, 0, -10)]
+    batch = Batch([], [Distribution("requests.time", NOW - age, some) for age in ages])
+    for age in ages:
+        sums = {"requests.status.2xx": 10.0}
+        if age <= since_s:
+            sums |= {"requests.breakdown.database": 90.0, "requests.breakdown.computing": 30.0}
+        batch.scalars.extend(Scalar(path, NOW - age, ms, Method.SUM) for path, ms in sums.items())
+    backend.store.add(batch)
+    headers = {**HTML, "Authorization": f"Bearer {TOKEN}"}
+    found = Client(WebApp(backend)).get(f"/overview.json?from=-{period}", headers=headers).json
+    chart = found["charts"]["breakdown"]
+    by_part = {
+        line["name"]: [value for value in line["values"] if value is not None]
+        for line in chart["series"]
+    }
+    assert len(by_part["database"]) > 3
+    assert by_part["database"] == pytest.approx([9.0] * len(by_part["database"]))
+    assert by_part["computing"] == pytest.approx([3.0] * len(by_part["computing"]))
+
+
 @pytest.mark.parametrize("age_s, collecting", [(0, True), (40, False)])
 def test_the_first_seconds_are_being_collected(
     tmp_path: Path, age_s: int, collecting: bool

@@ -152,8 +152,14 @@ def axis_start(backend: Backend, view: View) -> int:
         return view.start
     if _were_requests(backend, path, view.start):
         return view.start
-    first = found.start + (known - 1) * found.step
-    return max(view.start, min(first, view.end - _NARROWEST_S))
+    return axis_from(view, found.start + (known - 1) * found.step)
+
+
+def axis_from(view: View, first: float) -> int:
+    """The window's start; or, where the first sample lies well behind it, where that lies."""
+    if first - view.start < view.span * _YOUNG_SHARE:
+        return view.start
+    return max(view.start, min(int(first), view.end - _NARROWEST_S))
 
 
 def _were_requests(backend: Backend, path: str, until: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from inapp_monitor.alerts.shown_numbers import times
 from inapp_monitor.ground.facts import Facts
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
@@ -137,13 +138,12 @@ def _new_issues(
     worst = max(new, key=lambda issue: issue.get("count") or 0)
     count = worst.get("count") or 0
     title = "1 new issue" if len(new) == 1 else f"{len(new)} new issues"
-    times = "once" if count == 1 else f"{human.count(count)} times"
     where = f" · {worst['culprit']}" if worst.get("culprit") else ""
     detail = f"{worst.get('type', '')}: {human.shorten(worst['message'], 80)}{where}"
     goes_on = view.end - float(worst.get("last_seen") or 0) < _GOES_ON_S
     state = "crit" if count >= 10 and goes_on and not explaining else "warn"
     path = f"/errors/{worst['id']}"
-    return verdict(state, f"{title}, {times}", detail, path, "open issue")
+    return verdict(state, f"{title}, {times(count)}", detail, path, "open issue")
 
 
 def _is_silent(issue: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from inapp_monitor.traces.kept_trace import WHY
 from inapp_monitor.traces.trace_table import SDK_PREFIX
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
+from inapp_monitor.web.findings.traffic import axis_from
 from inapp_monitor.web.frame import drawing, templating
 from inapp_monitor.web.frame.links import address
 from inapp_monitor.web.frame.request import MonitorRequest
@@ -98,8 +99,9 @@ def _chart(visit: Visit, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | 
         }
         for row in rows
     ]
+    start = axis_from(view, min(row["started"] for row in rows))
     return drawing.chart(
-        "Kept requests", "ms", view.start, view.end, [], summary="each a link to its trace",
+        "Kept requests", "ms", start, view.end, [], summary="each a link to its trace",
         description=f"{len(rows)} kept requests of this period by duration",
         change=("", False), points=points,
     )  # fmt: skip
