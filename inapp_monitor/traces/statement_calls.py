@@ -30,6 +30,8 @@ from inapp_monitor.traces.spans import (
 
 #: Parameters of one statement that are looked at.
 MAX_PARAMETERS = 100
+#: From here on a number of rows means that it is not known: PyMySQL says 2**64 - 1.
+UNKNOWN_ROWS = 2**62
 
 
 def text_of(statement: Any) -> str:
@@ -63,7 +65,7 @@ def rows_of(cursor: Any, system: str | None) -> int | None:
             return None
     except Exception:  # noqa: BLE001  # a stranger's cursor
         return None
-    return rows if type(rows) is int and rows >= 0 else None
+    return rows if type(rows) is int and 0 <= rows < UNKNOWN_ROWS else None
 
 
 def finish(
@@ -121,6 +123,7 @@ def timed_execute(
     *,
     many: bool = False,
     counts_rows: bool = True,
+    is_procedure: bool = False,
 ) -> Callable[[Any], Any]:
     """Makes a cursor's `execute` or `executemany` of the original one.
 
@@ -129,6 +132,7 @@ def timed_execute(
         text: The statement as text, of cursor and statement, where it is no plain string.
         many: Whether the parameters are a sequence of sets.
         counts_rows: Whether the cursor's `rowcount` is of this call.
+        is_procedure: Whether what is called is the name of a procedure.
     """
 
     def make(original: Any) -> Any:
@@ -159,6 +163,8 @@ def timed_execute(
                     system = system_of(self)
                 except Exception:  # noqa: BLE001  # closed, or another version of the library
                     shown, system = text_of(query), ""
+                if is_procedure:
+                    shown = f"CALL {shown}"
                 parameters = args[1] if len(args) > 1 and not many else None
                 cursor = self if counts_rows else None
                 finish(spans, start, shown, parameters, cursor, system, failure)

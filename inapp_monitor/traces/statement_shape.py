@@ -89,6 +89,10 @@ _QUOTED = re.compile(
 _SIGN = re.compile(r"(?<=[=<>(,\[])\s*[+-]\?|(?<=[a-zA-Z] )[+-]\?")
 _ITEMS = r"\(\s*[+-]?\?(?:\s*,\s*[+-]?\?)*+\s*,?\s*(?:\)|\Z)"
 _LIST = re.compile(rf"{_ITEMS}(?:\s*,\s*{_ITEMS})*+")
+#: Rows that are alike, such as `(?::TEXT, lower(?)), (?::TEXT, lower(?))`.
+_ROWS = re.compile(
+    r"(\((?:[^()]|\([^()]*\))*+\))(?:\s*,\s*\1)++(?:\s*,\s*(?:\((?:[^()]|\([^()]*+\)?)*+)?\Z)?"
+)
 _ARRAY = re.compile(r"\[\s*[+-]?\?(?:\s*,\s*[+-]?\?)+\s*\]")
 #: Statements that carry a name made up by a library.
 _NAMING = ("SAVE", "RELE", "ROLL", "DECL", "CLOS", "DEAL", "PREP", "EXEC", "FETC", "MOVE")
@@ -120,6 +124,8 @@ def shape_of(statement: str, dialect: str = "") -> str:
     text = _TOKEN.sub(_without_literals, text)
     text = _SIGN.sub(_without_sign, text)
     text = _LIST.sub("(?)", text)
+    if "::" in text:
+        text = _ROWS.sub(r"\1", text)
     if "[" in text:
         text = _ARRAY.sub("[?]", text)
     text = " ".join(text.split()).rstrip("; ")

@@ -40,9 +40,12 @@ def timed(
 
 
 def timed_coroutine(
-    kind: int, text: Callable[..., str], result: Callable[[Any], int | None] = lambda _: None
+    kind: int,
+    text: Callable[..., str],
+    result: Callable[[Any], int | None] = lambda _: None,
+    system: str | None = None,
 ) -> Callable[[Any], Any]:
-    """As `timed`, of a coroutine."""
+    """As `timed`, of a coroutine; `system` is that of a cache."""
 
     def make(original: Any) -> Any:
         async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -50,9 +53,9 @@ def timed_coroutine(
             try:
                 answer = await original(self, *args, **kwargs)
             except BaseException as error:
-                note(kind, start, _text(text, self, args, kwargs), None, type(error).__name__)
+                note(kind, start, _text(text, self, args, kwargs), system, type(error).__name__)
                 raise
-            note(kind, start, _text(text, self, args, kwargs), None, None, _rows(result, answer))
+            note(kind, start, _text(text, self, args, kwargs), system, None, _rows(result, answer))
             return answer
 
         return method

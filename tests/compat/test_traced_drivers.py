@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -232,14 +233,22 @@ def test_psycopg2_stays_what_it_was(postgresql: Server, watched: Any) -> None:
         named = connection.cursor("shop_cursor")
         named.execute("select 1")
         assert named.fetchall() == [(1,)]
+        cursor.callproc("lower", ("S3CR3T",))
+        cursor.execute("create temp table shop_c (name text)")
+        cursor.copy_from(StringIO("S3CR3T\n"), "shop_c")
+        cursor.copy_expert("copy shop_c to stdout", StringIO())
         connection.close()
 
     pytest.importorskip("psycopg2.sql")
-    assert [span.text for span in watched(work)] == ['select ? as "x"', "select ?"]
+    assert [span.text for span in watched(work)] == [
+        'select ? as "x"', "select ?", "CALL lower", "create temp table shop_c (name text)",
+        "COPY shop_c FROM STDIN", "copy shop_c to stdout",
+    ]  # fmt: skip
 
 
 def test_psycopg_in_coroutines_and_on_the_server(postgresql: Server, watched: Any) -> None:
-    """Asynchronous cursors, cursors on the server, composed statements, pipelines, many."""
+    """Asynchronous cursors, cursors on the server, composed statements, pipelines, many; rows that
+    are copied and streamed."""
     psycopg = pytest.importorskip("psycopg")
     where = {"host": "127.0.0.1", "port": postgresql.port, "user": "shop", "dbname": "postgres"}
     _wait(lambda: psycopg.connect(**where)).close()
@@ -250,6 +259,9 @@ def test_psycopg_in_coroutines_and_on_the_server(postgresql: Server, watched: An
             await connection.execute("select %s", ("S3CR3T",))
             async with connection.cursor() as cursor:
                 await cursor.executemany("select %s", [(1,), (2,)])
+                assert [row async for row in cursor.stream("select 1")] == [(1,)]
+                async with cursor.copy("copy (select 1) to stdout") as rows:
+                    assert [row async for row in rows.rows()] == [("1",)]
 
     def work() -> None:
         with psycopg.connect(**where) as connection:
@@ -258,13 +270,22 @@ def test_psycopg_in_coroutines_and_on_the_server(postgresql: Server, watched: An
             with connection.cursor("shop_cursor") as cursor:
                 cursor.execute("select generate_series(1, 10)")
                 assert len(cursor.fetchall()) == 10
+            with connection.cursor() as cursor:
+                assert list(cursor.stream("select %s", ("S3CR3T",))) == [("S3CR3T",)]
+                with pytest.raises(psycopg.Error):
+                    next(cursor.stream("select 1 / 0"))
+                connection.rollback()
+                with cursor.copy("copy (select 1) to stdout") as rows:
+                    assert list(rows.rows()) == [("1",)]
             with connection.pipeline():
                 connection.execute("select 7")
         asyncio.run(asynchronous())
 
     shapes = [span.text for span in watched(work)]
     assert shapes == [
-        "select ?", "select generate_series(?)", "select ?", "select ?", "select ?",
+        "select ?", "select generate_series(?)", "select ?", "select ? / ?",
+        "copy (select ?) to stdout", "select ?", "select ?", "select ?", "select ?",
+        "copy (select ?) to stdout",
     ]  # fmt: skip
 
 
@@ -302,7 +323,7 @@ def test_sqlalchemy_over_postgresql_counts_once(
 @pytest.mark.parametrize("driver", ["pymysql", "MySQLdb"])
 def test_mariadb(driver: str, mariadb: Server, watched: Any) -> None:
     """Used bare, on a connection that is older than the monitor."""
-    module = pytest.importorskip(driver)
+    module, cursors = pytest.importorskip(driver), pytest.importorskip(f"{driver}.cursors")
     where = {"host": "127.0.0.1", "port": mariadb.port, "user": "root", "database": "test"}
     connection = _wait(lambda: module.connect(**where))
     before = len(mariadb.marked(r"Query\t(.*)"))
@@ -312,13 +333,20 @@ def test_mariadb(driver: str, mariadb: Server, watched: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("select \"S3CR3T\", 'it\\'s S3CR3T' # S3CR3T")
         cursor.executemany("select %s", [(1,), (2,)])
+        streamed = connection.cursor(cursors.SSCursor)
+        streamed.execute("select 1")
+        streamed.close()
+        with pytest.raises(module.Error):
+            cursor.callproc("no_procedure")
 
     watched(lambda: None)
-    *found, quoted, many = watched(work)
+    *found, quoted, many, streamed, called = watched(work)
     connection.close()
     logged = mariadb.marked(r"Query\t(.*)")[before:]
     check(found, logged, "mysql test")
     assert (quoted.text, many.text) == ("select ?, ?", "select ?")
+    assert (streamed.text, streamed.rows) == ("select ?", None)
+    assert (called.text, called.error) == ("CALL no_procedure", "OperationalError")
 
 
 def test_redis(redis_port: int, watched: Any) -> None:
@@ -332,11 +360,18 @@ def test_redis(redis_port: int, watched: Any) -> None:
         assert client.get("missing") is None
         with client.pipeline() as pipeline:
             pipeline.get("S3CR3T").get("S3CR3T").execute()
+        asyncio.run(asynchronous())
+
+    async def asynchronous() -> None:
+        async with redis.asyncio.Redis(port=redis_port) as twin:
+            await twin.get("S3CR3T")
+            await twin.pipeline().get("S3CR3T").execute()
 
     watched(lambda: None)
     found = watched(work)
     assert [(span.kind, span.text) for span in found] == [
-        (CACHE, "SET"), (CACHE, "GET"), (CACHE, "GET"), (CACHE, "PIPELINE"),
+        (CACHE, "SET"), (CACHE, "GET"), (CACHE, "GET"), (CACHE, "PIPELINE"), (CACHE, "GET"),
+        (CACHE, "PIPELINE"),
     ]  # fmt: skip
     assert {span.system for span in found} == {"redis"}
 

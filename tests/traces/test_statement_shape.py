@@ -62,6 +62,14 @@ def test_a_list_of_thousands_is_one_mark() -> None:
     assert shape_of(f"insert into t (a, b) values {values}") == "insert into t (a, b) values (?)"
 
 
+def test_rows_with_casts_are_one_mark() -> None:
+    """As SQLAlchemy writes them for psycopg 3: the number of rows is data, also where it is cut."""
+    start = "insert into t (a, b) values"
+    for rows in (2, 3_000):
+        values = ", ".join(f"($1::VARCHAR(9), ${n}::TEXT[])" for n in range(rows))
+        assert shape_of(f"{start} {values}", "postgresql") == f"{start} (?::VARCHAR(?), ?::TEXT[])"
+
+
 TEMPLATES = [
     "select * from users where name = {0} and age > {1}",
     "insert into users (name, age) values ({0}, {1}), ({1}, {0})",

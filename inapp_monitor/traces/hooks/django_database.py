@@ -30,7 +30,9 @@ class Hook:
         self._patches.replace(self._wrapper, "execute", timed_execute(_system_of, _text))
         many = timed_execute(_system_of, _text, many=True)
         self._patches.replace(self._wrapper, "executemany", many)
-        self._patches.replace(self._wrapper, "callproc", timed_execute(_system_of, _procedure))
+        self._patches.replace(
+            self._wrapper, "callproc", timed_execute(_system_of, is_procedure=True)
+        )
 
     def detach(self) -> None:
         """Put them back."""
@@ -40,10 +42,6 @@ class Hook:
 def _text(_cursor: Any, statement: Any) -> str:
     """Lazy and composed statements too."""
     return text_of(statement) or str(statement)
-
-
-def _procedure(_cursor: Any, name: Any) -> str:
-    return f"CALL {name}"
 
 
 def _system_of(cursor: Any) -> str:

@@ -22,6 +22,8 @@ class Hook:
             return
         self._patches.replace(self._base, "execute", timed_execute(_system_of))
         self._patches.replace(self._base, "executemany", timed_execute(_system_of, many=True))
+        procedure = timed_execute(_system_of, is_procedure=True)
+        self._patches.replace(self._base, "callproc", procedure)
 
     def detach(self) -> None:
         """Put them back."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
+from inapp_monitor.traces.spans import DATABASE, note
 from inapp_monitor.traces.statement_calls import text_of, timed_execute
 
 #: Subclasses made at most; an application uses one or two factories.
@@ -84,7 +86,10 @@ class Hook:
             methods = {
                 "execute": timed_execute(_system_of, _text)(base.execute),
                 "executemany": timed_execute(_system_of, _text, many=True)(base.executemany),
-                "callproc": timed_execute(_system_of, _procedure)(base.callproc),
+                "callproc": timed_execute(_system_of, is_procedure=True)(base.callproc),
+                "copy_expert": timed_execute(_system_of, _text)(base.copy_expert),
+                "copy_from": _copy(base.copy_from, "FROM STDIN"),
+                "copy_to": _copy(base.copy_to, "TO STDOUT"),
             }
             made = self._cursors[given] = _subclass(given, methods)
         return given if made is None else made
@@ -110,5 +115,18 @@ def _text(cursor: Any, statement: Any) -> str:
     return str(compose(cursor)) if compose is not None else text_of(statement)
 
 
-def _procedure(_cursor: Any, name: Any) -> str:
-    return f"CALL {name}"
+def _copy(original: Any, direction: str) -> Any:
+    def copy(self: Any, file: Any, table: Any, *args: Any, **kwargs: Any) -> Any:
+        start, failure = perf_counter(), None
+        try:
+            return original(self, file, table, *args, **kwargs)
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            try:
+                note(DATABASE, start, f"COPY {table} {direction}", _system_of(self), failure)
+            except Exception:  # noqa: BLE001, S110  # closed
+                pass
+
+    return copy

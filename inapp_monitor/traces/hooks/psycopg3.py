@@ -5,11 +5,13 @@ Each class that has an `execute` of its own is replaced; cursors that exist are 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from typing import Any, Final
 
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.patches import Patches
-from inapp_monitor.traces.spans import Spans, entered, in_statement
+from inapp_monitor.traces.spans import DATABASE, Spans, entered, in_statement, note
 from inapp_monitor.traces.statement_calls import finish, statement_of, text_of, timed_execute
 
 _CURSORS = ("Cursor", "ServerCursor", "ClientCursor", "RawCursor", "RawServerCursor")
@@ -28,13 +30,13 @@ class Hook:
     def attach(self) -> None:
         """Replace what is not replaced yet."""
         for name in _CURSORS:
-            self._replace(name, timed_execute(system_of, _text), _many)
+            self._replace(name, _METHODS)
         for name in _ASYNC:
-            self._replace(name, _asynchronous(many=False), _asynchronous(many=True))
+            self._replace(name, _ASYNC_METHODS)
 
-    def _replace(self, name: str, execute: Any, many: Any) -> None:
+    def _replace(self, name: str, methods: Mapping[str, Any]) -> None:
         owner = getattr(self._module, name, None)
-        for method, make in (("execute", execute), ("executemany", many)):
+        for method, make in methods.items():
             own = owner is not None and method in vars(owner)
             if own and not self._patches.has(owner, method):
                 self._patches.replace(owner, method, make)
@@ -58,10 +60,6 @@ def _text(cursor: Any, statement: Any) -> str:
     """Also of what is composed, and of a template string."""
     compose = getattr(statement, "as_string", None)
     return str(compose(cursor)) if compose is not None else text_of(statement)
-
-
-def _many(original: Any) -> Any:
-    return timed_execute(system_of, _text, many=True)(original)
 
 
 def _asynchronous(*, many: bool) -> Any:
@@ -97,3 +95,100 @@ def _asynchronous(*, many: bool) -> Any:
         return execute
 
     return make
+
+
+def _note(cursor: Any, start: float, query: Any, failure: str | None = None) -> None:
+    """A statement of a cursor that began at `start` has ended. Never raises."""
+    try:
+        shown, system = _text(cursor, query), system_of(cursor)
+    except Exception:  # noqa: BLE001  # closed, or another version of the library
+        shown, system = text_of(query), "postgresql"
+    note(DATABASE, start, shown, system, failure)
+
+
+def _copy(original: Any) -> Any:
+    """The statement lasts until the application has read or written all rows."""
+
+    @contextmanager
+    def copy(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        start, failure = perf_counter(), None
+        try:
+            with original(self, *args, **kwargs) as rows:
+                yield rows
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            _note(self, start, statement_of(args, kwargs), failure)
+
+    return copy
+
+
+def _copy_in_task(original: Any) -> Any:
+    @asynccontextmanager
+    async def copy(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        start, failure = perf_counter(), None
+        try:
+            async with original(self, *args, **kwargs) as rows:
+                yield rows
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            _note(self, start, statement_of(args, kwargs), failure)
+
+    return copy
+
+
+def _stream(original: Any) -> Any:
+    """Timed until the first row is there: what comes then waits for the application, too."""
+
+    def stream(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        rows = original(self, *args, **kwargs)
+        query, start = statement_of(args, kwargs), perf_counter()
+        try:
+            first = next(rows, _END)
+        except BaseException as error:
+            _note(self, start, query, type(error).__name__)
+            raise
+        _note(self, start, query)
+        if first is not _END:
+            with closing(rows):
+                yield first
+                yield from rows
+
+    return stream
+
+
+def _stream_in_task(original: Any) -> Any:
+    async def stream(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        rows = original(self, *args, **kwargs)
+        query, start = statement_of(args, kwargs), perf_counter()
+        try:
+            first = await anext(rows, _END)
+        except BaseException as error:
+            _note(self, start, query, type(error).__name__)
+            raise
+        _note(self, start, query)
+        if first is not _END:
+            async with aclosing(rows):
+                yield first
+                async for row in rows:
+                    yield row
+
+    return stream
+
+
+_END: Final = object()
+_METHODS: Final = {
+    "execute": timed_execute(system_of, _text),
+    "executemany": timed_execute(system_of, _text, many=True),
+    "copy": _copy,
+    "stream": _stream,
+}
+_ASYNC_METHODS: Final = {
+    "execute": _asynchronous(many=False),
+    "executemany": _asynchronous(many=True),
+    "copy": _copy_in_task,
+    "stream": _stream_in_task,
+}

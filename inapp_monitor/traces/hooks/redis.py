@@ -29,11 +29,10 @@ class Hook:
         self._patches.replace(self._module.client.Pipeline, "execute", pipeline)
         twin = getattr(self._module, "asyncio", None)
         if twin is not None:
-            make = timed_coroutine(CACHE, _command, _hit)
+            make = timed_coroutine(CACHE, _command, _hit, _SYSTEM)
             self._patches.replace(twin.Redis, "execute_command", make)
-            self._patches.replace(
-                twin.client.Pipeline, "execute", timed_coroutine(CACHE, _pipeline)
-            )
+            make = timed_coroutine(CACHE, _pipeline, system=_SYSTEM)
+            self._patches.replace(twin.client.Pipeline, "execute", make)
 
     def detach(self) -> None:
         """Put them back."""

@@ -27,7 +27,7 @@ from inapp_monitor.traces.spans import (
     in_statement,
     known_texts,
 )
-from inapp_monitor.traces.statement_calls import finish, rows_of
+from inapp_monitor.traces.statement_calls import UNKNOWN_ROWS, finish, rows_of
 
 _SYSTEM = "_inapp_monitor_system"
 
@@ -100,7 +100,7 @@ def _execute(original: Any, *, many: bool = False) -> Any:
             ):
                 system = self._inapp_monitor_system
                 rows = cursor.rowcount
-                if type(rows) is not int or rows <= 0:
+                if type(rows) is not int or not 0 < rows < UNKNOWN_ROWS:
                     rows = rows_of(cursor, system) if rows == 0 else None
                 key = hash(parameters) if parameters and not many else None
                 spans.append((DATABASE, start, end, statement, thread, system, None, rows, key))
