@@ -115,8 +115,12 @@ def test_a_statement_has_a_page(shop: Shop) -> None:
 
 def test_an_n_plus_one_is_said_on_the_overview_and_its_route(shop: Shop) -> None:
     """With how often, in how many requests, what it costs and which line."""
-    shop.visit(times=8)
-    (verdict,) = (v for v in shop.json("/overview.json")["verdicts"] if "N+1" in v["title"])
+    for _ in range(30):  # where the machine holds requests up, they are slow for other reasons
+        shop.visit(times=8)
+        said = [v for v in shop.json("/overview.json")["verdicts"] if "N+1" in v["title"]]
+        if said:
+            break
+    (verdict,) = said
     assert verdict["title"] == "N+1: /orders"
     assert "25 × a request" in verdict["detail"]
     (found,) = shop.json("/routes/orders.json")["repeats"]
