@@ -68,13 +68,14 @@ class Layout:
         openmetrics: bool,
     ) -> None:
         self._openmetrics = openmetrics
-        self._families: list[tuple[str, dict[str, _Entry]]] = []
+        self._families: list[tuple[str, list[tuple[str, str, _Entry]]]] = []
         family = None
         for path, metric in metrics.items():
             if metric.family != family:
                 family = metric.family
-                self._families.append((heading(metric, openmetrics=openmetrics), {}))
-            self._families[-1][1][path] = _entry(metric, bounds.get(path, ()))
+                self._families.append((heading(metric, openmetrics=openmetrics), []))
+            entry = _entry(metric, bounds.get(path, ()))
+            self._families[-1][1].append((path, entry.heads[0], entry))
 
     def text(
         self,
@@ -88,22 +89,24 @@ class Layout:
             exemplars: Some of what was observed; only OpenMetrics has them.
         """
         pieces: list[str] = []
+        value_of, text_of, shown_of = values.get, number, pieces.append
+        exemplars = exemplars if self._openmetrics else {}
         for heading, entries in self._families:
             begun = False
-            for path, entry in entries.items():
-                value = values.get(path)
+            for path, head, entry in entries:
+                value = value_of(path)
                 if value is None:
                     continue
                 if not begun:
-                    pieces.append(heading)
+                    shown_of(heading)
                     begun = True
-                if exemplars and path in exemplars and self._openmetrics:
-                    pieces.append(_with_exemplars(entry, value, exemplars[path]))
-                elif isinstance(value, Buckets):
-                    shown = (*value.counts, number(value.total), value.counts[-1])
-                    pieces.append(entry.template % shown)
+                if path in exemplars:
+                    shown_of(_with_exemplars(entry, value, exemplars[path]))
+                elif entry.template and isinstance(value, Buckets):
+                    total = text_of(value.total)
+                    shown_of(entry.template % (*value.counts, total, value.counts[-1]))
                 else:
-                    pieces.append(entry.heads[0] + number(value) + "\n")
+                    shown_of(f"{head}{text_of(value)}\n")  # type: ignore[arg-type]
         if self._openmetrics:
             pieces.append("# EOF\n")
         return "".join(pieces)
@@ -170,9 +173,12 @@ def _escaped(text: str) -> str:
 
 def number(value: float) -> str:
     """A sample's value."""
+    if -1e15 < value < 1e15:
+        whole = int(value)
+        return str(whole) if whole == value else repr(value)
     if value != value or math.isinf(value):
         return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if -1e15 < value < 1e15 and value == int(value) else repr(value)
+    return repr(value)
 
 
 def _exemplar(exemplar: Exemplar) -> str:

@@ -221,8 +221,8 @@ class RunningTotals:
 
 
 def _merge(totals: Totals, deltas: Totals) -> None:
-    for path, value in deltas.sums.items():
-        totals.sums[path] = totals.sums.get(path, 0.0) + value
+    before = totals.sums.get
+    totals.sums |= {path: before(path, 0.0) + value for path, value in deltas.sums.items()}
     totals.gauges.update(deltas.gauges)
     for path, known in deltas.histograms.items():
         mine = totals.histograms.setdefault(path, HistogramTotal([0] * len(known.counts)))
@@ -230,7 +230,8 @@ def _merge(totals: Totals, deltas: Totals) -> None:
 
 
 def _sum(values: Sequence[float]) -> float:
-    return sum([value for value in values if value == value])
+    total = sum(values)
+    return total if total == total else sum([value for value in values if value == value])
 
 
 def _latest(values: Sequence[float]) -> tuple[float, int] | None:

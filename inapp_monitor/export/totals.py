@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import add
 from typing import Any, Final
 
 from inapp_monitor.export.bucket_bounds import bounds_of, counts_of
@@ -26,7 +27,7 @@ class HistogramTotal:
 
     def add(self, counts: Sequence[int], total: float) -> None:
         """Count further values."""
-        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
+        self.counts = list(map(add, self.counts, counts))
         self.total += total
 
 

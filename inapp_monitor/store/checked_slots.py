@@ -88,9 +88,10 @@ class CheckedSlots:
         """A byte a slot, 1 where it need not be checked again; numbers of those that must be."""
         slot = self._ring.slot(times[0]) if times else 0
         sound, numbers = bytearray(pages.slot_count), []
-        for number, time in enumerate(times):
-            if CHECKED.unpack_from(pages.data, self._place(pages, number))[1] == time:
-                if number < settled and self._times[slot + number] == time:
+        data, unpack, checked = pages.data, CHECKED.unpack_from, self._times
+        for number, (time, at) in enumerate(zip(times, self._places(pages), strict=True)):
+            if unpack(data, at)[1] == time:
+                if number < settled and checked[slot + number] == time:
                     sound[number] = 1
                 else:
                     numbers.append(number)
@@ -113,6 +114,14 @@ class CheckedSlots:
                 damaged.append(number)
         return damaged
 
-    def _place(self, pages: Pages, number: int) -> int:
-        page, place = divmod(pages.first + number, pages.per_page)
-        return page * PAGE + place * self._size
+    def _places(self, pages: Pages) -> list[int]:
+        """Where the slots begin."""
+        found: list[int] = []
+        begin, end, size = pages.first, pages.first + pages.slot_count, self._size
+        while begin < end:
+            page, place = divmod(begin, pages.per_page)
+            some = min(end - begin, pages.per_page - place)
+            at = page * PAGE + place * size
+            found += range(at, at + some * size, size)
+            begin += some
+        return found
