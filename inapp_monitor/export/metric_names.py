@@ -38,6 +38,12 @@ _UNITS: Final[dict[str, tuple[str, float]]] = {
 }
 #: What only parts of a histogram, counters and the like may end with.
 _RESERVED_ENDS: Final = ("_total", "_sum", "_count", "_bucket", "_info", "_created")
+#: What samples of a family end with, by OpenMetrics.
+_ENDS: Final[dict[Kind, tuple[str, ...]]] = {
+    "counter": ("_total", "_created"),
+    "gauge": (),
+    "histogram": ("_bucket", "_sum", "_count", "_created"),
+}
 #: What histograms and summaries have labels for.
 _RESERVED_LABELS: Final = ("le", "quantile")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9]+")
@@ -109,12 +115,18 @@ def metrics_of(leaves: Iterable[Leaf], routes: Mapping[str, str]) -> dict[str, M
     """
     named = {leaf.path: metric_of(leaf, routes) for leaf in leaves if leaf.kind != "whisper"}
     kinds: dict[str, tuple[Kind, str]] = {}
+    families: dict[str, str] = {}  # by each name that is one's, with whatever it may end with
     seen: set[tuple[str, Labels]] = set()
     result: dict[str, Metric] = {}
     for path, metric in named.items():
         family = metric.family
-        while kinds.setdefault(family, (metric.kind, metric.unit)) != (metric.kind, metric.unit):
+        meaning = metric.kind, metric.unit
+        while kinds.get(family, meaning) != meaning or any(
+            families.get(name, family) != family for name in _names(family, metric.kind)
+        ):
             family = _with_end(family, metric.unit)
+        kinds[family] = meaning
+        families |= dict.fromkeys(_names(family, metric.kind), family)
         labels = metric.labels
         if (family, labels) in seen:
             labels = _with_path(labels, path)
@@ -137,6 +149,11 @@ def metric_of(leaf: Leaf, routes: Mapping[str, str]) -> Metric:
     family = family.removesuffix("_total") if kind == "counter" else family
     about = _HELP.get(base) or _describe(leaf, known is None)
     return Metric(family, kind, unit, factor, tuple(sorted(labels)), about)
+
+
+def _names(family: str, kind: Kind) -> list[str]:
+    """The names that belong to a family: no other one may have any of them."""
+    return [family, *(family + end for end in _ENDS[kind])]
 
 
 def _with_path(labels: Labels, path: str) -> Labels:

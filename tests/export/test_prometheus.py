@@ -26,6 +26,7 @@ from inapp_monitor.ground.ranges import Leaf
 from inapp_monitor.store.series import Store
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.web.prometheus import wants_openmetrics
+from tests.each import each
 from tests.export.conftest import TOKEN, open_store, visit
 
 _FOREVER = float("inf")
@@ -223,6 +224,19 @@ def test_any_names_and_texts_are_read_back(
         if s.name == sample
     )
     assert route == hostile.encode("utf-8", "replace").decode()
+
+
+@each("order", [1, -1])
+def test_no_family_has_a_name_that_is_of_another(order: int) -> None:
+    """A counter whose name is that of a part of a histogram: OpenMetrics has no such thing."""
+    counters = ["a", "a_created", "t_seconds_count", "t_seconds_bucket", "t_seconds_sum_total"]
+    leaves = [Leaf(name, "scalar", Method.SUM) for name in counters]
+    leaves.append(Leaf("t", "distribution", Method.SUM))
+    metrics = metrics_of(leaves[::order], {})
+    bounds = {"t": (1.0, 2.5)}
+    values = {path: Buckets([1, 2, 3], 4.5) if path == "t" else 7.0 for path in metrics}
+    text = Layout(metrics, bounds, openmetrics=True).text(values, {})
+    assert sorted(samples(text, om=True).values()) == [1, 2, 3, 3, 4.5, 7, 7, 7, 7, 7]
 
 
 @pytest.mark.parametrize(
