@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from inapp_monitor.web.graphite.formats.short_decimals import joined_decimals, short_decimals
+from inapp_monitor.web.graphite.formats.short_decimals import JoinedDecimals, short_decimals
 
 _SHORT = st.integers(-9_999_999, 9_999_999).map(lambda n: n / 1_000) | st.just(float("nan"))
 _ANY = _SHORT | st.floats()
@@ -23,7 +23,9 @@ def test_texts_are_as_python_gives_them_or_there_are_none(given_values: list[flo
     values = np.array(given_values)
     expected = ["null" if value != value else repr(value) for value in given_values]
     times = [f", {1_000 ** (at % 3)}]" for at in range(len(values))]
-    joined = joined_decimals(values, np.array(times, dtype="S"))
+    every = JoinedDecimals(np.array(times, dtype="S"))
+    every.text(np.full(len(values), 12.5))  # leaves nothing to the next ones
+    joined = every.text(values)
     if short_decimals(values, "null") is None:
         assert joined is None
         assert any(

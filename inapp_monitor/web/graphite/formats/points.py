@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from inapp_monitor.ground.exceptions import QueryError
 from inapp_monitor.query.series import Floats, Series
 from inapp_monitor.web.graphite.formats.options import Options
 from inapp_monitor.web.graphite.formats.pieces import in_pieces, spans
-from inapp_monitor.web.graphite.formats.short_decimals import joined_decimals, short_decimals
+from inapp_monitor.web.graphite.formats.short_decimals import JoinedDecimals, short_decimals
 
 #: JSON has no infinity; readers take this for it.
 _INFINITY = "1e9999"
@@ -90,7 +90,7 @@ class _Times:
     def __init__(self, before: str, after: str) -> None:
         self._before, self._after = before, after
         self._made: dict[tuple[int, int, int], list[str]] = {}
-        self._bytes: dict[tuple[int, int, int], np.ndarray[Any, Any]] = {}
+        self._joined: dict[tuple[int, int, int], JoinedDecimals] = {}
 
     def texts(self, start: int, step: int, count: int) -> list[str]:
         key = start, step, count
@@ -103,14 +103,14 @@ class _Times:
             self._made[key] = found
         return found
 
-    def bytes(self, start: int, step: int, count: int) -> np.ndarray[Any, Any]:
-        """The same as items of an array."""
+    def joined(self, start: int, step: int, count: int) -> JoinedDecimals:
+        """The same as what comes after values."""
         key = start, step, count
-        found = self._bytes.get(key)
+        found = self._joined.get(key)
         if found is None:
-            if len(self._bytes) >= 32:
-                self._bytes.clear()
-            found = self._bytes[key] = np.array(self.texts(*key), dtype="S")
+            if len(self._joined) >= 32:
+                self._joined.clear()
+            found = self._joined[key] = JoinedDecimals(np.array(self.texts(*key), dtype="S"))
         return found
 
 
@@ -145,8 +145,8 @@ def write_json(series_list: Sequence[Series], options: Options) -> Iterator[str]
         begin = layout.first_point
         for span in spans(count, options):
             if not series.whole and not options.skip_nulls:
-                after = times.bytes(start + span.start * step, step, span.stop - span.start)
-                joined = joined_decimals(series.values[span], after)
+                grid = start + span.start * step, step, span.stop - span.start
+                joined = times.joined(*grid).text(series.values[span])
                 if joined:
                     yield f"{begin}{opening}{joined[:-surplus]}"
                     begin = layout.next_point

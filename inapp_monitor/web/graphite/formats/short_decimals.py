@@ -69,37 +69,44 @@ def short_decimals(values: Floats, null: str) -> list[str] | None:
     return found
 
 
-def joined_decimals(values: Floats, after: Array) -> str | None:
-    """The same in one text, `null` for NaN, with something after each.
+class JoinedDecimals:
+    """Texts of values that have the same texts after them, again and again: series of one grid.
 
     Args:
-        values: As above.
         after: Of ASCII bytes, one item a value.
     """
-    places = _places(values)
-    if places is None:
-        return None
-    made = np.empty(
-        len(values), [("whole", np.uint64), ("fraction", np.uint32), ("after", after.dtype)]
-    )
-    tables = _tables()
-    made["whole"] = tables.whole_bytes[places[0]]
-    made["fraction"] = tables.fraction_bytes[places[1]]
-    made["after"] = after
-    return made.tobytes().translate(None, b"\0").decode("ascii")
+
+    def __init__(self, after: Array) -> None:
+        fields = [("whole", np.uint64), ("fraction", np.uint32), ("after", after.dtype)]
+        self._cells = np.empty(len(after), fields)
+        self._cells["after"] = after
+
+    def text(self, values: Floats) -> str | None:
+        """As `short_decimals` in one text, `null` for NaN, with what comes after each."""
+        places = _places(values)
+        if places is None:
+            return None
+        tables, cells = _tables(), self._cells
+        cells["whole"] = tables.whole_bytes[places[0]]
+        cells["fraction"] = tables.fraction_bytes[places[1]]
+        return cells.tobytes().translate(None, b"\0").decode("ascii")
 
 
 def _places(values: Floats) -> tuple[Array, Array] | None:
     """Where the text of each value is in the tables; None when one has no place there."""
-    is_null = np.isnan(values)
-    size = np.abs(np.where(is_null, 0.0, values))
-    with np.errstate(over="ignore"):
-        thousandths = np.rint(size * 1000)
-    if not ((thousandths < 1_000 * _LIMIT) & (thousandths / 1000 == size)).all():
-        return None
-    number = thousandths.astype(np.int32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        thousandths = np.rint(values * 1_000)
+        has_text = (thousandths / 1_000 == values) & (np.abs(thousandths) < 1_000 * _LIMIT)
+    nulls = np.flatnonzero(~has_text)
+    if len(nulls):
+        if not np.isnan(values[nulls]).all():
+            return None
+        thousandths[nulls] = 0.0
+    number = np.abs(thousandths).astype(np.int32)
     wholes = number // 1_000
     fractions = number - 1_000 * wholes
-    wholes[np.signbit(values)] += _LIMIT
-    wholes[is_null], fractions[is_null] = _NULL, _NO_FRACTION
+    negative = np.signbit(values)
+    if negative.any():
+        wholes[negative] += _LIMIT
+    wholes[nulls], fractions[nulls] = _NULL, _NO_FRACTION
     return wholes, fractions
