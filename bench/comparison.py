@@ -42,6 +42,7 @@ def note(
     theirs: float | None = None,
     least: float | None = None,
     most: float | None = None,
+    limit: str = "",
 ) -> None:
     """Keep a row for the table, if there will be one.
 
@@ -50,13 +51,14 @@ def note(
         peer: Whose the other one is.
         least: The goal for theirs / ours.
         most: The goal for ours.
+        limit: What the machine allows at best, beside a goal that is not met.
     """
     path = os.environ.get("BENCH_RESULTS")
     if not path:
         return
     row = {"what": what, "ours": ours, "unit": unit, "peer": peer, "theirs": theirs}
     with Path(path).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({**row, "least": least, "most": most}) + "\n")
+        file.write(json.dumps({**row, "least": least, "most": most, "limit": limit}) + "\n")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -71,6 +73,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         met = "met" if is_met else "not met"
     shown = "" if theirs is None else f"{_number(theirs)} {unit}"
     ratio_shown = "" if ratio is None else f"{_number(ratio)} x"
+    if met == "not met" and row["limit"]:
+        met += f" ({row['limit']})"
     return row["what"], f"{_number(ours)} {unit}", row["peer"], shown, ratio_shown, goal, met
 
 

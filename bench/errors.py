@@ -203,7 +203,7 @@ def main() -> None:
             for app in candidates.values():
                 block(app, path, 20)  # imports, caches, token buckets
         ours.refresh()  # what its thread does each second: these kinds of requests are known then
-        good = measure(candidates, "/good", 10 * rounds, lambda app, path: block(app, path, 60))
+        good = measure(candidates, "/good", 40 * rounds, lambda app, path: block(app, path, 60))
         first = measure(candidates, "/first", 10 * rounds, single)
         again = measure(candidates, "/again", 4 * rounds, lambda app, path: block(app, path, 50))
         floods = [storm(ours, 8, 2_500) - storm(candidates["bare"], 8, 2_500) for _ in range(5)]
