@@ -44,6 +44,8 @@ from inapp_monitor.issues.stack import MAX_FRAMES, MAX_SOURCE_LINE
 
 #: Whether the value under a name is to be hidden.
 Hides = Callable[[str, object], bool]
+#: Makes parts of an event that only one that is kept needs.
+Details = Callable[[], Mapping[str, Any]]
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 #: Older events, and those of the future, get the time at which they came.
@@ -99,6 +101,31 @@ def bounded_event(
     }
 
 
+def counted_part(given: Mapping[str, Any], now: float) -> Event:
+    """Of `bounded_event`, what it is counted by.
+
+    Returns:
+        `id`, `level`, `type`, `release`; `occurrence`: arguments of `OccurrenceCounter.count`.
+    """
+    kinds = [_kind(facts) for facts in _mappings(given, "exceptions")[:1]]
+    request = given.get("request")
+    origin = {name: _text(given, name, 100) for name in FILTERED}
+    occurrence: Event = {
+        "at": _time(given, now),
+        "method": (_text(request, "method", 20) if isinstance(request, dict) else "") or None,
+        "route": _text(given, "route", MAX_NAME) or None,
+        "tags": {**_texts(given.get("tags"), MAX_TAGS, MAX_TAG_VALUE), **origin_tags(origin)},
+        "user": _texts(given.get("user"), MAX_USER_ITEMS, MAX_TAG_VALUE),
+    }
+    return {
+        "id": _identifier(given),
+        "level": _one_of(given, "level", LEVELS, "error"),
+        "type": _text(given, "type", MAX_NAME) or next(iter(kinds), "Message"),
+        "release": _text(given, "release", MAX_NAME),
+        "occurrence": occurrence,
+    }
+
+
 def bounded_facts(given: Mapping[str, Any]) -> Event:
     """What surrounds an event: `user`, `tags`, `contexts` and `breadcrumbs`."""
     return {
@@ -114,7 +141,7 @@ def bounded_facts(given: Mapping[str, Any]) -> Event:
     }
 
 
-def origin_tags(event: Event) -> dict[str, str]:
+def origin_tags(event: Mapping[str, str]) -> dict[str, str]:
     """Where an event came from, as it is counted and can be filtered by."""
     return {name: event[name] for name in FILTERED if event[name]}
 
@@ -140,7 +167,7 @@ def _exceptions(given: Mapping[str, Any], hides: Hides) -> list[Event]:
         if number and (parent is None or parent >= number):
             parent = number - 1  # a parent comes before, so that there is no circle
         made: Event = {
-            "type": _text(facts, "type", MAX_NAME, "Error") or "Error",
+            "type": _kind(facts),
             "module": _text(facts, "module", MAX_NAME),
             "message": _text(facts, "message", MAX_MESSAGE_CHARS),
             "notes": [_cut(note, 2_000) for note in _list(facts, "notes", 20)],
@@ -152,6 +179,11 @@ def _exceptions(given: Mapping[str, Any], hides: Hides) -> list[Event]:
         }
         found.append(made)
     return found
+
+
+def _kind(raised: Mapping[str, Any]) -> str:
+    """The class of an exception."""
+    return _text(raised, "type", MAX_NAME, "Error") or "Error"
 
 
 def _frame(facts: Mapping[str, Any], hides: Hides) -> Event:

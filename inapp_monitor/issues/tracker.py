@@ -24,6 +24,7 @@ from inapp_monitor.ground.endings import is_normal_end
 from inapp_monitor.ground.guard import Guard
 from inapp_monitor.issues import (
     exception_tree,
+    foreign_event,
     recorded_exceptions,
     reentrance,
     requests,
@@ -31,7 +32,7 @@ from inapp_monitor.issues import (
 )
 from inapp_monitor.issues.code_places import CodePlaces
 from inapp_monitor.issues.event import Event, EventBuilder
-from inapp_monitor.issues.foreign_event import bounded_event, bounded_grouping, origin_tags
+from inapp_monitor.issues.foreign_event import Details
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 from inapp_monitor.issues.model import IssueDetail, IssueSummary, TrackerStatus
 from inapp_monitor.issues.occurrences import (
@@ -224,7 +225,9 @@ class Tracker:
             channel="status",
         )
 
-    def record_event(self, event: Mapping[str, Any], found: Grouping) -> str | None:
+    def record_event(
+        self, event: Mapping[str, Any], found: Grouping, details: Details = dict
+    ) -> str | None:
         """Record an event that was made elsewhere, such as by an SDK in a browser. Never raises.
 
         It is counted, bounded, scrubbed, shown to `before_send` and stored as our own events are.
@@ -234,11 +237,13 @@ class Tracker:
                 `environment`, `server`, `user`, `tags`, `contexts` and `breadcrumbs`; nothing in it
                 is trusted, see `bounded_event`.
             found: Its fingerprint.
+            details: Makes what else is in the event, but for the exceptions and what it is
+                counted by (`counted_part`): called when it is kept.
 
         Returns:
             The issue's id, None when it cannot be recorded.
         """
-        return self._safely(lambda: self._record_event(event, found))
+        return self._safely(lambda: self._record_event(event, found, details))
 
     def add_facts(self, exception: BaseException, facts: Mapping[str, Any]) -> None:
         """Add what somebody else knows about an exception that is recorded, while its event waits
@@ -385,28 +390,21 @@ class Tracker:
             requests.note_recorded(environ, self)
         return known.identity.issue
 
-    def _record_event(self, given: Mapping[str, Any], found: Grouping) -> str:
-        event = bounded_event(
-            given, self._clock.wall(), self._hides, remote_address=self._remote_address
-        )
+    def _record_event(self, given: Mapping[str, Any], found: Grouping, details: Details) -> str:
+        now = self._clock.wall()
+        event = foreign_event.counted_part(given, now)
         memory = self._memories.here()
         release = self.redactor.text(event["release"])
         known = self._counter.of_grouping(
-            memory, bounded_grouping(found), event["type"], event["level"], release
+            memory, foreign_event.bounded_grouping(found), event["type"], event["level"], release
         )
         if event["id"] in memory.waiting:  # sent again, because no answer came
             return known.identity.issue
-        wanted = self._counter.count(
-            memory,
-            known,
-            at=event["time"],
-            method=(event["request"] or {}).get("method") or None,
-            route=event["route"],
-            tags={**event["tags"], **origin_tags(event)},
-            user=event["user"],
-        )
-        if wanted:
-            queue_event(memory, known, event)
+        if self._counter.count(memory, known, **event["occurrence"]):
+            whole = {**given, **details(), "id": event["id"]}
+            remote = self._remote_address
+            bounded = foreign_event.bounded_event(whole, now, self._hides, remote_address=remote)
+            queue_event(memory, known, bounded)
         return known.identity.issue
 
     def _count(

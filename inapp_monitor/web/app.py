@@ -76,6 +76,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Robots-Tag": "noindex, nofollow",
+    "Cache-Control": "no-store",
 }
 _NOT_MEANT = "this action must come from a page of this dashboard; load it again"
 
@@ -153,7 +154,6 @@ class WebApp:
                 ("Content-Type", "text/plain; charset=utf-8"),
                 ("Content-Length", str(len(body))),
                 ("Content-Security-Policy", PAGE_POLICY),
-                ("Cache-Control", "no-store"),
                 *_HEADERS.items(),
             ]
             start_response("500 Internal Server Error", headers)
@@ -390,13 +390,12 @@ class WebApp:
 
     def _finish(self, response: Response) -> Response:
         headers = response.headers
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
-        headers.setdefault(
-            "Content-Security-Policy",
-            SVG_POLICY if response.mimetype == "image/svg+xml" else PAGE_POLICY,
-        )
-        headers.setdefault("Cache-Control", "no-store")
+        present = {name.lower() for name in headers.keys()}  # noqa: SIM118  # they are no dict
+        is_svg = "svg" in headers.get("Content-Type", "") and response.mimetype == "image/svg+xml"
+        policy = SVG_POLICY if is_svg else PAGE_POLICY
+        for name, value in (*_HEADERS.items(), ("Content-Security-Policy", policy)):
+            if name.lower() not in present:
+                headers.add(name, value)
         return response
 
 

@@ -59,6 +59,25 @@ def record(monitor: Monitor, **more: Any) -> str:
     return issue
 
 
+def test_details_are_made_of_events_that_are_kept(monitor: Monitor) -> None:
+    """In a storm each is counted with its tags, and few are stored."""
+    made = 0
+
+    def details() -> dict[str, Any]:
+        nonlocal made
+        made += 1
+        return {"breadcrumbs": [{"message": f"clicked {made}"}]}
+
+    for number in range(100):
+        event = {**EVENT, "id": f"{number:032x}"}
+        monitor.tracker.record_event(event, GROUPING, details)
+    monitor.tick()
+    issue = monitor.only_issue()
+    assert (issue.summary.count, issue.tags["browser"]) == (100, [("Firefox", 100)])
+    assert 0 < made < 30
+    assert issue.events[0]["breadcrumbs"][0]["message"].startswith("clicked")
+
+
 def test_it_is_an_issue_with_an_event(monitor: Monitor) -> None:
     """Title, culprit, tags, users, release and the stack are those of the event."""
     record(monitor)

@@ -8,7 +8,7 @@ Source: develop.sentry.dev/sdk/foundations/envelopes (`sent_at`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from inapp_monitor.ingest.sentry import values
@@ -30,8 +30,8 @@ def drift_of(header: Mapping[str, object], now: float) -> float:
     return drift_s if _SMALLEST_S < abs(drift_s) <= _LARGEST_S else 0.0
 
 
-def correct_event(event: dict[str, Any], drift_s: float) -> None:
-    """Put an event, as `event_of` makes it, and its breadcrumbs to their true times."""
-    for timed in (event, *event["breadcrumbs"]) if drift_s else ():
+def correct(all_timed: Iterable[dict[str, Any]], drift_s: float) -> None:
+    """Put an event, or breadcrumbs, as `event_of` makes them, to their true times."""
+    for timed in all_timed if drift_s else ():
         if timed["time"] is not None:
             timed["time"] += drift_s

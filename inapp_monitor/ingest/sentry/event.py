@@ -41,7 +41,30 @@ def event_of(
     remote_address: str = "",
     frames: FramesOf = frames_of,
 ) -> dict[str, Any]:
-    """The event as `Tracker.record_event` accepts it.
+    """The event as `Tracker.record_event` accepts it, whole.
+
+    Args:
+        See `counted_part_of`.
+    """
+    counted = counted_part_of(
+        given,
+        event_id=event_id,
+        project=project,
+        remote_address=remote_address,
+        frames=frames,
+    )
+    return {**counted, **details_of(given, counted)}
+
+
+def counted_part_of(
+    given: Mapping[str, object],
+    *,
+    event_id: str = "",
+    project: str = "",
+    remote_address: str = "",
+    frames: FramesOf = frames_of,
+) -> dict[str, Any]:
+    """Of an event, what it is grouped and counted by; in a storm most events need no more.
 
     Args:
         given: The event's payload, JSON types of any shape.
@@ -61,36 +84,50 @@ def event_of(
     if raised is None or not raised["type"]:
         exceptions = _as_message(given, message, raised, frames)
         raised = exceptions[0]
-    elif message and message not in (raised["message"], f"{raised['type']}: {raised['message']}"):
-        given = {**given, "contexts": {**_contexts_given(given), "log": {"message": message}}}
     request = _request(given)
     return {
         "id": event_id or event_id_of(given.get("event_id")),
         "time": values.moment(given.get("timestamp")),
         "level": _level(given.get("level")),
-        "channel": _channel(given),
         "type": raised["type"],
         "module": raised["module"],
         "message": raised["message"],
-        "culprit": values.first_text(given, "culprit") or _culprit(raised["frames"]),
         # A message without a stack has nothing to show beside itself.
         "exceptions": exceptions if raised["type"] != "Message" or raised["frames"] else [],
         "route": values.first_text(given, "transaction", limit=1_000),
         "request": request,
-        "cuts": _cuts(given),
-        "thread": _thread(given),
         "release": values.text(given.get("release"), 1_000),
-        "environment": values.text(given.get("environment"), 200),
-        "server": values.text(given.get("server_name"), 200),
         "user": _user(given.get("user") or _legacy(given, "User"), remote_address),
         "tags": values.texts(given.get("tags"), MAX_TAGS, 1_000),
-        "contexts": _contexts(given),
-        "breadcrumbs": _breadcrumbs(given.get("breadcrumbs") or _legacy(given, "Breadcrumbs")),
         "platform": platform_of(given),
         "project": project,
-        "sdk": _sdk(given),
         "browser": browser_of(values.mapping(given.get("contexts")), request),
         "trace_id": trace_of(given),
+    }
+
+
+def details_of(given: Mapping[str, object], counted: Mapping[str, Any]) -> dict[str, Any]:
+    """What else is shown of an event that is kept.
+
+    Args:
+        given: The event's payload.
+        counted: What `counted_part_of` made of it.
+    """
+    message, kind, text = message_of(given), counted["type"], counted["message"]
+    if kind != "Message" and message and message not in (text, f"{kind}: {text}"):
+        given = {**given, "contexts": {**_contexts_given(given), "log": {"message": message}}}
+    raised = next(iter(counted["exceptions"]), None)
+    frames = raised["frames"] if raised is not None else []
+    return {
+        "channel": _channel(given),
+        "culprit": values.first_text(given, "culprit") or _culprit(frames),
+        "cuts": _cuts(given),
+        "thread": _thread(given),
+        "environment": values.text(given.get("environment"), 200),
+        "server": values.text(given.get("server_name"), 200),
+        "contexts": _contexts(given),
+        "breadcrumbs": _breadcrumbs(given.get("breadcrumbs") or _legacy(given, "Breadcrumbs")),
+        "sdk": _sdk(given),
     }
 
 

@@ -11,17 +11,17 @@ import uuid
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
-from inapp_monitor.ingest.sentry.clock_drift import correct_event, drift_of
+from inapp_monitor.ingest.sentry.clock_drift import correct, drift_of
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.debug_ids import debug_ids_of
 from inapp_monitor.ingest.sentry.envelope import OPTIONAL, Envelope, Item, event_id_of
-from inapp_monitor.ingest.sentry.event import event_of, platform_of
+from inapp_monitor.ingest.sentry.event import counted_part_of, details_of, event_of, platform_of
 from inapp_monitor.ingest.sentry.facts import SentryFacts
 from inapp_monitor.ingest.sentry.feedback import feedback_of, note_of
 from inapp_monitor.ingest.sentry.grouping import grouping_of_event
@@ -32,6 +32,7 @@ from inapp_monitor.ingest.sentry.sessions import SessionUpdate
 from inapp_monitor.ingest.sentry.source_map_files import SourceMapFiles
 from inapp_monitor.ingest.sentry.trace_metrics import Measures
 from inapp_monitor.ingest.sentry.transactions import segment_of_transaction, segments_of_spans
+from inapp_monitor.issues.foreign_event import Details
 from inapp_monitor.issues.grouping.fingerprint import Grouping
 
 #: Of one process, between two ticks.
@@ -44,7 +45,15 @@ FEEDBACK_WAITS_S = 10.0
 #: Reasons and categories of an SDK's own losses that have rows of their own.
 MAX_REASONS = 20
 
-RecordEvent = Callable[[Mapping[str, Any], Grouping], str | None]
+
+class RecordEvent(Protocol):
+    """See `Tracker.record_event`."""
+
+    def __call__(
+        self, event: Mapping[str, Any], found: Grouping, details: Details = ...
+    ) -> str | None: ...
+
+
 #: Adds a comment to an issue: (issue, text, who).
 Comment = Callable[[str, str, str], None]
 
@@ -168,17 +177,23 @@ class Inbox:
         if self._is_repeated(given_id):
             self.count(project, "item", "event again")
             return given_id
-        event = event_of(
+        event = counted_part_of(
             payload,
             event_id=given_id,
             project=project,
             remote_address=remote_address,
             frames=partial(self.source_maps.frames_of, debug_ids=debug_ids_of(payload)),
         )
-        correct_event(event, drift_s)
+        correct([event], drift_s)
+
+        def details() -> dict[str, Any]:
+            made = details_of(payload, event)
+            correct(made["breadcrumbs"], drift_s)
+            return made
+
         template, logger = template_of(payload), values.text(payload.get("logger"), 200)
         found = grouping_of_event(event, payload.get("fingerprint"), template, logger)
-        issue = self._record_event(event, found)
+        issue = self._record_event(event, found, details)
         self.count(project, "event", platform_of(payload))
         self._totals["events"] += 1
         if issue is not None:

@@ -27,6 +27,8 @@ _PROBES = 8
 _SLOT = struct.Struct("<8sdd")
 #: How often a lock is tried; each takes a microsecond or two.
 TRIES = 50
+#: A process may read the clock before another one and get the lock after it.
+_OVERTAKEN_S = 5.0
 
 #: What a bucket held, and when.
 Bucket = tuple[float, float]
@@ -66,8 +68,8 @@ class RateLimit:
             except OSError:
                 level = None
             if level is None:
-                level, left = _taken(self._alone.get(key), capacity, rate, now)
-                self._keep(key, (left, now))
+                level, bucket = _taken(self._alone.get(key), capacity, rate, now)
+                self._keep(key, bucket)
                 if level >= 1:
                     self._owed[key] = self._owed.get(key, 0) + 1
         return 0 if level >= 1 else min(max(math.ceil((1 - level) / rate), 1), 60)
@@ -80,11 +82,11 @@ class RateLimit:
         try:
             name = hashlib.blake2b(key.encode(), digest_size=8).digest()
             place, known = self._slot(file, name)
-            level, left = _taken(known, capacity, rate, now, self._owed.pop(key, 0))
-            os.pwrite(file.descriptor, _SLOT.pack(name, left, now), place)
+            level, bucket = _taken(known, capacity, rate, now, self._owed.pop(key, 0))
+            os.pwrite(file.descriptor, _SLOT.pack(name, *bucket), place)
         finally:
             file.release(0, 1)
-        self._keep(key, (left, now))
+        self._keep(key, bucket)
         return level
 
     def _opened(self) -> LockFile:
@@ -124,10 +126,10 @@ class RateLimit:
 
 def _taken(
     known: Bucket | None, capacity: float, rate: float, now: float, owed: int = 0
-) -> tuple[float, float]:
-    """What a bucket holds now, and what is left when one has been taken, if one could be."""
+) -> tuple[float, Bucket]:
+    """What a bucket holds now, and the bucket when one has been taken, if one could be."""
     level, since = known or (capacity, now)
-    if not (level >= 0 and since <= now):  # damaged, or the machine was started again
+    if not (level >= 0 and since <= now + _OVERTAKEN_S):  # damaged, or the machine started again
         level, since = capacity, now
-    level = max(min(capacity, level + (now - since) * rate) - owed, 0.0)
-    return level, level - 1 if level >= 1 else level
+    level = max(min(capacity, level + max(now - since, 0.0) * rate) - owed, 0.0)
+    return level, (level - 1 if level >= 1 else level, max(now, since))

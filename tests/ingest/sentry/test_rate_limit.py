@@ -38,6 +38,16 @@ def test_several_processes_share_a_bucket(tmp_path: Path) -> None:
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_process_that_overtakes_another_fills_no_bucket(tmp_path: Path) -> None:
+    """Each reads the clock before it has the lock, so that time may seem to go back."""
+    limit, other = RateLimit(tmp_path), RateLimit(tmp_path)
+    accepted = 0
+    for number in range(100):
+        accepted += not limit.wait_s(KEY, 60, 1000.0 + number / 1e6)
+        accepted += not other.wait_s(KEY, 60, 999.999 + number / 1e6)
+    assert accepted == 30
+
+
 def test_each_key_has_its_own(tmp_path: Path) -> None:
     """Also where there are more than the file has slots: the oldest begins again."""
     limit = RateLimit(tmp_path)
