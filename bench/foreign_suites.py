@@ -33,7 +33,8 @@ from inapp_monitor.traces import spans
 from inapp_monitor.traces.attaching import attachments
 
 MODES = ("without", "outside", "inside")
-#: Loaded before the tests, so that the hooks are there from the first one on.
+#: Loaded before the tests, so that the hooks are there from the first one on. (SQLAlchemy's suite
+#: would else use its own folder, without what is compiled.)
 LIBRARIES = ("sqlite3", "http.client", "jinja2", "django.db.backends.utils", "sqlalchemy.engine")
 LIBRARIES += ("sqlalchemy.dialects.sqlite", "django.template.base", "psycopg2", "psycopg")
 LIBRARIES += ("django.core.cache.backends.base", "aiosqlite")
@@ -41,7 +42,7 @@ LIBRARIES += ("django.core.cache.backends.base", "aiosqlite")
 DJANGO = ("backends", "aggregation", "queries", "transactions", "db_utils", "raw_query", "lookup")
 DJANGO += ("basic", "bulk_create", "update", "delete", "expressions", "annotations", "test_utils")
 DJANGO += ("cache", "template_tests", "async", "schema", "migrations", "prefetch_related")
-SQLALCHEMY = ("test/sql", "test/engine", "test/orm", "test/dialect/test_sqlite.py")
+SQLALCHEMY = ("test/sql", "test/engine", "test/orm", "test/dialect/sqlite")
 PSYCOPG2 = ("tests",)
 
 
@@ -155,12 +156,12 @@ def _note_result(outcomes: Outcomes, method: str, outcome: str) -> None:
 def child(folder: Path, mode: str, path: Path, labels: list[str]) -> None:
     """Run the suite in this process."""
     outcomes = Outcomes(path)
+    for name in LIBRARIES:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
     if mode != "without":
-        for name in LIBRARIES:
-            try:
-                importlib.import_module(name)
-            except ImportError:
-                continue
         attach()
         spans.outside.on_failure = broke
     name = folder.name.lower()

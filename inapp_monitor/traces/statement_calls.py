@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import get_ident
-from typing import Any
+from typing import Any, Final
 
 from inapp_monitor.ground.clock import perf_counter
 from inapp_monitor.traces.spans import (
@@ -32,6 +32,33 @@ from inapp_monitor.traces.spans import (
 MAX_PARAMETERS = 100
 #: From here on a number of rows means that it is not known: PyMySQL says 2**64 - 1.
 UNKNOWN_ROWS = 2**62
+
+#: Whose cursors have a `rowcount` that costs nothing. Another one's may ask the server, and what
+#: stands in front of a cursor may count who asks.
+_DRIVERS = frozenset(
+    {
+        *("sqlite3", "aiosqlite", "sqlcipher3", "psycopg", "psycopg2", "pg8000", "asyncpg"),
+        *("pymysql", "MySQLdb", "mysql", "aiomysql", "asyncmy", "oracledb", "cx_Oracle"),
+        *("pyodbc", "pymssql", "sqlalchemy", "django"),
+    }
+)
+#: Types of cursors that are remembered.
+MAX_CURSOR_TYPES = 1_000
+
+
+class _CountsRows(dict[type, bool]):
+    """Whether a type of cursors is one of a known driver's, or inherits from one."""
+
+    def __missing__(self, cursor_type: type) -> bool:
+        modules = (str(base.__module__).partition(".")[0] for base in cursor_type.__mro__)
+        known = not _DRIVERS.isdisjoint(modules)
+        if len(self) >= MAX_CURSOR_TYPES:
+            self.clear()
+        self[cursor_type] = known
+        return known
+
+
+counts_rows_of: Final = _CountsRows()
 
 
 def text_of(statement: Any) -> str:
@@ -60,6 +87,8 @@ def rows_of(cursor: Any, system: str | None) -> int | None:
     SQLite's driver counts those of `RETURNING` while they are fetched: until then it says 0.
     """
     try:
+        if not counts_rows_of[type(cursor)]:
+            return None
         rows = cursor.rowcount
         if rows == 0 and (system or "").startswith("sqlite") and cursor.description is not None:
             return None

@@ -225,10 +225,13 @@ def test_a_request_within_a_statement_of_another_one(tmp_path: Path) -> None:
 
 
 def test_a_cursor_that_knows_no_rows(tmp_path: Path) -> None:
-    """Its `rowcount` raises, or is no number: the statement counts all the same."""
+    """Its `rowcount` raises, is no number, or may be costly: the statement counts all the same."""
     traced, dialect = Traced(tmp_path / "data"), DefaultDialect()
+    asked = []
 
     class Raising:
+        __module__ = "psycopg"
+
         @property
         def rowcount(self) -> int:
             raise RuntimeError("not executed")
@@ -238,15 +241,24 @@ def test_a_cursor_that_knows_no_rows(tmp_path: Path) -> None:
     class Strange(Raising):
         rowcount = property(lambda _: "many")
 
+    class Stranger:
+        rowcount = property(asked.append)
+        execute = Raising.execute
+
     def work() -> None:
         dialect.do_execute(Raising(), "select a", ())
         dialect.do_execute(Strange(), "select b", ())
+        dialect.do_execute(Stranger(), "select c", ())
+        dialect.do_execute(Stranger(), "select c", ())
 
     try:
         found = traced.tracing.shaped(traced.run(work))
         assert [(span.text, span.rows) for span in found] == [
             ("select a", None),
             ("select b", None),
+            ("select c", None),
+            ("select c", None),
         ]
+        assert not asked
     finally:
         traced.monitor.close()

@@ -27,7 +27,12 @@ from inapp_monitor.traces.spans import (
     in_statement,
     known_texts,
 )
-from inapp_monitor.traces.statement_calls import UNKNOWN_ROWS, finish, rows_of
+from inapp_monitor.traces.statement_calls import (
+    UNKNOWN_ROWS,
+    counts_rows_of,
+    finish,
+    rows_of,
+)
 
 _SYSTEM = "_inapp_monitor_system"
 
@@ -99,7 +104,7 @@ def _execute(original: Any, *, many: bool = False) -> Any:
                 and len(statement) <= LONG_TEXT
             ):
                 system = self._inapp_monitor_system
-                rows = cursor.rowcount
+                rows = cursor.rowcount if counts_rows_of[type(cursor)] else None
                 if type(rows) is not int or not 0 < rows < UNKNOWN_ROWS:
                     rows = rows_of(cursor, system) if rows == 0 else None
                 key = hash(parameters) if parameters and not many else None
