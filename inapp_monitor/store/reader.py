@@ -162,7 +162,7 @@ def visible(
     stored: RingFile[Row, Delta], deltas: Mapping[int, Delta], window: ArchiveWindow, asked: _Asked
 ) -> tuple[Plan[Row, Delta], ArchiveWindow]:
     """The plan and the window that answer: no rollup is computed that the window does not show."""
-    plan = stored.plan(deltas, asked[2], window.archive)
+    plan = stored.plan(deltas, asked[2], window.archive, window.end)
     seen = unhidden(plan, stored.retention, window, asked)
     if seen.archive > window.archive:
         plan = stored.plan(deltas, asked[2], seen.archive)

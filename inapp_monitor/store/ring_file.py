@@ -176,11 +176,25 @@ class RingFile(ABC, Generic[Row, Delta]):
         self.pending, self.writing = self.unwritten(), {}
 
     def plan(
-        self, deltas: Mapping[int, Delta], now: int, last: int | None = None
+        self,
+        deltas: Mapping[int, Delta],
+        now: int,
+        last: int | None = None,
+        until: int | None = None,
     ) -> Plan[Row, Delta]:
-        """What the rows will be with some deltas added; up to archive `last`, or of all."""
+        """What the rows will be with some deltas added.
+
+        Args:
+            last: Up to this archive, if not all.
+            until: What begins at that time or later is not wanted: of a past that is rolled up
+                there is nothing to plan.
+        """
         marks, again = self._marks(self.read_state(), now), sorted(self._again)
         self.stored_marks = marks
+        if until is not None and last and not (deltas or again):
+            coarser = marks[1 : last + 1]
+            if marks[0] <= now and all(until <= mark <= now for mark in coarser):
+                last = 0
         return Plan(self, deltas, marks, now, again, last=last)
 
     @property
