@@ -16,6 +16,10 @@ from inapp_monitor.ingest.sentry import values
 #: What a slow network explains, and the most that is taken for a wrong clock.
 _SMALLEST_S: Final = 60.0
 _LARGEST_S: Final = 86_400.0
+#: Where items state times: in themselves, and in the rows of these lists.
+_TIMES: Final = ("timestamp", "started", "start_timestamp", "end_timestamp")
+_ROWS: Final = ("items", "aggregates", "spans")
+_MOST_ROWS: Final = 1_000
 
 
 def drift_of(header: Mapping[str, object], now: float) -> float:
@@ -35,3 +39,15 @@ def correct(all_timed: Iterable[dict[str, Any]], drift_s: float) -> None:
     for timed in all_timed if drift_s else ():
         if timed["time"] is not None:
             timed["time"] += drift_s
+
+
+def correct_item(payload: dict[str, object], drift_s: float) -> None:
+    """Put the times that a log, a session, a check-in or a span states to the true ones."""
+    if not drift_s:
+        return
+    rows = (row for name in _ROWS for row in values.mappings(payload.get(name), _MOST_ROWS))
+    for facts in (payload, *rows):
+        for name in _TIMES:
+            moment = values.moment(facts.get(name))
+            if moment is not None:
+                facts[name] = moment + drift_s

@@ -44,6 +44,9 @@ class Door:
         self.inbox.forked()
 
     def _make_places(self) -> None:
+        #: Held while one is recorded: of several at once the application's own threads would have
+        #: to wait for each in turn.
+        self.recording = threading.Lock()
         self.places = threading.BoundedSemaphore(AT_ONCE)
         self.places_without_key = threading.BoundedSemaphore(AT_ONCE_WITHOUT_KEY)
         self.places_refused = threading.BoundedSemaphore(AT_ONCE_REFUSED)

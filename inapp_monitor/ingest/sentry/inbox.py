@@ -17,7 +17,7 @@ from inapp_monitor.database.file import Connection, Database
 from inapp_monitor.ground.clock import Clock
 from inapp_monitor.ingest.sentry import logs, sessions, tables, trace_metrics, values
 from inapp_monitor.ingest.sentry.bounded_json import parse_object
-from inapp_monitor.ingest.sentry.clock_drift import correct, drift_of
+from inapp_monitor.ingest.sentry.clock_drift import correct, correct_item, drift_of
 from inapp_monitor.ingest.sentry.cron_monitors import CronMonitors, Reports
 from inapp_monitor.ingest.sentry.debug_ids import debug_ids_of
 from inapp_monitor.ingest.sentry.envelope import OPTIONAL, Envelope, Item, event_id_of
@@ -144,10 +144,12 @@ class Inbox:
                 continue
             if item.type == "event" and payload.get("type") == "transaction":
                 # As SDKs sent it to `/store/` before there were envelopes.
+                correct_item(payload, drift_s)
                 self._accept_other("transaction", payload, project)
             elif item.type == "event":
                 event_id = self._accept_event(payload, event_id, project, remote_address, drift_s)
             else:
+                correct_item(payload, drift_s)
                 self._accept_other(item.type, payload, project)
         return event_id
 

@@ -166,7 +166,8 @@ def _accept(
             keeps_address = backend.loaded.settings.error_remote_address
             address = request.remote_addr if keeps_address else None
             name = key.project if key else _DEVELOPMENT
-            event_id = door.inbox.accept(envelope, name, address or "")
+            with door.recording:
+                event_id = door.inbox.accept(envelope, name, address or "")
     return _with_origin(_json(200, {"id": event_id} if event_id else {}), request)
 
 

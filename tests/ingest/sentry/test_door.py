@@ -11,7 +11,12 @@ from pathlib import Path
 import pytest
 
 from inapp_monitor.ground.exceptions import MonitorError
+from inapp_monitor.ingest.sentry.check_ins import check_in_of
+from inapp_monitor.ingest.sentry.clock_drift import correct_item
 from inapp_monitor.ingest.sentry.keys import Keys
+from inapp_monitor.ingest.sentry.logs import records_of
+from inapp_monitor.ingest.sentry.sessions import of_aggregates
+from inapp_monitor.ingest.sentry.transactions import segments_of_spans
 
 from .captures import KEY, captures, named
 from .conftest import NOW, TOKEN, Installation, event_body
@@ -312,6 +317,31 @@ def test_a_senders_wrong_clock_is_put_right(
     assert now - event["time"] == pytest.approx(came_s, abs=0.01)
     if came_s:
         assert event["time"] - event["breadcrumbs"][0]["time"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_wrong_clock_is_put_right_in_every_item_that_states_times() -> None:
+    """Log records, check-ins, sessions (one, or many of a minute), transactions and spans."""
+    ahead, day = NOW + 7_200, NOW // 86_400 * 86_400
+    trace = {"trace_id": "a" * 32, "span_id": "b" * 16, "end_timestamp": ahead}
+
+    def put_right(payload: dict[str, object]) -> dict[str, object]:
+        correct_item(payload, -7_200.0)
+        return payload
+
+    log = put_right({"items": [{"timestamp": ahead, "body": "x", "level": "info"}]})
+    assert [record.time for record in records_of(log, "web", NOW)] == [NOW]
+    when = datetime.fromtimestamp(ahead, UTC).isoformat()
+    said = check_in_of(
+        put_right({"monitor_slug": "m", "status": "ok", "timestamp": when}), "w", NOW
+    )
+    assert said is not None
+    assert said.moment == NOW
+    begun = {"started": day + 3_600, "exited": 3}
+    many = put_right({"attrs": {"release": "1"}, "aggregates": [begun]})
+    assert [update.day for update in of_aggregates(many, "web", NOW)] == [day - 86_400]
+    row = {**trace, "start_timestamp": ahead - 1, "is_segment": True, "name": "load"}
+    (segment,) = segments_of_spans(put_right({"items": [row]}))
+    assert (segment.start, segment.end) == (NOW - 1, NOW)
 
 
 def test_feedback_becomes_a_note_at_its_issue(installation: Installation) -> None:

@@ -48,6 +48,16 @@ def test_a_process_that_overtakes_another_fills_no_bucket(tmp_path: Path) -> Non
     assert accepted == 30
 
 
+def test_what_was_refused_is_refused_without_a_look_into_the_file(tmp_path: Path) -> None:
+    """Until enough has flowed in: others only took from it meanwhile."""
+    limit = RateLimit(tmp_path)
+    while not limit.wait_s(KEY, 60, 1000.0):
+        pass
+    (tmp_path / FILE_NAME).write_bytes(b"")  # where a look would find a full bucket
+    assert limit.wait_s(KEY, 60, 1000.9) == 1
+    assert limit.wait_s(KEY, 60, 1001.0) == 0
+
+
 def test_each_key_has_its_own(tmp_path: Path) -> None:
     """Also where there are more than the file has slots: the oldest begins again."""
     limit = RateLimit(tmp_path)
