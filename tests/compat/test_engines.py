@@ -48,20 +48,24 @@ PATHS = {
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four days of a few series that end now: three archives of scalars, three of the timer."""
+    """A year of a few series that ends now: every archive of scalars and of the timer."""
     made = tmp_path_factory.mktemp("past") / "data"
-    clock = FakeClock(SYSTEM.wall() - 4 * 86_400)
+    now, day = SYSTEM.wall(), 86_400.0
+    clock = FakeClock(now - 365 * day)
     settings = config.load({"data_dir": made}, None, {}).settings
     store = Store(made, settings, clock, Guard())
     number = 0
-    while clock.now < SYSTEM.wall():
+    while clock.now < now:
         number += 1
         moment = int(clock.now)
         scalars = [Scalar(p, moment, float(number % 7 + 1), m) for p, m in PATHS.items()]
         timer = Distribution("pay", moment, Histogram.of([number % 50 + 1.5, 3.0]))
         store.add(Batch(scalars, [timer]))
-        store.flush()
-        clock.advance(300.0 if clock.now < SYSTEM.wall() - 7_200 else 10.0)
+        if number % 10 == 0:
+            store.flush()
+        age = now - clock.now
+        clock.advance(7_200.0 if age > 31 * day else 300.0 if age > 7_200 else 10.0)
+    store.flush()
     store.close()
     (made / "routes").write_text('users-id\t"/users/<int:id>\\"\\\\"\n')
     return made
@@ -123,7 +127,7 @@ def selector(line: Line) -> str:
 def assert_equal(address: str, lines: list[Line], now: float) -> None:
     """Every point is there, and no other, with its value."""
     for line in lines:
-        answer = get(f"{address}/api/v1/query", query=f"{selector(line)}[30d]", time=str(now))
+        answer = get(f"{address}/api/v1/query", query=f"{selector(line)}[400d]", time=str(now))
         result = [
             each for each in answer["data"]["result"] if len(each["metric"]) == len(line.labels) + 1
         ]
