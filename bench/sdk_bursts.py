@@ -65,7 +65,7 @@ import os
 from flask import Flask
 from inapp_monitor import Monitor
 
-app = Flask("bench")
+app = Flask("front")
 
 @app.get("/")
 def index():
@@ -174,8 +174,7 @@ def gunicorn(data: Path, threads: int) -> Iterator[int]:
     try:
         for _ in range(100):
             try:
-                visit(port, 0)
-                socket.create_connection(("127.0.0.1", port)).close()
+                visit(port, 0.01)
                 break
             except OSError:
                 time.sleep(0.1)
@@ -203,7 +202,7 @@ def run(case: str, options: argparse.Namespace) -> None:
         address = f"{path}/api/{number if key else 1}/envelope/?sentry_version=7&sentry_key={key}"
         with gunicorn(data, options.threads) as port:
             visit(port, 1)
-            for _ in range(8):  # what is loaded with the first page and the first envelope
+            for _ in range(4):  # what is loaded with the first page and the first envelope
                 monitor_json(port, "/sdks.json")
             sending = [sys.executable, "-m", "bench.sdk_bursts", "--send"]
             sending += [f"{port},{address},{issues},{options.senders}"]

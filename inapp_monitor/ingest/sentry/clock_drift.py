@@ -19,7 +19,7 @@ _LARGEST_S: Final = 86_400.0
 #: Where items state times: in themselves, and in the rows of these lists.
 _TIMES: Final = ("timestamp", "started", "start_timestamp", "end_timestamp")
 _ROWS: Final = ("items", "aggregates", "spans")
-_MOST_ROWS: Final = 1_000
+_MOST_ROWS: Final = 10_000
 
 
 def drift_of(header: Mapping[str, object], now: float) -> float:

@@ -205,9 +205,10 @@ def _culprit(frames: list[dict[str, Any]]) -> str:
     for frame in reversed(frames):
         if frame["in_app"]:
             place = frame["module"] or file_name(frame["file"])
-            return f"{place}.{frame['function']}" if frame["module"] else (
-                f"{frame['function']} ({place})" if place else str(frame["function"])
-            )  # fmt: skip
+            name = str(frame["function"])
+            if not frame["module"]:
+                return f"{name} ({place})" if place else name
+            return name if name.startswith(f"{place}.") else f"{place}.{name}"  # as Elixir's is
     return ""
 
 

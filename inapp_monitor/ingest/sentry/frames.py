@@ -22,7 +22,7 @@ _PLACE = ("lineno", "colno", "filename", "abs_path", "function", "raw_function",
           "module", "package", "instruction_addr", "symbol_addr")  # fmt: skip
 _LIBRARY_PATH = re.compile(
     r"(^|[/\\])(site-packages|dist-packages|node_modules|vendor[/\\]bundle|lib[/\\]python\d)"
-    r"|^(node:|internal[/\\]|<frozen |native\b|\[native code\])"
+    r"|^(node:|internal[/\\]|<frozen |<asynchronous |native\b|\[native code\])"
 )
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,16}")
 #: More characters than one line of a source that people write has.

@@ -8,7 +8,8 @@ from inapp_monitor.ingest.sentry import values
 from inapp_monitor.ingest.sentry.envelope import event_id_of
 from inapp_monitor.logs.buffer import HeardRecord
 
-MAX_RECORDS, MAX_FIELDS = 100, 30
+#: Of one item: SDKs send a hundred at once, and what came meanwhile, up to a thousand.
+MAX_RECORDS, MAX_FIELDS = 1_000, 30
 #: Keeps a record, see `LogBuffer.add`.
 Keep = Callable[[HeardRecord], None]
 _LEVELS = {"fatal": 50, "error": 40, "warn": 30, "warning": 30, "info": 20, "debug": 10, "trace": 5}

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from inapp_monitor.ingest.sentry import values
 
-MAX_METRICS = 1_000
+#: Of one item: as many as an SDK holds before it drops some.
+MAX_METRICS = 10_000
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9_.:-]+")
 _DOTS = re.compile(r"\.{2,}")
 _MILLISECONDS = {

@@ -344,6 +344,13 @@ def test_a_wrong_clock_is_put_right_in_every_item_that_states_times() -> None:
     assert (segment.start, segment.end) == (NOW - 1, NOW)
 
 
+def test_a_busy_programs_batch_of_log_records_is_kept_whole() -> None:
+    """SDKs send a hundred at once, and with them what came meanwhile."""
+    rows = [{"body": f"line {number}", "level": "info"} for number in range(1_000)]
+    records = list(records_of({"items": rows}, "web", NOW))
+    assert (len(records), records[0].text, records[-1].text) == (1_000, "line 0", "line 999")
+
+
 def test_feedback_becomes_a_note_at_its_issue(installation: Installation) -> None:
     """By the event it names or the trace; without either it is an issue of its own."""
     installation.replay(named("browser/004"))

@@ -147,6 +147,27 @@ def test_what_else_they_state() -> None:
     ]
 
 
+@each(
+    ("platform", "frames", "culprit"),
+    [
+        ("elixir", [{"module": "Shop", "function": "Shop.pay/1"}], "Shop.pay/1"),
+        ("java", [{"module": "com.shop.Cart", "function": "pay"}], "com.shop.Cart.pay"),
+        (
+            "dart",
+            [{"filename": "main.dart", "function": "pay"},
+             {"abs_path": "<asynchronous suspension>"}],
+            "pay (main.dart)",
+        ),
+    ],
+)  # fmt: skip
+def test_the_culprit_is_a_function_of_the_application(
+    platform: str, frames: list[dict[str, Any]], culprit: str
+) -> None:
+    """Named once, and no mark between the frames of a stack."""
+    raised = {"type": "E", "value": "v", "stacktrace": {"frames": frames}}
+    assert made_of({"platform": platform, "exception": [raised]})["culprit"] == culprit
+
+
 def test_a_new_build_of_a_native_program_continues_its_issue() -> None:
     """Addresses, folders and versions of assemblies are not compared."""
 
