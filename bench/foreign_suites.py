@@ -43,7 +43,7 @@ DJANGO = ("backends", "aggregation", "queries", "transactions", "db_utils", "raw
 DJANGO += ("basic", "bulk_create", "update", "delete", "expressions", "annotations", "test_utils")
 DJANGO += ("cache", "template_tests", "async", "schema", "migrations", "prefetch_related")
 SQLALCHEMY = ("test/sql", "test/engine", "test/orm", "test/dialect/sqlite")
-PSYCOPG2 = ("tests",)
+PSYCOPG2 = ("tests.test_suite",)
 
 
 class Outcomes:

@@ -216,11 +216,12 @@ def test_psycopg2_stays_what_it_was(postgresql: Server, watched: Any) -> None:
     psycopg2 = pytest.importorskip("psycopg2")
     extras = pytest.importorskip("psycopg2.extras")
     where = {"host": "127.0.0.1", "port": postgresql.port, "user": "shop", "dbname": "postgres"}
-    _wait(lambda: psycopg2.connect(**where)).close()
+    connect = psycopg2.connect  # as `from psycopg2 import connect` does it
+    _wait(lambda: connect(**where)).close()
     watched(lambda: None)
 
     def work() -> None:
-        connection = psycopg2.connect(**where)
+        connection = connect(**where)
         extras.register_uuid(conn_or_curs=connection)
         assert psycopg2.extensions.quote_ident("a b", connection) == '"a b"'
         cursor = connection.cursor(cursor_factory=extras.RealDictCursor)

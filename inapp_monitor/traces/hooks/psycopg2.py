@@ -20,10 +20,11 @@ _SYSTEM = "_inapp_monitor_system"
 
 
 class Hook:
-    """`psycopg2.connect`."""
+    """`psycopg2._connect`, which `connect` calls, however an application has imported that."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
+        self._name = "_connect" if hasattr(module, "_connect") else "connect"
         self._extensions = module.extensions
         self._patches = Patches()
         self._connections: dict[type, type] = {}
@@ -31,8 +32,8 @@ class Hook:
 
     def attach(self) -> None:
         """Replace it once."""
-        if not self._patches.has(self._module, "connect"):
-            self._patches.replace(self._module, "connect", self._connect)
+        if not self._patches.has(self._module, self._name):
+            self._patches.replace(self._module, self._name, self._connect)
 
     def detach(self) -> None:
         """Put it back."""
