@@ -4,10 +4,11 @@
     tar xf django-VERSION.tar.gz
     python -m bench.foreign_suites django-VERSION [LABEL ...]
 
-VERSION is the installed one. Labels are what the suite's own runner takes: names of Django's test
-packages, paths of SQLAlchemy's `test` folder, modules of psycopg2's `tests`. Three runs: without
-hooks; with them, outside of any request; with them, each test within a request of its own. Prints
-how many passed, failed and were skipped, and each test whose outcome differs; fails when one does.
+VERSION is the installed one; psycopg2's needs a PostgreSQL (PSYCOPG2_TESTDB_HOST and its like).
+Labels are what the suite's own runner takes: names of Django's test packages, paths of SQLAlchemy's
+`test` folder, modules of psycopg2's `tests`. Three runs: without hooks; with them, outside of any
+request; with them, each test within a request of its own. Prints how many passed, failed and were
+skipped, and each test whose outcome differs; fails when one does.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ DJANGO += ("basic", "bulk_create", "update", "delete", "expressions", "annotatio
 DJANGO += ("cache", "template_tests", "async", "schema", "migrations", "prefetch_related")
 SQLALCHEMY = ("test/sql", "test/engine", "test/orm", "test/dialect/sqlite")
 PSYCOPG2 = ("tests.test_suite",)
+
+#: What has to differ, and why.
+KNOWN = {
+    "test_cursor_factory_none (tests.test_connection.ConnectionTests.test_cursor_factory_none)": (
+        "its cursors are of a type of C, so those of the hook are of a subclass"
+    )
+}
 
 
 class Outcomes:
@@ -223,10 +231,12 @@ def main() -> None:
     for mode, found in zip(MODES[1:], runs, strict=True):
         for test in sorted(before.keys() | found.keys()):
             outcomes = before.get(test, "not run"), found.get(test, "not run")
-            if outcomes[0] != outcomes[1]:
+            if outcomes[0] != outcomes[1] and test in KNOWN:
+                print(f"{test}: differs, {KNOWN[test]} ({mode})")
+            elif outcomes[0] != outcomes[1]:
                 differing.add(test)
                 print("{}: {} without hooks, {} with".format(test, *outcomes), f"({mode})")
-    print(f"{len(differing)} tests differ" if differing else "the same outcome, each test")
+    print(f"{len(differing)} tests differ" if differing else "no other test differs")
     sys.exit(bool(differing) or not before)
 
 
