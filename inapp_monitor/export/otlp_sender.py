@@ -111,7 +111,7 @@ def post_document(
         raise LaterError(answer.text, answer.retry_after_s(now))
     if not 200 <= answer.status < 300:
         raise RefusedError(answer.text)
-    return _rejected(answer)
+    return rejected_of(answer)
 
 
 def resource_of(identity: Identity) -> dict[str, str]:
@@ -128,26 +128,40 @@ def resource_of(identity: Identity) -> dict[str, str]:
     return {name: text for name, text in attributes.items() if text}
 
 
-def _rejected(answer: Answer) -> int:
+def rejected_of(answer: Answer) -> int:
     """Points that a peer which took the rest did not: `partialSuccess` of its answer."""
     if answer.headers.get("content-type", "").startswith("application/json"):
         try:
             document: Any = json.loads(answer.body)
             partial = document["partialSuccess"]
             return max(0, *(int(partial.get(name) or 0) for name in _REJECTED))
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return 0
     return _rejected_in_protobuf(answer.body)
 
 
 def _rejected_in_protobuf(body: bytes) -> int:
     """Field 1 of field 1: a message, and in it a number."""
-    if len(body) < 4 or body[0] != 0x0A or body[2] != 0x08:
+    try:
+        if body[0] != 0x0A:
+            return 0
+        _, begin = _varint(body, 1)
+        return _varint(body, begin + 1)[0] if body[begin] == 0x08 else 0
+    except IndexError:
         return 0
-    value, shift = 0, 0
-    for byte in body[3:12]:
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    """A number, and where it ends.
+
+    Raises:
+        IndexError: the bytes end before it does.
+    """
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = body[at]
+        at += 1
         value |= (byte & 0x7F) << shift
-        shift += 7
         if byte < 0x80:
-            return value
-    return 0
+            break
+    return value, at

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from inapp_monitor.database.file import Database
 from inapp_monitor.export import otlp_metrics, otlp_traces, protobuf
+from inapp_monitor.export.http_calls import Answer
 from inapp_monitor.export.identity import Identity
 from inapp_monitor.export.logs_channel import LogsChannel
 from inapp_monitor.export.otlp_metrics import exponential
-from inapp_monitor.export.otlp_sender import OtlpSender
+from inapp_monitor.export.otlp_sender import OtlpSender, rejected_of
 from inapp_monitor.export.portions import Counted, Number, Portion
 from inapp_monitor.export.traces_channel import TracesChannel
 from inapp_monitor.ground import config
@@ -29,6 +30,7 @@ from inapp_monitor.logs.ring_format import BLOCK_BYTES
 from inapp_monitor.testing import FakeClock
 from inapp_monitor.traces.kept_trace import pack
 from inapp_monitor.traces.trace_table import KeptRow, TraceTable
+from tests.each import each
 from tests.export.peers import Posts
 
 _VALUES = st.lists(st.floats(0.0, 1e9), min_size=1, max_size=40)
@@ -110,6 +112,33 @@ def test_totals_grow_from_their_beginning(tmp_path: Path) -> None:
     for metric in found:
         assert getattr(metric, metric.WhichOneof("data")).aggregation_temporality == 2
         assert metric.WhichOneof("data") in kinds
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**40), st.text(max_size=300))
+def test_what_a_collector_rejects_is_read_whatever_it_says_of_it(n: int, text: str) -> None:
+    """By its own types; a long explanation hides no number, and half an answer is none."""
+    service = pytest.importorskip("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
+    partial = service.ExportMetricsPartialSuccess(rejected_data_points=n, error_message=text)
+    body = service.ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
+    assert rejected_of(Answer(200, {}, body, "")) == n
+    for cut in range(len(body)):
+        assert rejected_of(Answer(200, {}, body[:cut], "")) >= 0
+
+
+@each(
+    ("body", "n"),
+    [
+        (b'{"partialSuccess": {"rejectedDataPoints": "7", "errorMessage": "x"}}', 7),
+        (b'{"partialSuccess": {"rejectedSpans": 3}}', 3), (b'{"partialSuccess": null}', 0),
+        (b'{"partialSuccess": {"rejectedLogRecords": 1e400}}', 0), (b"{}", 0), (b"[]", 0),
+        (b"null", 0), (b'{"partialSuccess": {"rejectedDataPoints": -1}}', 0), (b"", 0),
+        (b'{"partialSuccess": {"rejectedDataPoints": [1]}}', 0),
+    ],
+)  # fmt: skip
+def test_any_answer_to_json_is_an_answer(body: bytes, n: int) -> None:
+    """The collector has taken the portion: what its answer is made of must not have it repeated."""
+    assert rejected_of(Answer(200, {"content-type": "application/json"}, body, "")) == n
 
 
 @settings(max_examples=50)
