@@ -50,8 +50,10 @@ _HOUR, _DAY, _WEEK = 3_600, 86_400, 7 * 86_400
 #: Values of a shape: what a long step's durations are drawn as, then weighted.
 _SHAPE = 48
 _SHAPES = 16
+#: Points that the store's write buffer takes with ease.
+_MOST_UNFLUSHED = 20_000
 #: Routes of which it is known what their time goes to: those that take most of it.
-_BREAKDOWNS = 20
+_BREAKDOWNS = 12
 _CLASSES = {"PUT": "2xx", "POST": "3xx"}
 
 
@@ -208,6 +210,7 @@ class Writer:
         busiest = sorted(story.plot.routes, key=lambda route: -route.rate * route.median_ms)
         self._with_breakdown = set(busiest[:_BREAKDOWNS])
         self._parts_ms: dict[str, float] = {}
+        self._unflushed = 0
 
     def _new_tracker(self) -> Tracker:
         """The tracker of a process of the present release."""
@@ -227,7 +230,7 @@ class Writer:
                 self._tracker = self._new_tracker()
             if not story.is_down(step.start):
                 self._step(step)
-            if number % 40 == 0:
+            if number % 40 == 0 or self._unflushed > _MOST_UNFLUSHED:
                 self._flush()
         self._deploys(begin)
         self._flush()
@@ -241,6 +244,7 @@ class Writer:
 
     def _flush(self) -> None:
         self._store.flush()
+        self._unflushed = 0
         self._tracker.flush()
         self._not_found.flush()
         self._database.write_pending()
@@ -256,6 +260,7 @@ class Writer:
             self._count(f"errors.{issue}", step, n)
         self._breakdown("requests", step, self._parts_ms)
         self._store.add(Batch(self._scalars, self._distributions))
+        self._unflushed += len(self._scalars)
         self._scalars, self._distributions, self._whole = [], [], Histogram()
         self._parts_ms = {}
 
