@@ -22,5 +22,8 @@ def route_of(exchange: Exchange) -> object:
 def _copy_in_use(exchange: Exchange) -> Any:
     """The environ that Bottle got where a layer in between handed on a copy."""
     request = getattr(sys.modules.get("bottle"), "request", None)
-    environ: Any = getattr(request, "environ", None) or {}
+    try:
+        environ: Any = getattr(request, "environ", None) or {}
+    except RuntimeError:  # Bottle, which something else has loaded, has no request in this thread
+        return {}
     return environ if environ.get(ENVIRON_KEY) is exchange else {}

@@ -271,6 +271,23 @@ def test_bottle_mounts() -> None:
     assert watched.get("/other/z/5").route == "/z/<id>"
 
 
+def test_bottle_that_another_library_loads() -> None:
+    """In a thread in which Bottle has answered nothing, it has no request; nothing fails."""
+    import bottle
+
+    assert bottle.request is not None
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"plain"]
+
+    watched, found = Watched(app), []
+    thread = threading.Thread(target=lambda: found.append(watched.get("/plain").answer.content))
+    thread.start()
+    thread.join()
+    assert found == [b"plain"]
+
+
 def test_falcon_sinks_and_handlers() -> None:
     """A sink is named by its prefix; a handler for Exception of one's own keeps answering."""
     import falcon
