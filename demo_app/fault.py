@@ -23,7 +23,7 @@ RELEASE = "2.5.0"
 #: How long the provider of payments then takes.
 _PROVIDER_S = 0.15
 #: How many pairs of goods the cart then compares.
-_PAIRS = 150
+_PAIRS = 400
 
 
 class Fault:
