@@ -98,6 +98,11 @@ class RouteTime:
         known = sum(part.ms for part in self.parts.values())
         return max(self.ms - known, 0.0) / self.requests if self.requests else 0.0
 
+    def ms_of(self, key: tuple[str, str]) -> float:
+        """Milliseconds a request that a part took, by its kind and text."""
+        part = self.parts.get(key)
+        return part.ms / self.requests if part is not None and self.requests else 0.0
+
     def count(self, ms: float) -> None:
         """Count a request that took so long. Its parts are added by themselves."""
         self.requests += 1

@@ -227,6 +227,54 @@ def test_one_that_hung_among_the_others_hides_nothing(backend: Backend, hung: in
     assert found.now_mean_ms > 2 * found.before_mean_ms
 
 
+def restless(
+    backend: Backend, call_ms: Callable[[int], float], spread: float = 0.0, busy: int = 1
+) -> None:
+    """Four minutes with a cold start and a busy while, each request with one call; oldest is 0."""
+    assert backend.times is not None
+    assert backend.database is not None
+    order, times = Random(3), {}
+    for number, start in enumerate(range(NOW - 240, NOW, FINE_S)):
+        each, calls_ms = RouteTime(), 0.0
+        for _ in range(6):
+            slow_ms = 700.0 if number == 0 else 350.0 if busy <= number < busy + 7 else 0.0
+            called_ms = call_ms(number) * (1 + order.uniform(-spread, spread))
+            each.count(slow_ms + order.uniform(8, 40) + called_ms)
+            calls_ms += called_ms
+        each.parts = {GET: Part(calls_ms, 6, "shop/payment.py:22 in charge")}
+        times[start, "search", "GET"] = each
+    backend.times.add(times, NOW)
+    backend.database.write_pending()
+
+
+@pytest.mark.parametrize("busy", [1, 6, 12])
+def test_a_call_is_named_though_the_route_was_restless_before(backend: Backend, busy: int) -> None:
+    """Its own past is quiet: 4 ms, and 150 ms in the last ten seconds."""
+    restless(backend, lambda number: 150.0 if number == 23 else 4.0, busy=busy)
+    found = cause(backend)
+    assert found is not None
+    assert (found.kind, found.name, found.since) == ("http", "GET rates.example", NOW - FINE_S)
+    assert "calls of GET rates.example 4 ms → 150 ms a request" in found.text
+    assert found.now_mean_ms > 2 * found.before_mean_ms
+
+
+@pytest.mark.parametrize(
+    ("call_ms", "spread"),
+    [
+        (lambda number: 150.0 if number % 4 == 3 else 4.0, 0.0),
+        (lambda number: 30.0 if number == 23 else 20.0, 0.9),
+        (lambda _: 150.0, 0.2),
+    ],
+    ids=["it was so before", "it differs anyway", "it is always so"],
+)
+def test_a_call_that_is_as_it_was_is_no_cause(
+    backend: Backend, call_ms: Callable[[int], float], spread: float
+) -> None:
+    """However slow it is."""
+    restless(backend, call_ms, spread)
+    assert cause(backend) is None
+
+
 def test_a_busy_machine_for_a_while_is_no_cause(backend: Backend) -> None:
     """Periods in which all requests take long come and go: one more of them is no change."""
     assert backend.times is not None

@@ -21,6 +21,7 @@ from inapp_monitor.traces.time_table import Period
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import deploys
+from inapp_monitor.web.findings.grown_part import grown_part
 
 #: Seconds looked back from the change, and at most shown as now.
 _BEFORE_S: Final = 3_600
@@ -33,6 +34,8 @@ _TYPICAL_TIMES, _TYPICAL_ENOUGH = 2.0, 6
 _ENOUGH_LATER: Final = 8
 #: A standard deviation in median deviations, of what is normally distributed.
 _OF_DEVIATION: Final = 1.4826
+#: Last periods of which each may be the first in which a part takes longer.
+_LATEST: Final = 3
 #: Periods that took so many times the median are left out, while most requests are in others.
 _HUNG, _MOST = 6.0, 0.8
 #: A part is the cause from this share of the growth on.
@@ -111,6 +114,21 @@ def cause_of(
     split = _split(periods) if since is None else _split_near(periods, since)
     if split is None:
         return None
+    found = _of_whole(backend, slug, method, periods, split, end)
+    if found is not None and found.kind != "rest":
+        return found
+    latest = range(max(len(periods) - _LATEST, 1), len(periods)) if since is None else ()
+    for begin in (split, *latest):
+        part = _of_part(backend, periods, begin)
+        if part is not None:
+            return part
+    return found
+
+
+def _of_whole(
+    backend: Backend, slug: str, method: str, periods: Sequence[Period], split: int, end: float
+) -> Cause | None:
+    """Requests take longer: what most of it is."""
     before, now = _total(periods[:split]), _total(periods[split:])
     unrest = _unrest(periods[:split])
     means = _grown(before, now, unrest)
@@ -124,8 +142,18 @@ def cause_of(
     change = _change(backend, periods[split], means)
     found = _largest(before, now, means)
     if found is not None and found[0] != "rest":
-        return _named(found, before, now, change)
+        return _named(found, (before.ms_of(found), now.ms_of(found)), before, now, change)
     return _function(backend, (slug, method), before, now, change, end)
+
+
+def _of_part(backend: Backend, periods: Sequence[Period], split: int) -> Cause | None:
+    """One part takes longer, whatever the whole of a request does."""
+    before, now = _total(periods[:split]), _total(periods[split:])
+    part = grown_part([each.time for each in periods[:split]], now)
+    if part is None:
+        return None
+    change = _change(backend, periods[split], (before.typical_ms, now.typical_ms))
+    return _named(part.key, part[1:], before, now, change)
 
 
 def _change(backend: Backend, period: Period, means: tuple[float, float]) -> _Change:
@@ -223,7 +251,7 @@ def _largest(
 ) -> tuple[str, str] | None:
     """The part that grew most, if it is most of the growth; `("rest", "")` for what is in none."""
     grown = means[1] - means[0]
-    by_part = {key: part.ms / now.requests - _ms_of(before, key) for key, part in now.parts.items()}
+    by_part = {key: part.ms / now.requests - before.ms_of(key) for key, part in now.parts.items()}
     by_part["rest", ""] = now.rest_ms - before.rest_ms
     if means[1] != now.mean:  # what grew by much more than requests did is where some of them hung
         by_part = {key: ms for key, ms in by_part.items() if ms <= _AT_MOST * grown}
@@ -231,20 +259,21 @@ def _largest(
     return key if key is not None and by_part[key] >= _SHARE * grown else None
 
 
-def _ms_of(time: RouteTime, key: tuple[str, str]) -> float:
-    part = time.parts.get(key)
-    return part.ms / time.requests if part is not None and time.requests else 0.0
-
-
 def _count_of(time: RouteTime, key: tuple[str, str]) -> float:
     part = time.parts.get(key)
     return part.count / time.requests if part is not None and time.requests else 0.0
 
 
-def _named(key: tuple[str, str], before: RouteTime, now: RouteTime, change: _Change) -> Cause:
+def _named(
+    key: tuple[str, str],
+    times: tuple[float, float],
+    before: RouteTime,
+    now: RouteTime,
+    change: _Change,
+) -> Cause:
+    """A part of requests as the cause: its milliseconds a request before and now."""
     part = now.parts[key]
     counts = _count_of(before, key), _count_of(now, key)
-    times = _ms_of(before, key), _ms_of(now, key)
     name = human.shorten(key[1], _TEXT)
     figures = f"{_ms(times[0])} → {_ms(times[1])} a request"
     if counts[1] >= _MORE_OFTEN * max(counts[0], 0.5) and counts[1] - counts[0] >= 1.0:
