@@ -26,7 +26,9 @@ _SEASON = Param("seasonality", "interval", default="1d", suggestions=("1d", "7d"
 #: Points after which the time limit is asked for again.
 _CHECK_EVERY = 1_000
 #: So many series of one shape are computed together, as columns.
-_TOGETHER = 8
+_TOGETHER = 4
+#: Numbers from here on may overflow.
+_LARGE = 1e100
 
 
 class Forecast(NamedTuple):
@@ -81,37 +83,80 @@ def _analyse_one(values: list[float], season: int, check_time: Callable[[], None
 def _analyse_together(
     values: Floats, season: int, check_time: Callable[[], None]
 ) -> tuple[Floats, Floats]:
-    """The same arithmetic on all columns at once."""
-    n, width = values.shape
-    predictions = np.full((n, width), np.nan)
-    deviations, seasonals = np.zeros((n, width)), np.zeros((n, width))
-    zeros = np.zeros(width)
-    intercept, slope = np.full(width, np.nan), zeros
-    following = np.full(width, np.nan)
+    """The same arithmetic on all columns at once.
+
+    Only level and slope need the row before them; what else is said of a row needs rows that are
+    nearly a season older, so that of fewer rows than a season all are computed together.
+    """
+    null = np.isnan(values)
+    predictions = np.full(values.shape, np.nan)
+    predictions[0] = values[0]
+    seasonals, deviations = np.zeros(values.shape), np.zeros(values.shape)
+    trend, n, many = _Trend(values), len(values), max(season - 1, 1)
     with np.errstate(all="ignore"):
-        for i in range(n):
-            if not i % _CHECK_EVERY:
-                check_time()
-            actual = values[i]
-            null = np.isnan(actual)
-            prediction = actual if i == 0 else following
-            predictions[i] = prediction
-            before = np.where(np.isnan(intercept), actual, intercept)
-            j = i - season
-            last_seasonal = seasonals[j] if j >= 0 else zeros
-            last_deviation = deviations[j] if j >= 0 else zeros
-            intercept = _ALPHA * (actual - last_seasonal) + (1 - _ALPHA) * (before + slope)
-            slope = _BETA * (intercept - before) + (1 - _BETA) * slope
-            next_seasonal = seasonals[j + 1] if 0 <= j + 1 < i else zeros
-            seasonal = _GAMMA * (actual - intercept) + (1 - _GAMMA) * last_seasonal
-            following = intercept + slope + next_seasonal  # NaN where the value is null
-            known = np.where(np.isnan(prediction), 0.0, prediction)
-            deviation = _GAMMA * np.abs(actual - known) + (1 - _GAMMA) * last_deviation
-            for part in (slope, seasonal, deviation):
-                np.copyto(part, 0.0, where=null)
-            seasonals[i] = seasonal
-            deviations[i] = deviation
+        for begin in range(0, n, many):
+            check_time()
+            here = slice(begin, begin + many)
+            actual = values[here]
+            last_seasonals = _rows(seasonals, begin - season, len(actual))
+            # The season of the next point is looked up before this point's own is known.
+            next_seasonals = _rows(seasonals, begin - season + 1, len(actual))
+            levels, slopes = trend.follow(begin, _ALPHA * (actual - last_seasonals))
+            following = levels + slopes + next_seasonals  # NaN where the value is null
+            predictions[begin + 1 : begin + 1 + many] = following[: n - 1 - begin]
+            own = _GAMMA * (actual - levels) + (1 - _GAMMA) * last_seasonals
+            seasonals[here] = np.where(null[here], 0.0, own)
+            known = np.where(np.isnan(predictions[here]), 0.0, predictions[here])
+            last_deviations = _rows(deviations, begin - season, len(actual))
+            off = _GAMMA * np.abs(actual - known) + (1 - _GAMMA) * last_deviations
+            deviations[here] = np.where(null[here], 0.0, off)
     return predictions, deviations
+
+
+def _rows(every: Floats, begin: int, count: int) -> Floats:
+    """Some rows; zeros in place of those before the first."""
+    missing = min(max(-begin, 0), count)
+    if not missing:
+        return every[begin : begin + count]
+    return np.concatenate([np.zeros((missing, every.shape[1])), every[: count - missing]])
+
+
+class _Trend:
+    """Level and slope of all columns, row by row."""
+
+    def __init__(self, values: Floats) -> None:
+        self._values = values
+        self._null = np.isnan(values)
+        # Where a level may be none: after nulls, and after numbers that differences overflow of.
+        odd = self._null.any(axis=1)
+        if (np.abs(values) > _LARGE).any():
+            odd[:] = True
+        self._careful = (odd | np.append(True, odd[:-1])).tolist()
+        self._level = np.full(values.shape[1], np.nan)
+        self._slope = np.zeros(values.shape[1])
+
+    def follow(self, begin: int, gains: Floats) -> tuple[Floats, Floats]:
+        """Level and slope at the next rows; `gains` is what their values add to the level."""
+        levels, slopes = np.empty(gains.shape), np.empty(gains.shape)
+        before, slope, moved = self._level, self._slope, np.empty(gains.shape[1])
+        add, subtract, multiply = np.add, np.subtract, np.multiply
+        for i, (gain, level, next_slope) in enumerate(
+            zip(gains, levels, slopes, strict=True), begin
+        ):
+            if self._careful[i]:
+                before = np.where(np.isnan(before), self._values[i], before)
+            add(before, slope, moved)
+            multiply(moved, 1 - _ALPHA, moved)
+            add(gain, moved, level)
+            subtract(level, before, moved)
+            multiply(moved, _BETA, moved)
+            multiply(slope, 1 - _BETA, next_slope)
+            add(moved, next_slope, next_slope)
+            if self._careful[i]:
+                np.copyto(next_slope, 0.0, where=self._null[i])
+            before, slope = level, next_slope
+        self._level, self._slope = before, slope
+        return levels, slopes
 
 
 class _Preview(NamedTuple):

@@ -158,6 +158,8 @@ def _medians(
 ) -> Floats:
     if points > 64:
         return _medians_by_insertion(values, points, check_time)
+    if points <= _NETWORK and known.all():
+        return _middles(values, points)
     if points <= _NETWORK:
         columns = _sorted_columns(np.where(known, values, np.inf), points)
         places = np.arange(columns.shape[1])
@@ -186,6 +188,31 @@ def _network(size: int) -> tuple[tuple[int, int], ...]:
             distance //= 2
         width *= 2
     return tuple(pairs)
+
+
+@lru_cache(maxsize=_NETWORK)
+def _selection(size: int) -> tuple[tuple[int, int, bool, bool], ...]:
+    """What of the network the middle needs: two places, and whose outcome is used."""
+    needed = {(size - 1) // 2, size // 2}
+    steps = []
+    for low, high in reversed(_network(size)):
+        if low in needed or high in needed:
+            steps.append((low, high, low in needed, high in needed))
+            needed |= {low, high}
+    return tuple(reversed(steps))
+
+
+def _middles(values: Floats, points: int) -> Floats:
+    """The medians of all windows at once, where each value is known."""
+    count = len(values) - points + 1
+    rows = [values[i : i + count] for i in range(points)]
+    for low, high, keeps_low, keeps_high in _selection(points):
+        a, b = rows[low], rows[high]
+        if keeps_low:
+            rows[low] = np.minimum(a, b)
+        if keeps_high:
+            rows[high] = np.maximum(a, b)
+    return np.asarray((rows[(points - 1) // 2] + rows[points // 2]) / 2)
 
 
 def _sorted_columns(values: Floats, points: int) -> Floats:
