@@ -56,4 +56,5 @@ def test_queue_time_behind_nginx(port: int, tmp_path: Path) -> None:
     (queued,) = served.slots("requests.queue_time")
     assert queued.count == 4
     assert queued.minimum < 300
-    assert 850 < queued.maximum < 20_000
+    # The last one waits for three naps of 0.3 s, less what it came later than the first.
+    assert 500 < queued.maximum < 20_000
