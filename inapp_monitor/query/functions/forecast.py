@@ -128,10 +128,9 @@ class _Trend:
         self._values = values
         self._null = np.isnan(values)
         # Where a level may be none: after nulls, and after numbers that differences overflow of.
-        odd = self._null.any(axis=1)
-        if (np.abs(values) > _LARGE).any():
-            odd[:] = True
-        self._careful = (odd | np.append(True, odd[:-1])).tolist()
+        large = bool((np.abs(values) > _LARGE).any())
+        odd = [large or bool(row.any()) for row in self._null]
+        self._careful = [here or before for here, before in zip(odd, [True, *odd], strict=False)]
         self._level = np.full(values.shape[1], np.nan)
         self._slope = np.zeros(values.shape[1])
 
