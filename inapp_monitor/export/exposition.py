@@ -102,11 +102,11 @@ class Layout:
                     begun = True
                 if path in exemplars:
                     shown_of(_with_exemplars(entry, value, exemplars[path]))
-                elif entry.template and isinstance(value, Buckets):
+                elif isinstance(value, Buckets):
                     total = text_of(value.total)
                     shown_of(entry.template % (*value.counts, total, value.counts[-1]))
                 else:
-                    shown_of(f"{head}{text_of(value)}\n")  # type: ignore[arg-type]
+                    shown_of(f"{head}{text_of(value)}\n")
         if self._openmetrics:
             pieces.append("# EOF\n")
         return "".join(pieces)

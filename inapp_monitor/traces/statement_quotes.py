@@ -22,10 +22,8 @@ LIKE_MYSQL: Final = frozenset(
 #: Where [...] is a name.
 _BRACKETS: Final = frozenset(("mssql", "sqlite", "access", "sybase"))
 
-_ESCAPED, _STANDARD = (
-    r"(?:[^{0}\\]|\\.|{0}{0})*+(?:{0}|(?P<open{1}>\\?\Z))",
-    (r"(?:[^{0}]|{0}{0})*+(?:{0}|(?P<open{1}>\Z))"),
-)
+_ESCAPED = r"(?:[^{0}\\]|\\.|{0}{0})*+(?:{0}|(?P<open{1}>\\?\Z))"
+_STANDARD = r"(?:[^{0}]|{0}{0})*+(?:{0}|(?P<open{1}>\Z))"
 _ALWAYS_ESCAPED = r"\b[eE]'(?:[^'\\]|\\.|'')*+(?:'|\\?\Z)"
 _DOLLARS = r"\$(?P<tag>[A-Za-z_]\w*|)\$.*?(?:\$(?P=tag)\$|\Z)"
 

@@ -21,7 +21,7 @@ from inapp_monitor.traces.time_table import Period
 from inapp_monitor.web import human
 from inapp_monitor.web.backend import Backend
 from inapp_monitor.web.findings import deploys
-from inapp_monitor.web.findings.grown_part import grown_part
+from inapp_monitor.web.findings.grown_part import grown_part, median_and_deviation
 
 #: Seconds looked back from the change, and at most shown as now.
 _BEFORE_S: Final = 3_600
@@ -32,8 +32,6 @@ _ENOUGH: Final = 4
 _TYPICAL_TIMES, _TYPICAL_ENOUGH = 2.0, 6
 #: The same without the period in which the change lies.
 _ENOUGH_LATER: Final = 8
-#: A standard deviation in median deviations, of what is normally distributed.
-_OF_DEVIATION: Final = 1.4826
 #: Last periods of which each may be the first in which a part takes longer.
 _LATEST: Final = 3
 #: Periods that took so many times the median are left out, while most requests are in others.
@@ -148,10 +146,11 @@ def _of_whole(
 
 def _of_part(backend: Backend, periods: Sequence[Period], split: int) -> Cause | None:
     """One part takes longer, whatever the whole of a request does."""
-    before, now = _total(periods[:split]), _total(periods[split:])
+    now = _total(periods[split:])
     part = grown_part([each.time for each in periods[:split]], now)
     if part is None:
         return None
+    before = _total(periods[:split])
     change = _change(backend, periods[split], (before.typical_ms, now.typical_ms))
     return _named(part.key, part[1:], before, now, change)
 
@@ -213,8 +212,7 @@ def _unrest(periods: Sequence[Period]) -> float:
     known = [each.time for each in periods if each.time.logged]
     if not known:
         return 0.0
-    median = statistics.median(each.log_mean for each in known)
-    deviation = _OF_DEVIATION * statistics.median(abs(each.log_mean - median) for each in known)
+    _, deviation = median_and_deviation([each.log_mean for each in known])
     within = time_parts.total(known).log_variance
     return max(deviation**2 - within * statistics.median(1 / each.logged for each in known), 0.0)
 

@@ -49,12 +49,17 @@ def grown_part(before: Sequence[RouteTime], now: RouteTime) -> GrownPart | None:
     if key is None:
         return None
     now_ms = now.ms_of(key)
-    usual = sorted(each.ms_of(key) for each in periods)
-    median = statistics.median(usual)
-    spread = _OF_DEVIATION * statistics.median(abs(ms - median) for ms in usual)
+    usual = [each.ms_of(key) for each in periods]
+    median, spread = median_and_deviation(usual)
     # A part differs no more than requests do, but for what makes up for it elsewhere.
     error = math.sqrt(spread**2 + now.variance / now.requests)
     as_long = sum(ms >= now_ms / 2 for ms in usual)
     is_sure = now_ms - median > max(_ERRORS * error, _MS) and as_long <= _RARE * len(usual)
     is_most = now_ms >= max(_TIMES * median, _SHARE * now.mean)
     return GrownPart(key, median, now_ms) if is_sure and is_most else None
+
+
+def median_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """The median, and a standard deviation by median deviations: a few odd values move neither."""
+    median = statistics.median(values)
+    return median, _OF_DEVIATION * statistics.median(abs(value - median) for value in values)
